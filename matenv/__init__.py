@@ -1,0 +1,66 @@
+"""matenv: Gymnasium environments for sequential inverse design of inorganic materials.
+
+Importing this package registers the environments and nothing else: heavy modules load when a name is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matenv import elements
+    from matenv.composition import CompositionBatch, formula, fractions
+    from matenv.data import Dataset, load_dataset
+    from matenv.latent import load_latent
+    from matenv.oracle import Assessment, Oracle
+    from matenv.properties import load_predictor
+    from matenv.tasks import Task, load_task
+    from matenv.thermo import ConvexHull
+
+__version__ = "0.1.0"
+
+# Public name -> module that defines it, imported on first use so that `import matenv` stays light.
+_HOMES = {
+    "CompositionBatch": "matenv.composition",
+    "formula": "matenv.composition",
+    "fractions": "matenv.composition",
+    "Dataset": "matenv.data",
+    "load_dataset": "matenv.data",
+    "load_latent": "matenv.latent",
+    "Assessment": "matenv.oracle",
+    "Oracle": "matenv.oracle",
+    "load_predictor": "matenv.properties",
+    "Task": "matenv.tasks",
+    "load_task": "matenv.tasks",
+    "ConvexHull": "matenv.thermo",
+}
+
+__all__ = [
+    "Assessment",
+    "CompositionBatch",
+    "ConvexHull",
+    "Dataset",
+    "Oracle",
+    "Task",
+    "__version__",
+    "elements",
+    "formula",
+    "fractions",
+    "load_dataset",
+    "load_latent",
+    "load_predictor",
+    "load_task",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "elements":
+        return importlib.import_module("matenv.elements")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'matenv' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,9 @@
+"""Datasets: the embedded tables, user tables, frozen splits and provenance.
+
+May import: `matenv.composition`, `matenv.elements`.
+"""
+
+from matenv.data.dataset import Dataset, Split
+from matenv.data.embedded import load_dataset
+
+__all__ = ["Dataset", "Split", "load_dataset"]

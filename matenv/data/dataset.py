@@ -1,0 +1,270 @@
+"""`Dataset`: formulas with formation energies, property labels and frozen splits.
+
+May import: `matenv.composition`, `matenv.elements`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from matenv import elements as alphabet
+from matenv.composition import CompositionBatch, parse
+from matenv.data import splits
+
+UNITS: dict[str, str] = {
+    "formation_energy": "eV/atom",
+    "decomposition_energy": "eV/atom",
+    "band_gap_pbe": "eV",
+    "band_gap_expt": "eV",
+    "log10_bulk_modulus": "log10(GPa)",
+    "log10_shear_modulus": "log10(GPa)",
+}
+"""Unit of each label."""
+
+TRUTH_SPREAD: dict[str, float] = {
+    "band_gap_pbe": 0.2,  # eV between polymorphs
+    "band_gap_expt": 0.2,  # eV between reports
+    "log10_bulk_modulus": float(np.log10(1.2)),  # a ratio of 1.2 between polymorphs
+    "log10_shear_modulus": float(np.log10(1.2)),
+}
+"""Largest spread over polymorphs with which a row may serve as truth, in the label's unit."""
+
+PARTS = ("train", "validation", "test")
+
+
+class Split(NamedTuple):
+    """Row numbers of a named split.
+
+    Attributes:
+        train: Rows a model may learn from, its own validation part included, (n,) int64.
+        test: Held-out rows, (m,) int64.
+    """
+
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A table of distinct reduced formulas.
+
+    Attributes:
+        name: Name of the table.
+        formulas: Reduced formulas (N,), spelled as pymatgen does.
+        compositions: The same as packed integer counts.
+        formation_energy: Formation energy against the elements (N,) in eV/atom; NaN where the table has none.
+        labels: Further labels by name, (N,) float64 each, NaN where absent; units in `UNITS`.
+        spread: Largest minus smallest value over a formula's polymorphs, per label, (N,) each.
+        energy_scheme: Which energies these are; hulls and predictors refuse to mix schemes.
+        system_part: Part of the `system` split: 0 train, 1 validation (a part of train), 2 test, (N,) uint8.
+        frontier: Whether the `frontier` split holds the row out, (N,) bool.
+    """
+
+    name: str
+    formulas: NDArray[np.str_]
+    compositions: CompositionBatch
+    formation_energy: NDArray[np.float64]
+    energy_scheme: str
+    labels: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    spread: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    system_part: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+    frontier: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+
+    def __len__(self) -> int:
+        return len(self.formulas)
+
+    def __repr__(self) -> str:
+        return f"Dataset({self.name!r}, {len(self):,} formulas, energy_scheme={self.energy_scheme!r})"
+
+    @cached_property
+    def fractions(self) -> NDArray[np.float64]:
+        """Atom fractions (N, 89) float64 in alphabet order; rows sum to 1."""
+        return self.compositions.fractions()
+
+    @cached_property
+    def systems(self) -> NDArray[np.str_]:
+        """Chemical system of each row (N,), such as "Fe-Li-O-P", symbols in alphabetical order."""
+        symbols = np.array([*alphabet.SYMBOLS, ""])
+        names = symbols[self.compositions.elements.astype(np.int64)]
+        return np.array(["-".join(filter(None, row)) for row in names.tolist()])
+
+    def split(self, name: str = "system") -> Split:
+        """Row numbers of a frozen split.
+
+        Args:
+            name: ``"system"`` (20 % of exact element sets held out; sub- and super-systems may stay) or ``"frontier"``
+                (chosen systems of >= 3 elements and every super-system of theirs held out; subsystems stay).
+
+        Returns:
+            `Split` of row numbers; ``train, test = data.split("system")`` works.
+
+        Raises:
+            ValueError: Unknown split name.
+        """
+        if name == "system":
+            held_out = self.system_part == PARTS.index("test")
+        elif name == "frontier":
+            held_out = self.frontier
+        else:
+            raise ValueError(f"name={name!r} is not a split; choose 'system' or 'frontier'")
+        return Split(np.flatnonzero(~held_out), np.flatnonzero(held_out))
+
+    def part(self, name: str) -> NDArray[np.int64]:
+        """Rows of one part of the `system` split: "train" without validation, "validation", or "test".
+
+        Args:
+            name: Part name.
+
+        Returns:
+            Row numbers (n,) int64.
+
+        Raises:
+            ValueError: Unknown part.
+        """
+        if name not in PARTS:
+            raise ValueError(f"name={name!r} is not a part of the system split; choose one of {', '.join(PARTS)}")
+        return np.flatnonzero(self.system_part == PARTS.index(name))
+
+    def truth(self, label: str) -> NDArray[np.bool_]:
+        """Rows whose label may serve as truth: present, and not spread over polymorphs beyond `TRUTH_SPREAD`.
+
+        Args:
+            label: A key of `labels`.
+
+        Returns:
+            Mask (N,) bool.
+
+        Raises:
+            ValueError: The table lacks that label.
+        """
+        if label not in self.labels:
+            raise ValueError(f"label={label!r} is not in {self.name}; it has {', '.join(self.labels)}")
+        mask = np.isfinite(self.labels[label])
+        if label in self.spread:
+            mask &= ~(self.spread[label] > TRUTH_SPREAD.get(label, np.inf))
+        return mask
+
+    def subset(self, rows: NDArray, name: str | None = None) -> Dataset:
+        """The same table restricted to some rows.
+
+        Args:
+            rows: Row numbers or a boolean mask.
+            name: Name of the new table; by default the old one.
+
+        Returns:
+            A new `Dataset`.
+        """
+        return replace(
+            self,
+            name=name or self.name,
+            formulas=self.formulas[rows],
+            compositions=self.compositions[rows],
+            formation_energy=self.formation_energy[rows],
+            labels={key: value[rows] for key, value in self.labels.items()},
+            spread={key: value[rows] for key, value in self.spread.items()},
+            system_part=self.system_part[rows],
+            frontier=self.frontier[rows],
+        )
+
+    @classmethod
+    def from_formulas(
+        cls,
+        formulas: Sequence[str],
+        formation_energy: ArrayLike | None = None,
+        labels: Mapping[str, ArrayLike] | None = None,
+        *,
+        name: str = "user",
+        energy_scheme: str = "user",
+    ) -> Dataset:
+        """A table of one's own. Polymorphs collapse to the lowest energy; other labels to their median.
+
+        Args:
+            formulas: Formula strings (n,).
+            formation_energy: Formation energies (n,) in eV/atom, or None.
+            labels: Further labels (n,) each; NaN where absent.
+            name: Name of the table.
+            energy_scheme: Which energies these are, for example ``"my-r2scan"``.
+
+        Returns:
+            A `Dataset` of the distinct reduced formulas, in order of first appearance.
+
+        Raises:
+            ValueError: Unreadable formula, non-integer formula, or a label of the wrong length or with infinite values.
+        """
+        amounts = parse(formulas)
+        fractional = (amounts != np.floor(amounts)).any(axis=1)
+        if fractional.any():
+            row = int(np.argmax(fractional))
+            raise ValueError(f"formulas[{row}]={formulas[row]!r} has non-integer amounts; write an integer formula")
+        everything = {"formation_energy": formation_energy, **(labels or {})}
+        columns: dict[str, NDArray[np.float64]] = {}
+        for key, values in everything.items():
+            column = np.full(len(amounts), np.nan) if values is None else np.asarray(values, dtype=np.float64)
+            if column.shape != (len(amounts),):
+                raise ValueError(f"{key} has shape {column.shape}; expected ({len(amounts)},), one value per formula")
+            if np.isinf(column).any():
+                raise ValueError(f"{key}[{int(np.argmax(np.isinf(column)))}] is infinite; use NaN for an absent value")
+            columns[key] = column
+        batch = CompositionBatch.from_counts(amounts)
+        names, first, group = np.unique(np.array(batch.formulas()), return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        rank = np.argsort(order)
+        members = rank[group]
+        reduced, spread = {}, {}
+        for key, column in columns.items():
+            low, middle, high = group_statistics(column, members, len(names))
+            reduced[key] = low if key == "formation_energy" else middle
+            spread[key] = high - low
+        energies = reduced.pop("formation_energy")
+        spread.pop("formation_energy")
+        compositions = batch[first[order]]
+        table = cls(name, names[order], compositions, energies, energy_scheme, reduced, spread)
+        return replace(table, **assign_splits(table.systems))
+
+
+def group_statistics(
+    values: NDArray[np.float64], group: NDArray[np.int64], groups: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Minimum, median and maximum of the finite values of each group.
+
+    Args:
+        values: (n,) with NaN where absent.
+        group: (n,) group number of each value.
+        groups: Number of groups G.
+
+    Returns:
+        Three arrays (G,), NaN for a group without values.
+    """
+    present = np.isfinite(values)
+    order = np.lexsort((values[present], group[present]))
+    sorted_values, sorted_group = values[present][order], group[present][order]
+    start = np.searchsorted(sorted_group, np.arange(groups), side="left")
+    stop = np.searchsorted(sorted_group, np.arange(groups), side="right")
+    low, middle, high = (np.full(groups, np.nan) for _ in range(3))
+    filled = stop > start
+    s, e = start[filled], stop[filled]
+    low[filled], high[filled] = sorted_values[s], sorted_values[e - 1]
+    middle[filled] = 0.5 * (sorted_values[(s + e - 1) // 2] + sorted_values[(s + e) // 2])
+    return low, middle, high
+
+
+def assign_splits(systems: NDArray[np.str_]) -> dict[str, NDArray]:
+    """The frozen split columns of a table, from its chemical systems.
+
+    Args:
+        systems: Chemical systems (N,) such as "Fe-O".
+
+    Returns:
+        ``system_part`` (N,) uint8 and ``frontier`` (N,) bool.
+    """
+    distinct, inverse = np.unique(systems, return_inverse=True)
+    keys = [tuple(system.split("-")) for system in distinct.tolist()]
+    part = np.array([PARTS.index(splits.system_part(key)) for key in keys], dtype=np.uint8)
+    frontier = np.array([splits.is_frontier(key) for key in keys], dtype=np.bool_)
+    return {"system_part": part[inverse], "frontier": frontier[inverse]}
