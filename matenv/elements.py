@@ -42,7 +42,7 @@ _NAN = float("nan")
 
 # fmt: off
 _TABLE = (
-    # symbol, Z, group, period, mass [u], electronegativity [Pauling], radius [angstrom], ionization energy [eV], Mendeleev
+    # symbol, Z, group, period, mass [u], electronegativity [Pauling], radius [angstrom], ionization [eV], Mendeleev
     ("Ac", 89, 3, 7, 227.0, 1.1, 1.95, 5.38, 48),
     ("Ag", 47, 11, 5, 107.8682, 1.93, 1.6, 7.576, 71),
     ("Al", 13, 13, 3, 26.9815, 1.61, 1.25, 5.986, 80),

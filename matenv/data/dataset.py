@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
-from matenv.composition import CompositionBatch, parse
+from matenv.composition import CompositionBatch, integer_counts
 from matenv.data import splits
 
 UNITS: dict[str, str] = {
@@ -197,11 +197,7 @@ class Dataset:
         Raises:
             ValueError: Unreadable formula, non-integer formula, or a label of the wrong length or with infinite values.
         """
-        amounts = parse(formulas)
-        fractional = (amounts != np.floor(amounts)).any(axis=1)
-        if fractional.any():
-            row = int(np.argmax(fractional))
-            raise ValueError(f"formulas[{row}]={formulas[row]!r} has non-integer amounts; write an integer formula")
+        amounts = integer_counts(formulas)
         everything = {"formation_energy": formation_energy, **(labels or {})}
         columns: dict[str, NDArray[np.float64]] = {}
         for key, values in everything.items():

@@ -1,0 +1,42 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: install demo test test-all lint bench clean
+
+# The stamp files record what is installed, so that later calls start at once.
+$(VENV)/agents.stamp: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[agents]'
+	touch $@
+
+$(VENV)/dev.stamp: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@ $(VENV)/agents.stamp
+
+install: $(VENV)/dev.stamp
+
+demo: $(VENV)/agents.stamp
+	$(BIN)/matenv demo
+
+test: lint
+	$(BIN)/pytest -m "not slow"
+
+test-all: lint
+	$(BIN)/pytest
+
+# The type checker sees agents/ where it stands once installed: as matenv/agents.
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	rm -rf .typecheck && mkdir .typecheck
+	cp -rs $(CURDIR)/matenv .typecheck/matenv && cp -rs $(CURDIR)/agents .typecheck/matenv/agents
+	cp -rs $(CURDIR)/tests .typecheck/tests
+	cd .typecheck && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p matenv -p tests
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/python benchmarks/hull.py
+
+clean:
+	rm -rf $(VENV) .typecheck build *.egg-info .mypy_cache .ruff_cache .pytest_cache

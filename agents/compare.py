@@ -1,0 +1,112 @@
+"""Do the learned agents beat chance? PPO, SAC, a random policy and prior sampling over several seeds.
+
+Every training run and evaluation is written as it ends; the same command resumes. May import: matenv's public names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from matenv.agents.evaluation import evaluate_policy
+from matenv.agents.policies import RandomPolicy
+from matenv.agents.prior_search import prior_search
+from matenv.agents.training import ALGORITHMS, ENV_ID, train
+from scipy.stats import t as student
+
+MEASURES = ("return", "final_score", "best_score", "success")
+
+
+def compare(
+    out: str | Path = "runs/compare",
+    agents: Sequence[str] = ("random", "ppo", "sac"),
+    seeds: int = 5,
+    timesteps: dict[str, int] | None = None,
+    episodes: int = 256,
+    task: str = "stiff-stable",
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Train and evaluate each agent over several seeds; print means with 95 % intervals over seeds.
+
+    Args:
+        out: Folder for runs and results.
+        agents: ``"random"`` and names of algorithms.
+        seeds: Number of seeds S; seed s trains with s and is evaluated on starts that no training used.
+        timesteps: Training steps by algorithm; the hyperparameter file's own where absent.
+        episodes: Evaluation episodes per seed.
+        task: Task name.
+        progress: Show progress bars.
+
+    Returns:
+        The table: mean and half width of the 95 % interval (Student's t over seeds) per agent and measure.
+    """
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    table: dict[str, Any] = {}
+    for agent in agents:
+        runs = [
+            _run(folder, agent, seed, (timesteps or {}).get(agent), episodes, task, progress) for seed in range(seeds)
+        ]
+        table[agent] = {measure: _interval([run[measure] for run in runs]) for measure in MEASURES}
+        table[agent]["timesteps"] = runs[0]["timesteps"]
+    searches = [_search(folder, seed, task) for seed in range(seeds)]
+    table["prior sampling, 1,000 calls"] = {"top10": _interval(searches)}
+    (folder / "table.json").write_text(json.dumps(table, indent=1) + "\n")
+    _show(table, seeds, episodes, task)
+    return table
+
+
+def _run(
+    folder: Path, agent: str, seed: int, timesteps: int | None, episodes: int, task: str, progress: bool
+) -> dict[str, float]:
+    """One agent and seed, or its stored result."""
+    result = folder / f"{agent}-{seed}.json"
+    if result.is_file():
+        return json.loads(result.read_text())
+    if agent == "random":
+        policy: Any = RandomPolicy(gym.make(ENV_ID, task=task).action_space, seed)  # type: ignore[arg-type]
+    elif agent in ALGORITHMS:
+        policy = train(agent, folder / f"{agent}-{seed}", timesteps, seed, env_kwargs={"task": task}, progress=progress)
+    else:
+        raise ValueError(f"agents holds {agent!r}; choose from random, {', '.join(ALGORITHMS)}")
+    e = evaluate_policy(policy, ENV_ID, episodes, seed=1_000_000 * (seed + 1), task=task)
+    measured = {
+        "return": float(e.returns.mean()),
+        "final_score": float(e.final_scores.mean()),
+        "best_score": float(e.best_scores.mean()),
+        "success": float(e.success.mean()),
+        "timesteps": int(getattr(policy, "num_timesteps", 0)),
+    }
+    result.write_text(json.dumps(measured, indent=1) + "\n")
+    return measured
+
+
+def _search(folder: Path, seed: int, task: str) -> float:
+    """Mean of the ten best scores that prior sampling finds with 1,000 calls, or its stored result."""
+    result = folder / f"prior-{seed}.json"
+    if not result.is_file():
+        scores = np.sort(prior_search(task, budget=1_000, seed=seed).scores)[::-1]
+        result.write_text(json.dumps({"top10": float(scores[:10].mean())}) + "\n")
+    return json.loads(result.read_text())["top10"]
+
+
+def _interval(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and half width of the 95 % interval over seeds."""
+    x = np.asarray(values)
+    half = student.ppf(0.975, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)) if len(x) > 1 else float("nan")
+    return float(x.mean()), float(half)
+
+
+def _show(table: dict[str, Any], seeds: int, episodes: int, task: str) -> None:
+    print(f"Task {task}; {seeds} seeds x {episodes} episodes; mean +- half width of the 95 % interval over seeds")
+    print(f"{'agent':10s}{'steps':>10s}" + "".join(f"{measure:>20s}" for measure in MEASURES))
+    for agent, row in table.items():
+        if "timesteps" in row:
+            cells = "".join(f"{row[m][0]:12.3f} +-{row[m][1]:6.3f}" for m in MEASURES)
+            print(f"{agent:10s}{row['timesteps']:10,d}{cells}")
+        else:
+            print(f"{agent}: top-10 score {row['top10'][0]:.3f} +- {row['top10'][1]:.3f}")

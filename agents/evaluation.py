@@ -1,0 +1,94 @@
+"""Evaluate a policy: episode returns, the final material's score, and every material seen on the way.
+
+May import: matenv's public names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from matenv.agents.policies import Policy
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a policy did in E episodes.
+
+    Attributes:
+        returns: Undiscounted sum of rewards (E,).
+        final_scores: Task score of the last formula (E,).
+        best_scores: Best task score met in each episode (E,).
+        success: Whether the last formula met the target, by the predictor in use (E,).
+        final_formulas: The last formulas (E,).
+        visited: Score of every formula met, start formulas included.
+    """
+
+    returns: NDArray[np.float64]
+    final_scores: NDArray[np.float64]
+    best_scores: NDArray[np.float64]
+    success: NDArray[np.bool_]
+    final_formulas: list[str]
+    visited: dict[str, float]
+
+
+def evaluate_policy(
+    policy: Policy,
+    env_id: str = "MaterialLatent-v0",
+    episodes: int = 256,
+    seed: int = 10_000,
+    deterministic: bool = False,
+    **env_kwargs: Any,
+) -> Evaluation:
+    """Run a policy for whole episodes, one per row of a batched environment.
+
+    Args:
+        policy: What chooses the moves.
+        env_id: Registered environment id.
+        episodes: Number of episodes E; episode i starts as a single environment seeded with `seed` + i would.
+        seed: Seed of the starts; keep it apart from training seeds.
+        deterministic: Passed to the policy.
+        **env_kwargs: Arguments of the environment.
+
+    Returns:
+        The `Evaluation`.
+
+    Raises:
+        ValueError: `episodes` below 1.
+    """
+    if episodes < 1:
+        raise ValueError(f"episodes={episodes} must be at least 1")
+    envs = gym.make_vec(env_id, num_envs=episodes, **env_kwargs)
+    try:
+        observation, info = envs.reset(seed=seed)
+        formulas: Callable[[], list[str]] = envs.unwrapped.formulas  # type: ignore[attr-defined]
+        returns, final, best = np.zeros(episodes), np.zeros(episodes), info["score"].copy()
+        success, running = np.zeros(episodes, np.bool_), np.ones(episodes, np.bool_)
+        names = formulas()
+        last_names = list(names)
+        visited = dict(zip(names, info["score"].tolist(), strict=True))
+        while running.any():
+            actions, _ = policy.predict(observation, deterministic=deterministic)
+            observation, reward, terminated, truncated, info = envs.step(actions)
+            returns[running] += reward[running]
+            ended = running & (terminated | truncated)
+            last = info["final_info"] if ended.any() else info
+            going = running & ~ended
+            # Where an episode ended, `info` already speaks of the next one's start.
+            score = np.where(ended, last["score"], info["score"])
+            best[running] = np.maximum(best, score)[running]
+            final[ended], success[ended] = last["score"][ended], last["success"][ended]
+            names = formulas()
+            for row in np.flatnonzero(running).tolist():
+                name = names[row] if going[row] else last["formula"][row]
+                last_names[row] = name
+                visited[name] = float(score[row])
+            running = going
+        visited.pop("", None)
+        return Evaluation(returns, final, best, success, last_names, visited)
+    finally:
+        envs.close()

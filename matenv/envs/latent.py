@@ -1,0 +1,347 @@
+"""`MaterialLatent-v0`: design a material by moving through the latent space of a composition VAE.
+
+May import: `matenv.envs.core`, `matenv.envs.rendering`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.spaces import Box
+from gymnasium.utils.seeding import np_random
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import ArrayLike, NDArray
+
+from matenv.envs.core import LatentCore
+from matenv.envs.rendering import Trail, draw, narrate
+
+
+class MaterialLatentEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
+    """Design a material by moving through the latent space of a composition VAE.
+
+    ## Description
+    Each episode starts at a known material. The agent moves a point z in the latent space of a VAE trained on
+    Materials Project compositions; after each move the point is decoded to an integer formula, and the oracle says
+    what that formula is predicted to be and what it would decompose into. A move that leads to a stiffer, more stable,
+    wider-gapped ... formula, as the task asks, earns more.
+
+    ## Action space
+    `Box(-1, 1, (n,), float32)`: the direction of the move; n is the latent dimension. z' = project(z + step_size x a)
+    onto the ball that holds 99 % of the training data. z is whitened: one unit is one standard deviation of the
+    training data along that dimension. The move never depends on what is decoded.
+
+    ## Observation space
+    A flat float32 `Box` of named blocks: by default ``latent`` (z / radius, n values) and ``composition`` (89 atom
+    fractions of the decoded formula). Optional: ``properties``, ``decomposition_energy``, ``steps_left``, ``ood``.
+    `env.unwrapped.observation_blocks` maps names to slices.
+
+    ## Reward
+    A weighted sum of named terms, by default ``{"score": 1}``. The score, in [0, 1], is utility x viability x validity:
+    how well the predicted property meets the task, the calibrated probability that the formula is stable against
+    decomposition, and whether it obeys the task's composition rules. It is earned at every step; a move that leaves
+    the formula unchanged earns 0. Other terms, at weight 0 until asked for: ``ood``, ``novelty``, ``step_cost``,
+    ``shaping``. `info["terms"]` reports each, whatever its weight, beside the parts of the score.
+
+    ## Episode end
+    Truncated after `horizon` steps. Never terminated, unless `terminate_on_success` is set.
+
+    ## Info
+    ``formula``, ``score``, ``terms``, ``predicted`` (mean and standard deviation by property), ``decomposition_energy``
+    and ``hull_energy`` [eV/atom], ``p_stable``, ``products`` [(formula, atom fraction)], ``known``, ``novel``,
+    ``valid``, ``success``, ``evaluated``, ``start_formula``, ``start_round_trip``, ``step``. Undefined values are left
+    out.
+
+    ## Reset options
+    ``options={"formula": "LiFePO4"}`` starts this episode there: z = encode(formula). The composition is always
+    decode(z); ``start_round_trip`` tells whether that gives the formula back.
+
+    ## Arguments
+    Args:
+        task: Name of a task in `matenv.tasks.TASKS`, or a `Task`.
+        latent: Name of a latent space, or one already loaded.
+        horizon: Steps per episode.
+        step_size: Length of a full move along one dimension, in latent standard deviations.
+        radius: Radius of the ball z is kept in; None for the 99th percentile of the training norms.
+        start: ``"dataset"`` (a training formula the task allows) or ``"prior"`` (a sample of the VAE's prior).
+        observation: Names of the observation blocks.
+        reward: Weight by term name.
+        discount: Discount of the ``shaping`` term.
+        terminate_on_success: End the episode once the task's target is met.
+        elements: If given, the only elements allowed.
+        exclude: Elements never allowed, beside those the task leaves out.
+        oracle: An `Oracle` to share; None for a new one.
+        reference: Phases of the hull: ``"train"`` or ``"all"``.
+        budget: Most distinct formulas the new oracle evaluates; later ones score 0.
+        device: Where decoder and predictor run.
+        render_mode: None, ``"ansi"`` or ``"rgb_array"`` (needs matplotlib).
+
+    ## Registered ids
+    `MaterialLatent-v0`
+    """
+
+    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}
+
+    def __init__(self, *, render_mode: str | None = None, **arguments: Any) -> None:
+        check_render_mode(render_mode, self.metadata["render_modes"])
+        self.core = LatentCore(1, **arguments)
+        self.action_space = Box(-1.0, 1.0, (self.core.latent.dim,), np.float32)
+        self.observation_space = self.core.observer.space
+        self.render_mode = render_mode
+        self._trail = Trail()
+
+    @property
+    def observation_blocks(self) -> dict[str, slice]:
+        """Where each named block lies in the observation."""
+        return dict(self.core.observer.slices)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin an episode.
+
+        Args:
+            seed: Seeds the environment's random generator; once is enough.
+            options: ``{"formula": "..."}`` to start from that formula.
+
+        Returns:
+            Observation and info.
+
+        Raises:
+            ValueError: Unknown option or unreadable formula.
+        """
+        super().reset(seed=seed)
+        self.core.generators[0] = self.np_random
+        self.core.reset(formulas=start_formulas(options, 1))
+        info = self.core.describe(0)
+        if self.render_mode:
+            self._trail = Trail()
+            self._trail.add(self.core.state, info)
+        return self.core.observe()[0], info
+
+    def step(self, action: ArrayLike) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Move.
+
+        Args:
+            action: Move (n,), clipped to [-1, 1].
+
+        Returns:
+            Observation, reward, terminated, truncated, info.
+
+        Raises:
+            ValueError: An action of the wrong shape or not finite.
+            RuntimeError: `reset` has not been called.
+        """
+        reward, terminated, truncated = self.core.step(np.asarray(action)[None])
+        info = self.core.describe(0)
+        if self.render_mode:
+            self._trail.add(self.core.state, info)
+        return self.core.observe()[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), info
+
+    def render(self) -> Any:
+        """The episode so far: a line of text per step ("ansi") or a picture (H, W, 3) uint8 ("rgb_array")."""
+        if self.render_mode == "ansi":
+            return narrate(self._trail)
+        if self.render_mode == "rgb_array":
+            return draw(self._trail, self.core)
+        gym.logger.warn("render() needs a render_mode: gym.make(..., render_mode='ansi') or 'rgb_array'")
+        return None
+
+
+class MaterialLatentVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray]):
+    """N episodes of `MaterialLatentEnv` in one batch: decoding, prediction and hull run once per step for all.
+
+    Row i behaves as a single environment seeded with seed + i. Infos hold arrays; `describe(i)` and ``final_info`` hold
+    words. Arguments are those of `MaterialLatentEnv`, and:
+
+    Args:
+        num_envs: Number of episodes N.
+        max_episode_steps: The horizon, under the name Gymnasium passes it.
+        autoreset_mode: ``SAME_STEP`` (the last step of an episode returns the next one's first observation;
+            the last observation is in ``info["final_obs"]``), ``NEXT_STEP`` or ``DISABLED`` (reset with
+            ``options={"reset_mask": mask}``).
+        render_mode: None only; draw a single environment instead.
+    """
+
+    metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        max_episode_steps: int | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        render_mode: str | None = None,
+        **arguments: Any,
+    ) -> None:
+        check_render_mode(render_mode, [])
+        if max_episode_steps is not None:
+            arguments["horizon"] = max_episode_steps
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
+        self.core = LatentCore(num_envs, **arguments)
+        self.num_envs = num_envs
+        self.render_mode = None
+        self.single_action_space = Box(-1.0, 1.0, (self.core.latent.dim,), np.float32)
+        self.single_observation_space = self.core.observer.space
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self._done = np.zeros(num_envs, np.bool_)
+
+    @property
+    def observation_blocks(self) -> dict[str, slice]:
+        """Where each named block lies in a row's observation."""
+        return dict(self.core.observer.slices)
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin episodes.
+
+        Args:
+            seed: Row i is seeded with seed + i, or with entry i of a list (None leaves a row's generator as it is).
+            options: ``{"formula": str or list}`` to start there; ``{"reset_mask": (N,) bool}`` to reset some rows only.
+
+        Returns:
+            Observations (N, width) and info.
+
+        Raises:
+            ValueError: A seed list or mask of the wrong length, an unknown option or an unreadable formula.
+        """
+        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int | np.integer) else seed
+        if seeds is not None:
+            if len(seeds) != self.num_envs:
+                raise ValueError(f"seed has {len(seeds)} entries; expected one per environment, {self.num_envs}")
+            for row, value in enumerate(seeds):
+                if value is not None:
+                    self.core.generators[row] = np_random(int(value))[0]
+        options = dict(options or {})
+        rows = np.arange(self.num_envs)
+        if (mask := options.pop("reset_mask", None)) is not None:
+            mask = np.asarray(mask)
+            if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
+                raise ValueError(f"reset_mask must be {self.num_envs} booleans with at least one True")
+            if self.core.state is None and not mask.all():
+                raise ValueError("reset_mask must be all True at the first reset")
+            rows = np.flatnonzero(mask)
+        self.core.reset(rows, start_formulas(options, len(rows)))
+        self._done[rows] = False
+        return self.core.observe(), self._info()
+
+    def step(
+        self, actions: ArrayLike
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Move every row.
+
+        Args:
+            actions: Moves (N, n), clipped to [-1, 1].
+
+        Returns:
+            Observations (N, width) float32, rewards (N,) float64, terminated (N,), truncated (N,), info.
+
+        Raises:
+            ValueError: Actions of the wrong shape or not finite.
+            RuntimeError: `reset` has not been called, or with ``DISABLED`` a finished row was stepped on.
+        """
+        actions = np.asarray(actions)
+        if self.autoreset_mode == AutoresetMode.NEXT_STEP and self._done.any():
+            finished, going = np.flatnonzero(self._done), np.flatnonzero(~self._done)
+            self.core.reset(finished)
+            reward, terminated, truncated = np.zeros(self.num_envs), self._done & False, self._done & False
+            if len(going):
+                reward, terminated, truncated = self.core.step(actions[going], going)
+        else:
+            if self.autoreset_mode == AutoresetMode.DISABLED and self._done.any():
+                raise RuntimeError("rows have finished; reset them with reset(options={'reset_mask': mask})")
+            reward, terminated, truncated = self.core.step(actions)
+        self._done = terminated | truncated
+        final: dict[str, Any] = {}
+        if self.autoreset_mode == AutoresetMode.SAME_STEP and self._done.any():
+            done, finished = self._done.copy(), np.flatnonzero(self._done)
+            final = {"final_obs": self.core.observe(), "_final_obs": done}
+            final |= {"final_info": self._final_info(finished), "_final_info": done.copy()}
+            self.core.reset(finished)
+            self._done = np.zeros(self.num_envs, np.bool_)
+        return self.core.observe(), reward, terminated, truncated, self._info() | final
+
+    def formulas(self) -> list[str]:
+        """Current formula of every row (N,); "" where nothing was decoded."""
+        if self.core.state is None:
+            raise RuntimeError("formulas() was called before reset(); begin an episode with reset(seed=...)")
+        return self.core.state.compositions.formulas()
+
+    def describe(self, row: int) -> dict[str, Any]:
+        """Everything about one row's current formula, as the single environment's info.
+
+        Args:
+            row: Row number.
+
+        Returns:
+            The info dictionary.
+        """
+        if not 0 <= row < self.num_envs:
+            raise ValueError(f"row={row} is not one of the {self.num_envs} environments")
+        return self.core.describe(row)
+
+    def _info(self) -> dict[str, Any]:
+        """The facts as arrays (N,); a value undefined for a row is 0 there, and ``_name`` tells where it is defined."""
+        facts = self.core.state.facts  # type: ignore[union-attr]
+        info: dict[str, Any] = {
+            key: facts[key].copy() for key in ("score", "success", "valid", "evaluated", "known", "novel", "p_stable")
+        }
+        for key in ("decomposition_energy", "hull_energy"):
+            info[f"_{key}"] = np.isfinite(facts[key])
+            info[key] = np.where(info[f"_{key}"], facts[key], 0.0)
+        task_terms = {key[5:]: values.copy() for key, values in facts.items() if key.startswith("term.")}
+        info["terms"] = {**{name: values.copy() for name, values in self.core.terms.items()}, **task_terms}
+        return info
+
+    def _final_info(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        """Facts and words about the rows whose episode ended; other rows hold zeros and None."""
+        state, ended = self.core.state, np.zeros(self.num_envs, np.bool_)
+        assert state is not None
+        ended[rows] = True
+        info = self._info()
+        for key, batch in (("formula", state.compositions), ("start_formula", state.start)):
+            names = np.full(self.num_envs, None, dtype=object)
+            names[rows] = batch[rows].formulas()
+            info[key], info[f"_{key}"] = names, ended.copy()
+        info["step"] = state.step.copy()
+        return info
+
+
+def check_render_mode(render_mode: str | None, allowed: list[str]) -> None:
+    """Raise a ValueError for a render mode that is not offered."""
+    if render_mode is not None and render_mode not in allowed:
+        offer = ", ".join(repr(mode) for mode in allowed) or "none: render a single environment instead"
+        raise ValueError(f"render_mode={render_mode!r} is not offered; choose {offer}")
+
+
+def start_formulas(options: dict[str, Any] | None, rows: int) -> list[str] | None:
+    """Formulas that reset options ask for, one per row.
+
+    Args:
+        options: The options given to `reset`.
+        rows: Number of rows being reset.
+
+    Returns:
+        A list of `rows` formulas, or None to draw starts.
+
+    Raises:
+        ValueError: Unknown option or the wrong number of formulas.
+    """
+    options = dict(options or {})
+    formula = options.pop("formula", None)
+    if options:
+        raise ValueError(
+            f"options holds unknown keys {sorted(options)}; known: 'formula', and 'reset_mask' for batches"
+        )
+    if formula is None:
+        return None
+    formulas = [formula] * rows if isinstance(formula, str) else list(formula)
+    if len(formulas) != rows:
+        raise ValueError(f"options['formula'] holds {len(formulas)} formulas for {rows} episodes")
+    return formulas

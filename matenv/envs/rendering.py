@@ -1,0 +1,158 @@
+"""Rendering: the episode in words, and as a picture of the path through the latent space.
+
+May import: `matenv.envs.core` (types only), `matenv.latent` (types only), `matenv.data`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matenv.data import load_dataset
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from matenv.envs.core import LatentCore
+    from matenv.envs.state import State
+    from matenv.latent import LatentSpace
+
+BACKGROUND = 3000
+"""Training formulas drawn behind a path."""
+
+
+@dataclass
+class Trail:
+    """One episode so far.
+
+    Attributes:
+        z: Latent positions, one (n,) array per step.
+        infos: The info dictionary of each step.
+    """
+
+    z: list[NDArray[np.float64]] = field(default_factory=list)
+    infos: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, state: State | None, info: dict[str, Any]) -> None:
+        """Append the current step."""
+        assert state is not None
+        self.z.append(state.z[0].copy())
+        self.infos.append(info)
+
+
+def narrate(trail: Trail) -> str:
+    """The episode as text, a line per step.
+
+    Args:
+        trail: The episode.
+
+    Returns:
+        Step, formula, score, P(stable), decomposition energy and products.
+    """
+    lines = []
+    for info in trail.infos:
+        energy = info.get("decomposition_energy")
+        lines.append(
+            f"step {info['step']:3d}  {info['formula'] or '(nothing)':22s} score {info['score']:.3f}  "
+            f"P(stable) {info['p_stable']:.2f}  "
+            + (f"E_d {energy:+.3f} eV/atom -> {products_text(info['products'])}" if energy is not None else "")
+        )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def products_text(products: list[tuple[str, float]]) -> str:
+    """Decomposition products in one line, such as "0.619 Fe3(PO4)2 + 0.381 Li3PO4" (atom fractions)."""
+    return " + ".join(f"{amount:.3f} {formula}" for formula, amount in products)
+
+
+def draw(trail: Trail, core: LatentCore) -> NDArray[np.uint8]:
+    """The episode as a picture: the path through the latent space, and the score at each step.
+
+    Args:
+        trail: The episode.
+        core: The environment's core.
+
+    Returns:
+        Image (H, W, 3) uint8.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError("render_mode='rgb_array' needs matplotlib: pip install 'matenv[agents]'") from None
+    figure = Figure(figsize=(10, 4.5), dpi=100, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    plot_path(left, core.latent, np.array(trail.z), [info["formula"] for info in trail.infos])
+    plot_scores(right, trail, core.horizon)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def plot_path(
+    axes: Axes, space: LatentSpace, z: NDArray[np.float64], labels: list[str], own_plane: bool = False
+) -> None:
+    """A path over a map of training formulas, in two dimensions.
+
+    Args:
+        axes: Where to draw.
+        space: The latent space.
+        z: Positions (steps + 1, n).
+        labels: A label per position; repeated neighbours are written once.
+        own_plane: Project onto the plane in which the path extends most, instead of the data's two principal axes.
+    """
+    background, principal = _background(space)
+    plane = principal
+    if own_plane and len(z) > 2:
+        plane = np.linalg.svd(z - z.mean(axis=0), full_matrices=False)[2][:2]
+    axes.scatter(*(background @ plane.T).T, s=3, color="0.85", rasterized=True, zorder=1)
+    path = z @ plane.T
+    axes.plot(*path.T, color="tab:blue", linewidth=1, zorder=2)
+    axes.scatter(*path.T, c=np.arange(len(path)), cmap="viridis", s=30, zorder=3)
+    for i, label in enumerate(labels):
+        if label and (i == 0 or label != labels[i - 1]):
+            axes.annotate(label, path[i], xytext=(4, 4), textcoords="offset points", fontsize=7, zorder=4)
+    axes.scatter(*path[:1].T, marker="s", s=60, facecolors="none", edgecolors="black", zorder=5, label="start")
+    axes.scatter(*path[-1:].T, marker="*", s=140, color="tab:red", zorder=5, label="end")
+    axes.legend(loc="upper right", fontsize=8)
+    axes.set_xlabel("latent axis 1 [standard deviations]")
+    axes.set_ylabel("latent axis 2 [standard deviations]")
+    axes.set_title("Path through the latent space (grey: training formulas)", fontsize=9)
+
+
+def plot_scores(axes: Axes, trail: Trail, horizon: int) -> None:
+    """Score and P(stable) of each step, labelled with the formula.
+
+    Args:
+        axes: Where to draw.
+        trail: The episode.
+        horizon: Steps per episode.
+    """
+    steps = np.arange(len(trail.infos))
+    axes.bar(steps, [info["score"] for info in trail.infos], color="tab:blue", alpha=0.6, label="score")
+    axes.plot(
+        steps, [info["p_stable"] for info in trail.infos], "o-", color="tab:green", markersize=3, label="P(stable)"
+    )
+    for step, info in zip(steps, trail.infos, strict=True):
+        axes.text(step, 0.02, info["formula"], rotation=90, fontsize=7, ha="center", va="bottom")
+    axes.set_xlim(-0.7, horizon + 0.7)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("step")
+    axes.legend(loc="upper left", fontsize=8)
+    axes.set_title("Score and probability of stability", fontsize=9)
+
+
+@lru_cache(maxsize=4)
+def _background(space: LatentSpace) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Encodings of a fixed sample of training formulas (BACKGROUND, n), and their two principal axes (2, n)."""
+    data = load_dataset("mp-ground-states")
+    rows = np.random.default_rng(0).choice(data.split("system").train, BACKGROUND, replace=False)
+    z = space.encode(data.compositions[np.sort(rows)])
+    return z, np.linalg.svd(z - z.mean(axis=0), full_matrices=False)[2][:2]

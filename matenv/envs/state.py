@@ -1,0 +1,102 @@
+"""The state of a batch of episodes: a small record of arrays, and the facts about its formulas.
+
+May import: `matenv.oracle`, `matenv.tasks`, `matenv.composition`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matenv.composition import CompositionBatch
+from matenv.oracle import Oracle
+from matenv.tasks import Task
+
+Facts = dict[str, NDArray]
+"""Arrays over the batch: ``score``, ``success``, ``valid``, ``evaluated``, ``known``, ``novel``, ``p_stable``,
+``decomposition_energy`` and ``hull_energy`` (NaN where undefined), ``mean.NAME`` and ``std.NAME`` of each predicted
+property, ``term.NAME`` of each part of the score."""
+
+
+@dataclass
+class State:
+    """Where N episodes stand.
+
+    Attributes:
+        z: Latent positions (N, n) float64, whitened.
+        step: Steps taken in the episode (N,) int64.
+        compositions: Decoded formulas.
+        facts: What oracle and task say about them.
+        start: Formulas the episodes started from: those asked for, or those decoded where none was.
+        round_trip: Whether the start formula survived encoding and decoding (N,) bool.
+    """
+
+    z: NDArray[np.float64]
+    step: NDArray[np.int64]
+    compositions: CompositionBatch
+    facts: Facts
+    start: CompositionBatch
+    round_trip: NDArray[np.bool_]
+
+    def copy(self) -> State:
+        """An independent copy."""
+        return replace_rows(self, np.arange(0), self)
+
+
+def judge(oracle: Oracle, task: Task, batch: CompositionBatch) -> Facts:
+    """Assess and score a batch of formulas.
+
+    Args:
+        oracle: The oracle; distinct formulas count as calls, in row order.
+        task: The task.
+        batch: Compositions (B).
+
+    Returns:
+        The facts, every array (B,).
+    """
+    assessment = oracle.assess(batch)
+    scored = task.score(assessment)
+    return {
+        "score": scored.score,
+        "success": scored.success,
+        "valid": scored.terms["validity"] > 0,
+        "evaluated": assessment.evaluated,
+        "known": assessment.known,
+        "novel": assessment.novel,
+        "p_stable": assessment.p_stable,
+        "decomposition_energy": assessment.decomposition_energy,
+        "hull_energy": assessment.hull_energy,
+        **{f"mean.{name}": values for name, values in assessment.mean.items()},
+        **{f"std.{name}": values for name, values in assessment.std.items()},
+        **{f"term.{name}": values for name, values in scored.terms.items()},
+    }
+
+
+def same_formula(a: CompositionBatch, b: CompositionBatch) -> NDArray[np.bool_]:
+    """Whether two batches hold the same formula row by row (N,) bool."""
+    return ((a.counts == b.counts) & (a.elements == b.elements)).all(axis=1)
+
+
+def replace_rows(state: State, rows: NDArray[np.int64], part: State) -> State:
+    """A copy of `state` in which `rows` are taken from `part`."""
+
+    def merge(old: NDArray, new: NDArray) -> NDArray:
+        merged = old.copy()
+        merged[rows] = new[: len(rows)]
+        return merged
+
+    def merge_batch(old: CompositionBatch, new: CompositionBatch) -> CompositionBatch:
+        return CompositionBatch(
+            merge(old.elements, new.elements), merge(old.counts, new.counts), merge(old.size, new.size)
+        )
+
+    return State(
+        merge(state.z, part.z),
+        merge(state.step, part.step),
+        merge_batch(state.compositions, part.compositions),
+        {key: merge(values, part.facts[key]) for key, values in state.facts.items()},
+        merge_batch(state.start, part.start),
+        merge(state.round_trip, part.round_trip),
+    )

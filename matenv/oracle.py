@@ -1,0 +1,304 @@
+"""`Oracle`: everything known or predicted about a batch of compositions, and the count of what was asked.
+
+May import: `matenv.properties`, `matenv.thermo`, `matenv.data`, `matenv.composition`, `matenv.ledger`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from matenv import elements as alphabet
+from matenv.composition import CompositionBatch, integer_counts
+from matenv.data import Dataset, load_dataset
+from matenv.data.neighbours import Neighbours
+from matenv.ledger import Ledger
+from matenv.properties import load_predictor
+from matenv.stability import StabilityModel
+from matenv.thermo import ConvexHull
+
+if TYPE_CHECKING:
+    from matenv.properties import Prediction, Predictor
+
+KNOWN_DISTANCE = 1e-9
+"""L1 distance of atom fractions below which two compositions are the same formula (rounding noise only)."""
+
+NOVEL_DISTANCE = 0.05
+"""L1 distance within which a known formula on the same or fewer elements makes a candidate a near-copy."""
+
+REFERENCES = ("train", "all")
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Everything the oracle knows or predicts about a batch of B compositions. Energies in eV/atom at 0 K.
+
+    Attributes:
+        compositions: The canonical integer formulas assessed.
+        evaluated: Whether the row was within the budget (B,) bool; the rest are unknown, not bad.
+        valid: At least two elements, all of which the reference table knows (B,) bool. Rows that are not valid or not
+            evaluated hold NaN below, and `p_stable` 0.
+        known: The formula is in the reference table (B,) bool.
+        novelty_distance: L1 distance to the nearest reference formula on the same or fewer elements (B,).
+        mean: Predicted mean of each property (B,); units in `matenv.data.dataset.UNITS`.
+        std: Predicted standard deviation of each property (B,).
+        hull_energy: Energy of the cheapest mixture of *other* reference phases, E_comp (B,) [eV/atom].
+        decomposition_energy: Formation energy minus `hull_energy`, E_d (B,) [eV/atom]; <= 0 means stable.
+        p_stable: Probability that E_d <= 0 (B,).
+    """
+
+    compositions: CompositionBatch
+    evaluated: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+    novelty_distance: NDArray[np.float64]
+    mean: dict[str, NDArray[np.float64]]
+    std: dict[str, NDArray[np.float64]]
+    hull_energy: NDArray[np.float64]
+    decomposition_energy: NDArray[np.float64]
+    p_stable: NDArray[np.float64]
+    _rows: NDArray[np.int64] = field(repr=False)
+    _prediction: Prediction | None = field(repr=False)
+    _oracle: Oracle = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.valid)
+
+    @cached_property
+    def formulas(self) -> list[str]:
+        """Reduced formulas (B,)."""
+        return self.compositions.formulas()
+
+    @cached_property
+    def fractions(self) -> NDArray[np.float64]:
+        """Atom fractions (B, 89)."""
+        return self.compositions.fractions()
+
+    @property
+    def novel(self) -> NDArray[np.bool_]:
+        """No reference formula on the same or fewer elements within `NOVEL_DISTANCE` (B,) bool."""
+        return self.novelty_distance > NOVEL_DISTANCE
+
+    def prob(self, name: str, low: float | None = None, high: float | None = None) -> NDArray[np.float64]:
+        """Calibrated probability that a property lies in a range; 0 where nothing was predicted.
+
+        Args:
+            name: Property name, a key of `mean`.
+            low: Lower end in the property's unit, or None for an open end.
+            high: Upper end, or None.
+
+        Returns:
+            (B,) float64 in [0, 1].
+        """
+        result = np.zeros(len(self))
+        if self._prediction is not None:
+            result[self._rows] = self._prediction.prob(name, low, high)
+        return result
+
+    def prob_stable(self, threshold: float = 0.0) -> NDArray[np.float64]:
+        """Probability that the decomposition energy is at most `threshold` (eV/atom); 0 where nothing was predicted."""
+        result = np.zeros(len(self))
+        if self._prediction is not None:
+            result[self._rows] = self._oracle.stability.prob(
+                self._prediction, self.hull_energy[self._rows], self.compositions.size[self._rows], threshold
+            )
+        return result
+
+    def products(self, row: int) -> list[tuple[str, float]]:
+        """What the composition decomposes into, itself excluded: (formula, atom fraction), largest first.
+
+        Args:
+            row: Row number.
+
+        Returns:
+            An empty list for rows that are not valid or not evaluated.
+        """
+        if not (self.valid[row] and self.evaluated[row]):
+            return []
+        return self._oracle.hull.decompose(self.compositions[row : row + 1], exclude_self=True).products(0)
+
+    @cached_property
+    def dft_formation_energy(self) -> NDArray[np.float64]:
+        """The full table's own DFT formation energy (B,) [eV/atom]; NaN for formulas outside it. Never in a reward."""
+        return self._oracle.look_up(self.compositions, "formation_energy")
+
+    @cached_property
+    def dft_decomposition_energy(self) -> NDArray[np.float64]:
+        """The full table's own DFT decomposition energy (B,) [eV/atom]; NaN outside it. Never in a reward."""
+        return self._oracle.look_up(self.compositions, "decomposition_energy")
+
+
+class Oracle:
+    """Assesses compositions and counts distinct formulas asked.
+
+    The energy rule: E_d is always the *predicted* formation energy minus the hull of the reference phases without the
+    formula itself, for known and unknown formulas alike. A result depends on the composition only, never on what was
+    asked before or by whom.
+
+    Args:
+        reference: Phases of the hull and of novelty: ``"train"`` (train rows of the `system` split, for benchmarks),
+            ``"all"`` (the whole embedded table, for design runs), or a `Dataset` of one's own.
+        budget: Most distinct formulas evaluated; later ones are marked unevaluated. None for no limit.
+        predictor: A loaded predictor, or the name of one.
+        device: Where the predictor runs, such as ``"cpu"``.
+
+    Attributes:
+        hull: The convex hull of the reference phases.
+        stability: The calibrated map from predicted energies to P(E_d <= t).
+        predictor: The property predictor.
+
+    Raises:
+        ValueError: Unknown reference, a budget below 1, or energies of different schemes.
+
+    Examples:
+        >>> oracle = Oracle(reference="all")
+        >>> a = oracle.assess(["LiFePO4", "NaCl"])
+        >>> a.formulas, oracle.calls
+        (['LiFePO4', 'NaCl'], 2)
+    """
+
+    def __init__(
+        self,
+        reference: str | Dataset = "train",
+        budget: int | None = None,
+        *,
+        predictor: str | Predictor = "default",
+        device: str = "cpu",
+    ) -> None:
+        self._ledger = Ledger(budget)
+        self.reference = reference if isinstance(reference, str) else reference.name
+        self.hull, self._neighbours, self._has_element = (
+            _embedded_reference(reference) if isinstance(reference, str) else _index(reference)
+        )
+        self.predictor = _shared_predictor(predictor, device) if isinstance(predictor, str) else predictor
+        if self.predictor.energy_scheme != self.hull.energy_scheme:
+            raise ValueError(
+                f"the predictor's energies are {self.predictor.energy_scheme!r} and the hull's "
+                f"{self.hull.energy_scheme!r}; energies of different schemes cannot be compared"
+            )
+        self.stability = StabilityModel.load()
+
+    @property
+    def calls(self) -> int:
+        """Distinct formulas assessed so far."""
+        return len(self._ledger)
+
+    @property
+    def budget(self) -> int | None:
+        """Most distinct formulas this oracle evaluates."""
+        return self._ledger.budget
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the budget is spent."""
+        return self.budget is not None and self.calls >= self.budget
+
+    def history(self) -> CompositionBatch:
+        """The distinct formulas assessed, in order of first assessment."""
+        return self._ledger.history()
+
+    def assess(self, x: ArrayLike | str | Sequence[str] | CompositionBatch) -> Assessment:
+        """Assess a batch.
+
+        Args:
+            x: Atom fractions (B, 89) or (89,), formulas, or packed compositions. Fractions are first brought to
+                canonical integer form, which everything else is computed from.
+
+        Returns:
+            The `Assessment`, in the given order.
+
+        Raises:
+            ValueError: As `matenv.composition.check_fractions` and `matenv.composition.parse`.
+        """
+        batch = x if isinstance(x, CompositionBatch) else _canonical(x)
+        evaluated = self._ledger.register(batch)
+        valid = (batch.size >= 2) & self._has_element[batch.elements].all(axis=1)
+        rows = np.flatnonzero(valid & evaluated)
+        part = batch if len(rows) == len(batch) else batch[rows]
+
+        distance, _ = self._neighbours.nearest(batch)
+        prediction = self.predictor.predict_batch(part) if len(rows) else None
+        competing = self.hull.energy(part, exclude_self=True) if len(rows) else np.zeros(0)
+        p_stable = self.stability.prob(prediction, competing, part.size) if prediction is not None else competing
+
+        def spread(values: NDArray, empty: float = np.nan) -> NDArray:
+            if len(rows) == len(batch):
+                return values
+            full = np.full(len(batch), empty)
+            full[rows] = values
+            return full
+
+        names = self.predictor.units
+        mean = {name: spread(prediction.mean[name] if prediction is not None else competing) for name in names}
+        std = {name: spread(prediction.std[name] if prediction is not None else competing) for name in names}
+        hull_energy = spread(competing)
+        return Assessment(
+            compositions=batch,
+            evaluated=evaluated,
+            valid=valid,
+            known=distance[:, 0] < KNOWN_DISTANCE,
+            novelty_distance=distance[:, 0],
+            mean=mean,
+            std=std,
+            hull_energy=hull_energy,
+            decomposition_energy=mean["formation_energy"] - hull_energy,
+            p_stable=spread(p_stable, 0.0),
+            _rows=rows,
+            _prediction=prediction,
+            _oracle=self,
+        )
+
+    def look_up(self, batch: CompositionBatch, name: str) -> NDArray[np.float64]:
+        """DFT value of each composition in the full embedded table.
+
+        Args:
+            batch: Compositions (B).
+            name: ``"formation_energy"`` or a label of the table.
+
+        Returns:
+            (B,) float64, NaN for formulas outside the table.
+        """
+        table = load_dataset("mp-ground-states")
+        column = table.formation_energy if name == "formation_energy" else table.labels[name]
+        distance, rows = _embedded_neighbours().nearest(batch)
+        found = (distance[:, 0] < KNOWN_DISTANCE) & (rows[:, 0] >= 0)
+        return np.where(found, column[rows[:, 0]], np.nan)
+
+
+def _canonical(x: ArrayLike | str | Sequence[str]) -> CompositionBatch:
+    if isinstance(x, str):
+        x = [x]
+    if isinstance(x, Sequence) and len(x) > 0 and isinstance(x[0], str):
+        # Text is exact, so it is not subject to the decoder's cap on atoms.
+        return CompositionBatch.from_counts(integer_counts(x))
+    return CompositionBatch.from_fractions(x)
+
+
+def _index(table: Dataset) -> tuple[ConvexHull, Neighbours, NDArray[np.bool_]]:
+    present = np.zeros(alphabet.NUM_ELEMENTS + 1, np.bool_)
+    present[table.compositions.elements] = True
+    present[-1] = True  # padding
+    return ConvexHull.from_dataset(table), Neighbours(table.compositions), present
+
+
+@lru_cache(maxsize=len(REFERENCES))
+def _embedded_reference(reference: str) -> tuple[ConvexHull, Neighbours, NDArray[np.bool_]]:
+    if reference not in REFERENCES:
+        raise ValueError(f"reference={reference!r} is unknown; choose 'train', 'all' or pass a Dataset")
+    table = load_dataset("mp-ground-states")
+    return _index(table if reference == "all" else table.subset(table.split("system").train))
+
+
+@lru_cache(maxsize=4)
+def _shared_predictor(name: str, device: str) -> Predictor:
+    return load_predictor(name, device=device)
+
+
+@lru_cache(maxsize=1)
+def _embedded_neighbours() -> Neighbours:
+    return Neighbours(load_dataset("mp-ground-states").compositions)

@@ -1,0 +1,4 @@
+"""Pictures of a run.
+
+May import: `matenv.envs`, `matenv.latent`.
+"""

@@ -1,0 +1,81 @@
+"""Pictures of a run: the learning curve beside a random policy, and the best trajectory in the latent space.
+
+May import: `matenv.envs.rendering`.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from matenv.envs.core import LatentCore
+from matenv.envs.rendering import Trail, plot_path, plot_scores
+
+
+def draw_learning_curve(
+    episodes: Path, random_returns: NDArray[np.float64], random_final: NDArray[np.float64], out: Path, title: str
+) -> None:
+    """Mean episode return and final score while learning, with a random policy's mean as a band.
+
+    Args:
+        episodes: ``episodes.csv`` of the run.
+        random_returns: Episode returns of a random policy (E,).
+        random_final: Its final scores (E,).
+        out: PNG to write.
+        title: Heading.
+    """
+    with episodes.open() as stream:
+        rows = list(csv.DictReader(stream))
+    steps = np.array([float(row["timestep"]) for row in rows])
+    figure = Figure(figsize=(9, 3.6), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, 2)
+    for axes, column, baseline, label in (
+        (panels[0], "mean_return", random_returns, "episode return"),
+        (panels[1], "mean_final_score", random_final, "score of the final material"),
+    ):
+        values = np.array([float(row[column]) for row in rows])
+        axes.plot(steps, values, color="tab:blue", alpha=0.3, linewidth=0.8)
+        axes.plot(steps, _smooth(values), color="tab:blue", label="agent, while learning")
+        mean, half = baseline.mean(), 1.96 * baseline.std(ddof=1) / np.sqrt(len(baseline))
+        axes.axhline(mean, color="tab:gray", label=f"random policy ({len(baseline)} episodes)")
+        axes.axhspan(mean - half, mean + half, color="tab:gray", alpha=0.3, linewidth=0)
+        axes.set_xlabel("environment steps")
+        axes.set_ylabel(label)
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+    panels[0].legend(fontsize=8)
+    figure.suptitle(title, fontsize=10)
+    figure.savefig(out)
+
+
+def draw_trajectory(trail: Trail, core: LatentCore, out: Path, title: str) -> None:
+    """One episode: its path through the latent space with the formula at each step, and the score of each.
+
+    Args:
+        trail: The episode.
+        core: The environment's core.
+        out: PNG to write.
+        title: Heading.
+    """
+    figure = Figure(figsize=(12, 5.6), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
+    plot_path(left, core.latent, np.array(trail.z), [info["formula"] for info in trail.infos], own_plane=True)
+    plot_scores(right, trail, core.horizon)
+    figure.suptitle(title, fontsize=11)
+    figure.savefig(out)
+
+
+def _smooth(values: NDArray[np.float64], window: int = 9) -> NDArray[np.float64]:
+    """Centred running mean that shortens at the ends."""
+    half = min(window, len(values)) // 2
+    padded = np.concatenate([[0.0], np.cumsum(values)])
+    low = np.maximum(np.arange(len(values)) - half, 0)
+    high = np.minimum(np.arange(len(values)) + half + 1, len(values))
+    return (padded[high] - padded[low]) / (high - low)

@@ -1,0 +1,287 @@
+"""Tasks: a `Task` turns an `Assessment` into a score in [0, 1] with named parts, and a success flag.
+
+score = utility x viability x validity. A product, not a weighted sum: a sum lets a good property buy off viability.
+
+May import: `matenv.oracle`, `matenv.composition`, `matenv.elements`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from matenv import elements as alphabet
+from matenv.composition import CompositionBatch
+from matenv.oracle import Assessment
+
+TOO_GOOD: dict[int, float] = {3: -0.62, 4: -0.29, 5: -0.16, 6: -0.13}
+"""0.1 % quantile of E_d over the table's stable rows by number of elements [eV/atom]: predictions below are suspect."""
+
+TAPER_WIDTH = 0.05
+"""eV/atom over which viability falls to zero below `TOO_GOOD`."""
+
+_TOO_GOOD = np.array([TOO_GOOD.get(n, -np.inf) if n <= 6 else TOO_GOOD[6] for n in range(11)])
+
+
+class Objective(Protocol):
+    """One wish about a property: a utility in [0, 1] per row."""
+
+    @property
+    def name(self) -> str:
+        """Name of the part in `TaskScore.terms`."""
+
+    def utility(self, assessment: Assessment) -> NDArray[np.float64]:
+        """Utility of each row (B,); 0 where nothing was predicted."""
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """More is better: utility rises linearly from 0 at `low` to 1 at `high` of the predicted mean.
+
+    With `low` > `high` less is better.
+
+    Attributes:
+        property: Property name.
+        low: Value with utility 0, in the property's unit.
+        high: Value with utility 1.
+    """
+
+    property: str
+    low: float
+    high: float
+
+    @property
+    def name(self) -> str:
+        """Name of the part."""
+        return self.property
+
+    def utility(self, assessment: Assessment) -> NDArray[np.float64]:
+        """Utility of each row (B,)."""
+        return np.nan_to_num(np.clip((assessment.mean[self.property] - self.low) / (self.high - self.low), 0.0, 1.0))
+
+
+@dataclass(frozen=True)
+class Window:
+    """Inside a range: utility is the calibrated probability that the property lies there.
+
+    A distribution, not a bare mean: the property's own error is usually wider than the window one would wish for.
+
+    Attributes:
+        property: Property name.
+        low: Lower end in the property's unit, or None.
+        high: Upper end, or None.
+    """
+
+    property: str
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the part."""
+        return self.property
+
+    def utility(self, assessment: Assessment) -> NDArray[np.float64]:
+        """Utility of each row (B,)."""
+        return assessment.prob(self.property, self.low, self.high)
+
+
+@dataclass(frozen=True)
+class TaskScore:
+    """Scores of a batch.
+
+    Attributes:
+        score: utility x viability x validity, (B,) in [0, 1].
+        terms: The factors and each objective's utility by name, (B,) each.
+        success: Utility, viability and validity all reached, by the predictor in use, (B,) bool.
+    """
+
+    score: NDArray[np.float64]
+    terms: dict[str, NDArray[np.float64]]
+    success: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is asked for.
+
+    Attributes:
+        name: Name in the registry.
+        description: One sentence.
+        objectives: Wishes, multiplied.
+        novel: Only candidates that are no near-copy of a reference formula score.
+        min_elements: Fewest elements (a pure element or a solid solution is a trivial optimum).
+        max_elements: Most elements.
+        max_atoms: Most atoms per reduced formula unit.
+        max_count: Largest count of one element in it.
+        elements: If given, the only elements allowed.
+        exclude: Elements never allowed; by default the radioactive ones whose sparse hulls flatter a candidate.
+        success_utility: Utility from which the target counts as met.
+    """
+
+    name: str
+    description: str
+    objectives: tuple[Objective, ...]
+    novel: bool = False
+    min_elements: int = 2
+    max_elements: int = 6
+    max_atoms: int = 20
+    max_count: int = 12
+    elements: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = field(default=alphabet.MASKED_BY_DEFAULT)
+    success_utility: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check the limits and the element lists."""
+        if not 1 <= self.min_elements <= self.max_elements <= 10:
+            raise ValueError(
+                f"min_elements={self.min_elements}, max_elements={self.max_elements}: need 1 <= min <= max <= 10"
+            )
+        for parameter in ("max_atoms", "max_count"):
+            if getattr(self, parameter) < 1:
+                raise ValueError(f"{parameter}={getattr(self, parameter)} must be at least 1")
+        for parameter in ("elements", "exclude"):
+            symbols = getattr(self, parameter)
+            if symbols is None:
+                continue
+            alphabet.positions(symbols, parameter)
+            absent = [symbol for symbol in symbols if symbol in alphabet.ABSENT]
+            if absent and parameter == "elements":
+                raise ValueError(f"elements holds {absent}: the embedded data know no compound of {', '.join(absent)}")
+        if self.elements is not None and int(self.allowed[:-1].sum()) < self.min_elements:
+            raise ValueError(
+                f"elements={list(self.elements)} without exclude={list(self.exclude)} leaves fewer than "
+                f"min_elements={self.min_elements} elements to use"
+            )
+
+    @cached_property
+    def allowed(self) -> NDArray[np.bool_]:
+        """Which elements may be used (90,) bool in alphabet order; the last entry stands for padding."""
+        mask = np.ones(alphabet.NUM_ELEMENTS + 1, np.bool_)
+        if self.elements is not None:
+            mask[:-1] = False
+            mask[alphabet.positions(self.elements)] = True
+        mask[alphabet.positions((*self.exclude, *alphabet.ABSENT))] = False
+        return mask
+
+    def allows(self, batch: CompositionBatch) -> NDArray[np.bool_]:
+        """Whether each composition obeys the task's rules on elements and counts (B,) bool."""
+        return (
+            (batch.size >= self.min_elements)
+            & (batch.size <= self.max_elements)
+            & (batch.atoms <= self.max_atoms)
+            & (batch.counts.max(axis=1) <= self.max_count)
+            & self.allowed[batch.elements].all(axis=1)
+        )
+
+    def score(self, assessment: Assessment) -> TaskScore:
+        """Score a batch.
+
+        Args:
+            assessment: What the oracle says about B compositions.
+
+        Returns:
+            The scores and their parts; rows beyond the oracle's budget score 0.
+        """
+        validity = self.allows(assessment.compositions) & assessment.valid & assessment.evaluated
+        viability = viability_of(assessment)
+        terms = {objective.name: objective.utility(assessment) for objective in self.objectives}
+        utility = np.prod(list(terms.values()), axis=0) if terms else np.ones(len(assessment))
+        if self.novel:
+            utility = utility * assessment.novel
+        score = utility * viability * validity
+        success = validity & (utility >= self.success_utility) & (assessment.p_stable >= 0.5)
+        terms |= {"utility": utility, "viability": viability, "validity": validity.astype(np.float64)}
+        return TaskScore(score, terms, success)
+
+
+def viability_of(assessment: Assessment) -> NDArray[np.float64]:
+    """Thermodynamic viability: calibrated P(stable), tapered where the prediction is too good to be true.
+
+    Args:
+        assessment: What the oracle says about B compositions.
+
+    Returns:
+        (B,) in [0, 1]; 0 where nothing was predicted.
+    """
+    floor = _TOO_GOOD[assessment.compositions.size]
+    taper = ndtr((assessment.decomposition_energy - floor) / TAPER_WIDTH)
+    return np.nan_to_num(assessment.p_stable * taper)
+
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        Task(
+            "stiff-stable",
+            "Stiff and stable: predicted log10 bulk modulus from 1.2 (16 GPa) to 2.6 (398 GPa), times P(stable).",
+            (Ramp("log10_bulk_modulus", 1.2, 2.6),),
+            success_utility=(np.log10(200.0) - 1.2) / 1.4,  # 200 GPa
+        ),
+        Task(
+            "wide-gap-novel",
+            "A new wide-gap insulator: P(PBE gap >= 5 eV) times P(stable), no near-copy of a known formula.",
+            (Window("band_gap_pbe", low=5.0),),
+            novel=True,
+        ),
+        Task(
+            "stiff-semiconductor-novel",
+            "A new stiff semiconductor: P(PBE gap 1-2 eV) times the bulk-modulus ramp 32-250 GPa, times P(stable).",
+            (Window("band_gap_pbe", 1.0, 2.0), Ramp("log10_bulk_modulus", 1.5, 2.4)),
+            novel=True,
+            success_utility=0.25,
+        ),
+        Task(
+            "stable-novel",
+            "A new stable compound: P(stable) alone, no near-copy of a known formula.",
+            (),
+            novel=True,
+        ),
+    )
+}
+"""Registered tasks by name."""
+
+DEFAULT_TASK = "stiff-stable"
+
+
+def load_task(
+    task: str | Task = DEFAULT_TASK, elements: Sequence[str] | None = None, exclude: Sequence[str] | None = None
+) -> Task:
+    """A task by name, optionally restricted in its elements.
+
+    Args:
+        task: Name of a registered task, or a `Task`.
+        elements: If given, the only elements allowed; one named here is allowed even if the task leaves it out.
+        exclude: Elements never allowed, beside those the task leaves out.
+
+    Returns:
+        The task.
+
+    Raises:
+        ValueError: Unknown name or element, or an element both wanted and excluded.
+
+    Examples:
+        >>> load_task("stiff-stable", exclude=["Os", "Ir"]).exclude[-2:]
+        ('Os', 'Ir')
+    """
+    if isinstance(task, str):
+        if task not in TASKS:
+            raise ValueError(f"task={task!r} is not registered; choose one of {', '.join(TASKS)} or pass a Task")
+        task = TASKS[task]
+    for parameter, symbols in (("elements", elements), ("exclude", exclude)):
+        if symbols is not None:
+            alphabet.positions(list(symbols) if not isinstance(symbols, str) else symbols, parameter)
+    both = sorted(set(elements or ()) & set(exclude or ()))
+    if both:
+        raise ValueError(f"elements and exclude both hold {both}; name each element in one of them")
+    if elements is not None:
+        task = replace(task, elements=tuple(elements), exclude=tuple(s for s in task.exclude if s not in elements))
+    if exclude is not None:
+        task = replace(task, exclude=tuple(dict.fromkeys((*task.exclude, *exclude))))
+    return task

@@ -1,0 +1,169 @@
+"""`SB3VecEnv`: a Gymnasium vector environment as a Stable-Baselines3 `VecEnv`.
+
+Stable-Baselines3 takes single environments or its own `VecEnv`, not a Gymnasium `VectorEnv`; this adapter lets it train
+on a natively batched environment. Episodes that end by time are marked, so that PPO bootstraps their value.
+
+May import: nothing of matenv.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices
+
+EMPTY: dict[str, Any] = {}
+
+
+class SB3VecEnv(VecEnv):
+    """A Stable-Baselines3 `VecEnv` over a Gymnasium vector environment.
+
+    Args:
+        envs: A Gymnasium vector environment in SAME_STEP autoreset mode.
+        info_keys: Keys of the vector info to pass on at every step, for all rows; by default none, since building a
+            dictionary per row and step is what such adapters spend their time on. Rows whose episode ends always carry
+            ``terminal_observation``, ``TimeLimit.truncated`` and everything in ``final_info``.
+
+    Raises:
+        ValueError: The environment resets in another mode than SAME_STEP.
+
+    Examples:
+        >>> import gymnasium as gym, matenv
+        >>> envs = SB3VecEnv(gym.make_vec("MaterialLatent-v0", num_envs=4))
+        >>> envs.seed(0)[:2], envs.reset().shape[0]
+        ([0, 1], 4)
+    """
+
+    def __init__(self, envs: VectorEnv, info_keys: Sequence[str] = ()) -> None:
+        mode = envs.metadata.get("autoreset_mode")
+        if mode != AutoresetMode.SAME_STEP:
+            raise ValueError(
+                f"autoreset_mode={mode} does not suit Stable-Baselines3, which expects the next episode's first "
+                "observation when one ends: make the environment with autoreset_mode='SameStep'"
+            )
+        self.envs = envs
+        self.info_keys = tuple(info_keys)
+        self._actions: NDArray | None = None
+        self._seed: int | list[int | None] | None = None
+        super().__init__(envs.num_envs, envs.single_observation_space, envs.single_action_space)
+
+    def seed(self, seed: int | None = None) -> list[int | None]:  # type: ignore[override]
+        """Seed the next reset: row i gets seed + i.
+
+        Args:
+            seed: The seed; None leaves the generators as they are.
+
+        Returns:
+            The seed of each row.
+        """
+        self._seed = seed
+        return [None if seed is None else seed + row for row in range(self.num_envs)]
+
+    def reset(self) -> NDArray:  # type: ignore[override]
+        """Begin an episode in every row and return the observations (N, width)."""
+        options = self._options[0] if self._options and self._options[0] else None
+        observations, info = self.envs.reset(seed=self._seed, options=options)
+        self._seed = None
+        self._reset_options()
+        self.reset_infos = self._row_infos(info)
+        return observations
+
+    def step_async(self, actions: NDArray) -> None:
+        """Take the actions (N, n) of the coming step."""
+        self._actions = actions
+
+    def step_wait(self) -> tuple[NDArray, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:  # type: ignore[override]
+        """Step every row.
+
+        Returns:
+            Observations (N, width), rewards (N,) float32, dones (N,) bool, infos (list of N dictionaries).
+        """
+        observations, rewards, terminated, truncated, info = self.envs.step(self._actions)
+        done = terminated | truncated
+        infos = self._row_infos(info)
+        if done.any():
+            final_observation = info["final_obs"]
+            final = _rows_of(info.get("final_info", EMPTY), np.flatnonzero(done))
+            for row, words in final.items():
+                infos[row] = {
+                    **infos[row],
+                    **words,
+                    "terminal_observation": np.asarray(final_observation[row]),
+                    "TimeLimit.truncated": bool(truncated[row] and not terminated[row]),
+                }
+        return observations, rewards.astype(np.float32), done, infos
+
+    def close(self) -> None:
+        """Close the environment."""
+        self.envs.close()
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """An attribute of the environment, once per row asked for; per-row sequences are split by row."""
+        return [getattr(self.envs.unwrapped, attr_name)] * len(self._rows(indices))
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Set an attribute; all rows share one environment, so it can only be set for all of them."""
+        if len(self._rows(indices)) != self.num_envs:
+            raise ValueError(f"{attr_name} belongs to all {self.num_envs} rows; it cannot be set for indices={indices}")
+        setattr(self.envs.unwrapped, attr_name, value)
+
+    def env_method(self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any) -> list[Any]:
+        """Call a method of the environment.
+
+        `describe` is called for each row. Any other method is called once; a result with one entry per row, such as
+        `action_masks()`, is split by row, anything else is repeated.
+        """
+        method: Callable[..., Any] = getattr(self.envs.unwrapped, method_name)
+        rows = self._rows(indices)
+        if method_name == "describe":
+            return [method(row, *args, **kwargs) for row in rows]
+        result = method(*args, **kwargs)
+        if isinstance(result, np.ndarray | list | tuple) and len(result) == self.num_envs:
+            return [result[row] for row in rows]
+        return [result] * len(rows)
+
+    def env_is_wrapped(self, wrapper_class: type, indices: VecEnvIndices = None) -> list[bool]:
+        """Whether the environment is wrapped in `wrapper_class`, per row; single-environment wrappers never apply."""
+        layer: Any = self.envs
+        wrapped = isinstance(layer, wrapper_class)
+        while not wrapped and hasattr(layer, "env"):
+            layer = layer.env
+            wrapped = isinstance(layer, wrapper_class)
+        return [wrapped] * len(self._rows(indices))
+
+    def _rows(self, indices: VecEnvIndices) -> list[int]:
+        return [int(row) for row in self._get_indices(indices)]
+
+    def _row_infos(self, info: dict[str, Any]) -> list[dict[str, Any]]:
+        """One dictionary per row with the requested keys."""
+        if not self.info_keys:
+            return [{} for _ in range(self.num_envs)]
+        missing = [key for key in self.info_keys if key not in info]
+        if missing:
+            raise ValueError(f"info_keys holds {missing}, which this environment's info lacks; it has {sorted(info)}")
+        columns = [info[key] for key in self.info_keys]
+        return [
+            {key: column[row] for key, column in zip(self.info_keys, columns, strict=True)}
+            for row in range(self.num_envs)
+        ]
+
+
+def _rows_of(info: dict[str, Any], rows: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """The entries of a vector info that belong to some rows; masks (``_name``) say where a value is defined."""
+
+    def pick(table: dict[str, Any], row: int) -> dict[str, Any]:
+        return {
+            key: pick(values, row) if isinstance(values, dict) else _plain(values[row])
+            for key, values in table.items()
+            if not key.startswith("_") and (f"_{key}" not in table or table[f"_{key}"][row])
+        }
+
+    return {int(row): pick(info, int(row)) for row in rows}
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
