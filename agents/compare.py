@@ -68,7 +68,7 @@ def _run(
     if result.is_file():
         return json.loads(result.read_text())
     if agent == "random":
-        policy: Any = RandomPolicy(gym.make(ENV_ID, task=task).action_space, seed)  # type: ignore[arg-type]
+        policy: Any = RandomPolicy(gym.make(ENV_ID, task=task).action_space, seed)
     elif agent in ALGORITHMS:
         policy = train(agent, folder / f"{agent}-{seed}", timesteps, seed, env_kwargs={"task": task}, progress=progress)
     else:

@@ -56,7 +56,7 @@ def demo(
     print(f"Evaluating it and a random policy over {EPISODES} episodes each ...")
     space = gym.make(ENV_ID, **env_kwargs).action_space
     learned = evaluate_policy(agent, ENV_ID, EPISODES, EVALUATION_SEED, **env_kwargs)
-    random = evaluate_policy(RandomPolicy(space, seed), ENV_ID, EPISODES, EVALUATION_SEED, **env_kwargs)  # type: ignore[arg-type]
+    random = evaluate_policy(RandomPolicy(space, seed), ENV_ID, EPISODES, EVALUATION_SEED, **env_kwargs)
     _compare(learned, random)
 
     candidates = rank_candidates(list(learned.visited), load_task(task), Oracle("train"), top)

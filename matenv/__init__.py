@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from matenv.envs.registration import register_envs
+
 if TYPE_CHECKING:
     from matenv import elements
     from matenv.composition import CompositionBatch, formula, fractions
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from matenv.thermo import ConvexHull
 
 __version__ = "0.1.0"
+
+register_envs()
 
 # Public name -> module that defines it, imported on first use so that `import matenv` stays light.
 _HOMES = {

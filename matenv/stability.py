@@ -1,9 +1,13 @@
 """P(E_d <= t): from a predicted formation energy and a hull to a calibrated probability of stability.
 
-A predictor's own distribution is not enough: a hull built from some of the phases misses competitors, and errors grow
-with the number of elements. The map here is a logistic correction of the predictor's CDF at the hull, one pair of
-coefficients per number of elements, fitted on chemical systems that neither predictor nor hull has seen. It is
-monotone, so ranking within a number of elements is the predictor's own, and it does not saturate at the hull.
+A predictor's own distribution is not enough. A hull built from some of the phases misses competitors: however far below
+it a formula is predicted to lie, a phase nobody has entered may still beat it. So the map here has a ceiling,
+
+    P = c_n sigmoid(a_n + b_n logit(CDF)),
+
+with three coefficients per number of elements n, fitted on chemical systems that neither predictor nor hull has seen: c_n is
+the chance that no competitor is missing. The map is monotone, so ranking within a number of elements is the predictor's
+own, and it does not saturate at the hull.
 
 Conditional on Materials-Project-like selection: 40 % of the table's rows are stable, far more than of all compositions.
 
@@ -37,12 +41,14 @@ class StabilityModel:
     """The calibrated map.
 
     Attributes:
-        intercept: Coefficient a per number of elements 2, 3, 4, >= 5; P = sigmoid(a + b logit(CDF)).
+        intercept: Coefficient a per number of elements 2, 3, 4, >= 5; P = c sigmoid(a + b logit(CDF)).
         slope: Coefficient b per number of elements; positive.
+        ceiling: Coefficient c per number of elements, in (0, 1].
     """
 
     intercept: NDArray[np.float64]
     slope: NDArray[np.float64]
+    ceiling: NDArray[np.float64]
 
     def prob(
         self,
@@ -66,11 +72,11 @@ class StabilityModel:
         return self.correct(raw, size)
 
     def correct(self, raw: NDArray[np.float64], size: NDArray[np.int16]) -> NDArray[np.float64]:
-        """The logistic correction of raw CDF values (B,)."""
+        """The correction of raw CDF values (B,)."""
         clipped = np.clip(raw, CLIP, 1 - CLIP)
         which = np.clip(size, SMALLEST, LARGEST) - SMALLEST
         logit = self.intercept[which] + self.slope[which] * np.log(clipped / (1 - clipped))
-        return 1.0 / (1.0 + np.exp(-logit))
+        return self.ceiling[which] / (1.0 + np.exp(-logit))
 
     @classmethod
     def fit(cls, raw: NDArray[np.float64], size: NDArray[np.int16], stable: NDArray[np.bool_]) -> StabilityModel:
@@ -91,13 +97,15 @@ class StabilityModel:
         which = np.clip(size, SMALLEST, LARGEST) - SMALLEST
         coefficients = []
         for group in range(LARGEST - SMALLEST + 1):
-            x, y = logit[which == group], np.where(stable[which == group], 1.0, -1.0)
+            x, y = logit[which == group], stable[which == group]
 
-            def loss(ab: NDArray, x: NDArray = x, y: NDArray = y) -> float:
-                pull = ab[0] ** 2 + (ab[1] - 1) ** 2
-                return float(np.logaddexp(0, -y * (ab[0] + ab[1] * x)).sum() + pull)
+            def loss(abc: NDArray, x: NDArray = x, y: NDArray = y) -> float:
+                p = abc[2] / (1.0 + np.exp(-abc[0] - abc[1] * x))
+                pull = abc[0] ** 2 + (abc[1] - 1) ** 2
+                return float(pull - np.log(np.where(y, p, 1.0 - p)).sum())
 
-            coefficients.append(minimize(loss, np.array([0.0, 1.0]), bounds=[(-10, 10), (0.01, 10)]).x)
+            bounds = [(-10, 10), (0.01, 10), (0.05, 1.0 - 1e-6)]
+            coefficients.append(minimize(loss, np.array([0.0, 1.0, 0.8]), bounds=bounds).x)
         return cls(*np.array(coefficients).T)
 
     @classmethod
@@ -109,7 +117,7 @@ class StabilityModel:
 @lru_cache(maxsize=1)
 def _shipped() -> StabilityModel:
     card = json.loads((files("matenv.properties") / "weights" / "stability.json").read_text())
-    return StabilityModel(np.array(card["intercept"]), np.array(card["slope"]))
+    return StabilityModel(*(np.array(card[key]) for key in ("intercept", "slope", "ceiling")))
 
 
 def main() -> None:
@@ -144,11 +152,12 @@ def main() -> None:
             f"{name:28s}{r['n']:7.0f}{r['stable']:8.3f}{r['mean_p']:8.3f}{r['brier']:8.3f}{r['ece']:7.3f}{r['auc']:7.3f}"
         )
     card = {
-        "what": "logistic correction of the predictor's P(E_f <= E_comp), by number of elements 2, 3, 4, >= 5",
+        "what": "P = ceiling sigmoid(intercept + slope logit P(E_f <= E_comp)), by number of elements 2, 3, 4, >= 5",
         "fitted_on": "validation systems of mp-ground-states, hull of the train part",
         "command": "python -m matenv.stability",
         "intercept": [round(float(a), 4) for a in model.intercept],
         "slope": [round(float(b), 4) for b in model.slope],
+        "ceiling": [round(float(c), 4) for c in model.ceiling],
         "test": {name: {key: round(value, 4) for key, value in r.items()} for name, r in report.items()},
     }
     target = Path(__file__).parent / "properties" / "weights" / "stability.json"

@@ -1,8 +1,4 @@
-"""Environments: ways of proposing the next composition. Importing this room registers the ids.
+"""Environments: ways of proposing the next composition. `import matenv` registers their ids.
 
 May import: `matenv.tasks`, `matenv.oracle`, `matenv.latent`, `matenv.data`, `matenv.composition`.
 """
-
-from matenv.envs.registration import register_envs
-
-register_envs()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 from gymnasium.utils.seeding import np_random
@@ -27,6 +27,27 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
 STARTS = ("dataset", "prior")
+
+
+class LatentArguments(TypedDict, total=False):
+    """Arguments that the single and the vector environment share; `MaterialLatentEnv` says what they mean."""
+
+    task: str | Task
+    latent: str | LatentSpace
+    horizon: int
+    step_size: float
+    radius: float | None
+    start: str
+    observation: Sequence[str]
+    reward: Mapping[str, float] | None
+    discount: float
+    terminate_on_success: bool
+    elements: Sequence[str] | None
+    exclude: Sequence[str] | None
+    oracle: Oracle | None
+    reference: str
+    budget: int | None
+    device: str
 
 
 class LatentCore:
@@ -111,8 +132,8 @@ class LatentCore:
             z = self.latent.encode(start)
         else:
             start = None
-            noise = np.stack([self.generators[row].standard_normal(self.latent.dim) for row in which.tolist()])
-            z = self.latent.from_prior(noise)
+            seeds = [int(self.generators[row].integers(2**32)) for row in which.tolist()]
+            z = np.concatenate([self.latent.sample(1, seed) for seed in seeds])
         z, _ = project(z, self.radius)
         decoded = self.latent.decode_batch(z)
         fresh = State(

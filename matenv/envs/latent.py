@@ -6,7 +6,7 @@ May import: `matenv.envs.core`, `matenv.envs.rendering`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import gymnasium as gym
 import numpy as np
@@ -16,7 +16,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.envs.core import LatentCore
+from matenv.envs.core import LatentArguments, LatentCore
 from matenv.envs.rendering import Trail, draw, narrate
 
 
@@ -85,7 +85,7 @@ class MaterialLatentEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}
 
-    def __init__(self, *, render_mode: str | None = None, **arguments: Any) -> None:
+    def __init__(self, *, render_mode: str | None = None, **arguments: Unpack[LatentArguments]) -> None:
         check_render_mode(render_mode, self.metadata["render_modes"])
         self.core = LatentCore(1, **arguments)
         self.action_space = Box(-1.0, 1.0, (self.core.latent.dim,), np.float32)
@@ -175,7 +175,7 @@ class MaterialLatentVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32]
         max_episode_steps: int | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         render_mode: str | None = None,
-        **arguments: Any,
+        **arguments: Unpack[LatentArguments],
     ) -> None:
         check_render_mode(render_mode, [])
         if max_episode_steps is not None:

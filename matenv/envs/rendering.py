@@ -112,15 +112,18 @@ def plot_path(
     plane = principal
     if own_plane and len(z) > 2:
         plane = np.linalg.svd(z - z.mean(axis=0), full_matrices=False)[2][:2]
-    axes.scatter(*(background @ plane.T).T, s=3, color="0.85", rasterized=True, zorder=1)
+    shown = background @ plane.T
+    axes.scatter(shown[:, 0], shown[:, 1], s=3, color="0.85", rasterized=True, zorder=1)
     path = z @ plane.T
-    axes.plot(*path.T, color="tab:blue", linewidth=1, zorder=2)
-    axes.scatter(*path.T, c=np.arange(len(path)), cmap="viridis", s=30, zorder=3)
+    axes.plot(path[:, 0], path[:, 1], color="tab:blue", linewidth=1, zorder=2)
+    axes.scatter(path[:, 0], path[:, 1], c=np.arange(len(path)), cmap="viridis", s=30, zorder=3)
     for i, label in enumerate(labels):
         if label and (i == 0 or label != labels[i - 1]):
             axes.annotate(label, path[i], xytext=(4, 4), textcoords="offset points", fontsize=7, zorder=4)
-    axes.scatter(*path[:1].T, marker="s", s=60, facecolors="none", edgecolors="black", zorder=5, label="start")
-    axes.scatter(*path[-1:].T, marker="*", s=140, color="tab:red", zorder=5, label="end")
+    axes.scatter(
+        path[0, 0], path[0, 1], marker="s", s=60, facecolors="none", edgecolors="black", zorder=5, label="start"
+    )
+    axes.scatter(path[-1, 0], path[-1, 1], marker="*", s=140, color="tab:red", zorder=5, label="end")
     axes.legend(loc="upper right", fontsize=8)
     axes.set_xlabel("latent axis 1 [standard deviations]")
     axes.set_ylabel("latent axis 2 [standard deviations]")
@@ -140,7 +143,7 @@ def plot_scores(axes: Axes, trail: Trail, horizon: int) -> None:
     axes.plot(
         steps, [info["p_stable"] for info in trail.infos], "o-", color="tab:green", markersize=3, label="P(stable)"
     )
-    for step, info in zip(steps, trail.infos, strict=True):
+    for step, info in enumerate(trail.infos):
         axes.text(step, 0.02, info["formula"], rotation=90, fontsize=7, ha="center", va="bottom")
     axes.set_xlim(-0.7, horizon + 0.7)
     axes.set_ylim(0, 1)

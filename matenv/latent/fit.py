@@ -1,0 +1,242 @@
+"""The training loop of the latent spaces: deterministic, checkpointed every epoch, resumable to the same bits.
+
+All randomness of epoch k comes from generators seeded with (seed, k), so a run that is stopped and resumed repeats
+exactly what an uninterrupted one would have done (same machine, same number of threads).
+
+May import: `matenv.latent` networks, `matenv.latent.augment`, `matenv.data`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from matenv.composition import CompositionBatch
+from matenv.data import Dataset
+from matenv.latent.augment import Augmenter
+from matenv.latent.counts_vae import MAX_COUNT, CountsVAE
+from matenv.latent.elawady_vae import ElAwadyVAE
+from matenv.latent.evaluate import agreement
+from matenv.latent.pairs import Pairs
+
+CHECKPOINT = "checkpoint.pt"
+
+
+class Network(Protocol):
+    """What a trainable network provides, next to being a `torch.nn.Module`."""
+
+    config: dict[str, Any]
+
+    def posterior(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of q(z|x), each (B, n)."""
+        ...
+
+    def log_likelihood(self, z: Tensor, pairs: Pairs) -> Tensor:
+        """Log p(x|z) (B,) in nats."""
+        ...
+
+    def decode(self, z: Tensor) -> CompositionBatch:
+        """Most probable formula of each latent vector (B, n)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a latent space is trained.
+
+    Attributes:
+        build: Makes the untrained network.
+        epochs: Default number of passes over the training rows.
+        batch: Compositions per step.
+        learning_rate: Peak of the cosine schedule (linear warm-up over the first 200 steps).
+        weight_decay: AdamW's weight decay.
+        beta: Weight of the KL term once warmed up.
+        beta_warmup: Share of the run over which beta rises linearly from 0.
+        augment: Whether to train on variants of the formulas (`matenv.latent.augment`).
+        oversample: How often rows of 8 or more elements are repeated.
+        bfloat16: Whether matrix products run in bfloat16.
+    """
+
+    build: Callable[[], nn.Module]
+    epochs: int
+    batch: int
+    learning_rate: float
+    weight_decay: float
+    beta: float
+    beta_warmup: float
+    augment: bool
+    oversample: int
+    bfloat16: bool
+
+
+RECIPES: dict[str, Recipe] = {
+    "vae": Recipe(
+        CountsVAE, epochs=220, batch=1024, learning_rate=2e-3, weight_decay=0.02, beta=0.1, beta_warmup=0.25,
+        augment=True, oversample=1, bfloat16=True,
+    ),
+    "vae-elawady": Recipe(
+        ElAwadyVAE, epochs=600, batch=1024, learning_rate=2e-3, weight_decay=0.0, beta=1.0, beta_warmup=0.1,
+        augment=False, oversample=10, bfloat16=False,
+    ),
+}  # fmt: skip
+"""The shipped latent spaces by name."""
+
+
+def training_rows(data: Dataset) -> NDArray[np.int64]:
+    """Rows the networks learn from: the training part without validation, counts of at most 64."""
+    rows = data.part("train")
+    return rows[data.compositions.counts[rows].max(axis=1) <= MAX_COUNT]
+
+
+def fit(
+    name: str,
+    data: Dataset,
+    out: Path,
+    *,
+    epochs: int,
+    seed: int,
+    report: Callable[[dict[str, float]], None] | None = None,
+    stop_after: int | None = None,
+    progress: bool = True,
+) -> tuple[nn.Module, list[dict[str, float]]]:
+    """Train a network, resuming from the checkpoint in `out` if there is one.
+
+    Args:
+        name: A key of `RECIPES`.
+        data: Table to learn from.
+        out: Folder of the run; ``checkpoint.pt`` and ``history.json`` are rewritten after every epoch.
+        epochs: Length of the run; part of the schedule, so a resumed run must state the same.
+        seed: Seed of initial weights, order, noise and augmentation.
+        report: Called with each epoch's record.
+        stop_after: Leave after this many epochs in total, as an interruption would.
+        progress: Whether to show a progress bar (needs tqdm).
+
+    Returns:
+        The network in evaluation mode and one record per epoch.
+
+    Raises:
+        ValueError: If the checkpoint belongs to another run (name, epochs, seed, recipe or table differ).
+    """
+    recipe = RECIPES[name]
+    identity = {"name": name, "epochs": epochs, "seed": seed, "table": data.name, "rows": len(data)}
+    identity |= {key: value for key, value in asdict(recipe).items() if key not in ("build", "epochs")}
+    torch.manual_seed(seed)
+    network: Any = recipe.build()
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.99), fused=True
+    )
+    history = _resume(out / CHECKPOINT, identity, network, optimizer)
+    formulas = _repeat_complex(data.compositions[training_rows(data)], recipe.oversample)
+    validation = data.compositions[data.part("validation")]
+    augmenter = Augmenter(formulas) if recipe.augment else None
+    last = min(epochs, stop_after if stop_after is not None else epochs)
+    for epoch in _bar(range(len(history), last), progress):
+        random = np.random.default_rng([seed, epoch])
+        rows = augmenter.vary(formulas, random) if augmenter else formulas
+        record = {"epoch": epoch + 1, **_epoch(network, optimizer, rows, recipe, epoch, epochs, random)}
+        if len(validation):
+            with torch.inference_mode():
+                decoded = network.decode(network.posterior(Pairs.of(validation))[0])
+            record |= agreement(decoded, validation)
+        history.append(record)
+        _save(out, identity, network, optimizer, history)
+        if report:
+            report(record)
+    return network.eval(), history
+
+
+def _epoch(
+    network: Any,
+    optimizer: torch.optim.Optimizer,
+    formulas: CompositionBatch,
+    recipe: Recipe,
+    epoch: int,
+    epochs: int,
+    random: np.random.Generator,
+) -> dict[str, float]:
+    network.train()
+    noise = torch.Generator().manual_seed(int(random.integers(2**62)))
+    order = random.permutation(len(formulas))
+    batch = min(recipe.batch, len(order))
+    starts = range(0, len(order) - batch + 1, batch)  # the incomplete last batch is left out
+    totals = np.zeros(2)
+    for step, start in enumerate(starts):
+        done = (epoch + step / len(starts)) / epochs
+        warm = min((epoch * len(starts) + step + 1) / 200, 1.0)
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * done))
+        beta = recipe.beta * min(done / recipe.beta_warmup, 1.0)
+        pairs = Pairs.of(formulas[order[start : start + batch]])
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
+            mean, log_variance = network.posterior(pairs)
+            z = mean + torch.exp(0.5 * log_variance) * torch.randn(mean.shape, generator=noise)
+            fit = network.log_likelihood(z, pairs).mean()
+        kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
+        optimizer.zero_grad(set_to_none=True)
+        (beta * kl - fit).backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        totals += (fit.item(), kl.item())
+    network.eval()
+    log_likelihood, kl_mean = (totals / len(starts)).tolist()
+    return {"log_likelihood": log_likelihood, "kl": kl_mean, "beta": beta}
+
+
+def _repeat_complex(batch: CompositionBatch, times: int) -> CompositionBatch:
+    """Oversampling of El-Awady (arXiv:2401.06779): rows of 8 or more elements appear `times` times."""
+    return batch[np.repeat(np.arange(len(batch)), np.where(batch.size >= 8, times, 1))]
+
+
+def _resume(path: Path, identity: dict, network: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, float]]:
+    if not path.exists():
+        return []
+    try:
+        state = torch.load(path, weights_only=True)
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read ({error}); delete it to start afresh") from None
+    differ = {
+        key: (state["identity"].get(key), value)
+        for key, value in identity.items()
+        if state["identity"].get(key) != value
+    }
+    if differ:
+        raise ValueError(f"{path} belongs to another run, (its, yours) = {differ}; choose another out= or delete it")
+    network.load_state_dict(state["network"])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["history"]
+
+
+def _save(
+    out: Path, identity: dict, network: nn.Module, optimizer: torch.optim.Optimizer, history: list[dict[str, float]]
+) -> None:
+    """Write the checkpoint so that an interruption leaves either the old or the new one, never half of it."""
+    out.mkdir(parents=True, exist_ok=True)
+    state = {
+        "identity": identity, "network": network.state_dict(), "optimizer": optimizer.state_dict(), "history": history,
+    }  # fmt: skip
+    temporary = out / (CHECKPOINT + ".part")
+    torch.save(state, temporary)
+    os.replace(temporary, out / CHECKPOINT)
+    temporary = out / "history.json.part"
+    temporary.write_text(json.dumps(history, indent=0))
+    os.replace(temporary, out / "history.json")
+
+
+def _bar(epochs: Iterable[int], show: bool) -> Iterable[int]:
+    if not show:
+        return epochs
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return epochs
+    return tqdm(epochs, unit="epoch")

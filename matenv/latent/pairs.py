@@ -1,0 +1,148 @@
+"""Flat lists of (row, element, count): how networks read and write compositions without dense (B, 89, counts) work.
+
+May import: `matenv.composition`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numba import njit
+from numpy.typing import NDArray
+from torch import Tensor
+
+from matenv.composition import CompositionBatch
+from matenv.rational import MAX_ELEMENTS
+
+NEGLIGIBLE_LOGIT = -10.0
+"""Presence log-odds below which an element (probability < 5e-5) is not added to the expected number of elements."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The P (row, element, count) entries of B compositions, row by row.
+
+    Attributes:
+        rows: Number of compositions B.
+        row: Row of each entry (P,) int64, ascending.
+        element: Alphabet position of each entry (P,) int64.
+        count: Atoms per reduced formula unit (P,) int64.
+        offset: First entry of each row (B,) int64.
+    """
+
+    rows: int
+    row: Tensor
+    element: Tensor
+    count: Tensor
+    offset: Tensor
+
+    @classmethod
+    def of(cls, batch: CompositionBatch, device: torch.device | str = "cpu") -> Pairs:
+        """List the entries of a packed batch."""
+        listed = batch.counts > 0
+        count = torch.from_numpy(batch.counts[listed].astype(np.int64)).to(device)
+        row = np.repeat(np.arange(len(batch)), batch.size)
+        pairs = cls.listed(row, batch.elements[listed].astype(np.int64), batch.size, device)
+        return cls(pairs.rows, pairs.row, pairs.element, count, pairs.offset)
+
+    @classmethod
+    def listed(
+        cls, row: NDArray[np.int64], element: NDArray[np.int64], size: NDArray, device: torch.device | str = "cpu"
+    ) -> Pairs:
+        """Entries without counts (all 0): what a decoder knows once it has chosen the elements.
+
+        Args:
+            row: Row of each entry (P,).
+            element: Alphabet position of each entry (P,).
+            size: Number of entries of each row (B,).
+            device: Where the tensors go.
+        """
+        offset = np.cumsum(size, dtype=np.int64) - size
+        tensors = [torch.from_numpy(array).to(device) for array in (row, element, np.zeros_like(element), offset)]
+        return cls(len(size), *tensors)
+
+
+@njit(cache=True, nogil=True)
+def choose_elements(
+    logits: NDArray[np.float32],
+) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int64], NDArray[np.int64]]:
+    """Elements of each row from presence log-odds: as many as expected, the likeliest.
+
+    The number of elements is the expected one, the sum of the presence probabilities, rounded and kept within 1..10.
+    A cut at P > 1/2 agrees with it wherever the decoder is sure; where it hesitates between look-alikes (P = 1/2 for Sr
+    and 1/2 for Ba) the cut would name neither and leave formulas that are too short, or empty.
+
+    Args:
+        logits: (B, W) presence log-odds, finite.
+
+    Returns:
+        elements (B, 10) int16 ascending and padded with -1, size (B,) int16, and the same as flat entries:
+        row (P,) int64, element (P,) int64. Equal odds go to the first in the alphabet.
+    """
+    rows, width = logits.shape
+    elements = np.full((rows, MAX_ELEMENTS), -1, np.int16)
+    size = np.empty(rows, np.int16)
+    best = np.empty(MAX_ELEMENTS, np.int16)
+    total = 0
+    for i in range(rows):
+        expected = 0.0
+        for j in range(width):
+            if logits[i, j] > NEGLIGIBLE_LOGIT:
+                expected += 1.0 / (1.0 + np.exp(-logits[i, j]))
+        n = min(max(int(expected + 0.5), 1), MAX_ELEMENTS)
+        kept = 0
+        for j in range(width):  # insertion into the n largest so far, in descending order
+            if kept < n:
+                kept += 1
+            elif not logits[i, j] > logits[i, best[n - 1]]:
+                continue
+            k = kept - 1
+            while k > 0 and logits[i, j] > logits[i, best[k - 1]]:
+                best[k] = best[k - 1]
+                k -= 1
+            best[k] = j
+        elements[i, :n] = np.sort(best[:n])
+        size[i] = n
+        total += n
+    row = np.empty(total, np.int64)
+    element = np.empty(total, np.int64)
+    p = 0
+    for i in range(rows):
+        for k in range(size[i]):
+            row[p] = i
+            element[p] = elements[i, k]
+            p += 1
+    return elements, size, row, element
+
+
+@njit(cache=True, nogil=True)
+def choose_counts(size: NDArray[np.int16], logits: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Most probable count of each entry, each row divided by its greatest common divisor.
+
+    Args:
+        size: Number of entries of each row (B,).
+        logits: (P, C) log-odds of counts 1..C, entries row by row.
+
+    Returns:
+        Counts (B, 10) int32 padded with 0.
+    """
+    counts = np.zeros((len(size), MAX_ELEMENTS), np.int32)
+    p = 0
+    for i in range(len(size)):
+        divisor = 0
+        for k in range(size[i]):
+            best = 0
+            for c in range(1, logits.shape[1]):
+                if logits[p, c] > logits[p, best]:
+                    best = c
+            p += 1
+            counts[i, k] = best + 1
+            a, b = best + 1, divisor
+            while a:
+                a, b = b % a, a
+            divisor = b
+        for k in range(size[i]):
+            counts[i, k] //= divisor
+    return counts

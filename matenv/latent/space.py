@@ -1,0 +1,264 @@
+"""`VAESpace`: a trained variational autoencoder as a `LatentSpace`, whitening included.
+
+May import: `matenv.latent.protocol`, `matenv.latent` networks, `matenv.composition`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from matenv.composition import CompositionBatch, fractions
+from matenv.latent.counts_vae import CountsVAE
+from matenv.latent.elawady_vae import ElAwadyVAE
+from matenv.latent.pairs import Pairs
+from matenv.latent.protocol import Compositions
+
+FARTHEST = 1e4
+"""Raw latent coordinates are clipped here: far beyond any training point, and still finite in float32 layers."""
+
+SCORE_DRAWS = 8
+"""Posterior draws over which `score` averages the reconstruction term; the same for every composition."""
+
+ENCODE_ROWS = 4096
+"""Rows encoded at a time, which bounds memory."""
+
+MAX_FORMULA_ATOMS = 1000
+"""Cap on atoms per formula unit when fractions are read; fractions are taken as exact, as `matenv.formula` does."""
+
+FORMULA_TOLERANCE = 2e-7
+"""Largest change of an atom fraction by that reading."""
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """Where the training rows lie in a network's own coordinates.
+
+    Attributes:
+        mean: Mean of their posterior means (n,).
+        std: Standard deviation of their posterior means (n,).
+        radius: 99th percentile of the norms of their whitened posterior means.
+    """
+
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+    radius: float
+
+    @classmethod
+    def of(cls, raw: NDArray[np.float64]) -> Whitening:
+        """Statistics of raw posterior means (N, n)."""
+        mean, std = raw.mean(axis=0), raw.std(axis=0)
+        if not (std > 0).all():
+            raise ValueError(f"latent dimension {int(np.argmin(std))} is constant over the training rows")
+        return cls(mean, std, float(np.percentile(np.linalg.norm((raw - mean) / std, axis=1), 99)))
+
+
+class VAESpace:
+    """A variational autoencoder of compositions, in whitened coordinates.
+
+    Args:
+        name: Name of the space.
+        network: The trained network.
+        whitening: Its training statistics.
+        anchors: Compositions whose posteriors make up the distribution `sample` draws from (an aggregate posterior:
+            Tomczak and Welling, AISTATS 2018); None draws from the network's nominal prior N(0, I).
+        device: Where the network runs.
+
+    Attributes:
+        name: Name of the space.
+        dim: Dimension n.
+        radius: 99th percentile of the norms of the training rows' encodings.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        network: CountsVAE | ElAwadyVAE,
+        whitening: Whitening,
+        anchors: CompositionBatch | None = None,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.name = name
+        self.dim = network.latent
+        self.radius = whitening.radius
+        self.network = network.to(device).eval().requires_grad_(False)
+        self.whitening = whitening
+        self.anchors = anchors
+        self.device = torch.device(device)
+        self._anchor_posteriors: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+
+    def __repr__(self) -> str:
+        return f"VAESpace({self.name!r}, dim={self.dim}, radius={self.radius:.3f})"
+
+    def encode(self, X: Compositions) -> NDArray[np.float64]:  # noqa: N803
+        """Whitened posterior means of compositions.
+
+        Args:
+            X: Packed batch, fractions (B, 89) or (89,), a formula, or a list of formulas.
+
+        Returns:
+            Points (B, n) float64; a single composition is a batch of one.
+
+        Raises:
+            ValueError: Not a composition (see `matenv.fractions`), or a row without elements.
+        """
+        mean, _ = self._posterior(_packed(X))
+        return (mean - self.whitening.mean) / self.whitening.std
+
+    def decode(self, Z: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
+        """Atom fractions of the integer formula at each point.
+
+        Args:
+            Z: Points (B, n) or (n,), whitened coordinates.
+
+        Returns:
+            Fractions (B, 89) float64; rows sum to 1, or are all zero where the network names no element.
+
+        Raises:
+            ValueError: Wrong shape, NaN or infinite values.
+        """
+        return self.decode_batch(Z).fractions()
+
+    def decode_batch(self, Z: ArrayLike) -> CompositionBatch:  # noqa: N803
+        """Integer formula at each point, packed.
+
+        Args:
+            Z: Points (B, n) or (n,), whitened coordinates.
+
+        Returns:
+            The compositions, reduced; size 0 where the network names no element.
+
+        Raises:
+            ValueError: As `decode`.
+        """
+        z = np.atleast_2d(np.asarray(Z, dtype=np.float64))
+        if z.ndim != 2 or z.shape[1] != self.dim:
+            raise ValueError(f"Z has shape {np.shape(Z)}; expected (B, {self.dim}) or ({self.dim},)")
+        if not np.isfinite(z).all():
+            row = int(np.argmin(np.isfinite(z).all(axis=1)))
+            raise ValueError(f"Z row {row} holds NaN or infinite values")
+        raw = np.clip(z * self.whitening.std + self.whitening.mean, -FARTHEST, FARTHEST).astype(np.float32)
+        with torch.inference_mode():
+            return self.network.decode(torch.from_numpy(raw).to(self.device))
+
+    def sample(self, k: int, seed: int) -> NDArray[np.float64]:
+        """Points spread like the training compositions: each a draw from the posterior of a random anchor.
+
+        The nominal prior N(0, I) leaves gaps between posteriors in which the decoder hesitates; `sample_nominal` draws
+        from it for comparison. A space without anchors draws from N(0, I) here as well.
+
+        Args:
+            k: Number of points.
+            seed: Seed of the draw.
+
+        Returns:
+            Points (k, n) float64, whitened coordinates.
+
+        Raises:
+            ValueError: If `k` is negative.
+        """
+        if self.anchors is None:
+            return self.sample_nominal(k, seed)
+        _check_number(k)
+        if self._anchor_posteriors is None:
+            self._anchor_posteriors = self._posterior(self.anchors)
+        mean, std = self._anchor_posteriors
+        random = np.random.default_rng(seed)
+        # One anchor from each of k equal slices of the list, in random order: evener than k independent draws.
+        slices = (random.permutation(k) + random.random(k)) / max(k, 1)
+        anchor = np.minimum((slices * len(mean)).astype(np.int64), len(mean) - 1)
+        raw = mean[anchor] + std[anchor] * random.standard_normal((k, self.dim))
+        return (raw - self.whitening.mean) / self.whitening.std
+
+    def sample_nominal(self, k: int, seed: int) -> NDArray[np.float64]:
+        """Points drawn from the prior N(0, I) of the training loss, in whitened coordinates.
+
+        Args:
+            k: Number of points.
+            seed: Seed of the draw.
+
+        Returns:
+            Points (k, n) float64.
+
+        Raises:
+            ValueError: If `k` is negative.
+        """
+        _check_number(k)
+        raw = np.random.default_rng(seed).standard_normal((k, self.dim))
+        return (raw - self.whitening.mean) / self.whitening.std
+
+    def score(self, X: Compositions) -> NDArray[np.float64]:  # noqa: N803
+        """Evidence lower bound of each composition under the prior N(0, I), KL term at weight 1.
+
+        ``E_q(z|x) [log p(x|z)] - KL(q(z|x) || N(0, I))``; the expectation is the mean over 8 fixed draws, so a score
+        does not depend on the rest of the batch. What log p(x|z) counts is each network's own (its docstring says), so
+        scores compare within one space only.
+
+        Args:
+            X: As `encode`.
+
+        Returns:
+            Scores (B,) float64 in nats; higher is more likely.
+
+        Raises:
+            ValueError: As `encode`.
+        """
+        batch = _packed(X)
+        noise = torch.randn((SCORE_DRAWS, self.dim), generator=torch.Generator().manual_seed(0)).to(self.device)
+        scores = []
+        with torch.inference_mode():
+            for part in _chunks(batch):
+                pairs = Pairs.of(part, self.device)
+                mean, log_variance = self.network.posterior(pairs)
+                std = torch.exp(0.5 * log_variance)
+                fit = sum(self.network.log_likelihood(mean + std * draw, pairs) for draw in noise) / SCORE_DRAWS
+                kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
+                scores.append((fit - kl).cpu().numpy())
+        return np.concatenate(scores).astype(np.float64) if scores else np.zeros(0)
+
+    def _posterior(self, batch: CompositionBatch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Raw posterior means and standard deviations, each (B, n)."""
+        means, stds = [np.zeros((0, self.dim))], [np.zeros((0, self.dim))]
+        with torch.inference_mode():
+            for part in _chunks(batch):
+                mean, log_variance = self.network.posterior(Pairs.of(part, self.device))
+                means.append(_numpy(mean))
+                stds.append(_numpy(torch.exp(0.5 * log_variance)))
+        return np.concatenate(means), np.concatenate(stds)
+
+
+def _packed(X: Compositions) -> CompositionBatch:  # noqa: N803
+    """Any accepted form of compositions as a packed batch without empty rows."""
+    if isinstance(X, CompositionBatch):
+        batch = X
+    else:
+        if isinstance(X, str):
+            x = fractions([X])
+        elif isinstance(X, Sequence) and all(isinstance(formula, str) for formula in X):
+            x = fractions(list(X))
+        else:
+            x = np.asarray(X, dtype=np.float64)
+        if not len(x):
+            raise ValueError("X is empty; give at least one composition")
+        batch = CompositionBatch.from_fractions(x, MAX_FORMULA_ATOMS, FORMULA_TOLERANCE)
+    if len(batch) and batch.size.min() < 1:
+        raise ValueError(f"X row {int(batch.size.argmin())} holds no element; only compositions can be encoded")
+    return batch
+
+
+def _chunks(batch: CompositionBatch) -> list[CompositionBatch]:
+    return [batch[start : start + ENCODE_ROWS] for start in range(0, len(batch), ENCODE_ROWS)]
+
+
+def _numpy(tensor: Tensor) -> NDArray[np.float64]:
+    return tensor.cpu().numpy().astype(np.float64)
+
+
+def _check_number(k: int) -> None:
+    if k < 0:
+        raise ValueError(f"k={k} must not be negative")

@@ -1,0 +1,160 @@
+"""Weights files of latent spaces: safetensors, never pickle, checked when read.
+
+May import: `matenv.latent.space`, `matenv.latent` networks, `matenv.composition`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from matenv.composition import CompositionBatch
+from matenv.latent.counts_vae import CountsVAE
+from matenv.latent.elawady_vae import ElAwadyVAE
+from matenv.latent.space import VAESpace, Whitening
+from matenv.rational import MAX_ELEMENTS
+
+SHIPPED = ("vae", "vae-elawady")
+"""Latent spaces that come with the package."""
+
+NETWORKS: dict[str, type[CountsVAE] | type[ElAwadyVAE]] = {"CountsVAE": CountsVAE, "ElAwadyVAE": ElAwadyVAE}
+"""Architectures a weights file may name."""
+
+_FORMAT = "matenv-latent-1"
+
+
+def load_latent(name: str | Path = "vae", device: str = "cpu") -> VAESpace:
+    """Load a latent space: a shipped one by name, or one's own weights file by path.
+
+    Args:
+        name: ``"vae"`` (default: presence and integer counts, 32 dimensions), ``"vae-elawady"`` (El-Awady,
+            arXiv:2401.06779: 10 dimensions), or the path of a ``.safetensors`` file that training wrote.
+        device: PyTorch device to run on.
+
+    Returns:
+        The latent space, in evaluation mode.
+
+    Raises:
+        ValueError: Unknown name, or a file that is damaged or not a matenv latent space.
+        FileNotFoundError: A path that does not exist.
+
+    Examples:
+        >>> space = load_latent("vae")
+        >>> space.decode_batch(space.encode("LiFePO4")).formulas()
+        ['LiFePO4']
+    """
+    if str(name) in SHIPPED:
+        return read(Path(str(files("matenv.latent") / "weights" / f"{name}.safetensors")), str(name), device)
+    path = Path(name)
+    if path.suffix != ".safetensors":
+        raise ValueError(
+            f"name={str(name)!r} is not a latent space; choose one of {', '.join(SHIPPED)} or give a .safetensors path"
+        )
+    return read(path, path.stem, device)
+
+
+def read(path: Path, name: str, device: str = "cpu") -> VAESpace:
+    """Read and check a weights file.
+
+    Args:
+        path: The file.
+        name: Name of the space.
+        device: PyTorch device to run on.
+
+    Returns:
+        The latent space.
+
+    Raises:
+        ValueError: The file is damaged, of another format, or its tensors do not fit the architecture it names.
+        FileNotFoundError: The file does not exist.
+    """
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} does not exist; train it with: python -m matenv.latent.train vae --out <folder>"
+        )
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is not a readable safetensors file ({error}); is it truncated? Reinstall matenv, or train again"
+        ) from None
+    if header.get("format") != _FORMAT or header.get("network") not in NETWORKS:
+        raise ValueError(
+            f"{path} is not a latent space of this version of matenv (format {header.get('format')!r}, network "
+            f"{header.get('network')!r}; expected {_FORMAT!r}, one of {', '.join(NETWORKS)}): train it again"
+        )
+    try:
+        return _assemble(header, tensors, name, device)
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} does not fit the architecture it names, {header['network']}: {error}. "
+            "Reinstall matenv, or train it again"
+        ) from None
+
+
+def _assemble(header: dict[str, str], tensors: dict[str, Tensor], name: str, device: str) -> VAESpace:
+    network = NETWORKS[header["network"]](**json.loads(header["config"]))
+    state = {key[8:]: tensor.float() for key, tensor in tensors.items() if key.startswith("network.")}
+    network.load_state_dict(state)
+    mean, std, radius = (_array(tensors, f"whitening.{key}") for key in ("mean", "std", "radius"))
+    if mean.shape != (network.latent,) or std.shape != mean.shape or radius.shape != (1,):
+        raise ValueError("the whitening statistics have the wrong shape")
+    for key, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"{key} holds NaN or infinite values")
+    if not (std > 0).all():
+        raise ValueError("a standard deviation is not positive")
+    anchors = None
+    if "anchors.size" in tensors:
+        anchors = _unpack(*(_array(tensors, f"anchors.{key}") for key in ("size", "elements", "counts")))
+    return VAESpace(name, network, Whitening(mean, std, float(radius[0])), anchors, device)
+
+
+def write(space: VAESpace, path: Path) -> None:
+    """Write a weights file: network in float16, whitening in float64; an interruption leaves no half-written file.
+
+    Args:
+        space: The latent space.
+        path: Where to; the folder is made if need be.
+    """
+    tensors = {f"network.{key}": value.half().cpu().contiguous() for key, value in space.network.state_dict().items()}
+    whitening = space.whitening
+    for key, value in (("mean", whitening.mean), ("std", whitening.std), ("radius", np.array([whitening.radius]))):
+        tensors[f"whitening.{key}"] = torch.from_numpy(np.ascontiguousarray(value, dtype=np.float64))
+    if space.anchors is not None:
+        listed = space.anchors.counts > 0
+        packed = (space.anchors.size, space.anchors.elements[listed], space.anchors.counts[listed])
+        for key, array in zip(("size", "elements", "counts"), packed, strict=True):
+            tensors[f"anchors.{key}"] = torch.from_numpy(array.astype(np.uint8))
+    header = {
+        "format": _FORMAT, "network": type(space.network).__name__, "config": json.dumps(space.network.config),
+    }  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".part")
+    save_file(tensors, str(temporary), header)
+    os.replace(temporary, path)
+
+
+def _array(tensors: dict[str, Tensor], key: str) -> NDArray:
+    return tensors[key].numpy()
+
+
+def _unpack(size: NDArray, elements: NDArray, counts: NDArray) -> CompositionBatch:
+    if int(size.sum()) != len(elements) or len(elements) != len(counts) or size.max(initial=0) > MAX_ELEMENTS:
+        raise ValueError("the anchors' lists disagree in length")
+    listed = np.arange(MAX_ELEMENTS) < size[:, None]
+    packed_elements = np.full(listed.shape, -1, np.int16)
+    packed_counts = np.zeros(listed.shape, np.int32)
+    packed_elements[listed], packed_counts[listed] = elements, counts
+    return CompositionBatch(packed_elements, packed_counts, size.astype(np.int16))

@@ -1,0 +1,175 @@
+"""Train a latent space: ``python -m matenv.latent.train vae --out runs/vae``.
+
+Stop it with Ctrl-C and give the same command again to go on from the last finished epoch. The end result is a weights
+file and its card, ``<name>.safetensors``, ``.json`` and ``.md``, in the run's folder.
+
+May import: `matenv.latent`, `matenv.data`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import hashlib
+import json
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from matenv.data import Dataset, load_dataset
+from matenv.latent.anchors import choose_anchors
+from matenv.latent.evaluate import evaluate
+from matenv.latent.fit import RECIPES, fit, training_rows
+from matenv.latent.space import VAESpace, Whitening
+from matenv.latent.store import read, write
+
+
+def train(
+    name: str,
+    out: str | Path,
+    *,
+    epochs: int | None = None,
+    seed: int = 0,
+    threads: int = 1,
+    data: str | Path = "mp-ground-states",
+    progress: bool = True,
+) -> Path:
+    """Train a latent space, or go on with an interrupted run; then measure and export it.
+
+    Args:
+        name: A key of `RECIPES`: ``"vae"`` or ``"vae-elawady"``.
+        out: Folder of the run.
+        epochs: Passes over the training rows; by default the recipe's.
+        seed: Seed of everything random.
+        threads: PyTorch threads; results are the same to the last bit only for the same number.
+        data: Table to learn from, as `matenv.load_dataset` takes it.
+        progress: Whether to show a progress bar (needs tqdm).
+
+    Returns:
+        Path of the weights file.
+
+    Raises:
+        ValueError: Unknown name, `epochs` or `threads` below 1, or `out` holds a checkpoint of another run.
+    """
+    if name not in RECIPES:
+        raise ValueError(f"name={name!r} is not a latent space that can be trained; choose one of {', '.join(RECIPES)}")
+    epochs = RECIPES[name].epochs if epochs is None else epochs
+    for parameter, value in (("epochs", epochs), ("threads", threads)):
+        if value < 1:
+            raise ValueError(f"{parameter}={value} must be at least 1")
+    torch.set_num_threads(threads)
+    table, folder = load_dataset(data), Path(out)
+    network, history = fit(name, table, folder, epochs=epochs, seed=seed, progress=progress)
+    return export(name, network, table, folder, {"epochs": epochs, "seed": seed, "last_epoch": history[-1]})
+
+
+def export(name: str, network: Any, data: Dataset, out: Path, run: dict[str, Any]) -> Path:
+    """Write the weights file of a trained network and, measured on that very file, its card.
+
+    Args:
+        name: A key of `RECIPES`.
+        network: The trained network.
+        data: The table it was trained on.
+        out: Folder to write to.
+        run: What the card says about the run: ``epochs``, ``seed``, ``last_epoch``.
+
+    Returns:
+        Path of the weights file.
+    """
+    recipe = RECIPES[name]
+    train_rows = data.compositions[data.split("system").train]
+    seen = data.compositions[training_rows(data)]
+    anchors = choose_anchors(seen, run["seed"]) if recipe.augment else None
+    # Float16 first, so that the whitening and every number on the card belong to the weights that are shipped.
+    network.load_state_dict({key: value.half().float() for key, value in network.state_dict().items()})
+    unit = Whitening(np.zeros(network.latent), np.ones(network.latent), 1.0)
+    whitening = Whitening.of(VAESpace(name, network, unit).encode(train_rows))
+    path = out / f"{name}.safetensors"
+    write(VAESpace(name, network, whitening, anchors), path)
+    space = read(path, name)
+    card = {
+        "name": name,
+        "network": type(network).__name__,
+        "config": network.config,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "table": data.name,
+        "table_sha256": hashlib.sha256("\n".join(data.formulas.tolist()).encode()).hexdigest(),
+        "split": "system; trained on its train part without validation, counts up to 64",
+        "training_rows": len(seen),
+        "recipe": {key: value for key, value in asdict(recipe).items() if key not in ("build", "epochs")},
+        **run,
+        "metrics": {key: round(value, 5) for key, value in evaluate(space, data).items()},
+        "torch": torch.__version__,
+        "date": datetime.date.today().isoformat(),
+        "command": f"python -m matenv.latent.train {name} --epochs {run['epochs']} --seed {run['seed']}",
+    }
+    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
+    path.with_suffix(".md").write_text(_markdown(card, (sys.modules[type(network).__module__].__doc__ or "")))
+    return path
+
+
+def _markdown(card: dict[str, Any], about: str) -> str:
+    """The card as a page: what the network is, where it comes from, what was measured."""
+    # The module's docstring opens with one sentence per idea; its import rule is of no interest here.
+    text = about.split("May import:")[0].strip()
+    recipe = ", ".join(f"{key} {value}" for key, value in card["recipe"].items())
+    rows = "\n".join(f"| {key} | {value:g} |" for key, value in card["metrics"].items())
+    return f"""# Latent space `{card["name"]}`
+
+{text}
+
+- Table: `{card["table"]}` (SHA-256 of its formulas: {card["table_sha256"][:16]}...).
+- Training rows: {card["training_rows"]:,}.
+- Split: {card["split"]}. Whitening and radius: all rows of `split("system").train`.
+- Recipe: {recipe}; {card["epochs"]} epochs, seed {card["seed"]}; {card["parameters"]:,} parameters stored as float16.
+- Made by `{card["command"]}` on {card["date"]} with torch {card["torch"]}.
+
+Measured on the stored weights (`python -m matenv.latent.evaluate {card["name"]}`, which defines each metric).
+`test` rows are the held-out chemical systems, `sample` is `space.sample`, `nominal` is the prior N(0, I).
+
+| metric | value |
+|---|---|
+{rows}
+
+Samples are compositions without a structure; that they are likely under this model does not make them stable or
+synthesizable.
+"""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line of `train`.
+
+    Args:
+        arguments: Command line, by default the process's own.
+    """
+    parser = argparse.ArgumentParser(prog="python -m matenv.latent.train", description="Train a latent space.")
+    parser.add_argument("name", choices=sorted(RECIPES))
+    parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<name>)")
+    parser.add_argument("--epochs", type=int, help="passes over the training rows (default: the recipe's)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--data", default="mp-ground-states", help="shipped table, or a CSV file of your own")
+    parser.add_argument("--no-progress", action="store_true")
+    options = parser.parse_args(arguments)
+    out = options.out or Path("runs") / options.name
+    try:
+        path = train(
+            options.name, out, epochs=options.epochs, seed=options.seed, threads=options.threads, data=options.data,
+            progress=not options.no_progress,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        again = shlex.join(["python", "-m", "matenv.latent.train", *(arguments or sys.argv[1:])])
+        raise SystemExit(f"\nInterrupted. Finished epochs are kept in {out}; go on with: {again}") from None
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from None
+    print(f"{path} and its card {path.with_suffix('.md')}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""Fast evaluation of a trained `CompositionNetwork` on a CPU, without gradients.
+
+The same arithmetic as `model.CompositionNetwork.forward` (a test holds the two together). The matrix products are
+torch's; all that lies between two products is one compiled pass over the data, because at this width the many small
+tensor operations would cost as much as the products.
+
+May import: `matenv.properties.features`, `matenv.properties.model`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numba import njit
+from numpy.typing import NDArray
+from torch import Tensor
+
+from matenv.properties.features import Tokens
+from matenv.properties.model import CompositionNetwork, SetLayer
+
+Array = NDArray[np.float32]
+_EPSILON = np.float32(1e-5)  # of torch.nn.LayerNorm
+_LOG2E = np.float32(1.4426950408889634)
+
+
+class FastNetwork:
+    """A network's weights, arranged for inference: the affine part of each normalisation is folded into what follows.
+
+    Args:
+        network: The trained network; its weights are copied.
+    """
+
+    def __init__(self, network: CompositionNetwork) -> None:
+        with torch.no_grad():
+            table = network.embedding.weight + network.from_reference(network.reference)
+            self._table = table.numpy().copy()
+            self._from_fraction = _transposed(network.from_fraction.weight)
+            self._enter = _transposed(network.enter.weight)
+            self._enter_bias = network.enter.bias.numpy().copy()
+            self._layers = [_FastLayer(layer) for layer in network.layers if isinstance(layer, SetLayer)]
+            self._trunk_in, self._trunk_in_bias = _fold(network.pool_norm, network.trunk_in)
+            self._trunk_out = _transposed(network.trunk_out.weight)
+            self._trunk_out_bias = network.trunk_out.bias.numpy().copy()
+            self._head, head_bias = _fold(network.head_norm, network.head)
+            self._head_bias = torch.from_numpy(head_bias)
+
+    def __call__(self, tokens: Tokens, features: Tensor) -> Tensor:
+        """Outputs of the network.
+
+        Args:
+            tokens: Packed compositions.
+            features: Their `fraction_features` (T, 19), which all members of an ensemble share.
+
+        Returns:
+            (B, outputs) float32, rows in the sorted order of `tokens`.
+        """
+        offsets, amounts = tokens.offsets, tokens.amounts.numpy()[:, 0]
+        hidden = features @ self._from_fraction
+        _add_and_activate(hidden.numpy(), self._table, tokens.elements.numpy())
+        state = hidden @ self._enter
+        own = torch.empty_like(state)
+        context = torch.empty(len(offsets) - 1, state.shape[1])
+        bias = self._enter_bias
+        for layer in self._layers:
+            _exchange(state.numpy(), bias, amounts, offsets, own.numpy(), context.numpy())
+            torch.mm(own, layer.own, out=hidden)
+            _modulate(hidden.numpy(), layer.own_bias, (context @ layer.context).numpy(), layer.context_bias, offsets)
+            torch.addmm(state, hidden, layer.out, out=state)
+            bias = np.zeros_like(bias)
+        row = torch.empty_like(context)
+        _pool(state.numpy(), amounts, offsets, row.numpy(), context.numpy())
+        hidden = context @ self._trunk_in
+        _add_and_activate(hidden.numpy(), self._trunk_in_bias[None], np.zeros(len(hidden), np.int64))
+        torch.addmm(row, hidden, self._trunk_out, out=row)
+        _normalise(row.numpy(), self._trunk_out_bias)
+        return torch.addmm(self._head_bias, row, self._head)
+
+
+class _FastLayer:
+    """Weights of one `SetLayer`."""
+
+    def __init__(self, layer: SetLayer) -> None:
+        self.own, self.own_bias = _fold(layer.norm, layer.own)
+        self.context, self.context_bias = _fold(layer.context_norm, layer.gate_shift)
+        self.out = _transposed(layer.out.weight)
+
+
+def _transposed(weight: Tensor) -> Tensor:
+    return weight.detach().T.contiguous()
+
+
+def _fold(norm: torch.nn.LayerNorm, linear: torch.nn.Linear) -> tuple[Tensor, Array]:
+    """Weight (in, out) and bias (out,) of ``linear(norm(x))`` in terms of x normalised without an affine part."""
+    bias = linear.weight @ norm.bias
+    if linear.bias is not None:
+        bias = bias + linear.bias
+    return _transposed(linear.weight * norm.weight), bias.numpy().copy()
+
+
+@njit(inline="always")
+def _silu(x: np.float32) -> np.float32:
+    """X sigmoid(x). The exponential is 2^n times the Taylor series of 2^f, |f| <= 1/2, so that the loop vectorises."""
+    t = min(max(-x * _LOG2E, np.float32(-120.0)), np.float32(120.0))
+    n = np.floor(t + np.float32(0.5))
+    f = t - n
+    p = np.float32(1.5403530e-4)
+    p = p * f + np.float32(1.3333558e-3)
+    p = p * f + np.float32(9.6181291e-3)
+    p = p * f + np.float32(5.5504109e-2)
+    p = p * f + np.float32(2.4022651e-1)
+    p = p * f + np.float32(6.9314718e-1)
+    p = p * f + np.float32(1.0)
+    power = np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
+    return x / (np.float32(1.0) + p * power)
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+def _add_and_activate(hidden: Array, table: Array, index: NDArray[np.int64]) -> None:
+    """In place: silu(hidden[t] + table[index[t]])."""
+    for t in range(hidden.shape[0]):
+        line, added = hidden[t], table[index[t]]
+        for k in range(hidden.shape[1]):
+            line[k] = _silu(line[k] + added[k])
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+def _standardise(line: Array, out: Array) -> None:
+    width = line.shape[0]
+    total = np.float32(0.0)
+    for k in range(width):
+        total += line[k]
+    mean = total / np.float32(width)
+    squares = np.float32(0.0)
+    for k in range(width):
+        squares += (line[k] - mean) * (line[k] - mean)
+    scale = np.float32(1.0) / np.sqrt(squares / np.float32(width) + _EPSILON)
+    for k in range(width):
+        out[k] = (line[k] - mean) * scale
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+def _exchange(
+    state: Array, bias: Array, amounts: Array, offsets: NDArray[np.int64], own: Array, context: Array
+) -> None:
+    """Add `bias` to the states in place; write each state and each row's weighted sum, both standardised."""
+    width = state.shape[1]
+    for row in range(len(offsets) - 1):
+        pooled = context[row]
+        for k in range(width):
+            pooled[k] = np.float32(0.0)
+        for t in range(offsets[row], offsets[row + 1]):
+            line, x = state[t], amounts[t]
+            for k in range(width):
+                line[k] += bias[k]
+                pooled[k] += x * line[k]
+            _standardise(line, own[t])
+        _standardise(pooled, pooled)
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+def _modulate(hidden: Array, own_bias: Array, context: Array, context_bias: Array, offsets: NDArray[np.int64]) -> None:
+    """In place: silu of (hidden + own_bias) times the row's gate plus the row's shift; context (B, 2 hidden)."""
+    width = hidden.shape[1]
+    for row in range(len(offsets) - 1):
+        line = context[row]
+        for k in range(2 * width):
+            line[k] += context_bias[k]
+        gate, shift = line[:width], line[width:]
+        for t in range(offsets[row], offsets[row + 1]):
+            value = hidden[t]
+            for k in range(width):
+                value[k] = _silu((value[k] + own_bias[k]) * gate[k] + shift[k])
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+def _pool(state: Array, amounts: Array, offsets: NDArray[np.int64], row_state: Array, standardised: Array) -> None:
+    """Each row's weighted sum of states, as it is and standardised."""
+    for row in range(len(offsets) - 1):
+        pooled = row_state[row]
+        for k in range(state.shape[1]):
+            pooled[k] = np.float32(0.0)
+        for t in range(offsets[row], offsets[row + 1]):
+            for k in range(state.shape[1]):
+                pooled[k] += amounts[t] * state[t, k]
+        _standardise(pooled, standardised[row])
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+def _normalise(rows: Array, bias: Array) -> None:
+    """In place: standardise each row after adding `bias`."""
+    for row in range(rows.shape[0]):
+        line = rows[row]
+        for k in range(rows.shape[1]):
+            line[k] += bias[k]
+        _standardise(line, line)

@@ -1,0 +1,220 @@
+"""`load_predictor`: composition -> calibrated properties, in batches.
+
+May import: `matenv.composition`, `matenv.data`, `matenv.properties`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from matenv import elements as alphabet
+from matenv.composition import CompositionBatch, check_fractions, fractions
+from matenv.data.dataset import UNITS
+from matenv.properties import heads, weights
+from matenv.properties.distribution import Array, Calibration, Prediction
+from matenv.properties.features import Tokens, fraction_features, pack_amounts
+from matenv.properties.inference import FastNetwork
+from matenv.properties.model import CompositionNetwork
+from matenv.rational import MAX_ELEMENTS
+
+# Rows computed at a time: the intermediate arrays of a block stay in a core's cache.
+_BLOCK = 1024
+
+# Noble gases have no compound in the data. The last entry answers for the padding index -1.
+_UNKNOWN = np.zeros(alphabet.NUM_ELEMENTS + 1, dtype=bool)
+_UNKNOWN[[alphabet.INDEX[symbol] for symbol in alphabet.ABSENT]] = True
+
+Compositions = CompositionBatch | ArrayLike | str | Sequence[str]
+
+
+class Predictor:
+    """An ensemble of networks with calibrated uncertainty. Sees the composition and nothing else.
+
+    Attributes:
+        units: Unit of each predicted property.
+        energy_scheme: Which energies ``formation_energy`` is meant against; a hull must have the same.
+
+    Examples:
+        >>> import matenv
+        >>> model = matenv.load_predictor()
+        >>> mean, std = model.predict("NaCl")["formation_energy"]  # eV/atom
+        >>> mean.shape, std.shape
+        ((1,), (1,))
+    """
+
+    def __init__(self, contents: weights.Weights, device: str = "cpu") -> None:
+        """Build the ensemble.
+
+        Args:
+            contents: Weights and calibration, as `weights.load` returns them.
+            device: Torch device of the networks.
+
+        Raises:
+            ValueError: The weights do not fit the network.
+        """
+        self.units = {name: UNITS[name] for name in heads.NAMES}
+        self.energy_scheme = contents.energy_scheme
+        self.device = torch.device(device)
+        self._calibrations: dict[str, Calibration] = dict(contents.calibrations)
+        members = []
+        for parameters in contents.members:
+            network = CompositionNetwork(heads.OUTPUTS, contents.width, contents.layers)
+            try:
+                network.load_state_dict(parameters)
+            except RuntimeError as error:
+                raise ValueError(f"the weights do not fit this version of the network: {error}") from None
+            members.append(network.eval().requires_grad_(False))
+        on_cpu = self.device.type == "cpu"
+        self._fast = [FastNetwork(network) for network in members] if on_cpu else []
+        self._networks = [] if on_cpu else [network.to(self.device) for network in members]
+
+    def predict(self, X: Compositions) -> dict[str, tuple[Array, Array]]:
+        """Expected value and standard deviation of every property.
+
+        Args:
+            X: Fractions or amounts (B, 89) or (89,), a `CompositionBatch`, a formula, or a list of formulas. The
+                scale of a row does not matter: "NaCl" and "Na2Cl2" are the same composition.
+
+        Returns:
+            For each name in `units` a pair of arrays (B,), in its unit; B = 1 for a single composition.
+
+        Raises:
+            ValueError: As `distribution`.
+        """
+        prediction = self.distribution(X)
+        return {name: (prediction.mean[name], prediction.std[name]) for name in heads.NAMES}
+
+    def prob(self, X: Compositions, name: str, low: ArrayLike | None, high: ArrayLike | None) -> Array:
+        """Calibrated probability that a property lies in the closed interval [low, high].
+
+        Args:
+            X: As `predict`.
+            name: Property, a key of `units`.
+            low: Lower end in the property's unit, a number or one per row (B,); None for an open end.
+            high: Upper end, likewise.
+
+        Returns:
+            Probabilities (B,).
+
+        Raises:
+            ValueError: As `distribution`; an unknown property; ``low`` not below ``high``.
+        """
+        return self.distribution(X).prob(name, low, high)
+
+    def distribution(self, X: Compositions) -> Prediction:
+        """Predictive distributions of every property, for any way of writing compositions.
+
+        Args:
+            X: As `predict`.
+
+        Returns:
+            The distributions, with `cdf`, `prob` and `interval`.
+
+        Raises:
+            ValueError: An unreadable formula; a wrong shape; a row with negative, infinite or NaN amounts, that is
+                empty, or that holds a noble gas (no data).
+        """
+        if isinstance(X, CompositionBatch):
+            return self.predict_batch(X)
+        if isinstance(X, str):
+            X = fractions([X])
+        elif not isinstance(X, np.ndarray) and len(X) and isinstance(X[0], str):  # type: ignore[arg-type, index]
+            X = fractions(list(X))  # type: ignore[arg-type]
+        x = check_fractions(X, "X")
+        elements = np.argsort(x == 0.0, axis=1, kind="stable")[:, :MAX_ELEMENTS]
+        amounts = np.take_along_axis(x, elements, axis=1)
+        return self._predict(np.where(amounts > 0.0, elements, -1), amounts, np.count_nonzero(amounts, axis=1))
+
+    def predict_batch(self, batch: CompositionBatch) -> Prediction:
+        """Predictive distributions of integer compositions: the path of the environments' step loop.
+
+        Args:
+            batch: B compositions, none of them empty.
+
+        Returns:
+            The distributions. A row's result does not depend on the other rows, up to rounding in single precision.
+
+        Raises:
+            ValueError: A row is empty or holds a noble gas.
+        """
+        return self._predict(batch.elements, batch.counts, batch.size)
+
+    def uncalibrated(self, batch: CompositionBatch) -> tuple[Array, Array, Array, Array]:
+        """What the networks say before calibration; `calibration.fit` starts from it.
+
+        Args:
+            batch: B compositions, none of them empty.
+
+        Returns:
+            Mean of the members' locations (B, 5), mean of their variances (B, 5), variance between their locations
+            (B, 5), and mean of their probabilities of a zero gap (B, 2).
+
+        Raises:
+            ValueError: As `predict_batch`.
+        """
+        return self._outputs(batch.elements, batch.counts, batch.size)
+
+    def _predict(self, elements: NDArray, amounts: NDArray, size: NDArray) -> Prediction:
+        return Prediction(*self._outputs(elements, amounts, size), size, self._calibrations)
+
+    def _outputs(self, elements: NDArray, amounts: NDArray, size: NDArray) -> tuple[Array, Array, Array, Array]:
+        if size.min(initial=1) < 1:
+            raise ValueError(f"row {int(size.argmin())} is an empty composition; leave such rows out")
+        unknown = _UNKNOWN[elements]
+        if unknown.any():
+            row = int(unknown.any(axis=1).argmax())
+            raise ValueError(
+                f"row {row} holds one of {', '.join(alphabet.ABSENT)}: the data have no compound of these noble gases, "
+                "so nothing can be predicted"
+            )
+        location, within, between = (np.empty((len(size), len(heads.NAMES))) for _ in range(3))
+        zero = np.empty((len(size), len(heads.HURDLE)))
+        for start in range(0, len(size), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            tokens, order = pack_amounts(elements[rows], amounts[rows], size[rows])
+            parts = self._ensemble(tokens)
+            for target, values in zip((location, within, between, zero), parts, strict=True):
+                target[start + order] = values
+        # Against itself an element has no formation energy, by definition; only the calibration's floor is left.
+        for values in (location, within, between):
+            values[size == 1, heads.NAMES.index("formation_energy")] = 0.0
+        return location, within, between, zero
+
+    @torch.inference_mode()
+    def _ensemble(self, tokens: Tokens) -> tuple[Array, Array, Array, Array]:
+        """Mean location, mean variance, variance between members (rows, 5) and P(zero) (rows, 2), in sorted order."""
+        if self._fast:
+            features = fraction_features(tokens.amounts)
+            outputs = torch.stack([network(tokens, features) for network in self._fast]).double()
+        else:
+            moved = tokens.to(self.device)
+            outputs = torch.stack([network(moved) for network in self._networks]).cpu().double()
+        members, rows, _ = outputs.shape
+        location, scale, logit = heads.decode(outputs.flatten(0, 1))
+        location, scale, logit = (v.view(members, rows, -1) for v in (location, scale, logit))
+        within = 2.0 * (scale**2).mean(0)  # the variance of a Laplace distribution is twice its squared scale
+        between = location.var(0, correction=0)
+        return location.mean(0).numpy(), within.numpy(), between.numpy(), logit.sigmoid().mean(0).numpy()
+
+
+def load_predictor(name: str | Path = "default", device: str = "cpu") -> Predictor:
+    """Load a property predictor.
+
+    Args:
+        name: ``"default"`` for the one shipped with the package, or the path of a .safetensors file made by
+            ``python -m matenv.properties.train``.
+        device: Torch device to compute on.
+
+    Returns:
+        The predictor.
+
+    Raises:
+        ValueError: Unknown name, or a file that is truncated, corrupted or not a predictor.
+        FileNotFoundError: A path that does not exist.
+    """
+    return Predictor(weights.load(weights.locate(name)), device)

@@ -1,0 +1,286 @@
+"""Fit the property predictor: ``python -m matenv.properties.train --out runs/predictor``.
+
+Each member of the ensemble has its own folder with one checkpoint, rewritten after every epoch; the same command run
+again goes on where it stopped, with the same result bit for bit.
+
+May import: `matenv.composition`, `matenv.data`, `matenv.elements`, `matenv.properties`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pickle
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from matenv import elements as alphabet
+from matenv.composition import CompositionBatch
+from matenv.data import load_dataset
+from matenv.data.dataset import PARTS
+from matenv.properties import heads
+from matenv.properties.features import pack
+from matenv.properties.model import CompositionNetwork
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What a training run depends on.
+
+    Attributes:
+        members: Networks of the ensemble, alike but for their seed.
+        epochs: Passes over the training rows per member.
+        width: Width of an element's state.
+        layers: Rounds of exchange between elements.
+        batch_size: Rows per step; a batch holds rows of one number of elements.
+        learning_rate: Peak of the one-cycle schedule.
+        weight_decay: Of AdamW.
+        dropout: Of hidden units.
+        seed: Of the initial weights, the order of the rows and the dropout.
+        max_rows: Use only so many rows of each part, for a quick trial; 0 for all.
+    """
+
+    members: int = 3
+    epochs: int = 100
+    width: int = 64
+    layers: int = 3
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    dropout: float = 0.05
+    seed: int = 0
+    max_rows: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("members", "epochs", "width", "layers", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate={self.learning_rate} must be positive")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout={self.dropout} must lie in [0, 1)")
+
+
+def labelled_rows(part: str, max_rows: int = 0) -> tuple[CompositionBatch, NDArray[np.float64]]:
+    """Compositions and labels of one part of the `system` split, over both embedded tables.
+
+    The training part also holds the pure elements, whose formation energy is zero by definition.
+
+    Args:
+        part: "train", "validation" or "test".
+        max_rows: Keep a spread-out subset of so many rows; 0 for all.
+
+    Returns:
+        The compositions (N) and labels (N, 5) in the order of `heads.NAMES`, NaN where absent.
+    """
+    batches, labels = [], []
+    for name in ("mp-ground-states", "mp-properties"):
+        data = load_dataset(name)
+        rows = data.part(part)
+        batches.append(data.compositions[rows])
+        labels.append(np.column_stack([data.formation_energy, *(data.labels[key] for key in heads.NAMES[1:])])[rows])
+    if part == PARTS[0]:
+        present = [k for k, symbol in enumerate(alphabet.SYMBOLS) if symbol not in alphabet.ABSENT]
+        pure = np.full((len(present), len(heads.NAMES)), np.nan)
+        pure[:, 0] = 0.0
+        batches.append(CompositionBatch.from_counts(np.eye(alphabet.NUM_ELEMENTS)[present]))
+        labels.append(pure)
+    batch = CompositionBatch(
+        *(np.concatenate([getattr(b, key) for b in batches]) for key in ("elements", "counts", "size"))
+    )
+    targets = np.concatenate(labels)
+    if max_rows and max_rows < len(batch):
+        rows = np.linspace(0, len(batch) - 1, max_rows).astype(np.int64)
+        return batch[rows], targets[rows]
+    return batch, targets
+
+
+def train(out: str | Path, config: TrainConfig | None = None, *, progress: bool = True) -> list[Path]:
+    """Train every member of the ensemble, resuming what exists in `out`.
+
+    Args:
+        out: Folder of the run; ``member-0/checkpoint.pt`` and so on are written into it.
+        config: Settings; the defaults are those of the shipped predictor.
+        progress: Print one line per epoch to stderr.
+
+    Returns:
+        The members' checkpoints, finished.
+
+    Raises:
+        ValueError: `out` holds a run with other settings.
+    """
+    config = config or TrainConfig()
+    training = labelled_rows("train", config.max_rows)
+    validation = labelled_rows("validation", config.max_rows)
+    paths = []
+    for member in range(config.members):
+        path = Path(out) / f"member-{member}" / "checkpoint.pt"
+        with torch.random.fork_rng(devices=[]):
+            _train_member(path, config, member, training, validation, progress)
+        paths.append(path)
+    return paths
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A member's checkpoint: ``config``, ``epoch`` (number finished), ``best`` (weights), ``history`` and more.
+
+    Args:
+        path: As `train` returns it.
+
+    Returns:
+        The stored dictionary.
+
+    Raises:
+        ValueError: The file is not a readable checkpoint.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
+        raise ValueError(
+            f"{path} is not a readable checkpoint ({error}); delete it to train this member anew"
+        ) from None
+
+
+def _train_member(
+    path: Path,
+    config: TrainConfig,
+    member: int,
+    training: tuple[CompositionBatch, NDArray[np.float64]],
+    validation: tuple[CompositionBatch, NDArray[np.float64]],
+    progress: bool,
+) -> None:
+    batch, targets = training[0], torch.from_numpy(training[1].astype(np.float32))
+    steps = sum(1 for _ in _row_batches(batch.size, config.batch_size, np.random.default_rng(0)))
+    _seed(config.seed, member, 0)
+    network = CompositionNetwork(heads.OUTPUTS, config.width, config.layers, config.dropout)
+    optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, config.learning_rate, total_steps=steps * config.epochs, pct_start=0.15
+    )
+    state: dict[str, Any] = {
+        "config": asdict(config),
+        "epoch": 0,
+        "history": [],
+        "best": {},
+        "best_score": float("inf"),
+    }
+    if path.exists():
+        state = read_checkpoint(path)
+        # The number of members may grow: it changes nothing for the members that exist.
+        if {**state["config"], "members": config.members} != asdict(config):
+            raise ValueError(f"{path} was trained with {state['config']}; use those settings or another --out folder")
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+    for epoch in range(state["epoch"], config.epochs):
+        started = time.perf_counter()
+        rng = _seed(config.seed, member, epoch + 1)
+        network.train()
+        for rows in _row_batches(batch.size, config.batch_size, rng):
+            tokens, order = pack(batch[rows])
+            value = heads.loss(network(tokens), targets[rows[order]]) / config.batch_size
+            optimizer.zero_grad()
+            value.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+        errors = _mean_absolute_errors(network, *validation)
+        score = float(np.nansum(errors / heads.ERROR_UNIT))
+        state["history"].append([float(e) for e in errors])
+        if score < state["best_score"]:
+            state["best_score"] = score
+            state["best"] = {key: tensor.clone() for key, tensor in network.state_dict().items()}
+        state.update(epoch=epoch + 1, network=network.state_dict())
+        state.update(optimizer=optimizer.state_dict(), schedule=schedule.state_dict())
+        _save(path, state)
+        if progress:
+            shown = "  ".join(f"{name} {e:.4f}" for name, e in zip(heads.NAMES, errors, strict=True))
+            seconds = time.perf_counter() - started
+            print(
+                f"member {member} epoch {epoch + 1}/{config.epochs} {seconds:.0f} s  validation MAE: {shown}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+def _row_batches(size: NDArray[np.int16], batch_size: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    """Row numbers of each step of one epoch, shuffled; the rows of a batch have one number of elements."""
+    batches = []
+    for n in np.unique(size):
+        rows = rng.permutation(np.flatnonzero(size == n))
+        batches += [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
+    for k in rng.permutation(len(batches)):
+        yield batches[k]
+
+
+@torch.no_grad()
+def _mean_absolute_errors(
+    network: CompositionNetwork, batch: CompositionBatch, targets: NDArray
+) -> NDArray[np.float64]:
+    """Mean absolute error (5,) of a single network; a gap's point prediction is 0 where a metal is likelier."""
+    network.eval()
+    tokens, order = pack(batch)
+    location, _, logit = heads.decode(network(tokens))
+    location[:, list(heads.HURDLE)] *= (logit < 0).to(location.dtype)
+    error = (location - torch.from_numpy(targets[order].astype(np.float32))).abs()
+    return torch.nanmean(error, dim=0).double().numpy()
+
+
+def _seed(*key: int) -> np.random.Generator:
+    """Seed torch and return a NumPy generator, both functions of the key alone, so that resuming changes nothing."""
+    first, second = np.random.SeedSequence(key).generate_state(2)
+    torch.manual_seed(int(first))
+    return np.random.default_rng(int(second))
+
+
+def _save(path: Path, state: dict[str, Tensor | Any]) -> None:
+    """Write a checkpoint so that a crash or Ctrl-C leaves the old one or the new one, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    torch.save(state, temporary)
+    os.replace(temporary, path)
+
+
+def command_line(out: str | Path, config: TrainConfig) -> str:
+    """The command that repeats a run: settings that differ from the defaults are spelled out."""
+    default = asdict(TrainConfig())
+    changed = [f"--{k.replace('_', '-')} {v}" for k, v in asdict(config).items() if v != default[k]]
+    return " ".join([f"python -m matenv.properties.train --out {Path(out).name}", *changed])
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line: train, then calibrate, test and write ``<out>/predictor.safetensors`` with its model card."""
+    from matenv.properties.evaluate import table
+    from matenv.properties.export import export  # imports this module
+
+    parser = argparse.ArgumentParser(prog="python -m matenv.properties.train", description=__doc__)
+    parser.add_argument("--out", required=True, help="folder of the run; run again to resume")
+    for name, value in asdict(TrainConfig()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"default {value}")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch; more than 2 rarely help")
+    arguments = vars(parser.parse_args(argv))
+    out, threads = arguments.pop("out"), arguments.pop("threads")
+    torch.set_num_threads(threads)
+    config = TrainConfig(**arguments)
+    try:
+        train(out, config)
+    except KeyboardInterrupt:
+        print(f"\nstopped; the same command resumes from {out}", file=sys.stderr)
+        return 130
+    target = Path(out) / "predictor.safetensors"
+    card = export(out, target, command_line(out, config))
+    print(f"{table(card['held_out'])}\n\nwrote {target}; use it as matenv.load_predictor({str(target)!r})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""The file of a predictor: safetensors with the settings in its header and a checksum. No pickle is involved.
+
+May import: `matenv.properties.distribution`, `matenv.properties.heads`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from matenv.properties import heads
+from matenv.properties.distribution import Calibration
+
+FORMAT = "matenv-predictor-1"
+_DEFAULT = Path(__file__).parent / "weights" / "default.safetensors"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Contents of a predictor file.
+
+    Attributes:
+        members: Weights of each network of the ensemble, by parameter name.
+        width: Width of an element's state.
+        layers: Rounds of exchange.
+        energy_scheme: Which energies the predictor learned.
+        calibrations: Calibration of each property.
+    """
+
+    members: tuple[Mapping[str, Tensor], ...]
+    width: int
+    layers: int
+    energy_scheme: str
+    calibrations: Mapping[str, Calibration]
+
+
+def locate(name: str | Path) -> Path:
+    """The file of a predictor.
+
+    Args:
+        name: ``"default"`` for the shipped one, or a path ending in .safetensors.
+
+    Returns:
+        Its path; not checked to exist.
+
+    Raises:
+        ValueError: Neither of them.
+    """
+    if str(name) == "default":
+        return _DEFAULT
+    path = Path(name)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"name={str(name)!r} is not a predictor; use 'default' or the path of a .safetensors file")
+    return path
+
+
+def save(path: str | Path, weights: Weights) -> None:
+    """Write a predictor file, in half precision; an existing one is replaced in one step.
+
+    Args:
+        path: File to write, ending in .safetensors.
+        weights: What to store.
+    """
+    tensors = {
+        f"{member}.{name}": tensor.to(torch.float16).contiguous()
+        for member, parameters in enumerate(weights.members)
+        for name, tensor in parameters.items()
+    }
+    settings = {
+        "members": len(weights.members),
+        "width": weights.width,
+        "layers": weights.layers,
+        "energy_scheme": weights.energy_scheme,
+        "names": list(heads.NAMES),
+        "calibrations": {name: asdict(calibration) for name, calibration in weights.calibrations.items()},
+    }
+    text = json.dumps(settings)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(to_bytes(tensors, {"format": FORMAT, "settings": text, "sha256": _checksum(tensors, text)}))
+    os.replace(temporary, path)
+
+
+def load(path: str | Path) -> Weights:
+    """Read and check a predictor file.
+
+    Args:
+        path: A file written by `save`.
+
+    Returns:
+        Its contents, in single precision.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: The file is truncated, corrupted, or not a predictor. The message says what to do.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; train one with python -m matenv.properties.train --out ...")
+    remedy = "reinstall matenv" if path == _DEFAULT else "copy it again, or train it again (matenv.properties.train)"
+    try:
+        with safe_open(path, framework="pt", device="cpu") as stream:
+            header = stream.metadata() or {}
+            tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ValueError(f"{path} is truncated or not a safetensors file ({error}); {remedy}") from None
+    if header.get("format") != FORMAT:
+        raise ValueError(
+            f"{path} is not a property predictor ({FORMAT}) but {header.get('format', 'something else')!r}"
+        )
+    if header.get("sha256") != _checksum(tensors, header.get("settings", "")):
+        raise ValueError(f"{path} is corrupted: its checksum does not match; {remedy}")
+    settings = json.loads(header["settings"])
+    if tuple(settings["names"]) != heads.NAMES:
+        raise ValueError(f"{path} predicts {settings['names']}; this version of matenv expects {list(heads.NAMES)}")
+    members: list[dict[str, Tensor]] = [{} for _ in range(settings["members"])]
+    for key, tensor in tensors.items():
+        member, name = key.split(".", 1)
+        members[int(member)][name] = tensor.to(torch.float32)
+    calibrations = {name: Calibration(**values) for name, values in settings["calibrations"].items()}
+    return Weights(tuple(members), settings["width"], settings["layers"], settings["energy_scheme"], calibrations)
+
+
+def _checksum(tensors: Mapping[str, Tensor], settings: str) -> str:
+    digest = hashlib.sha256(settings.encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,182 @@
+"""`ConvexHull`: exact decomposition of any composition into competing phases, batched.
+
+May import: `matenv.composition`, `matenv.data`, and the rest of `matenv.thermo`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from matenv.composition import CompositionBatch
+from matenv.data import Dataset
+from matenv.elements import NUM_ELEMENTS
+from matenv.thermo import solver
+from matenv.thermo.decomposition import Decomposition
+from matenv.thermo.own_formula import route
+from matenv.thermo.phases import PhaseTable
+from matenv.thermo.queries import EXACT_TOLERANCE, ROUND_OFF, Queries
+from matenv.thermo.simplex import PhaseIndex
+from matenv.thermo.solver import Solution
+
+if TYPE_CHECKING:
+    from pymatgen.core import Composition
+
+STABLE = 1e-7
+"""eV/atom; phases up to this far above the hull are kept. Dropping the others cannot change any energy."""
+
+
+class ConvexHull:
+    """The lower convex hull of formation energies over composition.
+
+    References are the compounds of a dataset and always the 89 pure elements at zero energy. For a composition x the
+    hull answers with the cheapest mixture of references:
+
+    - ``exclude_self=False``: E_hull(x), every reference included;
+    - ``exclude_self=True``: E_comp(x), without x's own reduced formula. The decomposition energy of a phase is
+      E_d = E_f - E_comp (<= 0: stable).
+
+    Energies are eV per atom, at 0 K, in the dataset's energy scheme. Answers are exact up to 1e-9 eV/atom and depend
+    neither on the order or size of the batch nor on the order of the table. The object never changes after it is
+    built: threads may share it.
+
+    Args:
+        phases: The compounds.
+        energy_scheme: Which energies these are; do not compare with energies of another scheme.
+        name: Name of the source table.
+        threads: Most threads for a large batch; by default the processors this process may use.
+
+    Examples:
+        >>> import matenv
+        >>> hull = matenv.ConvexHull.from_dataset(matenv.load_dataset("mp-ground-states"))
+        >>> without_itself = hull.decompose("LiFePO4", exclude_self=True)
+        >>> [(formula, round(fraction, 3)) for formula, fraction in without_itself.products(0)]
+        [('Fe3(PO4)2', 0.619), ('Li3PO4', 0.381)]
+        >>> without_itself.reaction(0)
+        'LiFePO4 -> 1/3 Fe3(PO4)2 + 1/3 Li3PO4'
+    """
+
+    def __init__(self, phases: PhaseTable, energy_scheme: str, name: str = "user", threads: int | None = None) -> None:
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads={threads} must be at least 1")
+        self.name = name
+        self.energy_scheme = energy_scheme
+        self.threads = threads or solver.available_threads()
+        self._phases = phases
+        self._everything: PhaseIndex = phases.index(np.arange(len(phases)))
+        above = phases.energy - self._solve(self._everything, Queries.of(phases.compositions), None, False).energy
+        self._stable_rows = np.flatnonzero(above <= STABLE)
+        self._index = phases.index(self._stable_rows)
+        # Position of each phase among the stable ones, -1 for an unstable one.
+        self._stable_position = np.full(len(phases), -1)
+        self._stable_position[self._stable_rows] = np.arange(len(self._stable_rows))
+
+    @classmethod
+    def from_dataset(cls, data: Dataset, rows: ArrayLike | None = None, *, threads: int | None = None) -> ConvexHull:
+        """Build the hull of a dataset's formation energies.
+
+        Args:
+            data: The table; rows without a formation energy are left out, of polymorphs the lowest counts.
+            rows: Row numbers or a boolean mask (N,), for example ``data.split("system").train``.
+            threads: Most threads for a large batch; by default the processors this process may use.
+
+        Returns:
+            The hull.
+
+        Raises:
+            ValueError: No usable formation energy, `rows` out of range, or a pure element below zero energy.
+        """
+        return cls(PhaseTable.from_dataset(data, rows), data.energy_scheme, data.name, threads)
+
+    def __len__(self) -> int:
+        """Number of stable compounds (the pure elements not counted)."""
+        return len(self._stable_rows)
+
+    def __repr__(self) -> str:
+        return (
+            f"ConvexHull({self.name!r}, {len(self):,} stable of {len(self._phases):,} compounds, "
+            f"energy_scheme={self.energy_scheme!r})"
+        )
+
+    @cached_property
+    def formulas(self) -> NDArray[np.str_]:
+        """Reduced formulas of the stable compounds (len(self),), alphabetically."""
+        return np.sort(np.array(self._phases.compositions[self._stable_rows].formulas(), dtype=np.str_))
+
+    def energy(
+        self,
+        X: CompositionBatch | ArrayLike | str | Composition | Sequence[str | Composition],
+        exclude_self: bool = False,
+    ) -> NDArray[np.float64]:
+        """Energies of the cheapest mixtures; the fast path, nothing else is computed.
+
+        Args:
+            X: As in `decompose`; a `CompositionBatch` is fastest.
+            exclude_self: As in `decompose`.
+
+        Returns:
+            E_hull or E_comp (B,) float64, eV/atom; NaN for an empty composition of a `CompositionBatch`, and for a
+            pure element without itself.
+
+        Raises:
+            ValueError: As `decompose`.
+        """
+        return self._answer(Queries.of(X), exclude_self, detailed=False).energy
+
+    def decompose(
+        self,
+        X: CompositionBatch | ArrayLike | str | Composition | Sequence[str | Composition],
+        exclude_self: bool = False,
+    ) -> Decomposition:
+        """Decompose compositions into their cheapest mixtures of references.
+
+        Args:
+            X: Amounts (B, 89) or (89,) of any scale, decomposed exactly as given; a `CompositionBatch`; a formula or a
+                list of formulas. At most 10 elements each.
+            exclude_self: Leave the composition's own reduced formula out. A float vector's own formula is the one of
+                at most 1000 atoms within 2e-7 of its fractions, if any.
+
+        Returns:
+            Energies, products, reactions, potentials and status of the B compositions.
+
+        Raises:
+            ValueError: Wrong width; NaN, infinite or negative amount; zero sum; more than 10 elements (the row is
+                named); or a formula that cannot be read.
+        """
+        queries = Queries.of(X)
+        solution = self._answer(queries, exclude_self, detailed=True)
+        return Decomposition(solution.energy, solution.status, solution, queries, self._phases)
+
+    def _answer(self, queries: Queries, exclude_self: bool, detailed: bool) -> Solution:
+        if not exclude_self:
+            return self._solve(self._index, queries, None, detailed)
+        own = self._phases.find(queries.formulas)
+        # Only a stable phase is missed when it is taken away; what replaces it was computed once, or is solved here.
+        excluded, position, exact, stored, nearly = route(
+            own, queries.formulas.size, queries.deviation, self._stable_position, EXACT_TOLERANCE, ROUND_OFF
+        )
+        solution = self._solve(self._index, queries, excluded, detailed)
+        if stored:
+            rows = np.flatnonzero(exact)
+            solution.put(rows, self._without_itself, position[rows])
+        if nearly:
+            rows = np.flatnonzero((position >= 0) & ~exact)
+            phases = (NUM_ELEMENTS + own[rows]).astype(np.int32)
+            solution.put(rows, self._solve(self._everything, queries[rows], phases, detailed))
+        return solution
+
+    @cached_property
+    def _without_itself(self) -> Solution:
+        """Each stable phase decomposed without itself, against the whole table: its neighbours need not be stable."""
+        queries = Queries.of(self._phases.compositions[self._stable_rows])
+        excluded = (NUM_ELEMENTS + self._stable_rows).astype(np.int32)
+        return self._solve(self._everything, queries, excluded, True)
+
+    def _solve(
+        self, index: PhaseIndex, queries: Queries, excluded: NDArray[np.int32] | None, detailed: bool
+    ) -> Solution:
+        return solver.solve(index, queries, excluded, detailed=detailed, threads=self.threads)

@@ -1,0 +1,165 @@
+"""`PhaseTable`: the distinct compounds of a hull in canonical order, and the index the simplex gathers from.
+
+May import: `matenv.composition`, `matenv.data`, `matenv.elements`, `matenv.thermo.keys`, `matenv.thermo.simplex`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from matenv.composition import CompositionBatch
+from matenv.data import Dataset
+from matenv.elements import NUM_ELEMENTS
+from matenv.thermo import keys
+from matenv.thermo.simplex import PhaseIndex
+
+ENERGY_SHARE = 1e-9
+"""Tie-breaking perturbation of energies in eV/atom, times a number in [0.1, 1) fixed by the formula."""
+
+COMPOSITION_SHARE = 1e-10
+"""Tie-breaking shift of atom fractions, times a number in [0.1, 1) fixed by the element."""
+
+ELEMENT_TOLERANCE = 1e-6
+"""eV/atom; a pure element may lie below its reference energy of zero by round-off, not by more."""
+
+# Two independent keys sort the table; either also finds a row or fixes its tie-breaking share.
+_SEED, _SECOND_SEED = 1, 2
+
+
+@dataclass(frozen=True)
+class PhaseTable:
+    """Distinct compounds (two or more elements), sorted by key so that the order of the source does not matter.
+
+    Attributes:
+        compositions: Reduced, packed compositions of the P phases.
+        energy: Formation energy (P,) eV/atom, the lowest of a formula's polymorphs.
+        perturbed: The same with the tie-breaking share added (P,).
+        slots: Hash table for `find`.
+    """
+
+    compositions: CompositionBatch
+    energy: NDArray[np.float64]
+    perturbed: NDArray[np.float64]
+    slots: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.energy)
+
+    @classmethod
+    def from_dataset(cls, data: Dataset, rows: ArrayLike | None = None) -> PhaseTable:
+        """Take the compounds of a dataset; rows without a formation energy and pure elements are left out.
+
+        Args:
+            data: A table with formation energies.
+            rows: Row numbers or a boolean mask (N,); by default all rows.
+
+        Returns:
+            The table, duplicates merged.
+
+        Raises:
+            ValueError: `rows` out of range or of the wrong type, no finite formation energy, an infinite one, or a pure
+                element below its reference.
+        """
+        chosen = _row_numbers(rows, len(data))
+        energy = np.asarray(data.formation_energy, dtype=np.float64)[chosen]
+        if np.isinf(energy).any():
+            row = int(chosen[np.argmax(np.isinf(energy))])
+            raise ValueError(f"data.formation_energy[{row}] of {data.formulas[row]} is infinite; use NaN for absent")
+        present = np.isfinite(energy)
+        if not present.any():
+            raise ValueError(f"{data!r} has no formation energy in the chosen rows; a hull needs at least one")
+        chosen, energy = chosen[present], energy[present]
+        compositions = data.compositions[chosen]
+        low = (compositions.size == 1) & (energy < -ELEMENT_TOLERANCE)
+        if low.any():
+            row = int(chosen[np.argmax(low)])
+            raise ValueError(
+                f"data.formation_energy[{row}] = {data.formation_energy[row]:g} eV/atom of the pure element "
+                f"{data.formulas[row]} is below zero; formation energies are measured from the elements"
+            )
+        compound = compositions.size > 1
+        compositions, energy = compositions[compound], energy[compound]
+
+        first, second = (_keys(compositions, seed) for seed in (_SEED, _SECOND_SEED))
+        order = np.lexsort((energy, second, first))
+        compositions, energy, first, second = compositions[order], energy[order], first[order], second[order]
+        # Polymorphs are neighbours now, the lowest first.
+        lowest = np.ones(len(energy), np.bool_)
+        lowest[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+        compositions, energy, first = compositions[lowest], energy[lowest], first[lowest]
+        return cls(compositions, energy, energy + ENERGY_SHARE * keys.units(first), keys.fill_slots(first))
+
+    def find(self, compositions: CompositionBatch) -> NDArray[np.int64]:
+        """Row of each composition in this table.
+
+        Args:
+            compositions: Packed, reduced compositions (B).
+
+        Returns:
+            Rows (B,) int64, -1 where the table lacks the formula.
+        """
+        table = self.compositions
+        return keys.find(
+            compositions.elements, compositions.counts, compositions.size,
+            self.slots, table.elements, table.counts, table.size, _SEED,
+        )  # fmt: skip
+
+    def index(self, rows: NDArray[np.int64]) -> PhaseIndex:
+        """Lay some of the phases out for the simplex.
+
+        Args:
+            rows: Rows of this table, ascending (n,).
+
+        Returns:
+            The index; `reference` numbers are 89 + row, after the pure elements.
+        """
+        compositions = self.compositions[rows]
+        listed = compositions.elements >= 0
+        occurrence = np.bincount(compositions.elements[listed], minlength=NUM_ELEMENTS)
+        rank = np.empty(NUM_ELEMENTS, np.int64)
+        rank[np.argsort(occurrence, kind="stable")] = np.arange(NUM_ELEMENTS)
+        ranks = np.where(listed, rank[compositions.elements], NUM_ELEMENTS)
+        rarest = np.sort(ranks, axis=1)[:, :2]
+        group = rarest[:, 0] * NUM_ELEMENTS + rarest[:, 1]
+        bits = np.where(listed, np.uint64(1) << (compositions.elements % 64).astype(np.uint64), np.uint64(0))
+        in_low = compositions.elements < 64
+        mask_low = np.bitwise_or.reduce(np.where(in_low, bits, np.uint64(0)), axis=1)
+        mask_high = np.bitwise_or.reduce(np.where(in_low, np.uint64(0), bits), axis=1)
+        # Phases of one chemical system side by side, for the processor's cache; the sort is stable.
+        order = np.lexsort((mask_low, mask_high, group))
+        compositions, listed = compositions[order], listed[order]
+        return PhaseIndex(
+            rank=rank,
+            bucket=np.searchsorted(group[order], np.arange(NUM_ELEMENTS**2 + 1)).astype(np.int32),
+            mask_low=mask_low[order],
+            mask_high=mask_high[order],
+            offset=np.concatenate([[0], np.cumsum(compositions.size, dtype=np.int64)]).astype(np.int32),
+            element=compositions.elements[listed],
+            fraction=compositions.amounts[listed],
+            energy=self.energy[rows][order],
+            perturbed=self.perturbed[rows][order],
+            shift=COMPOSITION_SHARE * keys.units(np.arange(NUM_ELEMENTS).astype(np.uint64)),
+            reference=(NUM_ELEMENTS + rows[order]).astype(np.int32),
+        )
+
+
+def _keys(compositions: CompositionBatch, seed: int) -> NDArray[np.uint64]:
+    return keys.keys_of(compositions.elements, compositions.counts, compositions.size, seed)
+
+
+def _row_numbers(rows: ArrayLike | None, length: int) -> NDArray[np.int64]:
+    if rows is None:
+        return np.arange(length)
+    chosen = np.asarray(rows)
+    if chosen.dtype == np.bool_:
+        if chosen.shape != (length,):
+            raise ValueError(f"rows is a mask of shape {chosen.shape}; expected ({length},), one flag per row of data")
+        return np.flatnonzero(chosen)
+    if chosen.ndim != 1 or not np.issubdtype(chosen.dtype, np.integer):
+        raise ValueError(f"rows has dtype {chosen.dtype} and shape {chosen.shape}; expected row numbers or a mask")
+    if chosen.size and not (0 <= chosen.min() and chosen.max() < length):
+        raise ValueError(f"rows spans {chosen.min()}..{chosen.max()}; data has rows 0..{length - 1}")
+    return chosen.astype(np.int64)

@@ -1,0 +1,117 @@
+"""`Queries`: the compositions asked about, checked at the door and packed for the simplex.
+
+May import: `matenv.composition`, `matenv.elements`, `matenv.rational`, `matenv.thermo`'s own_formula and packing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from matenv.composition import CompositionBatch, check_fractions, parse
+from matenv.elements import NUM_ELEMENTS
+from matenv.rational import smallest_counts
+from matenv.thermo.own_formula import restore
+from matenv.thermo.packing import pack
+
+if TYPE_CHECKING:
+    from pymatgen.core import Composition
+
+EXACT_MAX_ATOMS = 1000
+"""Largest formula unit looked for when a float vector's own formula is asked for (as `matenv.formula` does)."""
+
+EXACT_TOLERANCE = 2e-7
+"""Largest deviation of a fraction at which a float vector counts as that formula (as `matenv.formula` does)."""
+
+ROUND_OFF = 1e-13
+"""Largest deviation of a fraction that is mere round-off."""
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Packed compositions, not necessarily integer.
+
+    Attributes:
+        elements: Alphabet positions (B, 10) int16, ascending within a row, padded with -1.
+        amounts: Amounts (B, 10) float64 of any scale, padded with 0.
+        size: Number of elements of each row (B,) int16; 0 marks an empty composition.
+        integer: The integer compositions these came from, or None if they came as floats.
+    """
+
+    elements: NDArray[np.int16]
+    amounts: NDArray[np.float64]
+    size: NDArray[np.int16]
+    integer: CompositionBatch | None = None
+
+    def __len__(self) -> int:
+        return len(self.size)
+
+    @classmethod
+    def of(cls, X: CompositionBatch | ArrayLike | str | Composition | Sequence[str | Composition]) -> Queries:
+        """Read any accepted form of a batch of compositions.
+
+        Args:
+            X: Amounts (B, 89) or (89,); a `CompositionBatch`; a formula or a list of formulas.
+
+        Returns:
+            The packed queries, B = 1 for a single composition.
+
+        Raises:
+            ValueError: As `composition.check_fractions` and `composition.parse`; the row is named.
+        """
+        if isinstance(X, CompositionBatch):
+            return cls(X.elements, X.counts.astype(np.float64), X.size, X)
+        if isinstance(X, str):
+            X = parse([X])
+        elif not isinstance(X, np.ndarray) and _holds_formulas(X):
+            X = parse(X if isinstance(X, Sequence) else [X])  # type: ignore[list-item]
+        x = np.asarray(X, dtype=np.float64)
+        dense = np.ascontiguousarray(x[None] if x.ndim == 1 else x)
+        if dense.ndim != 2 or dense.shape[1] != NUM_ELEMENTS:
+            check_fractions(dense, "X")  # raises
+        elements, amounts, size, good = pack(dense)
+        if not good:
+            check_fractions(dense, "X")  # raises, and says which row and why
+        return cls(elements, amounts, size)
+
+    @property
+    def formulas(self) -> CompositionBatch:
+        """Reduced integer formula of each row; for floats the smallest within `EXACT_TOLERANCE`, else the nearest."""
+        return self._nearest[0]
+
+    @property
+    def deviation(self) -> NDArray[np.float64]:
+        """Largest difference (B,) between a row's atom fractions and those of `formulas`; (0,) if all are exact."""
+        return self._nearest[1]
+
+    @cached_property
+    def _nearest(self) -> tuple[CompositionBatch, NDArray[np.float64]]:
+        if self.integer is not None:
+            return self.integer, np.empty(0)
+        # The packed columns are searched as if they were a ten-letter alphabet, then given their elements back.
+        shares = self.amounts / self.amounts.sum(axis=1, keepdims=True)
+        places, counts, size = smallest_counts(shares, EXACT_MAX_ATOMS, EXACT_TOLERANCE)
+        elements, deviation = restore(self.elements, shares, places, counts)
+        return CompositionBatch(elements, counts, size), deviation
+
+    def scatter(self, values: NDArray[np.float64], elsewhere: float) -> NDArray[np.float64]:
+        """Spread packed values (B, 10) over the alphabet (B, 89), with one value for the elements not listed."""
+        dense = np.full((len(self), NUM_ELEMENTS + 1), elsewhere)
+        np.put_along_axis(dense, self.elements.astype(np.int64), values, axis=1)  # padding lands in the last column
+        return np.ascontiguousarray(dense[:, :-1])
+
+    def __getitem__(self, rows: NDArray | slice) -> Queries:
+        integer = None if self.integer is None else self.integer[rows]
+        return Queries(self.elements[rows], self.amounts[rows], self.size[rows], integer)
+
+
+def _holds_formulas(X: object) -> bool:
+    """Whether X is a Composition, or a sequence of strings and Compositions, rather than numbers."""
+    if isinstance(X, Sequence):
+        return len(X) > 0 and (isinstance(X[0], str) or hasattr(X[0], "reduced_formula"))
+    return hasattr(X, "reduced_formula")

@@ -1,0 +1,154 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import matenv
+from matenv.composition import CompositionBatch
+from matenv.data.dataset import UNITS, Dataset
+from matenv.ledger import Ledger
+from matenv.stability import StabilityModel
+from matenv.tasks import TASKS, Ramp, Task, Window, load_task, viability_of
+
+
+def test_assessment_is_consistent(oracle, data):
+    rows = np.random.default_rng(0).choice(len(data), 300, replace=False)
+    a = oracle.assess(data.formulas[rows].tolist())
+    assert a.formulas == data.formulas[rows].tolist() and a.evaluated.all() and a.valid.all()
+    assert set(a.mean) == set(a.std) == set(UNITS) - {"decomposition_energy"}
+    assert np.array_equal(a.decomposition_energy, a.mean["formation_energy"] - a.hull_energy)
+    assert ((a.p_stable > 0) & (a.p_stable < 1)).all()
+    assert np.array_equal(a.prob_stable(0.0), a.p_stable) and (a.prob_stable(0.1) >= a.p_stable).all()
+    train = set(data.split("system").train)
+    assert a.known.tolist() == [row in train for row in rows]
+    assert not (a.known & a.novel).any()
+    assert a.dft_formation_energy == pytest.approx(data.formation_energy[rows])
+    assert a.dft_decomposition_energy == pytest.approx(data.labels["decomposition_energy"][rows])
+    for i in range(5):
+        assert a.formulas[i] not in dict(a.products(i))
+        assert sum(dict(a.products(i)).values()) == pytest.approx(1)
+
+
+def test_a_result_depends_on_the_composition_only(oracle):
+    names = ["LiFePO4", "MgO", "BaTiO3", "Cs3Bi2I9", "TiN"]
+    together, alone = oracle.assess(names), [oracle.assess(name) for name in names]
+    for i, one in enumerate(alone):
+        assert together.p_stable[i] == pytest.approx(one.p_stable[0], abs=1e-5)
+        for name in together.mean:
+            assert together.mean[name][i] == pytest.approx(one.mean[name][0], abs=1e-5)
+    x = matenv.fractions("LiFePO4")
+    noisy = oracle.assess(x + np.where(x > 0, 3e-5, 0))
+    assert noisy.formulas == ["LiFePO4"] and noisy.p_stable[0] == pytest.approx(together.p_stable[0], abs=1e-5)
+
+
+def test_invalid_compositions_get_no_numbers(oracle):
+    a = oracle.assess(["Fe", "XeF2", "MgO"])
+    assert a.valid.tolist() == [False, False, True] and a.p_stable[:2].tolist() == [0, 0]
+    assert np.isnan(a.mean["formation_energy"][:2]).all() and np.isnan(a.hull_energy[:2]).all()
+    assert a.products(0) == [] and a.prob("band_gap_pbe", 0, 1)[0] == 0
+    empty = oracle.assess(CompositionBatch.from_counts(np.zeros((2, 89))))
+    assert empty.formulas == ["", ""] and not empty.valid.any()
+    assert (load_task().score(empty).score == 0).all()
+
+
+def test_calls_count_distinct_formulas_and_the_budget_stops():
+    oracle = matenv.Oracle("train", budget=3)
+    a = oracle.assess(["MgO", "Mg2O2", "NaCl", "TiO2", "KCl", "NaCl"])
+    assert oracle.calls == 3 and oracle.exhausted
+    assert a.evaluated.tolist() == [True, True, True, True, False, True]
+    assert np.isnan(a.mean["formation_energy"][4]) and load_task().score(a).score[4] == 0
+    assert oracle.history().formulas() == ["MgO", "NaCl", "TiO2"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 3)), min_size=0, max_size=3), max_size=40),
+       st.integers(1, 30))  # fmt: skip
+def test_ledger_is_an_ordered_set_with_a_limit(rows, budget):
+    dense = np.zeros((len(rows), 89), int)
+    for i, row in enumerate(rows):
+        for element, count in row:
+            dense[i, element] = count
+    ledger, expected = Ledger(budget), []
+    batch = CompositionBatch.from_counts(dense)
+    for name, accepted in zip(batch.formulas(), ledger.register(batch), strict=True):
+        if name and name not in expected and len(expected) < budget:
+            expected.append(name)
+        assert accepted == (name in expected or not name)
+    assert ledger.history().formulas() == expected and len(ledger) == len(expected)
+
+
+def test_ledger_grows(data):
+    ledger = Ledger()
+    for start in range(0, 20_000, 3_000):
+        ledger.register(data.compositions[start : start + 4_000])
+    assert ledger.history().formulas() == data.formulas[: len(ledger)].tolist()
+
+
+def test_oracle_refusals():
+    with pytest.raises(ValueError, match="reference='test'"):
+        matenv.Oracle("test")
+    with pytest.raises(ValueError, match="budget=-1"):
+        matenv.Oracle(budget=-1)
+    mine = Dataset.from_formulas(["MgO"], [-3.0], energy_scheme="my-r2scan")
+    with pytest.raises(ValueError, match="different schemes"):
+        matenv.Oracle(mine)
+
+
+def test_stability_map_recovers_a_known_distortion():
+    random = np.random.default_rng(0)
+    raw, size = random.uniform(0.01, 0.99, 40_000), random.integers(2, 7, 40_000)
+    logit = np.log(raw / (1 - raw))
+    expected = 0.7 / (1 + np.exp(-(1.5 * logit - 0.5)))
+    model = StabilityModel.fit(raw, size, random.random(40_000) < expected)
+    assert model.ceiling == pytest.approx(0.7, abs=0.05)
+    assert model.correct(raw, size) == pytest.approx(expected, abs=0.03)
+
+
+def test_probability_of_stability_is_calibrated_on_held_out_systems(oracle, data):
+    rows = np.random.default_rng(3).choice(data.split("system").test, 3000, replace=False)
+    p = oracle.assess(data.compositions[rows]).p_stable
+    stable = data.labels["decomposition_energy"][rows] <= 0
+    for low, high in ((0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1)):
+        inside = (p >= low) & (p < high)
+        assert abs(p[inside].mean() - stable[inside].mean()) < 0.08
+    assert p[stable].mean() - p[~stable].mean() > 0.15
+
+
+def test_scores_are_products_of_their_parts(oracle, data):
+    rows = np.random.default_rng(5).choice(len(data), 400, replace=False)
+    a = oracle.assess(data.compositions[rows])
+    for task in TASKS.values():
+        scored = task.score(a)
+        assert ((scored.score >= 0) & (scored.score <= 1)).all() and np.isfinite(scored.score).all()
+        parts = scored.terms
+        assert scored.score == pytest.approx(parts["utility"] * parts["viability"] * parts["validity"])
+        assert scored.score[scored.success].min(initial=1) > 0
+        if task.novel:
+            assert (scored.score[~a.novel] == 0).all()
+    assert (viability_of(a) <= a.p_stable).all()
+
+
+def test_task_rules_refuse_trivial_optima(oracle):
+    task = load_task("stiff-stable")
+    a = oracle.assess(["W24C", "CsLiNaO24", "ThC", "TcB", "TiN", "LiNaKRbCsFO"])
+    assert task.allows(a.compositions).tolist() == [False, False, False, False, True, False]
+
+
+def test_objectives_by_hand(oracle):
+    a = oracle.assess(["MgO", "Fe"])
+    k = a.mean["log10_bulk_modulus"][0]
+    assert Ramp("log10_bulk_modulus", 1.2, 2.6).utility(a) == pytest.approx([(k - 1.2) / 1.4, 0])
+    less = Ramp("log10_bulk_modulus", 2.6, 1.2).utility(a)
+    assert less[0] == pytest.approx(1 - (k - 1.2) / 1.4)
+    p = Window("band_gap_pbe", 2.0, 6.0).utility(a)
+    assert p.tolist() == a.prob("band_gap_pbe", 2.0, 6.0).tolist() and 0.3 < p[0] <= 1 and p[1] == 0
+
+
+def test_task_refusals():
+    with pytest.raises(ValueError, match="min_elements=4, max_elements=3"):
+        Task("t", "", (), min_elements=4, max_elements=3)
+    with pytest.raises(ValueError, match="max_atoms=0"):
+        Task("t", "", (), max_atoms=0)
+    with pytest.raises(ValueError, match="not registered"):
+        load_task("gold")
+    assert "U" not in load_task(elements=["U", "O"]).exclude and "Th" in load_task(exclude=["O"]).exclude

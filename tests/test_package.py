@@ -1,0 +1,88 @@
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import matenv
+
+ROOT = Path(__file__).parent.parent
+
+# Rooms in import order: a room may import those above it (DESIGN: one direction, no cycles).
+ROOMS = [
+    "elements", "rational", "composition", "ledger", "data", "thermo", "latent", "properties", "stability", "oracle",
+    "tasks", "envs", "wrappers", "report", "agents", "cli",
+]  # fmt: skip
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_importing_matenv_is_light():
+    heavy = "'torch', 'stable_baselines3', 'pymatgen', 'numba'"
+    assert run(f"import sys, matenv; print([m for m in ({heavy}) if m in sys.modules])") == "[]"
+
+
+def test_every_public_name_exists_and_agents_import_as_a_submodule():
+    for name in matenv.__all__:
+        assert getattr(matenv, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = matenv.nothing
+    assert set(matenv.__all__) <= set(dir(matenv))
+    assert "agents" in run("import matenv.agents.training as t; print(t.__file__)")
+
+
+def room_of(module):
+    return module.split(".")[1] if module.count(".") else None
+
+
+def imports_of(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "matenv":
+            if node.module == "matenv":
+                yield from (matenv._HOMES.get(alias.name, f"matenv.{alias.name}") for alias in node.names)
+            else:
+                yield node.module
+
+
+def test_rooms_import_one_way():
+    wrong = []
+    for folder, package in ((ROOT / "matenv", "matenv"), (ROOT / "agents", "matenv.agents")):
+        for path in folder.rglob("*.py"):
+            relative = path.relative_to(folder)
+            room = "agents" if package.endswith("agents") else relative.parts[0].removesuffix(".py")
+            if room == "__init__":
+                continue
+            for module in imports_of(path):
+                other = room_of(module)
+                if other is None or other == room:
+                    continue
+                if other not in ROOMS or ROOMS.index(other) > ROOMS.index(room):
+                    wrong.append(f"{path.relative_to(ROOT)} imports {module}")
+    assert not wrong
+
+
+def test_no_file_is_long():
+    sources = [p for folder in ("matenv", "agents", "tests", "examples") for p in (ROOT / folder).rglob("*.py")]
+    assert not [(p.name, n) for p in sources if (n := len(p.read_text().splitlines())) > 500]
+
+
+@pytest.mark.slow
+def test_wheel_holds_agents_as_a_submodule_and_all_data(tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(tmp_path), str(ROOT)], check=True
+    )
+    wheel = next(tmp_path.glob("*.whl"))
+    target = tmp_path / "site"
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), str(wheel)]
+    subprocess.run(install, check=True)
+    assert not (target / "agents").exists()
+    code = (
+        f"import sys; sys.path.insert(0, {str(target)!r}); import matenv, matenv.agents.training as t;"
+        "from matenv.agents.hyperparameters import load_hyperparameters as l; l('ppo', 'MaterialLatent-v0');"
+        "matenv.Oracle(); matenv.load_latent('vae'); print(t.__file__, matenv.__file__)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    assert out.count(str(target)) == 2

@@ -1,0 +1,225 @@
+"""Training, calibration and the predictor's file."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import laplace, norm
+from scipy.stats import t as student_t
+
+import matenv
+from matenv.composition import CompositionBatch
+from matenv.properties import calibration, heads, inference, train, weights
+from matenv.properties.distribution import Bell, Calibration
+from matenv.properties.export import export
+from matenv.properties.features import fraction_features, pack
+from matenv.properties.model import CompositionNetwork
+
+TINY = train.TrainConfig(members=1, epochs=3, width=8, layers=1, batch_size=32, max_rows=800)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Networks this small only lose time by sharing it out."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def tiny_run(tmp_path_factory):
+    run = tmp_path_factory.mktemp("run")
+    return run, train.train(run, TINY, progress=False)
+
+
+def batch(*formulas):
+    return CompositionBatch.from_fractions(matenv.fractions(list(formulas)))
+
+
+def test_fast_inference_equals_the_network():
+    torch.manual_seed(0)
+    network = CompositionNetwork(heads.OUTPUTS, width=16, layers=2).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():  # so that biases and normalisation weights matter too
+            parameter.add_(0.2 * torch.randn_like(parameter))
+        tokens, _ = pack(batch("NaCl", "LiFePO4", "Fe", "YBa2Cu3O7", "Fe2O3"))
+        fast = inference.FastNetwork(network)(tokens, fraction_features(tokens.amounts))
+        torch.testing.assert_close(fast, network(tokens), rtol=1e-4, atol=1e-4)
+
+
+def test_network_does_not_see_order_or_neighbours():
+    torch.manual_seed(1)
+    network = CompositionNetwork(3, width=8, layers=2).eval()
+    tokens, order = pack(batch("LiFePO4", "NaCl", "Fe2O3"))
+    together = network(tokens).detach().numpy()[np.argsort(order)]
+    assert order.tolist() == [1, 2, 0]
+    for row, formula in enumerate(["LiFePO4", "NaCl", "Fe2O3"]):
+        alone, _ = pack(batch(formula))
+        np.testing.assert_allclose(network(alone).detach().numpy()[0], together[row], atol=1e-5)
+
+
+def test_loss_leaves_absent_labels_out():
+    outputs = torch.randn(4, heads.OUTPUTS, requires_grad=True)
+    targets = torch.full((4, len(heads.NAMES)), float("nan"))
+    targets[0, 0] = -1.0
+    heads.loss(outputs, targets).backward()
+    assert torch.isfinite(outputs.grad).all()
+    used = outputs.grad.abs() > 0
+    assert used[0].nonzero().flatten().tolist() == [0, len(heads.NAMES)]
+    assert not used[1:].any()
+
+
+def test_training_resumes_bit_for_bit(tiny_run, tmp_path, monkeypatch):
+    save, saved = train._save, []
+
+    def stop_after_the_first_epoch(path, state):
+        save(path, state)
+        saved.append(path)
+        if len(saved) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "_save", stop_after_the_first_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        train.train(tmp_path, TINY, progress=False)
+    torch.rand(5)  # the caller's own draws in between must not matter
+    (path,) = train.train(tmp_path, TINY, progress=False)
+    resumed, straight = train.read_checkpoint(path), train.read_checkpoint(tiny_run[1][0])
+    assert len(saved) == 3 and resumed["epoch"] == straight["epoch"] == 3
+    assert resumed["history"] == straight["history"]
+    for key, tensor in straight["network"].items():
+        assert torch.equal(resumed["network"][key], tensor), key
+
+
+def test_training_learns_and_leaves_the_callers_random_state_alone(tiny_run, tmp_path):
+    history = train.read_checkpoint(tiny_run[1][0])["history"]
+    assert history[-1][0] < min(0.65, history[0][0])  # eV/atom; a constant guess is off by 0.9
+    torch.manual_seed(3)
+    before = torch.random.get_rng_state()
+    train.train(tmp_path, train.TrainConfig(members=1, epochs=1, width=4, layers=1, max_rows=100), progress=False)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_other_settings_do_not_resume(tiny_run):
+    with pytest.raises(ValueError, match="was trained with"):
+        train.train(tiny_run[0], train.TrainConfig(members=1, epochs=4, width=8, layers=1), progress=False)
+
+
+def test_damaged_checkpoint_says_what_to_do(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(b"not a checkpoint")
+    with pytest.raises(ValueError, match="delete it"):
+        train.read_checkpoint(path)
+
+
+def test_training_rows_hold_no_test_system():
+    data = matenv.load_dataset("mp-ground-states")
+    test_systems = {tuple(row) for row in data.compositions.elements[data.part("test")].tolist()}
+    for part in ("train", "validation"):
+        rows, targets = train.labelled_rows(part)
+        assert not test_systems & {tuple(row) for row in rows.elements.tolist()}
+        assert targets.shape == (len(rows), len(heads.NAMES))
+
+
+@pytest.fixture(scope="module")
+def tiny_file(tiny_run):
+    target = tiny_run[0] / "tiny.safetensors"
+    card = export(tiny_run[0], target, "a command")
+    assert card == json.loads(target.with_suffix(".json").read_text())
+    return target
+
+
+def test_exported_run_loads(tiny_file):
+    model = matenv.load_predictor(tiny_file)
+    mean, std = model.predict(["NaCl", "Fe2O3"])["formation_energy"]
+    assert mean.shape == (2,) and (std > 0).all()
+    assert "formation_energy" in tiny_file.with_suffix(".md").read_text()
+
+
+def test_unfinished_or_missing_run_is_not_exported(tiny_run, tmp_path):
+    with pytest.raises(ValueError, match="train first"):
+        export(tmp_path, tmp_path / "x.safetensors", "")
+    state = train.read_checkpoint(tiny_run[1][0])
+    train._save(tmp_path / "member-0" / "checkpoint.pt", {**state, "epoch": 2})
+    with pytest.raises(ValueError, match="stopped after epoch 2"):
+        export(tmp_path, tmp_path / "x.safetensors", "")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "text"])
+def test_damaged_file_is_refused(tiny_file, tmp_path, damage):
+    content = bytearray(tiny_file.read_bytes())
+    if damage == "flipped":
+        content[-100] ^= 0xFF
+    content = {"truncated": content[:-500], "flipped": content, "empty": b"", "text": b"hello" * 50}[damage]
+    path = tmp_path / "damaged.safetensors"
+    path.write_bytes(bytes(content))
+    with pytest.raises(ValueError, match="train it again"):
+        matenv.load_predictor(path)
+
+
+def test_foreign_and_missing_files_are_refused(tmp_path):
+    path = tmp_path / "foreign.safetensors"
+    path.write_bytes(weights.to_bytes({"a": torch.zeros(2)}))
+    with pytest.raises(ValueError, match="not a property predictor"):
+        matenv.load_predictor(path)
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        matenv.load_predictor(tmp_path / "absent.safetensors")
+
+
+@pytest.mark.parametrize("noise", [norm(), student_t(3), laplace()])
+def test_calibration_recovers_coverage_from_overconfident_scales(noise):
+    rng = np.random.default_rng(0)
+    n = 4000
+    sigma = np.exp(rng.normal(-2.0, 0.5, n))
+    truth = 1.0 + sigma * noise.rvs(n, random_state=rng)
+    said, size = 0.04 * sigma**2, np.full(n, 3)
+    train_rows, test_rows = slice(0, n // 2), slice(n // 2, n)
+    fitted = calibration.fit(truth[train_rows], np.ones(n // 2), said[train_rows], np.zeros(n // 2), size[train_rows])
+    assert sum(w * k**2 for w, k in zip(fitted.weights, fitted.widths, strict=True)) == pytest.approx(1.0)
+    bell = Bell(np.ones(n // 2), fitted.scale(said[test_rows], np.zeros(n // 2), size[test_rows]), fitted)
+    position = bell.below(truth[test_rows])
+    for level in (0.5, 0.9, 0.95):
+        assert (np.abs(position - 0.5) < 0.5 * level).mean() == pytest.approx(level, abs=0.03)
+
+
+def test_calibration_of_a_hurdle():
+    rng = np.random.default_rng(1)
+    n = 4000
+    raw = rng.uniform(0.02, 0.98, n)
+    honest = 1 / (1 + np.exp(-0.5 * np.log(raw / (1 - raw))))  # the raw probability is over-confident by a factor of 2
+    zero = rng.random(n) < honest
+    truth = np.where(zero, 0.0, np.abs(1.5 + 0.3 * rng.normal(size=n)))
+    fitted = calibration.fit(truth, np.full(n, 1.5), np.full(n, 0.01), np.zeros(n), np.full(n, 2), raw)
+    assert fitted.slope == pytest.approx(0.5, abs=0.06) and fitted.intercept == pytest.approx(0.0, abs=0.1)
+    assert np.sqrt(fitted.within * 0.01 + fitted.floor) == pytest.approx(0.3, rel=0.1)
+
+
+def test_too_few_rows_to_calibrate():
+    few = np.ones(5)
+    with pytest.raises(ValueError, match="at least 20"):
+        calibration.fit(few, few, few, few, np.full(5, 2))
+
+
+def test_truncated_moments_equal_numerical_integration():
+    shape = Calibration(1.0, 1.0, 0.0, (1.0,) * 11, (0.7, 0.3), (0.6, 1.5))
+    bell = Bell(np.array([-0.5, 0.2, 3.0]), np.array([0.4, 1.0, 0.5]), shape)
+    y = np.linspace(0, 12, 20_001)[:, None]
+    density = np.gradient(np.stack([bell.below(v) for v in y[:, 0]]), y[:, 0], axis=0)
+    mass = density.sum(axis=0)
+    first, second = bell.positive_moments()
+    np.testing.assert_allclose(first, (y * density).sum(axis=0) / mass, rtol=1e-3)
+    np.testing.assert_allclose(second, (y**2 * density).sum(axis=0) / mass, rtol=1e-3)
+
+
+@pytest.mark.parametrize("change", [{"epochs": 0}, {"members": 0}, {"learning_rate": 0.0}, {"dropout": 1.0}])
+def test_impossible_settings_are_refused(change):
+    with pytest.raises(ValueError, match=next(iter(change))):
+        train.TrainConfig(**change)
+
+
+def test_command_line_of_a_run():
+    assert train.command_line("/somewhere/predictor", TINY) == (
+        "python -m matenv.properties.train --out predictor --members 1 --epochs 3 --width 8 --layers 1 "
+        "--batch-size 32 --max-rows 800"
+    )
