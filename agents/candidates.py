@@ -15,32 +15,35 @@ import numpy as np
 from matenv import CompositionBatch, Oracle, Task
 from matenv.composition import integer_counts
 from matenv.elements import SYMBOLS
+from matenv.tasks import Ramp, Window
 
 CAVEAT = (
-    "Predicted from composition alone (no structure) at 0 K, against a hull of the reference phases; "
-    "not a statement about synthesis."
+    "Predicted from composition alone (no structure) at 0 K; not a statement about synthesis. The score was earned "
+    "against the hull of the reference phases; P(stable), E_d and products shown are against the whole table."
 )
 """Stands under every candidate table."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One proposed material.
+    """One proposed material. Energies in eV/atom at 0 K.
 
     Attributes:
         rank: 1 is best.
         formula: Reduced formula.
         chemical_system: Its elements.
         score: The task's score.
-        p_stable: Calibrated probability that it is stable against decomposition.
-        decomposition_energy: Predicted E_d [eV/atom]; its error is that of the formation energy.
-        formation_energy: Predicted formation energy [eV/atom].
-        formation_energy_std: Its standard deviation [eV/atom].
+        p_stable: Calibrated probability of stability the score was earned with (hull of the reference phases).
+        decomposition_energy: Predicted E_d behind it.
+        p_stable_full: The same against the hull of the whole table.
+        decomposition_energy_full: The same E_d against the hull of the whole table.
+        formation_energy: Predicted formation energy.
+        formation_energy_std: Its standard deviation, which is also that of both E_d.
         properties: Mean and standard deviation of the properties the task asks about, in words.
-        decomposes_into: Competing phases with atom fractions.
-        novel: No known formula on the same or fewer elements within L1 distance 0.05.
-        status: Whether the reference, or the full table, already holds it.
-        dft_decomposition_energy: The full table's own E_d [eV/atom], where it holds the formula.
+        decomposes_into: Competing phases of the whole table, itself excluded, with atom fractions.
+        novel: No reference formula on the same or fewer elements within L1 distance 0.05.
+        status: "in reference", "held out" (in the table, but not among the reference phases) or "not in table".
+        dft_decomposition_energy: The table's own DFT value, where it holds the formula.
     """
 
     rank: int
@@ -49,6 +52,8 @@ class Candidate:
     score: float
     p_stable: float
     decomposition_energy: float
+    p_stable_full: float
+    decomposition_energy_full: float
     formation_energy: float
     formation_energy_std: float
     properties: str
@@ -64,7 +69,7 @@ def rank_candidates(formulas: Sequence[str], task: Task, oracle: Oracle, top: in
     Args:
         formulas: Formulas to choose from.
         task: The task.
-        oracle: An oracle without a budget.
+        oracle: The oracle the score comes from; without a budget.
         top: How many to keep.
 
     Returns:
@@ -74,44 +79,50 @@ def rank_candidates(formulas: Sequence[str], task: Task, oracle: Oracle, top: in
     if not distinct:
         return []
     batch = CompositionBatch.from_counts(integer_counts(distinct))
-    assessment = oracle.assess(batch)
-    scored = task.score(assessment)
-    chosen: list[Candidate] = []
-    systems: set[tuple[int, ...]] = set()
-    asked = [getattr(objective, "property", None) for objective in task.objectives]
-    for row in np.argsort(-scored.score, kind="stable").tolist():
-        system = tuple(batch.elements[row][: batch.size[row]].tolist())
-        if len(chosen) == top or scored.score[row] <= 0:
+    score = task.score(oracle.assess(batch)).score
+    chosen: dict[tuple[int, ...], int] = {}
+    for row in np.argsort(-score, kind="stable").tolist():
+        if score[row] <= 0 or len(chosen) == top:
             break
-        if system in systems:
-            continue
-        systems.add(system)
-        one = oracle.assess(batch[row : row + 1])
-        dft = float(one.dft_decomposition_energy[0])
-        in_table = np.isfinite(dft)
-        chosen.append(
-            Candidate(
-                rank=len(chosen) + 1,
-                formula=assessment.formulas[row],
-                chemical_system="-".join(SYMBOLS[element] for element in system),
-                score=round(float(scored.score[row]), 4),
-                p_stable=round(float(assessment.p_stable[row]), 4),
-                decomposition_energy=round(float(assessment.decomposition_energy[row]), 4),
-                formation_energy=round(float(assessment.mean["formation_energy"][row]), 4),
-                formation_energy_std=round(float(assessment.std["formation_energy"][row]), 4),
-                properties="; ".join(
-                    f"{name} {assessment.mean[name][row]:.2f} +- {assessment.std[name][row]:.2f}"
-                    f" {oracle.predictor.units[name]}"
-                    for name in asked
-                    if name
-                ),
-                decomposes_into=" + ".join(f"{amount:.3f} {product}" for product, amount in one.products(0)),
-                novel=bool(assessment.novel[row]),
-                status="in reference" if assessment.known[row] else "held out of it" if in_table else "not in table",
-                dft_decomposition_energy=round(dft, 4) if in_table else None,
-            )
+        chosen.setdefault(tuple(batch.elements[row][: batch.size[row]].tolist()), row)
+    if not chosen:
+        return []
+    best = batch[np.array(list(chosen.values()))]
+    seen, full = oracle.assess(best), Oracle("all").assess(best)
+    asked = [objective.property for objective in task.objectives if isinstance(objective, Ramp | Window)]
+    dft = full.dft_decomposition_energy
+    return [
+        Candidate(
+            rank=i + 1,
+            formula=seen.formulas[i],
+            chemical_system="-".join(SYMBOLS[element] for element in system),
+            score=round(float(score[row]), 4),
+            p_stable=round(float(seen.p_stable[i]), 4),
+            decomposition_energy=round(float(seen.decomposition_energy[i]), 4),
+            p_stable_full=round(float(full.p_stable[i]), 4),
+            decomposition_energy_full=round(float(full.decomposition_energy[i]), 4),
+            formation_energy=round(float(seen.mean["formation_energy"][i]), 4),
+            formation_energy_std=round(float(seen.std["formation_energy"][i]), 4),
+            properties="; ".join(
+                _in_words(name, seen.mean[name][i], seen.std[name][i], oracle.predictor.units[name]) for name in asked
+            ),
+            decomposes_into=" + ".join(f"{amount:.3f} {product}" for product, amount in full.products(i)),
+            novel=bool(seen.novel[i]),
+            status="in reference" if seen.known[i] else "held out" if full.known[i] else "not in table",
+            dft_decomposition_energy=round(float(dft[i]), 4) if full.known[i] else None,
         )
-    return chosen
+        for i, (system, row) in enumerate(chosen.items())
+    ]
+
+
+_HEADINGS = ("#", "formula", "score", "predicted", "P(stable)", "E_d [eV/atom]", "would decompose into", "status")
+
+
+def _in_words(name: str, mean: float, std: float, unit: str) -> str:
+    """A predicted property; logarithms are undone, with the interval of one standard deviation."""
+    if name.startswith("log10_"):
+        return f"{name[6:].replace('_', ' ')} {10**mean:.0f} ({10 ** (mean - std):.0f}-{10 ** (mean + std):.0f}) GPa"
+    return f"{name.replace('_', ' ')} {mean:.2f} +- {std:.2f} {unit}"
 
 
 def write_csv(candidates: Sequence[Candidate], path: Path) -> None:
@@ -140,24 +151,15 @@ def show_table(candidates: Sequence[Candidate], title: str) -> None:
     from rich.table import Table
 
     table = Table(title=title, caption=CAVEAT)
-    for heading in (
-        "#",
-        "formula",
-        "score",
-        "P(stable)",
-        "E_d [eV/atom]",
-        "predicted",
-        "would decompose into",
-        "status",
-    ):
+    for heading in _HEADINGS:
         table.add_column(heading, justify="right" if heading in ("#", "score", "P(stable)") else "left")
     for c in candidates:
-        status = (
-            c.status if c.dft_decomposition_energy is None else f"{c.status}, DFT {c.dft_decomposition_energy:+.3f}"
-        )
+        dft = "" if c.dft_decomposition_energy is None else f"\nDFT E_d {c.dft_decomposition_energy:+.3f}"
         table.add_row(
-            str(c.rank), c.formula, f"{c.score:.3f}", f"{c.p_stable:.2f}",
-            f"{c.decomposition_energy:+.3f} +- {c.formation_energy_std:.3f}", c.properties.replace("; ", "\n"),
-            c.decomposes_into, status,
+            str(c.rank), c.formula, f"{c.score:.3f}", c.properties.replace("; ", "\n"), f"{c.p_stable_full:.2f}",
+            f"{c.decomposition_energy_full:+.3f} +- {c.formation_energy_std:.3f}", c.decomposes_into, c.status + dft,
         )  # fmt: skip
-    Console(width=None).print(table)
+    console = Console()
+    if not console.is_terminal:  # rich then assumes 80 columns, which would break every cell
+        console = Console(width=max(console.width, 140))
+    console.print(table)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv.composition import CompositionBatch, parse
-from matenv.data.dataset import assign_splits, group_statistics
+from matenv.data.dataset import Dataset, group_statistics
 
 WHEEL = "crabnet==2.0.8"
 SHA256 = "4901565abaa5b4cd1a7841b9de647a3906df21676b226a7abf972d113f92054a"
@@ -149,16 +149,15 @@ def _write(
     formation_energy: NDArray[np.float64] | None = None,
     decomposition_energy: NDArray[np.float64] | None = None,
 ) -> None:
-    from matenv.data.dataset import Dataset
-
     listed = batch.counts > 0
-    systems = Dataset("", names, batch, np.zeros(len(names)), "").systems
+    table = Dataset("", names, batch, np.zeros(len(names)), "")
     columns: dict[str, NDArray] = {
         "formulas": np.frombuffer("\n".join(names.tolist()).encode("ascii"), dtype=np.uint8),
         "size": batch.size.astype(np.uint8),
         "elements": batch.elements[listed].astype(np.uint8),
         "counts": batch.counts[listed].astype(np.uint16),
-        **assign_splits(systems),
+        "system_part": table.system_part,
+        "frontier": table.frontier,
     }
     if formation_energy is not None and decomposition_energy is not None:
         columns["formation_energy"] = formation_energy

@@ -62,8 +62,9 @@ class Dataset:
         labels: Further labels by name, (N,) float64 each, NaN where absent; units in `UNITS`.
         spread: Largest minus smallest value over a formula's polymorphs, per label, (N,) each.
         energy_scheme: Which energies these are; hulls and predictors refuse to mix schemes.
-        system_part: Part of the `system` split: 0 train, 1 validation (a part of train), 2 test, (N,) uint8.
-        frontier: Whether the `frontier` split holds the row out, (N,) bool.
+        system_part: Part of the `system` split: 0 train, 1 validation (a part of train), 2 test, (N,) uint8; worked
+            out from the chemical systems where not given.
+        frontier: Whether the `frontier` split holds the row out, (N,) bool; likewise.
     """
 
     name: str
@@ -75,6 +76,12 @@ class Dataset:
     spread: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     system_part: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
     frontier: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+
+    def __post_init__(self) -> None:
+        """Fill in the split columns of a table that comes without them."""
+        if len(self.system_part) != len(self) or len(self.frontier) != len(self):
+            for name, column in assign_splits(self.systems).items():
+                object.__setattr__(self, name, column)
 
     def __len__(self) -> int:
         return len(self.formulas)
@@ -220,8 +227,7 @@ class Dataset:
         energies = reduced.pop("formation_energy")
         spread.pop("formation_energy")
         compositions = batch[first[order]]
-        table = cls(name, names[order], compositions, energies, energy_scheme, reduced, spread)
-        return replace(table, **assign_splits(table.systems))
+        return cls(name, names[order], compositions, energies, energy_scheme, reduced, spread)
 
 
 def group_statistics(

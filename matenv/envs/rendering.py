@@ -105,7 +105,7 @@ def plot_path(
         axes: Where to draw.
         space: The latent space.
         z: Positions (steps + 1, n).
-        labels: A label per position; repeated neighbours are written once.
+        labels: A label per position; each is written where it first occurs.
         own_plane: Project onto the plane in which the path extends most, instead of the data's two principal axes.
     """
     background, principal = _background(space)
@@ -117,9 +117,6 @@ def plot_path(
     path = z @ plane.T
     axes.plot(path[:, 0], path[:, 1], color="tab:blue", linewidth=1, zorder=2)
     axes.scatter(path[:, 0], path[:, 1], c=np.arange(len(path)), cmap="viridis", s=30, zorder=3)
-    for i, label in enumerate(labels):
-        if label and (i == 0 or label != labels[i - 1]):
-            axes.annotate(label, path[i], xytext=(4, 4), textcoords="offset points", fontsize=7, zorder=4)
     axes.scatter(
         path[0, 0], path[0, 1], marker="s", s=60, facecolors="none", edgecolors="black", zorder=5, label="start"
     )
@@ -128,6 +125,32 @@ def plot_path(
     axes.set_xlabel("latent axis 1 [standard deviations]")
     axes.set_ylabel("latent axis 2 [standard deviations]")
     axes.set_title("Path through the latent space (grey: training formulas)", fontsize=9)
+    first = [i for i, label in enumerate(labels) if label and label not in labels[:i]]
+    _place_labels(axes, path[first], [f"{i} {labels[i]}" for i in first])
+
+
+def _place_labels(axes: Axes, points: NDArray[np.float64], labels: list[str]) -> None:
+    """Write labels beside points, each at the nearest of a few offsets where it covers no earlier label."""
+    axes.margins(0.12)
+    axes.figure.draw_without_rendering()  # settles the layout, which the offsets below depend on
+    angles = np.deg2rad([30, -30, 150, 210, 75, -75, 105, 255])
+    offsets = [(r * np.cos(a), r * np.sin(a)) for r in (9, 20, 34, 50, 70, 95) for a in angles]  # points
+    taken: list[tuple[float, float, float, float]] = []
+    scale = 72 / axes.figure.dpi
+    taken += [(x - 4, y - 4, x + 4, y + 4) for x, y in axes.transData.transform(points) * scale]
+    for point, (x, y), label in zip(points, axes.transData.transform(points) * scale, labels, strict=True):
+        width, height = 4.2 * len(label), 8.0  # of 7-point text
+        for dx, dy in offsets:
+            left = x + dx - (width if dx < 0 else 0)
+            box = (left, y + dy - height / 2, left + width, y + dy + height / 2)
+            if not any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
+                break
+        taken.append(box)
+        axes.annotate(
+            label, tuple(point), xytext=(dx, dy), textcoords="offset points",
+            fontsize=7, ha="right" if dx < 0 else "left", va="center", zorder=6,
+            arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": "0.4", "shrinkA": 0, "shrinkB": 2},
+        )  # fmt: skip
 
 
 def plot_scores(axes: Axes, trail: Trail, horizon: int) -> None:

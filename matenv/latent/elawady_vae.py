@@ -41,9 +41,8 @@ class ElAwadyVAE(nn.Module):
 
     def __init__(self, latent: int = 10, width: int = 100, rule: str = "threshold") -> None:
         super().__init__()
-        if rule not in RULES:
-            raise ValueError(f"rule={rule!r} must be one of {', '.join(RULES)}")
-        self.config: dict[str, Any] = {"latent": latent, "width": width, "rule": rule}
+        self.config: dict[str, Any] = {"latent": latent, "width": width}
+        self.set_rule(rule)
         size = alphabet.NUM_ELEMENTS
         self.encoder = nn.Sequential(
             nn.Linear(size, width), nn.ELU(), nn.Linear(width, width), nn.ELU(), nn.Linear(width, 2 * latent)
@@ -51,6 +50,12 @@ class ElAwadyVAE(nn.Module):
         self.decoder = nn.Sequential(
             nn.Linear(latent, width), nn.ELU(), nn.Linear(width, width), nn.ELU(), nn.Linear(width, size)
         )
+
+    def set_rule(self, rule: str) -> None:
+        """Choose how fractions become integers, one of `RULES`."""
+        if rule not in RULES:
+            raise ValueError(f"rule={rule!r} must be one of {', '.join(RULES)}")
+        self.config["rule"] = rule
 
     @property
     def latent(self) -> int:

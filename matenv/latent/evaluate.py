@@ -46,13 +46,15 @@ def evaluate(space: VAESpace, data: Dataset, samples: int = SAMPLES, seed: int =
         seed: Seed of the samples.
 
     Returns:
-        Metric name -> value; shares in [0, 1], divergences and ELBO in nats.
+        Metric name -> value; shares in [0, 1], divergences and ELBO in nats. No ``test_`` keys without held-out rows.
     """
     train, test = (data.compositions[rows] for rows in data.split("system"))
     codes = space.encode(train)
-    metrics = {f"test_{key}": value for key, value in recovery(space, test).items()}
-    metrics |= {f"train_{key}": value for key, value in recovery(space, train).items()}
-    metrics["test_elbo"] = float(space.score(test).mean())
+    metrics: dict[str, float] = {}
+    if len(test):
+        metrics |= {f"test_{key}": value for key, value in recovery(space, test).items()}
+        metrics["test_elbo"] = float(space.score(test).mean())
+    metrics |= {f"train_{key}": value for key, value in agreement(space.decode_batch(codes), train).items()}
     metrics["active_units"] = float(((codes * space.whitening.std).var(axis=0) > ACTIVE_VARIANCE).sum())
     metrics["radius"] = space.radius
     known = {row.tobytes() for row in _keys(data.compositions)}

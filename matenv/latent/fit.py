@@ -81,7 +81,7 @@ class Recipe:
 
 RECIPES: dict[str, Recipe] = {
     "vae": Recipe(
-        CountsVAE, epochs=220, batch=1024, learning_rate=2e-3, weight_decay=0.02, beta=0.1, beta_warmup=0.25,
+        CountsVAE, epochs=120, batch=1024, learning_rate=2e-3, weight_decay=0.02, beta=0.2, beta_warmup=0.25,
         augment=True, oversample=1, bfloat16=True,
     ),
     "vae-elawady": Recipe(
@@ -125,25 +125,30 @@ def fit(
         The network in evaluation mode and one record per epoch.
 
     Raises:
-        ValueError: If the checkpoint belongs to another run (name, epochs, seed, recipe or table differ).
+        ValueError: If the checkpoint belongs to another run (name, epochs, seed, recipe, network or table differ), or
+            the table has no training rows.
     """
     recipe = RECIPES[name]
     identity = {"name": name, "epochs": epochs, "seed": seed, "table": data.name, "rows": len(data)}
     identity |= {key: value for key, value in asdict(recipe).items() if key not in ("build", "epochs")}
     torch.manual_seed(seed)
     network: Any = recipe.build()
+    identity |= {"network": network.config}
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.99), fused=True
     )
     history = _resume(out / CHECKPOINT, identity, network, optimizer)
-    formulas = _repeat_complex(data.compositions[training_rows(data)], recipe.oversample)
+    rows = training_rows(data)
+    if not len(rows):
+        raise ValueError(f"{data.name} has no training rows: its systems all fall into the held-out parts")
+    formulas = _repeat_complex(data.compositions[rows], recipe.oversample)
     validation = data.compositions[data.part("validation")]
     augmenter = Augmenter(formulas) if recipe.augment else None
     last = min(epochs, stop_after if stop_after is not None else epochs)
     for epoch in _bar(range(len(history), last), progress):
         random = np.random.default_rng([seed, epoch])
-        rows = augmenter.vary(formulas, random) if augmenter else formulas
-        record = {"epoch": epoch + 1, **_epoch(network, optimizer, rows, recipe, epoch, epochs, random)}
+        shown = augmenter.vary(formulas, random) if augmenter else formulas
+        record = {"epoch": epoch + 1, **_epoch(network, optimizer, shown, recipe, epoch, epochs, random)}
         if len(validation):
             with torch.inference_mode():
                 decoded = network.decode(network.posterior(Pairs.of(validation))[0])
@@ -180,13 +185,13 @@ def _epoch(
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
             mean, log_variance = network.posterior(pairs)
             z = mean + torch.exp(0.5 * log_variance) * torch.randn(mean.shape, generator=noise)
-            fit = network.log_likelihood(z, pairs).mean()
+            likelihood = network.log_likelihood(z, pairs).mean()
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
         optimizer.zero_grad(set_to_none=True)
-        (beta * kl - fit).backward()
+        (beta * kl - likelihood).backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
-        totals += (fit.item(), kl.item())
+        totals += (likelihood.item(), kl.item())
     network.eval()
     log_likelihood, kl_mean = (totals / len(starts)).tolist()
     return {"log_likelihood": log_likelihood, "kl": kl_mean, "beta": beta}

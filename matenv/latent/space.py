@@ -54,7 +54,7 @@ class Whitening:
         """Statistics of raw posterior means (N, n)."""
         mean, std = raw.mean(axis=0), raw.std(axis=0)
         if not (std > 0).all():
-            raise ValueError(f"latent dimension {int(np.argmin(std))} is constant over the training rows")
+            raise ValueError(f"latent dimension {int(np.argmin(std))} is the same for every training row: train longer")
         return cls(mean, std, float(np.percentile(np.linalg.norm((raw - mean) / std, axis=1), 99)))
 
 

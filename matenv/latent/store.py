@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from matenv.composition import CompositionBatch
+from matenv.elements import NUM_ELEMENTS
 from matenv.latent.counts_vae import CountsVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
 from matenv.latent.space import VAESpace, Whitening
@@ -32,19 +33,21 @@ NETWORKS: dict[str, type[CountsVAE] | type[ElAwadyVAE]] = {"CountsVAE": CountsVA
 _FORMAT = "matenv-latent-1"
 
 
-def load_latent(name: str | Path = "vae", device: str = "cpu") -> VAESpace:
+def load_latent(name: str | Path = "vae", device: str = "cpu", rule: str | None = None) -> VAESpace:
     """Load a latent space: a shipped one by name, or one's own weights file by path.
 
     Args:
         name: ``"vae"`` (default: presence and integer counts, 32 dimensions), ``"vae-elawady"`` (El-Awady,
             arXiv:2401.06779: 10 dimensions), or the path of a ``.safetensors`` file that training wrote.
         device: PyTorch device to run on.
+        rule: For spaces that decode to fractions (``"vae-elawady"``), how these become an integer formula:
+            ``"threshold"`` is the paper's rule and the default, ``"smallest"`` takes the smallest formula close by.
 
     Returns:
         The latent space, in evaluation mode.
 
     Raises:
-        ValueError: Unknown name, or a file that is damaged or not a matenv latent space.
+        ValueError: Unknown name, a file that is damaged or not a matenv latent space, or a rule that does not apply.
         FileNotFoundError: A path that does not exist.
 
     Examples:
@@ -53,13 +56,18 @@ def load_latent(name: str | Path = "vae", device: str = "cpu") -> VAESpace:
         ['LiFePO4']
     """
     if str(name) in SHIPPED:
-        return read(Path(str(files("matenv.latent") / "weights" / f"{name}.safetensors")), str(name), device)
-    path = Path(name)
-    if path.suffix != ".safetensors":
+        space = read(Path(str(files("matenv.latent") / "weights" / f"{name}.safetensors")), str(name), device)
+    elif Path(name).suffix == ".safetensors":
+        space = read(Path(name), Path(name).stem, device)
+    else:
         raise ValueError(
             f"name={str(name)!r} is not a latent space; choose one of {', '.join(SHIPPED)} or give a .safetensors path"
         )
-    return read(path, path.stem, device)
+    if rule is not None:
+        if not isinstance(space.network, ElAwadyVAE):
+            raise ValueError(f"rule={rule!r} does not apply: {space.name!r} decodes to integers, not to fractions")
+        space.network.set_rule(rule)
+    return space
 
 
 def read(path: Path, name: str, device: str = "cpu") -> VAESpace:
@@ -134,7 +142,7 @@ def write(space: VAESpace, path: Path) -> None:
         tensors[f"whitening.{key}"] = torch.from_numpy(np.ascontiguousarray(value, dtype=np.float64))
     if space.anchors is not None:
         listed = space.anchors.counts > 0
-        packed = (space.anchors.size, space.anchors.elements[listed], space.anchors.counts[listed])
+        packed: tuple[NDArray, ...] = (space.anchors.size, space.anchors.elements[listed], space.anchors.counts[listed])
         for key, array in zip(("size", "elements", "counts"), packed, strict=True):
             tensors[f"anchors.{key}"] = torch.from_numpy(array.astype(np.uint8))
     header = {
@@ -142,7 +150,7 @@ def write(space: VAESpace, path: Path) -> None:
     }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
-    save_file(tensors, str(temporary), header)
+    temporary.write_bytes(save(tensors, header))
     os.replace(temporary, path)
 
 
@@ -153,6 +161,8 @@ def _array(tensors: dict[str, Tensor], key: str) -> NDArray:
 def _unpack(size: NDArray, elements: NDArray, counts: NDArray) -> CompositionBatch:
     if int(size.sum()) != len(elements) or len(elements) != len(counts) or size.max(initial=0) > MAX_ELEMENTS:
         raise ValueError("the anchors' lists disagree in length")
+    if elements.max(initial=0) >= NUM_ELEMENTS or counts.min(initial=1) < 1:
+        raise ValueError("the anchors hold an impossible element or count")
     listed = np.arange(MAX_ELEMENTS) < size[:, None]
     packed_elements = np.full(listed.shape, -1, np.int16)
     packed_counts = np.zeros(listed.shape, np.int32)

@@ -6,9 +6,10 @@ May import: `matenv.properties.distribution`.
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import expit, log_softmax, logit, logsumexp, ndtr, softmax
+from scipy.special import expit, logit, softmax
 
 from matenv.properties.distribution import MAX_SIZE, Array, Calibration
 
@@ -17,7 +18,10 @@ from matenv.properties.distribution import MAX_SIZE, Array, Calibration
 _START_SHARES = np.log([0.5, 0.4, 0.1])
 _START_WIDTHS = np.log([0.4, 1.0, 2.5])
 _SIZE_CLASSES = (2, 3, 4, 5)  # the last one stands for more elements too
-_PRIOR_WIDTH = 1.0
+_SCALES, _NORMALS = 4, 3  # numbers fitted: the three terms and the power; the normals of the mixture
+_PRIOR_WIDTH = 1.0  # standard deviations of the priors, all of them on logarithms
+_PRIOR_WIDTH_SCALES = 3.0
+_PRIOR_WIDTH_POWER = 0.3
 _PRIOR_WIDTH_BY_SIZE = 0.3
 
 
@@ -54,33 +58,48 @@ def fit(
         raise ValueError(f"truth holds {int(rows.sum())} usable rows; a calibration needs at least 20")
     error, centre, size_class = (truth - location)[rows], location[rows], _size_class(size[rows])
     v_within, v_between = within[rows], between[rows]
-    unit = float(np.median(np.abs(error))) ** 2
-    start = np.concatenate([[0.0, 0.0, np.log(0.1 * unit)], np.zeros(len(_SIZE_CLASSES)), _START_SHARES, _START_WIDTHS])
+    unit = float(np.median(np.abs(error))) ** 2 + 1e-12
+    start = np.concatenate(
+        [[0.0, 0.0, np.log(0.1 * unit), 0.0], np.zeros(len(_SIZE_CLASSES)), _START_SHARES, _START_WIDTHS]
+    )
     spread = np.full(len(start), _PRIOR_WIDTH)
-    spread[:3] = 3.0
-    spread[3:7] = _PRIOR_WIDTH_BY_SIZE
+    spread[:3] = _PRIOR_WIDTH_SCALES
+    spread[3] = _PRIOR_WIDTH_POWER
+    spread[_SCALES : _SCALES + len(_SIZE_CLASSES)] = _PRIOR_WIDTH_BY_SIZE
 
-    def objective(parameters: Array) -> float:
-        (a, b, c), by_size, shares, log_widths = np.split(parameters, [3, 7, 10])
-        variance = np.exp(a) * v_within + np.exp(b) * v_between + np.exp(c)
-        log_sigma = 0.5 * (np.log(variance) + by_size[size_class])[:, None] + log_widths
-        log_density = logsumexp(
-            log_softmax(shares) - log_sigma - 0.5 * (error[:, None] / np.exp(log_sigma)) ** 2, axis=1
-        )
-        if zero is not None:
-            inside = (softmax(shares) * ndtr(centre[:, None] / np.exp(log_sigma))).sum(axis=1)
-            log_density -= np.log(inside)
-        return float(-log_density.sum() + 0.5 * (((parameters - start) / spread) ** 2).sum())
+    rows_within, rows_between, rows_error, rows_centre, origin, prior = (
+        torch.from_numpy(values) for values in (v_within, v_between, error, centre, start, spread)
+    )
+    rows_class = torch.from_numpy(size_class)
 
-    solution = minimize(objective, start, method="L-BFGS-B", options={"maxiter": 300, "maxfun": 20_000}).x
-    (a, b, c), by_size, shares, log_widths = np.split(solution, [3, 7, 10])
+    def objective(parameters: Array) -> tuple[float, Array]:
+        """Negative log posterior and its gradient."""
+        theta = torch.from_numpy(parameters).requires_grad_()
+        scales, by_size, shares, log_widths = theta.split((_SCALES, len(_SIZE_CLASSES), _NORMALS, _NORMALS))
+        a, b, c, power = scales.exp()
+        log_variance = power * (a * rows_within + b * rows_between + c).log() + by_size[rows_class]
+        log_sigma = 0.5 * log_variance[:, None] + log_widths
+        squared = (rows_error[:, None] / log_sigma.exp()) ** 2
+        log_density = torch.logsumexp(shares.log_softmax(0) - log_sigma - 0.5 * squared, dim=1)
+        if zero is not None:  # the bell is cut off at zero
+            inside = torch.special.ndtr(rows_centre[:, None] / log_sigma.exp())
+            log_density = log_density - (shares.softmax(0) * inside).sum(1).log()
+        value = 0.5 * (((theta - origin) / prior) ** 2).sum() - log_density.sum()
+        value.backward()
+        assert theta.grad is not None
+        return value.item(), theta.grad.numpy().copy()
+
+    solution = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 300}).x
+    scales, by_size, shares, log_widths = np.split(solution, np.cumsum([_SCALES, len(_SIZE_CLASSES), _NORMALS]))
     weights, widths = softmax(shares), np.exp(log_widths)
     total = float(weights @ widths**2)  # moved from the widths into the variance, so that the scale is the std
+    a, b, c, power = np.exp(scales).tolist()
     return Calibration(
-        within=float(np.exp(a) * total),
-        between=float(np.exp(b) * total),
-        floor=float(np.exp(c) * total),
-        by_size=tuple(np.exp(by_size)[_size_class(np.arange(MAX_SIZE + 1))].tolist()),
+        within=a,
+        between=b,
+        floor=c,
+        power=power,
+        by_size=tuple((total * np.exp(by_size))[_size_class(np.arange(MAX_SIZE + 1))].tolist()),
         weights=tuple(weights.tolist()),
         widths=tuple((widths / np.sqrt(total)).tolist()),
         slope=slope,

@@ -27,13 +27,15 @@ MAX_SIZE = 10
 class Calibration:
     """How the ensemble's raw outputs for one property become a calibrated distribution.
 
-    The variance is ``(within v_w + between v_b + floor) by_size[n]``, with v_w the members' mean predicted variance,
-    v_b the variance between members and n the number of elements.
+    The variance is ``(within v_w + between v_b + floor)^power by_size[n]``, with v_w the members' mean predicted
+    variance, v_b the variance between members and n the number of elements. A power above 1 says that the networks
+    understate how much the errors of different compositions differ in size.
 
     Attributes:
-        within: Factor of v_w, dimensionless.
-        between: Factor of v_b, dimensionless.
-        floor: Smallest variance, in the property's unit squared.
+        within: Factor of v_w.
+        between: Factor of v_b.
+        floor: Lower limit of the sum.
+        power: Exponent, dimensionless.
         by_size: Factor of the variance for each number of elements 0..10, (11,).
         weights: Share of each normal of the mixture, (K,); sums to 1.
         widths: Standard deviation of each normal in units of the total one, (K,).
@@ -44,6 +46,7 @@ class Calibration:
     within: float
     between: float
     floor: float
+    power: float
     by_size: tuple[float, ...]
     weights: tuple[float, ...]
     widths: tuple[float, ...]
@@ -53,7 +56,7 @@ class Calibration:
     def scale(self, within: Array, between: Array, size: NDArray) -> Array:
         """Calibrated standard deviation of the bell (B,), from v_w (B,), v_b (B,) and the number of elements (B,)."""
         variance = self.within * within + self.between * between + self.floor
-        return np.sqrt(variance * np.asarray(self.by_size)[size])
+        return np.sqrt(variance**self.power * np.asarray(self.by_size)[size])
 
     def zero_probability(self, raw: Array) -> Array:
         """Calibrated P(gap = 0) (B,) from the members' mean probability (B,)."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from matenv.properties.distribution import MAX_SIZE, Calibration
 from matenv.properties.predictor import Predictor
 from matenv.properties.train import labelled_rows, read_checkpoint
 
-_UNCALIBRATED = Calibration(1.0, 1.0, 0.0, (1.0,) * (MAX_SIZE + 1), (1.0,), (1.0,))
+_UNCALIBRATED = Calibration(1.0, 1.0, 0.0, 1.0, (1.0,) * (MAX_SIZE + 1), (1.0,), (1.0,))
 
 
 def export(run: str | Path, target: str | Path, command: str) -> dict[str, Any]:
@@ -48,16 +49,18 @@ def export(run: str | Path, target: str | Path, command: str) -> dict[str, Any]:
                 f"{path} stopped after epoch {state['epoch']}; run the training command again to finish it"
             )
     config = states[0]["config"]
+    if len(paths) != config["members"]:
+        raise ValueError(
+            f"run={str(run)!r} holds {len(paths)} of {config['members']} members; finish the training first"
+        )
     # Calibration and test must see the weights as stored, that is rounded to half precision.
     members = tuple(
         {name: tensor.to(torch.float16).float() for name, tensor in state["best"].items()} for state in states
     )
-    contents = weights.Weights(
+    raw = weights.Weights(
         members, config["width"], config["layers"], ENERGY_SCHEME, dict.fromkeys(heads.NAMES, _UNCALIBRATED)
     )
-    contents = weights.Weights(
-        members, config["width"], config["layers"], ENERGY_SCHEME, _calibrate(Predictor(contents))
-    )
+    contents = replace(raw, calibrations=_calibrate(Predictor(raw)))
     weights.save(target, contents)
     report = evaluate.held_out(Predictor(weights.load(target)))
     card = {

@@ -9,6 +9,8 @@ May import: `matenv.properties.features`, `matenv.properties.model`.
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import torch
 from numba import njit
@@ -19,6 +21,8 @@ from matenv.properties.features import Tokens
 from matenv.properties.model import CompositionNetwork, SetLayer
 
 Array = NDArray[np.float32]
+# Sums may be reordered, which is what lets them use the whole vector unit; NaN and infinity keep their meaning.
+_FASTMATH = {"reassoc", "contract", "nsz"}
 _EPSILON = np.float32(1e-5)  # of torch.nn.LayerNorm
 _LOG2E = np.float32(1.4426950408889634)
 
@@ -37,10 +41,10 @@ class FastNetwork:
             self._from_fraction = _transposed(network.from_fraction.weight)
             self._enter = _transposed(network.enter.weight)
             self._enter_bias = network.enter.bias.numpy().copy()
-            self._layers = [_FastLayer(layer) for layer in network.layers if isinstance(layer, SetLayer)]
+            self._layers = [_FastLayer(cast(SetLayer, layer)) for layer in network.layers]
             self._trunk_in, self._trunk_in_bias = _fold(network.pool_norm, network.trunk_in)
             self._trunk_out = _transposed(network.trunk_out.weight)
-            self._trunk_out_bias = network.trunk_out.bias.numpy().copy()
+            self._trunk_out_bias = network.trunk_out.bias.detach().clone()
             self._head, head_bias = _fold(network.head_norm, network.head)
             self._head_bias = torch.from_numpy(head_bias)
 
@@ -59,20 +63,27 @@ class FastNetwork:
         _add_and_activate(hidden.numpy(), self._table, tokens.elements.numpy())
         state = hidden @ self._enter
         own = torch.empty_like(state)
-        context = torch.empty(len(offsets) - 1, state.shape[1])
+        row = torch.empty(len(offsets) - 1, state.shape[1])
+        context = torch.empty_like(row)
         bias = self._enter_bias
+        last = self._layers[-1]
         for layer in self._layers:
-            _exchange(state.numpy(), bias, amounts, offsets, own.numpy(), context.numpy())
+            _exchange(state.numpy(), bias, amounts, offsets, own.numpy(), row.numpy(), context.numpy())
             torch.mm(own, layer.own, out=hidden)
             _modulate(hidden.numpy(), layer.own_bias, (context @ layer.context).numpy(), layer.context_bias, offsets)
-            torch.addmm(state, hidden, layer.out, out=state)
-            bias = np.zeros_like(bias)
-        row = torch.empty_like(context)
-        _pool(state.numpy(), amounts, offsets, row.numpy(), context.numpy())
+            if layer is not last:
+                torch.addmm(state, hidden, layer.out, out=state)
+                bias = np.zeros_like(bias)
+        # The last states are needed only as sums over each row, so their product is taken after summing.
+        pooled = torch.empty(len(row), hidden.shape[1])
+        _pool(hidden.numpy(), amounts, offsets, pooled.numpy())
+        torch.addmm(row, pooled, last.out, out=row)
+        _standardise_rows(row.numpy(), context.numpy())
         hidden = context @ self._trunk_in
         _add_and_activate(hidden.numpy(), self._trunk_in_bias[None], np.zeros(len(hidden), np.int64))
+        row += self._trunk_out_bias
         torch.addmm(row, hidden, self._trunk_out, out=row)
-        _normalise(row.numpy(), self._trunk_out_bias)
+        _standardise_rows(row.numpy(), row.numpy())
         return torch.addmm(self._head_bias, row, self._head)
 
 
@@ -114,7 +125,7 @@ def _silu(x: np.float32) -> np.float32:
     return x / (np.float32(1.0) + p * power)
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
 def _add_and_activate(hidden: Array, table: Array, index: NDArray[np.int64]) -> None:
     """In place: silu(hidden[t] + table[index[t]])."""
     for t in range(hidden.shape[0]):
@@ -123,7 +134,7 @@ def _add_and_activate(hidden: Array, table: Array, index: NDArray[np.int64]) -> 
             line[k] = _silu(line[k] + added[k])
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
 def _standardise(line: Array, out: Array) -> None:
     width = line.shape[0]
     total = np.float32(0.0)
@@ -138,26 +149,32 @@ def _standardise(line: Array, out: Array) -> None:
         out[k] = (line[k] - mean) * scale
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
 def _exchange(
-    state: Array, bias: Array, amounts: Array, offsets: NDArray[np.int64], own: Array, context: Array
+    state: Array,
+    bias: Array,
+    amounts: Array,
+    offsets: NDArray[np.int64],
+    own: Array,
+    pooled: Array,
+    context: Array,
 ) -> None:
-    """Add `bias` to the states in place; write each state and each row's weighted sum, both standardised."""
+    """Add `bias` to the states in place; standardise them into `own`; sum them by row, as is and standardised."""
     width = state.shape[1]
     for row in range(len(offsets) - 1):
-        pooled = context[row]
+        total = pooled[row]
         for k in range(width):
-            pooled[k] = np.float32(0.0)
+            total[k] = np.float32(0.0)
         for t in range(offsets[row], offsets[row + 1]):
             line, x = state[t], amounts[t]
             for k in range(width):
                 line[k] += bias[k]
-                pooled[k] += x * line[k]
+                total[k] += x * line[k]
             _standardise(line, own[t])
-        _standardise(pooled, pooled)
+        _standardise(total, context[row])
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
 def _modulate(hidden: Array, own_bias: Array, context: Array, context_bias: Array, offsets: NDArray[np.int64]) -> None:
     """In place: silu of (hidden + own_bias) times the row's gate plus the row's shift; context (B, 2 hidden)."""
     width = hidden.shape[1]
@@ -172,24 +189,21 @@ def _modulate(hidden: Array, own_bias: Array, context: Array, context_bias: Arra
                 value[k] = _silu((value[k] + own_bias[k]) * gate[k] + shift[k])
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
-def _pool(state: Array, amounts: Array, offsets: NDArray[np.int64], row_state: Array, standardised: Array) -> None:
-    """Each row's weighted sum of states, as it is and standardised."""
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
+def _pool(values: Array, amounts: Array, offsets: NDArray[np.int64], pooled: Array) -> None:
+    """Sum of the values over each row, weighted by the amounts."""
     for row in range(len(offsets) - 1):
-        pooled = row_state[row]
-        for k in range(state.shape[1]):
-            pooled[k] = np.float32(0.0)
+        total = pooled[row]
+        for k in range(values.shape[1]):
+            total[k] = np.float32(0.0)
         for t in range(offsets[row], offsets[row + 1]):
-            for k in range(state.shape[1]):
-                pooled[k] += amounts[t] * state[t, k]
-        _standardise(pooled, standardised[row])
+            line, x = values[t], amounts[t]
+            for k in range(values.shape[1]):
+                total[k] += x * line[k]
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
-def _normalise(rows: Array, bias: Array) -> None:
-    """In place: standardise each row after adding `bias`."""
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
+def _standardise_rows(rows: Array, out: Array) -> None:
+    """Standardise each row; `out` may be `rows`."""
     for row in range(rows.shape[0]):
-        line = rows[row]
-        for k in range(rows.shape[1]):
-            line[k] += bias[k]
-        _standardise(line, line)
+        _standardise(rows[row], out[row])

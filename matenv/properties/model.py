@@ -39,15 +39,12 @@ class SetLayer(nn.Module):
 
 
 def _modulate(hidden: Tensor, context: Tensor, tokens: Tokens) -> Tensor:
-    """Tokens (T, h) times the gate plus the shift of their row, context (B, 2h); in place where no gradient is kept."""
+    """Tokens (T, h) times the gate plus the shift of their row, which are the halves of context (B, 2h)."""
     parts = []
     for value, row in tokens.by_row(hidden, context):
         gate, shift = row.chunk(2, dim=-1)
-        if torch.is_grad_enabled():
-            parts.append((value * gate + shift).flatten(0, 1))
-        else:
-            value.mul_(gate).add_(shift)
-    return torch.cat(parts) if parts else hidden
+        parts.append((value * gate + shift).flatten(0, 1))
+    return torch.cat(parts)
 
 
 class CompositionNetwork(nn.Module):

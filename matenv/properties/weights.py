@@ -127,7 +127,10 @@ def load(path: str | Path) -> Weights:
     for key, tensor in tensors.items():
         member, name = key.split(".", 1)
         members[int(member)][name] = tensor.to(torch.float32)
-    calibrations = {name: Calibration(**values) for name, values in settings["calibrations"].items()}
+    try:
+        calibrations = {name: Calibration(**values) for name, values in settings["calibrations"].items()}
+    except TypeError as error:
+        raise ValueError(f"{path} was made by another version of matenv ({error}); {remedy}") from None
     return Weights(tuple(members), settings["width"], settings["layers"], settings["energy_scheme"], calibrations)
 
 

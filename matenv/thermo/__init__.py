@@ -1,6 +1,6 @@
 """Thermodynamics: the exact convex hull, and what a composition decomposes into.
 
-May import: `matenv.composition`, `matenv.data`, `matenv.elements`.
+May import: `matenv.composition`, `matenv.data`, `matenv.elements`, `matenv.rational`.
 """
 
 from matenv.thermo.decomposition import Decomposition

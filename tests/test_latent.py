@@ -1,0 +1,204 @@
+"""The shipped latent spaces: shapes, known statistics, recovery of held-out formulas, errors at the door."""
+
+import numpy as np
+import pytest
+import torch
+
+import matenv
+from matenv.composition import CompositionBatch
+from matenv.latent import SHIPPED, LatentSpace
+from matenv.latent.evaluate import agreement, evaluate, kl_divergence, prevalence, recovery
+
+DATA = matenv.load_dataset()
+TRAIN, TEST = DATA.split("system")
+
+
+@pytest.fixture(scope="module", params=SHIPPED)
+def space(request):
+    return matenv.load_latent(request.param)
+
+
+@pytest.fixture(scope="module")
+def vae():
+    return matenv.load_latent("vae")
+
+
+@pytest.fixture(scope="module")
+def elawady():
+    return matenv.load_latent("vae-elawady")
+
+
+def held_out(number):
+    return DATA.compositions[np.random.default_rng(0).choice(TEST, number, replace=False)]
+
+
+def assert_canonical(batch):
+    """The invariants `CompositionBatch` states."""
+    listed = np.arange(10) < batch.size[:, None]
+    assert batch.elements.dtype == np.int16 and batch.counts.dtype == np.int32 and batch.size.dtype == np.int16
+    assert ((batch.counts > 0) == listed).all()
+    assert (batch.counts >= 0).all()
+    assert ((batch.elements >= 0) == listed).all()
+    assert (batch.elements[~listed] == -1).all()
+    assert (np.diff(np.where(listed, batch.elements, 100 + np.arange(10)), axis=1) > 0).all()
+    nonempty = batch.size > 0
+    assert (np.gcd.reduce(batch.counts[nonempty], axis=1) == 1).all()
+
+
+def test_protocol_shapes_and_types(space):
+    assert isinstance(space, LatentSpace)
+    assert space.name in SHIPPED and space.dim == {"vae": 32, "vae-elawady": 10}[space.name]
+    batch = DATA.compositions[TEST[:50]]
+    z = space.encode(batch)
+    assert z.shape == (50, space.dim) and z.dtype == np.float64
+    x = space.decode(z)
+    assert x.shape == (50, 89) and x.dtype == np.float64
+    np.testing.assert_allclose(x.sum(axis=1), 1.0, atol=1e-12)
+    np.testing.assert_array_equal(x, space.decode_batch(z).fractions())
+    assert space.sample(7, 0).shape == (7, space.dim)
+    assert space.score(batch).shape == (50,)
+
+
+def test_every_form_of_composition_encodes_alike(space):
+    formulas = ["LiFePO4", "Ga(MoS2)4", "NaCl"]
+    z = space.encode(formulas)
+    batch = CompositionBatch.from_fractions(matenv.fractions(formulas))
+    for form in (matenv.fractions(formulas), batch, tuple(formulas), 3.0 * matenv.fractions(formulas)):
+        np.testing.assert_array_equal(space.encode(form), z)
+    for single in ("LiFePO4", matenv.fractions("LiFePO4"), "Li2Fe2P2O8"):
+        np.testing.assert_allclose(space.encode(single), z[:1], atol=1e-5)
+    assert space.encode(DATA.compositions[:0]).shape == (0, space.dim)
+    assert len(space.decode_batch(np.zeros((0, space.dim)))) == 0
+
+
+def test_whitening_over_the_training_rows(space):
+    z = space.encode(DATA.compositions[TRAIN])
+    np.testing.assert_allclose(z.mean(axis=0), 0.0, atol=1e-4)
+    np.testing.assert_allclose(z.std(axis=0), 1.0, atol=1e-4)
+    assert np.percentile(np.linalg.norm(z, axis=1), 99) == pytest.approx(space.radius, abs=1e-3)
+
+
+def test_held_out_recovery_of_the_default(vae):
+    rates = recovery(vae, held_out(2000))
+    assert rates["element_set"] >= 0.98
+    assert rates["exact_formula"] >= 0.75
+
+
+def test_well_known_formulas_round_trip(vae):
+    formulas = ["LiFePO4", "Fe2O3", "SrTiO3", "NaCl", "Li7La3Zr2O12", "Ga(MoS2)4", "CaCO3", "GaAs"]
+    assert vae.decode_batch(vae.encode(formulas)).formulas() == formulas
+
+
+def test_elawady_recovers_what_dominates(elawady):
+    """Ten dimensions and a threshold lose most formulas (as the paper's own rule does) but not the main element."""
+    batch = held_out(1000)
+    decoded = elawady.decode_batch(elawady.encode(batch))
+    assert (decoded.fractions().argmax(axis=1) == batch.fractions().argmax(axis=1)).mean() > 0.7
+
+
+def test_batch_equals_singles(space):
+    batch = held_out(64)
+    z = space.encode(batch)
+    np.testing.assert_allclose(np.vstack([space.encode(batch[i : i + 1]) for i in range(64)]), z, atol=1e-4)
+    decoded = space.decode_batch(z)
+    same = [space.decode_batch(z[i]).formulas() == decoded[i : i + 1].formulas() for i in range(64)]
+    assert np.mean(same) >= 0.98  # a tie may fall either way
+    scores = space.score(batch)
+    np.testing.assert_allclose([space.score(batch[i : i + 1])[0] for i in range(64)], scores, atol=1e-2)
+
+
+def test_repeated_calls_give_the_same_bits(space):
+    batch = held_out(100)
+    np.testing.assert_array_equal(space.encode(batch), space.encode(batch))
+    np.testing.assert_array_equal(space.score(batch), space.score(batch))
+    z = space.sample(100, 3)
+    np.testing.assert_array_equal(space.decode(z), space.decode(z))
+
+
+def test_samples_depend_on_the_seed_alone(space):
+    first = space.sample(20, 5)
+    np.random.seed(1)
+    torch.manual_seed(1)
+    np.testing.assert_array_equal(space.sample(20, 5), first)
+    assert not np.array_equal(space.sample(20, 6), first)
+    assert space.sample(0, 0).shape == (0, space.dim)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 10.0, 1e3, 1e12, 1e300])
+def test_any_finite_point_decodes_to_a_canonical_batch(space, scale):
+    z = np.random.default_rng(0).standard_normal((300, space.dim)) * scale
+    batch = space.decode_batch(z)
+    assert_canonical(batch)
+    absent = [matenv.elements.INDEX[symbol] for symbol in matenv.elements.ABSENT]
+    if space.name == "vae":
+        assert (batch.size >= 1).all()
+        assert not np.isin(batch.elements, absent).any()
+
+
+def test_samples_follow_the_data(vae):
+    decoded = vae.decode_batch(vae.sample(10_000, 0))
+    train = DATA.compositions[TRAIN]
+    assert kl_divergence(prevalence(train), prevalence(decoded)) <= 0.02
+    sizes = [np.bincount(batch.size, minlength=11) / len(batch) for batch in (decoded, train)]
+    assert 0.5 * np.abs(sizes[0] - sizes[1]).sum() <= 0.02
+    assert (decoded.size >= 2).mean() > 0.99
+    known = set(DATA.formulas.tolist())
+    assert np.mean([formula in known for formula in decoded[:2000].formulas()]) < 0.5  # most samples are new
+
+
+def test_score_prefers_materials_to_nonsense(vae):
+    batch = held_out(500)
+    shuffled = np.random.default_rng(0).permuted(batch.fractions(), axis=1)
+    assert np.median(vae.score(batch)) > np.median(vae.score(CompositionBatch.from_fractions(shuffled))) + 5
+
+
+def test_errors_name_the_fault(space):
+    with pytest.raises(ValueError, match="expected \\(B, "):
+        space.decode(np.zeros((3, space.dim + 1)))
+    bad = np.zeros((3, space.dim))
+    bad[1, 0] = np.nan
+    with pytest.raises(ValueError, match="row 1 holds NaN"):
+        space.decode_batch(bad)
+    with pytest.raises(ValueError, match="expected \\(B, 89\\)"):
+        space.encode(np.ones((2, 88)))
+    with pytest.raises(ValueError, match="sums to zero"):
+        space.encode(np.zeros((1, 89)))
+    with pytest.raises(ValueError, match="Po"):
+        space.encode("PoO2")
+    with pytest.raises(ValueError, match="empty"):
+        space.encode([])
+    empty = CompositionBatch(np.full((1, 10), -1, np.int16), np.zeros((1, 10), np.int32), np.zeros(1, np.int16))
+    with pytest.raises(ValueError, match="row 0 holds no element"):
+        space.encode(empty)
+    with pytest.raises(ValueError, match="k=-1"):
+        space.sample(-1, 0)
+
+
+def test_agreement_by_hand():
+    truth = CompositionBatch.from_fractions(matenv.fractions(["NaCl", "Fe2O3", "GaAs", "CaCO3"]))
+    found = CompositionBatch.from_fractions(matenv.fractions(["NaCl", "Fe3O4", "GaP", "CaCO3"]))
+    assert agreement(found, truth) == {"element_set": 0.75, "exact_formula": 0.5}
+
+
+def test_prevalence_and_divergence_by_hand():
+    batch = CompositionBatch.from_fractions(matenv.fractions(["NaCl", "Na3P"]))
+    shares = prevalence(batch)  # 4 Na, 1 Cl, 1 P of 6 atoms
+    index = matenv.elements.INDEX
+    np.testing.assert_allclose(shares[[index["Na"], index["Cl"], index["P"]]], [4 / 6, 1 / 6, 1 / 6])
+    half, skewed = np.zeros(89), np.zeros(89)
+    half[:2], skewed[:2] = 0.5, (0.25, 0.75)
+    assert kl_divergence(half, skewed) == pytest.approx(0.5 * np.log(2) + 0.5 * np.log(2 / 3), abs=1e-3)
+    assert kl_divergence(half, half) == 0.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHIPPED)
+def test_cards_report_what_is_measured(name):
+    import json
+    from importlib.resources import files
+
+    card = json.loads((files("matenv.latent") / "weights" / f"{name}.json").read_text())
+    measured = evaluate(matenv.load_latent(name), DATA)
+    assert card["metrics"].keys() == measured.keys()
+    for key, value in measured.items():
+        assert value == pytest.approx(card["metrics"][key], abs=0.005, rel=0.01), key
