@@ -89,7 +89,7 @@ def rank_candidates(formulas: Sequence[str], task: Task, oracle: Oracle, top: in
         return []
     best = batch[np.array(list(chosen.values()))]
     seen, full = oracle.assess(best), Oracle("all").assess(best)
-    asked = [objective.property for objective in task.objectives if isinstance(objective, Ramp | Window)]
+    asked = [objective.property_name for objective in task.objectives if isinstance(objective, Ramp | Window)]
     dft = full.dft_decomposition_energy
     return [
         Candidate(
@@ -115,7 +115,7 @@ def rank_candidates(formulas: Sequence[str], task: Task, oracle: Oracle, top: in
     ]
 
 
-_HEADINGS = ("#", "formula", "score", "predicted", "P(stable)", "E_d [eV/atom]", "would decompose into", "status")
+_HEADINGS = ("#", "formula", "score", "predicted", "P(stable)", "E_d (eV/atom)", "would decompose into", "status")
 
 
 def _in_words(name: str, mean: float, std: float, unit: str) -> str:

@@ -1,45 +1,55 @@
-"""Convex-hull speed against pymatgen and HiGHS, in one process on one core: ``python benchmarks/hull.py``.
+"""Convex-hull speed against pymatgen and HiGHS, in one process on one core: ``python -m benchmarks.hull``.
 
-The queries are 250 formulas of the embedded table and 250 compositions of 2-6 elements, perturbed by about 20 %. Every
-competitor gets the stable phases only, already parsed, and answers the same queries; its answers are compared. Medians
-over repeats are printed with the smallest and largest. Times are processor time of this process, so that other work on
-the machine distorts the ratios little; only the latencies are wall-clock. Takes about a minute.
+The queries are 250 formulas of the embedded table and 250 of its compositions perturbed by about 20 %, 50 each with
+2, 3, 4, 5 and 6 elements. Every competitor gets the stable phases only, already parsed, and answers the same queries;
+its answers are compared. pymatgen's entries are selected beforehand, free of charge. Times are processor time of this
+process, so that other work on the machine distorts the ratios little; only latencies and starts are wall-clock. Takes
+about a minute. Cost against the number of elements and of phases is in `benchmarks.hull_growth`.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import platform
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 import matenv
+from benchmarks.measure import Measurement, Report, timed
 from matenv import CompositionBatch, ConvexHull
-from matenv.composition import parse
-from matenv.elements import NUM_ELEMENTS, SYMBOLS
+from matenv.elements import SYMBOLS
 
+GROUP = "hull"
 
-def timed(function: Callable[[], object], repeats: int) -> NDArray[np.float64]:
-    """Processor seconds of each of `repeats` calls, after one that does not count."""
-    seconds = np.empty(repeats + 1)
-    for i in range(repeats + 1):
-        start = time.process_time()
-        function()
-        seconds[i] = time.process_time() - start
-    return seconds[1:]
+START = """
+import time
+import matenv
+data = matenv.load_dataset("mp-ground-states")
+x = data.fractions[7]
+start = time.perf_counter()
+matenv.ConvexHull.from_dataset(data).energy(x, exclude_self=True)
+print(time.perf_counter() - start)
+"""
+"""What a fresh process runs: building the hull and its first answer, imports and the table not counted."""
 
 
 def make_queries(data: matenv.Dataset, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Half table formulas, half perturbed compositions of 2-6 elements, (count, 89)."""
-    known = data.fractions[rng.integers(len(data), size=count // 2)]
-    simple = np.flatnonzero(data.compositions.size <= 6)
-    moved = data.fractions[simple[rng.integers(len(simple), size=count - count // 2)]]
-    moved = moved * np.exp(0.2 * rng.standard_normal(moved.shape))
-    return np.concatenate([known, moved / moved.sum(axis=1, keepdims=True)])
+    """Half table formulas, half perturbed ones, a fifth of these each with 2, 3, 4, 5 and 6 elements, (count, 89)."""
+    size = data.compositions.size
+    rows = [rng.integers(len(data), size=count // 2)]
+    for part, elements in enumerate(range(2, 7)):
+        share = (count - count // 2 + part) // 5
+        rows.append(rng.choice(np.flatnonzero(size == elements), share))
+    x = data.fractions[np.concatenate(rows)]
+    x[count // 2 :] *= np.exp(0.2 * rng.standard_normal(x[count // 2 :].shape))
+    return x / x.sum(axis=1, keepdims=True)
 
 
 class Phases:
@@ -113,50 +123,48 @@ def highspy_energy(x: NDArray[np.float64], phases: Phases) -> float:
     return solver.getObjectiveValue()
 
 
-def line(name: str, seconds: NDArray[np.float64], count: int, ours: float | None = None) -> None:
-    """Print queries per second and, for a competitor, how many times faster matenv is."""
-    rate = count / np.median(seconds)
-    spread = f"{count / seconds.max():,.0f} .. {count / seconds.min():,.0f}"
-    ratio = "" if ours is None else f"{ours / rate:10,.0f} x"
-    print(f"{name:46s}{rate:14,.0f}   {spread:>27s}{ratio}")
+def compare(report: Report, data: matenv.Dataset, hull: ConvexHull, rng: np.random.Generator, quick: bool) -> None:
+    """Batches on one core, and the competitors on the same 500 queries."""
+    from pymatgen.analysis.phase_diagram import PhaseDiagram
 
-
-def compare(data: matenv.Dataset, hull: ConvexHull, rng: np.random.Generator) -> None:
     queries = make_queries(data, 500, rng)
     phases = Phases(data, hull)
     energies = hull.energy(queries)
     many = make_queries(data, 4096, rng)
     packed = CompositionBatch.from_fractions(many)
 
-    print(f"{'500 queries, one core':46s}{'queries/s':>14s}   {'slowest .. fastest':>27s}{'matenv is':>12s}")
-    own = timed(lambda: hull.energy(queries), 30)
-    ours = 500 / float(np.median(own))
-    line("matenv energy, fractions (500, 89)", own, 500)
-    line("matenv decompose (products, potentials)", timed(lambda: hull.decompose(queries), 30), 500)
-    line("matenv energy, fractions (4096, 89)", timed(lambda: hull.energy(many), 15), 4096)
-    line("matenv energy, CompositionBatch of 4096", timed(lambda: hull.energy(packed), 15), 4096)
-    line("matenv energy without itself, same batch", timed(lambda: hull.energy(packed, True), 15), 4096)
+    def add(name: str, call: Callable[[], object], count: int, repeats: int, goal: float | None = None) -> Measurement:
+        seconds = timed(call, 3 if quick else repeats, time.process_time)
+        return report.add(GROUP, name, "queries/s/core", count / seconds, at_least=goal)
+
+    ours = add("energy, 500 fractions", lambda: hull.energy(queries), 500, 30)
+    add("decompose (products, potentials), 500 fractions", lambda: hull.decompose(queries), 500, 30)
+    add("energy, 4,096 fractions", lambda: hull.energy(many), 4096, 15, 500_000)
+    add("energy, CompositionBatch of 4,096", lambda: hull.energy(packed), 4096, 15, 500_000)
+    add("energy without itself, same batch", lambda: hull.energy(packed, True), 4096, 15, 500_000)
+    asked = packed[:1024]
+    add("energy without itself, CompositionBatch of 1,024", lambda: hull.energy(asked, True), 1024, 30, 500_000)
 
     cold, prebuilt, problems = against_pymatgen(phases, queries)
     deviation = np.abs([cold(problem) for problem in problems] - energies).max()
-    line("pymatgen PhaseDiagram build + decompose", timed(lambda: [cold(p) for p in problems], 3), 500, ours)
-    from pymatgen.analysis.phase_diagram import PhaseDiagram
-
+    repeats = 1 if quick else 3
+    theirs = add("pymatgen PhaseDiagram build + decompose", lambda: [cold(p) for p in problems], 500, repeats)
+    report.ratio(GROUP, "matenv over pymatgen build + decompose", ours, theirs, at_least=2000)
     diagrams = [PhaseDiagram(entries) for entries, _ in problems]
-
     # pymatgen remembers the facet of one composition only, so that each of these is new to it.
     pairs = [(diagram, composition) for diagram, (_, composition) in zip(diagrams, problems, strict=True)]
-    seconds = timed(lambda: [prebuilt(*pair) for pair in pairs], 5)
-    line("pymatgen get_decomposition, prebuilt diagram", seconds, 500, ours)
-    print(f"{'':46s}largest deviation from pymatgen {deviation:.1e} eV/atom")
+    theirs = add("pymatgen get_decomposition, prebuilt", lambda: [prebuilt(*pair) for pair in pairs], 500, repeats + 2)
+    report.ratio(GROUP, "matenv over pymatgen, prebuilt", ours, theirs)
+    report.add(GROUP, "largest deviation from pymatgen", "eV/atom", deviation, at_most=1e-6)
 
     solved = np.array([highspy_energy(x, phases) for x in queries])
-    line("highspy, columns selected", timed(lambda: [highspy_energy(x, phases) for x in queries], 3), 500, ours)
-    print(f"{'':46s}largest deviation from HiGHS {np.abs(solved - energies).max():.1e} eV/atom\n")
+    theirs = add("highspy, columns selected", lambda: [highspy_energy(x, phases) for x in queries], 500, repeats)
+    report.ratio(GROUP, "matenv over highspy", ours, theirs, at_least=100)
+    report.add(GROUP, "largest deviation from HiGHS", "eV/atom", np.abs(solved - energies).max(), at_most=1e-6)
 
 
-def latency(data: matenv.Dataset, hull: ConvexHull) -> None:
-    print(f"{'one query, microseconds':46s}{'median':>10s}   {'1 % .. 99 %':>17s}")
+def latency(report: Report, data: matenv.Dataset, hull: ConvexHull) -> None:
+    """One query at a time, wall-clock; smallest and largest are the 1st and 99th percentile."""
     x = data.fractions[::170]
     batch = data.compositions[::170]
     asked: list[tuple[str, Callable[[int], object]]] = [
@@ -173,60 +181,58 @@ def latency(data: matenv.Dataset, hull: ConvexHull) -> None:
             start = time.perf_counter_ns()
             ask(i)
             micro[i] = (time.perf_counter_ns() - start) / 1e3
-        low, middle, high = np.percentile(micro, [1, 50, 99])
-        print(f"{name:46s}{middle:10.1f}   {low:8.1f} .. {high:5.1f}")
-    print()
+        goal = 20.0 if name == "energy, CompositionBatch" else None
+        report.add(GROUP, f"one query: {name} (1 .. 99 %)", "us", micro, at_most=goal, spread=(1, 99))
 
 
-def by_size(data: matenv.Dataset, hull: ConvexHull, rng: np.random.Generator) -> None:
-    print(f"{'random chemical systems, batch 2048':46s}{'queries/s':>14s}   {'slowest .. fastest':>27s}")
-    listed = np.unique(data.compositions.elements[data.compositions.elements >= 0])
-    for size in range(2, 11):
-        x = np.zeros((2048, NUM_ELEMENTS))
-        for row in x:
-            row[rng.choice(listed, size, replace=False)] = rng.dirichlet(np.ones(size))
-        line(f"  {size} elements", timed(lambda x=x: hull.energy(x), 9), len(x))
-    print()
+def starts(report: Report, quick: bool) -> None:
+    """Build and first answer in a fresh process: with nothing compiled yet, and later."""
+
+    def seconds(cache: str | None) -> float:
+        environment = os.environ | ({"NUMBA_CACHE_DIR": cache} if cache else {})
+        out = subprocess.run([sys.executable, "-c", START], env=environment, capture_output=True, text=True, check=True)
+        return float(out.stdout)
+
+    if not quick:
+        with tempfile.TemporaryDirectory() as empty:
+            report.add(GROUP, "build and first call after install", "s", seconds(empty), at_most=10)
+    seconds(None)
+    report.add(
+        GROUP,
+        "build and first call, later processes",
+        "s",
+        [seconds(None) for _ in range(1 if quick else 5)],
+        at_most=1,
+    )
 
 
-def growth(data: matenv.Dataset, rows: int, rng: np.random.Generator) -> None:
-    """Build a hull of the table and synthetic unstable phases: table formulas with one count changed."""
-    counts = data.compositions.dense_counts()
-    parents = rng.integers(len(counts), size=rows - len(counts))
-    copies, size = counts[parents], data.compositions.size[parents]
-    column = data.compositions.elements[parents, rng.integers(size)]
-    copies[np.arange(len(copies)), column] += rng.integers(1, 40, len(copies))
-    batch = CompositionBatch.from_counts(np.concatenate([counts, copies]))
-    above = rng.exponential(0.2, len(batch)) + 1e-3
-    above[: len(counts)] = 0.0
-    energy = ConvexHull.from_dataset(data, threads=1).energy(batch) + above
-    energy[: len(counts)] = data.formation_energy
-    table = matenv.Dataset("synthetic", np.array([""] * len(batch)), batch, energy, data.energy_scheme)
-    start = time.process_time()
-    print(f"{ConvexHull.from_dataset(table, threads=1)!r}: {time.process_time() - start:.1f} s\n")
+def measure(report: Report, quick: bool = False, seed: int = 0) -> None:
+    """Measure everything into `report`.
+
+    Args:
+        report: Where to.
+        quick: Few repeats, and no start without compiled code.
+        seed: Seed of the queries.
+    """
+    rng = np.random.default_rng(seed)
+    data = matenv.load_dataset("mp-ground-states")
+    build = timed(partial(ConvexHull.from_dataset, data, threads=1), 1 if quick else 3, time.process_time)
+    report.add(GROUP, "building the hull of 85,014 phases", "s", build)
+    hull = ConvexHull.from_dataset(data, threads=1)
+    hull.energy("NaCl", exclude_self=True)  # the first such call prepares the table of stable phases without themselves
+    compare(report, data, hull, rng, quick)
+    latency(report, data, hull)
+    starts(report, quick)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--grow", type=int, default=0, help="also prune a synthetic table of so many rows (1000000)")
+    parser.add_argument("--quick", action="store_true", help="few repeats")
     options = parser.parse_args()
-    rng = np.random.default_rng(options.seed)
-    data = matenv.load_dataset("mp-ground-states")
-    parse(["H2O"])  # imports pymatgen
-    start = time.perf_counter()
-    ConvexHull.from_dataset(data, threads=1).energy("NaCl", exclude_self=True)
-    first = time.perf_counter() - start
-    build = timed(lambda: ConvexHull.from_dataset(data, threads=1), 3)
-    hull = ConvexHull.from_dataset(data, threads=1)
-    print(f"{time.strftime('%Y-%m-%d')}, {platform.platform()}, {os.cpu_count()} processors")
-    print(f"Python {platform.python_version()}, numpy {np.__version__}")
-    print(f"{hull!r}: first use {first:.2f} s, building again {np.median(build):.2f} s\n")
-    compare(data, hull, rng)
-    latency(data, hull)
-    by_size(data, hull, rng)
-    if options.grow:
-        growth(data, options.grow, rng)
+    report = Report(options.quick)
+    measure(report, options.quick, options.seed)
+    print(report.markdown())
 
 
 if __name__ == "__main__":

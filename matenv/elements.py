@@ -6,6 +6,7 @@ composition vector in matenv ("modified 1-hot", El-Awady, arXiv:2401.06779): Ac 
 May import: nothing of matenv.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -172,7 +173,7 @@ def values(name: str) -> NDArray[np.float64]:
     return np.array([getattr(element, name) for element in ELEMENTS], dtype=np.float64)
 
 
-def positions(symbols: list[str] | tuple[str, ...], parameter: str = "elements") -> NDArray[np.int64]:
+def positions(symbols: Sequence[str], parameter: str = "elements") -> NDArray[np.int64]:
     """Alphabet positions of a list of symbols, checked.
 
     Args:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -275,7 +275,7 @@ def _canonical(x: ArrayLike | str | Sequence[str]) -> CompositionBatch:
         x = [x]
     if isinstance(x, Sequence) and len(x) > 0 and isinstance(x[0], str):
         # Text is exact, so it is not subject to the decoder's cap on atoms.
-        return CompositionBatch.from_counts(integer_counts(x))
+        return CompositionBatch.from_counts(integer_counts(cast(Sequence[str], x)))
     return CompositionBatch.from_fractions(x)
 
 

@@ -54,7 +54,7 @@ class StabilityModel:
         self,
         prediction: Prediction,
         competing_energy: NDArray[np.float64],
-        size: NDArray[np.int16],
+        size: NDArray[np.integer],
         threshold: float = 0.0,
     ) -> NDArray[np.float64]:
         """Probability that the decomposition energy is at most `threshold`.
@@ -71,7 +71,7 @@ class StabilityModel:
         raw = prediction.cdf("formation_energy", competing_energy + threshold)
         return self.correct(raw, size)
 
-    def correct(self, raw: NDArray[np.float64], size: NDArray[np.int16]) -> NDArray[np.float64]:
+    def correct(self, raw: NDArray[np.float64], size: NDArray[np.integer]) -> NDArray[np.float64]:
         """The correction of raw CDF values (B,)."""
         clipped = np.clip(raw, CLIP, 1 - CLIP)
         which = np.clip(size, SMALLEST, LARGEST) - SMALLEST
@@ -79,7 +79,7 @@ class StabilityModel:
         return self.ceiling[which] / (1.0 + np.exp(-logit))
 
     @classmethod
-    def fit(cls, raw: NDArray[np.float64], size: NDArray[np.int16], stable: NDArray[np.bool_]) -> StabilityModel:
+    def fit(cls, raw: NDArray[np.float64], size: NDArray[np.integer], stable: NDArray[np.bool_]) -> StabilityModel:
         """Maximum-likelihood coefficients per number of elements (with a weak pull towards the identity).
 
         Args:

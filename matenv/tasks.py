@@ -47,23 +47,24 @@ class Ramp:
     With `low` > `high` less is better.
 
     Attributes:
-        property: Property name.
+        property_name: Name of the predicted property.
         low: Value with utility 0, in the property's unit.
         high: Value with utility 1.
     """
 
-    property: str
+    property_name: str
     low: float
     high: float
 
     @property
     def name(self) -> str:
         """Name of the part."""
-        return self.property
+        return self.property_name
 
     def utility(self, assessment: Assessment) -> NDArray[np.float64]:
         """Utility of each row (B,)."""
-        return np.nan_to_num(np.clip((assessment.mean[self.property] - self.low) / (self.high - self.low), 0.0, 1.0))
+        share = (assessment.mean[self.property_name] - self.low) / (self.high - self.low)
+        return np.nan_to_num(np.clip(share, 0.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -73,23 +74,23 @@ class Window:
     A distribution, not a bare mean: the property's own error is usually wider than the window one would wish for.
 
     Attributes:
-        property: Property name.
+        property_name: Name of the predicted property.
         low: Lower end in the property's unit, or None.
         high: Upper end, or None.
     """
 
-    property: str
+    property_name: str
     low: float | None = None
     high: float | None = None
 
     @property
     def name(self) -> str:
         """Name of the part."""
-        return self.property
+        return self.property_name
 
     def utility(self, assessment: Assessment) -> NDArray[np.float64]:
         """Utility of each row (B,)."""
-        return assessment.prob(self.property, self.low, self.high)
+        return assessment.prob(self.property_name, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -276,7 +277,7 @@ def load_task(
         task = TASKS[task]
     for parameter, symbols in (("elements", elements), ("exclude", exclude)):
         if symbols is not None:
-            alphabet.positions(list(symbols) if not isinstance(symbols, str) else symbols, parameter)
+            alphabet.positions(symbols, parameter)
     both = sorted(set(elements or ()) & set(exclude or ()))
     if both:
         raise ValueError(f"elements and exclude both hold {both}; name each element in one of them")

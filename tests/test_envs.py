@@ -1,4 +1,5 @@
 import warnings
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -16,7 +17,7 @@ from matenv.envs.rewards import TERMS, check_weights, reward_terms, weighted_sum
 ALL_BLOCKS = ("latent", "composition", "properties", "decomposition_energy", "steps_left", "ood")
 
 
-def make(**kwargs):
+def make(**kwargs) -> Any:
     return gym.make("MaterialLatent-v0", **kwargs)
 
 

@@ -13,6 +13,14 @@ DATA = matenv.load_dataset()
 TRAIN, TEST = DATA.split("system")
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module", params=SHIPPED)
 def space(request):
     return matenv.load_latent(request.param)
@@ -97,14 +105,14 @@ def test_elawady_recovers_what_dominates(elawady):
 
 
 def test_batch_equals_singles(space):
-    batch = held_out(64)
+    batch = held_out(40)
     z = space.encode(batch)
-    np.testing.assert_allclose(np.vstack([space.encode(batch[i : i + 1]) for i in range(64)]), z, atol=1e-4)
+    np.testing.assert_allclose(np.vstack([space.encode(batch[i : i + 1]) for i in range(40)]), z, atol=1e-4)
     decoded = space.decode_batch(z)
-    same = [space.decode_batch(z[i]).formulas() == decoded[i : i + 1].formulas() for i in range(64)]
-    assert np.mean(same) >= 0.98  # a tie may fall either way
+    same = [space.decode_batch(z[i]).formulas() == decoded[i : i + 1].formulas() for i in range(40)]
+    assert sum(same) >= 39  # a tie may fall either way
     scores = space.score(batch)
-    np.testing.assert_allclose([space.score(batch[i : i + 1])[0] for i in range(64)], scores, atol=1e-2)
+    np.testing.assert_allclose([space.score(batch[i : i + 1])[0] for i in range(40)], scores, atol=1e-2)
 
 
 def test_repeated_calls_give_the_same_bits(space):

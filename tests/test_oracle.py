@@ -68,7 +68,8 @@ def test_ledger_is_an_ordered_set_with_a_limit(rows, budget):
     for i, row in enumerate(rows):
         for element, count in row:
             dense[i, element] = count
-    ledger, expected = Ledger(budget), []
+    ledger = Ledger(budget)
+    expected: list[str] = []
     batch = CompositionBatch.from_counts(dense)
     for name, accepted in zip(batch.formulas(), ledger.register(batch), strict=True):
         if name and name not in expected and len(expected) < budget:

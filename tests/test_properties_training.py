@@ -167,6 +167,12 @@ def test_foreign_and_missing_files_are_refused(tmp_path):
         matenv.load_predictor(tmp_path / "absent.safetensors")
 
 
+def test_file_notices_that_the_element_table_changed(tiny_file, monkeypatch):
+    monkeypatch.setattr(weights, "element_features", lambda: torch.ones(89, 32))
+    with pytest.raises(ValueError, match="other reference values"):
+        matenv.load_predictor(tiny_file)
+
+
 @pytest.mark.parametrize("noise", [norm(), student_t(3), laplace()])
 def test_calibration_recovers_coverage_from_overconfident_scales(noise):
     rng = np.random.default_rng(0)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import matenv
 from matenv.envs.registration import IDS
 
 
-def make(num_envs=8, **kwargs):
+def make(num_envs=8, **kwargs) -> Any:
     return gym.make_vec("MaterialLatent-v0", num_envs=num_envs, **kwargs)
 
 
@@ -19,17 +21,17 @@ def actions_of(envs, steps, seed=0):
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_native_batch_is_registered_and_declares_its_mode(env_id):
-    envs = gym.make_vec(env_id, num_envs=3)
+    envs: Any = gym.make_vec(env_id, num_envs=3)
     assert type(envs.unwrapped).__name__ == "MaterialLatentVectorEnv"
     assert envs.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
-    assert envs.observation_space.shape == (3, *envs.single_observation_space.shape)
+    assert envs.observation_space.shape == (3, *envs.unwrapped.core.observer.space.shape)
 
 
 @pytest.mark.parametrize("start", ["dataset", "prior"])
 def test_a_batch_equals_its_singles(start):
     envs = make(6, horizon=4, start=start)
     moves = actions_of(envs, 6)
-    singles = [gym.make("MaterialLatent-v0", horizon=4, start=start) for _ in range(6)]
+    singles: list[Any] = [gym.make("MaterialLatent-v0", horizon=4, start=start) for _ in range(6)]
     observations, info = envs.reset(seed=11)
     alone = [env.reset(seed=11 + i) for i, env in enumerate(singles)]
     core = envs.unwrapped.core

@@ -123,13 +123,14 @@ class LatentCore:
             formulas: Formula to start each of them from; None to draw starts.
         """
         which = np.arange(self.rows) if rows is None else rows
+        start: CompositionBatch | None
         if formulas is not None:
-            start: CompositionBatch | None = CompositionBatch.from_counts(integer_counts(formulas))
-            z = self.latent.encode(start)
+            asked = CompositionBatch.from_counts(integer_counts(formulas))
+            start, z = asked, self.latent.encode(asked)
         elif self._start_pool is not None:
             draws = np.array([self.generators[row].random() for row in which.tolist()])
-            start = self._start_pool[(draws * len(self._start_pool)).astype(np.int64)]
-            z = self.latent.encode(start)
+            drawn = self._start_pool[(draws * len(self._start_pool)).astype(np.int64)]
+            start, z = drawn, self.latent.encode(drawn)
         else:
             start = None
             seeds = [int(self.generators[row].integers(2**32)) for row in which.tolist()]

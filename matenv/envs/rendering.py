@@ -108,7 +108,7 @@ def plot_path(
         labels: A label per position; each is written where it first occurs.
         own_plane: Project onto the plane in which the path extends most, instead of the data's two principal axes.
     """
-    background, principal = _background(space)
+    background, principal = _background(space)  # type: ignore[arg-type]
     plane = principal
     if own_plane and len(z) > 2:
         plane = np.linalg.svd(z - z.mean(axis=0), full_matrices=False)[2][:2]
@@ -132,11 +132,13 @@ def plot_path(
 def _place_labels(axes: Axes, points: NDArray[np.float64], labels: list[str]) -> None:
     """Write labels beside points, each at the nearest of a few offsets where it covers no earlier label."""
     axes.margins(0.12)
-    axes.figure.draw_without_rendering()  # settles the layout, which the offsets below depend on
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()  # settles the layout, which the offsets below depend on
     angles = np.deg2rad([30, -30, 150, 210, 75, -75, 105, 255])
     offsets = [(r * np.cos(a), r * np.sin(a)) for r in (9, 20, 34, 50, 70, 95) for a in angles]  # points
     taken: list[tuple[float, float, float, float]] = []
-    scale = 72 / axes.figure.dpi
+    scale = 72 / figure.dpi
     taken += [(x - 4, y - 4, x + 4, y + 4) for x, y in axes.transData.transform(points) * scale]
     for point, (x, y), label in zip(points, axes.transData.transform(points) * scale, labels, strict=True):
         width, height = 4.2 * len(label), 8.0  # of 7-point text
@@ -175,7 +177,7 @@ def plot_scores(axes: Axes, trail: Trail, horizon: int) -> None:
     axes.set_title("Score and probability of stability", fontsize=9)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=4)  # a latent space hashes by identity
 def _background(space: LatentSpace) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Encodings of a fixed sample of training formulas (BACKGROUND, n), and their two principal axes (2, n)."""
     data = load_dataset("mp-ground-states")

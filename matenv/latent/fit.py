@@ -81,9 +81,10 @@ class Recipe:
 
 RECIPES: dict[str, Recipe] = {
     "vae": Recipe(
-        CountsVAE, epochs=120, batch=1024, learning_rate=2e-3, weight_decay=0.02, beta=0.2, beta_warmup=0.25,
+        CountsVAE, epochs=120, batch=1024, learning_rate=2e-3, weight_decay=0.02, beta=0.1, beta_warmup=0.25,
         augment=True, oversample=1, bfloat16=True,
     ),
+    # The paper trains 2,000 epochs, optimiser unnamed; on this schedule the second half of 600 raises the ELBO by 1 %.
     "vae-elawady": Recipe(
         ElAwadyVAE, epochs=600, batch=1024, learning_rate=2e-3, weight_decay=0.0, beta=1.0, beta_warmup=0.1,
         augment=False, oversample=10, bfloat16=False,

@@ -1,6 +1,6 @@
 """The file of a predictor: safetensors with the settings in its header and a checksum. No pickle is involved.
 
-May import: `matenv.properties.distribution`, `matenv.properties.heads`.
+May import: `distribution`, `features` and `heads` of `matenv.properties`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from matenv.properties import heads
 from matenv.properties.distribution import Calibration
+from matenv.properties.features import element_features
 
 FORMAT = "matenv-predictor-1"
 _DEFAULT = Path(__file__).parent / "weights" / "default.safetensors"
@@ -81,6 +82,7 @@ def save(path: str | Path, weights: Weights) -> None:
         "layers": weights.layers,
         "energy_scheme": weights.energy_scheme,
         "names": list(heads.NAMES),
+        "element_values": _element_checksum(),
         "calibrations": {name: asdict(calibration) for name, calibration in weights.calibrations.items()},
     }
     text = json.dumps(settings)
@@ -123,6 +125,8 @@ def load(path: str | Path) -> Weights:
     settings = json.loads(header["settings"])
     if tuple(settings["names"]) != heads.NAMES:
         raise ValueError(f"{path} predicts {settings['names']}; this version of matenv expects {list(heads.NAMES)}")
+    if settings["element_values"] != _element_checksum():
+        raise ValueError(f"{path} was trained with other reference values of the elements than matenv.elements has now")
     members: list[dict[str, Tensor]] = [{} for _ in range(settings["members"])]
     for key, tensor in tensors.items():
         member, name = key.split(".", 1)
@@ -140,3 +144,9 @@ def _checksum(tensors: Mapping[str, Tensor], settings: str) -> str:
         digest.update(name.encode())
         digest.update(tensors[name].numpy().tobytes())
     return digest.hexdigest()
+
+
+def _element_checksum() -> str:
+    """Of the element features the networks take from `matenv.elements`, rounded: their last bits vary by platform."""
+    rounded = (element_features().double() * 1e3).round().to(torch.int32)
+    return hashlib.sha256(rounded.numpy().tobytes()).hexdigest()

@@ -48,7 +48,7 @@ class SB3VecEnv(VecEnv):
         self.envs = envs
         self.info_keys = tuple(info_keys)
         self._actions: NDArray | None = None
-        self._seed: int | list[int | None] | None = None
+        self._seed: int | None = None
         super().__init__(envs.num_envs, envs.single_observation_space, envs.single_action_space)
 
     def seed(self, seed: int | None = None) -> list[int | None]:  # type: ignore[override]
