@@ -15,6 +15,11 @@ $(VENV)/dev.stamp: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@ $(VENV)/agents.stamp
 
+$(VENV)/bench.stamp: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	touch $@ $(VENV)/agents.stamp
+
 install: $(VENV)/dev.stamp
 
 demo: $(VENV)/agents.stamp
@@ -35,8 +40,9 @@ lint: $(VENV)/dev.stamp
 	cp -rs $(CURDIR)/tests .typecheck/tests
 	cd .typecheck && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p matenv -p tests
 
-bench: $(VENV)/dev.stamp
-	$(BIN)/python benchmarks/hull.py
+# Shorter, or in part: make bench OPTIONS='--quick --only hull environment'
+bench: $(VENV)/bench.stamp
+	$(BIN)/python -m benchmarks.run $(OPTIONS)
 
 clean:
 	rm -rf $(VENV) .typecheck build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -15,6 +15,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import count
 from typing import Any
 
 import gymnasium as gym
@@ -93,6 +95,9 @@ def throughput(report: Report, quick: bool) -> Measurement:
     dim = env.action_space.shape[0]  # type: ignore[index]
     seconds = timed(single_episode(env, moves(1, dim)[:, 0]), repeats * 5)
     report.add(GROUP, "single", "steps/s", STEPS / seconds, at_least=2_000)
+    with one_thread():
+        seconds = timed(single_episode(env, moves(1, dim)[:, 0]), repeats * 5)
+    report.add(GROUP, "single, one torch thread", "steps/s", STEPS / seconds)
     for rows in (64, 256, ROWS, 4096):
         envs = gym.make_vec(ENV_ID, num_envs=rows)
         envs.reset(seed=0)
@@ -101,6 +106,9 @@ def throughput(report: Report, quick: bool) -> Measurement:
         measured = report.add(GROUP, f"batched, N = {rows:,}", "steps/s", rate, at_least=goal)
         if rows == ROWS:
             batched = measured
+            with one_thread():
+                rate = STEPS * rows / timed(episode(envs, moves(rows, dim)), repeats)
+            report.add(GROUP, f"batched, N = {rows:,}, one torch thread", "steps/s", rate)
     sync = gym.make_vec(ENV_ID, num_envs=64, vectorization_mode="sync")
     sync.reset(seed=0)
     rate = STEPS * 64 / timed(episode(sync, moves(64, dim)), 1 if quick else 3)
@@ -132,15 +140,20 @@ def naive(report: Report, batched: Measurement, quick: bool) -> None:
     ):
         competing.keep, reward.smact = keep, smact
         # Every episode has moves of its own: kept diagrams help only where a walk comes back to a chemical system.
-        episodes = iter([single_episode(env, moves(1, env.space.dim, seed)[:, 0]) for seed in range(repeats + 1)])
+        episodes = (single_episode(env, moves(1, env.space.dim, seed)[:, 0]) for seed in count())
         with watching(parts) as watches:
-            seconds = timed(lambda: next(episodes)(), repeats)
+            seconds = timed(partial(call_next, episodes), repeats)
         theirs = report.add(GROUP, f"straightforward ({name}), single", "steps/s", STEPS / seconds)
         report.ratio(GROUP, f"batched N = 1,024 over straightforward ({name})", batched, theirs)
         if name == "diagrams built anew":
             for part, watch in watches.items():
                 share = 1e6 * watch.seconds / ((repeats + 1) * (STEPS + 1))  # a reset looks at a formula as well
                 report.add(GROUP, f"straightforward, part of a step: {part}", "us", share)
+
+
+def call_next(functions: Iterator[Callable[[], None]]) -> None:
+    """Call the next of some functions."""
+    next(functions)()
 
 
 @contextmanager
@@ -265,9 +278,8 @@ def processes(report: Report, quick: bool) -> None:
     """Start of a fresh process, and memory, each in a process of its own."""
 
     def run(code: str, *arguments: str) -> str:
-        return subprocess.run(
-            [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True, check=True
-        ).stdout
+        command = [sys.executable, "-c", code, *arguments]
+        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 
     seconds = timed(lambda: run(START), 1 if quick else 5)
     report.add(GROUP, "process start to first step (make, reset, step)", "s", seconds, at_most=3)

@@ -197,13 +197,8 @@ def starts(report: Report, quick: bool) -> None:
         with tempfile.TemporaryDirectory() as empty:
             report.add(GROUP, "build and first call after install", "s", seconds(empty), at_most=10)
     seconds(None)
-    report.add(
-        GROUP,
-        "build and first call, later processes",
-        "s",
-        [seconds(None) for _ in range(1 if quick else 5)],
-        at_most=1,
-    )
+    later = [seconds(None) for _ in range(1 if quick else 5)]
+    report.add(GROUP, "build and first call, later processes", "s", later, at_most=1)
 
 
 def measure(report: Report, quick: bool = False, seed: int = 0) -> None:

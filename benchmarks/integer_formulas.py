@@ -4,6 +4,7 @@ Run: python benchmarks/integer_formulas.py
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matenv import load_dataset
 from matenv.composition import CompositionBatch, threshold_counts
@@ -13,7 +14,7 @@ def main() -> None:
     """Round-trip the whole embedded table through both rules and print the shares."""
     data = load_dataset()
     counts, size = data.compositions.dense_counts(), data.compositions.size
-    rules = {
+    rules: dict[str, NDArray] = {
         f"smallest total, N <= {cap}": CompositionBatch.from_fractions(data.fractions, max_atoms=cap).dense_counts()
         for cap in (24, 40, 60, 100)
     }

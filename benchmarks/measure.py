@@ -67,12 +67,8 @@ class Measurement:
     @property
     def target(self) -> str:
         """The target in words, "" without one."""
-        parts = [
-            f"{sign} {_number(value)}"
-            for sign, value in ((">=", self.at_least), ("<=", self.at_most))
-            if value is not None
-        ]
-        return ", ".join(parts)
+        limits = ((">=", self.at_least), ("<=", self.at_most))
+        return ", ".join(f"{sign} {_number(value)}" for sign, value in limits if value is not None)
 
 
 class Report:
@@ -114,19 +110,9 @@ class Report:
             The measurement.
         """
         array = np.atleast_1d(np.asarray(values, dtype=np.float64))
-        return self._keep(
-            Measurement(
-                group,
-                name,
-                unit,
-                float(np.median(array)),
-                *np.percentile(array, spread).tolist(),
-                len(array),
-                at_least,
-                at_most,
-                detail,
-            )  # fmt: skip
-        )
+        smallest, largest = np.percentile(array, spread).tolist()
+        median, count = float(np.median(array)), len(array)
+        return self._keep(Measurement(group, name, unit, median, smallest, largest, count, at_least, at_most, detail))
 
     def ratio(
         self, group: str, name: str, above: Measurement, below: Measurement, at_least: float | None = None

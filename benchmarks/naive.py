@@ -5,8 +5,8 @@ phases, SMACT for validity, a scikit-learn random forest per property on element
 The score has the form of `matenv.tasks`: utility x viability x validity. It is written to be clear, and none of it is
 slower than it needs to be: entries are parsed once, trees skip input checks, and phase diagrams can be kept.
 
-What differs from matenv: forests instead of networks (fitted on 10,000 rows), the spread of the trees as the uncertainty
-of the formation energy and no calibration, and SMACT's rules beside the task's own in the validity.
+What differs from matenv: forests instead of networks (fitted on 10,000 rows), the spread of the trees as the
+uncertainty of the formation energy and no calibration, and SMACT's rules beside the task's own in the validity.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class Forests:
             forest.n_jobs = 1  # for one row at a time, threads cost more than they save
 
     def features(self, fractions: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Element fractions (89) and mean, mean deviation, minimum, maximum and range of 8 elemental properties (40)."""
+        """Element fractions, and mean, mean deviation, minimum, maximum and range of 8 elemental properties (129,)."""
         present = np.flatnonzero(fractions)
         weights, values = fractions[present], self._table[present]
         mean = weights @ values

@@ -193,13 +193,13 @@ def test_choose_elements_by_hand():
     logits[1, 10], logits[1, [20, 30]] = 6.0, 0.0  # one, and a choice between two: expected number 2, first of the tie
     logits[3, np.arange(30, 42)] = np.arange(12) + 1.0  # twelve: the ten likeliest
     elements, size, row, element = choose_elements(logits)
-    assert size.tolist() == [3, 2, 1, 10]
+    assert size.tolist() == [3, 2, 2, 10]
     assert elements[0, :4].tolist() == [3, 40, 70, -1]
     assert elements[1, :3].tolist() == [10, 20, -1]
-    assert elements[2, :2].tolist() == [0, -1]  # nothing likely: the formula still has an element
+    assert elements[2, :3].tolist() == [0, 1, -1]  # nothing likely: the formula is a compound all the same
     assert elements[3].tolist() == list(range(32, 42))
-    assert row.tolist() == [0] * 3 + [1] * 2 + [2] + [3] * 10
-    assert element.tolist() == [3, 40, 70, 10, 20, 0, *range(32, 42)]
+    assert row.tolist() == [0] * 3 + [1] * 2 + [2] * 2 + [3] * 10
+    assert element.tolist() == [3, 40, 70, 10, 20, 0, 1, *range(32, 42)]
 
 
 def test_choose_counts_reduces():

@@ -22,8 +22,8 @@ from matenv.latent.pairs import Pairs, choose_counts, choose_elements
 MAX_COUNT = 64
 """Largest count per reduced formula unit the decoder can say; 99.8 % of the embedded table stays within it."""
 
-ABSENT_LOGIT = -30.0
-"""Presence logit of elements without a single training row (noble gases)."""
+ABSENT_SHIFT = -100.0
+"""Added to the presence log-odds of elements without a single training row (noble gases)."""
 
 
 class Residual(nn.Module):
@@ -93,9 +93,10 @@ class CountsVAE(nn.Module):
         self.head_norm = nn.LayerNorm(head)
         self.head_hidden = nn.Linear(head, head)
         self.head_out = nn.Linear(head, MAX_COUNT)
-        seen = torch.ones(width)
-        seen[[alphabet.INDEX[symbol] for symbol in alphabet.ABSENT]] = 0.0
-        self.register_buffer("seen", seen, persistent=False)
+        shift = torch.zeros(width)
+        shift[[alphabet.INDEX[symbol] for symbol in alphabet.ABSENT]] = ABSENT_SHIFT
+        self.absent: Tensor
+        self.register_buffer("absent", shift, persistent=False)
 
     @property
     def latent(self) -> int:
@@ -122,13 +123,13 @@ class CountsVAE(nn.Module):
 
     def presence_logits(self, h: Tensor) -> Tensor:
         """Log-odds (B, 89) that each element is present."""
-        return torch.where(self.seen > 0, self.presence_head(h), ABSENT_LOGIT)
+        return F.linear(h, self.presence_head.weight, self.presence_head.bias + self.absent)
 
     def count_logits(self, h: Tensor, row: Tensor, element: Tensor, offset: Tensor) -> Tensor:
         """Logits (P, 64) of counts 1..64 for P listed (row, element) pairs; `offset` (B,) is where each row starts."""
         rest = F.embedding_bag(element, self.head_set, offset, mode="sum")
         about = (self.count_in(h) + rest).index_select(0, row)
-        x = about * (1.0 + F.embedding(element, self.head_scale)) + F.embedding(element, self.head_shift)
+        x = torch.addcmul(F.embedding(element, self.head_shift) + about, about, F.embedding(element, self.head_scale))
         x = F.silu(self.head_norm(x))
         x = x + F.silu(self.head_hidden(x))
         return self.head_out(x)
@@ -148,7 +149,7 @@ class CountsVAE(nn.Module):
         return presence.index_add(0, pairs.row, count)
 
     def decode(self, z: Tensor) -> CompositionBatch:
-        """Formula of each latent vector (B, n): the expected number of elements, and the likeliest count of each."""
+        """Formula of each latent vector (B, n): the likeliest elements, and the likeliest count of each."""
         h = self.trunk(z)
         elements, size, row, element = choose_elements(self.presence_logits(h).cpu().numpy())
         pairs = Pairs.listed(row, element, size, z.device)

@@ -81,7 +81,7 @@ class Recipe:
 
 RECIPES: dict[str, Recipe] = {
     "vae": Recipe(
-        CountsVAE, epochs=120, batch=1024, learning_rate=2e-3, weight_decay=0.02, beta=0.1, beta_warmup=0.25,
+        CountsVAE, epochs=220, batch=1024, learning_rate=2e-3, weight_decay=0.02, beta=0.1, beta_warmup=0.25,
         augment=True, oversample=1, bfloat16=True,
     ),
     # The paper trains 2,000 epochs, optimiser unnamed; on this schedule the second half of 600 raises the ELBO by 1 %.

@@ -19,6 +19,13 @@ from matenv.rational import MAX_ELEMENTS
 NEGLIGIBLE_LOGIT = -10.0
 """Presence log-odds below which an element (probability < 5e-5) is not added to the expected number of elements."""
 
+HESITATION = 0.3
+"""Weight of the presence variance in the number of elements. Measured on the shipped space: held-out recovery does not
+change between 0 and 0.8, and up to 0.4 neither do samples, while points off the data come closer to its numbers."""
+
+FEWEST = 2
+"""Fewest elements of a decoded formula: the embedded table holds compounds only, no pure element."""
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -68,11 +75,11 @@ class Pairs:
 def choose_elements(
     logits: NDArray[np.float32],
 ) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int64], NDArray[np.int64]]:
-    """Elements of each row from presence log-odds: as many as expected, the likeliest.
+    """Elements of each row from presence log-odds: about as many as expected, the likeliest.
 
-    The number of elements is the expected one, the sum of the presence probabilities, rounded and kept within 1..10.
-    A cut at P > 1/2 agrees with it wherever the decoder is sure; where it hesitates between look-alikes (P = 1/2 for Sr
-    and 1/2 for Ba) the cut would name neither and leave formulas that are too short, or empty.
+    With presence probabilities p that number is ``sum p + 0.3 sum p (1 - p)``, rounded and kept within 2..10. A cut at
+    p > 1/2 agrees with it wherever the decoder is sure. Where it hesitates between look-alikes (p = 1/2 for Sr and 1/2
+    for Ba) the cut would name neither, and off the training data formulas would be too short, or empty.
 
     Args:
         logits: (B, W) presence log-odds, finite.
@@ -90,8 +97,9 @@ def choose_elements(
         expected = 0.0
         for j in range(width):
             if logits[i, j] > NEGLIGIBLE_LOGIT:
-                expected += 1.0 / (1.0 + np.exp(-logits[i, j]))
-        n = min(max(int(expected + 0.5), 1), MAX_ELEMENTS)
+                p = 1.0 / (1.0 + np.exp(-logits[i, j]))
+                expected += p + HESITATION * p * (1.0 - p)
+        n = min(max(int(expected + 0.5), FEWEST), MAX_ELEMENTS)
         kept = 0
         for j in range(width):  # insertion into the n largest so far, in descending order
             if kept < n:
@@ -108,12 +116,12 @@ def choose_elements(
         total += n
     row = np.empty(total, np.int64)
     element = np.empty(total, np.int64)
-    p = 0
+    entry = 0
     for i in range(rows):
         for k in range(size[i]):
-            row[p] = i
-            element[p] = elements[i, k]
-            p += 1
+            row[entry] = i
+            element[entry] = elements[i, k]
+            entry += 1
     return elements, size, row, element
 
 

@@ -240,7 +240,7 @@ def _packed(X: Compositions) -> CompositionBatch:  # noqa: N803
         if isinstance(X, str):
             x = fractions([X])
         elif isinstance(X, Sequence) and all(isinstance(formula, str) for formula in X):
-            x = fractions(list(X))
+            x = fractions([str(formula) for formula in X])
         else:
             x = np.asarray(X, dtype=np.float64)
         if not len(x):

@@ -1,0 +1,51 @@
+"""All benchmarks, one table, one file: ``make bench``, or ``python -m benchmarks.run``.
+
+Writes ``benchmarks/results/<date>-<machine>.json``, the same as Markdown, and the picture of the hull's cost. About a
+quarter of an hour; `--quick` takes a few minutes and writes nothing unless `--out` says where.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from benchmarks import environment, hull, hull_growth, training
+from benchmarks.measure import Report, use_cores
+
+RESULTS = Path(__file__).parent / "results"
+BENCHMARKS = ("hull", "growth", "environment", "training")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=BENCHMARKS, help="run these only")
+    parser.add_argument("--quick", action="store_true", help="few repeats; not for quoting")
+    parser.add_argument("--cores", type=int, default=2, help="processors to use, so that machines compare (2)")
+    parser.add_argument("--steps", type=int, help="steps of the training (1,000,000)")
+    parser.add_argument("--out", type=Path, help=f"folder of the results ({RESULTS.name}/ beside this file)")
+    options = parser.parse_args()
+    torch.set_num_threads(use_cores(options.cores))
+    report = Report(options.quick)
+    report.notes.append(f"Torch threads: {torch.get_num_threads()}, unless a row says otherwise.")
+    folder = options.out or (None if options.quick else RESULTS)
+
+    if "hull" in options.only:
+        hull.measure(report, options.quick)
+    if "growth" in options.only:
+        cost = hull_growth.measure(report, options.quick)
+        if folder:
+            hull_growth.draw(cost, folder / hull_growth.PICTURE)
+    if "environment" in options.only:
+        environment.measure(report, options.quick)
+    if "training" in options.only:
+        training.measure(report, options.quick, options.steps)
+
+    print(report.markdown())
+    if folder:
+        print(f"written to {report.write(folder)}")
+
+
+if __name__ == "__main__":
+    main()

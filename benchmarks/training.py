@@ -1,0 +1,97 @@
+"""PPO with the shipped hyperparameters: wall time, and the share spent in the environment.
+
+``python -m benchmarks.training``; a million steps on `MaterialLatent-v0` by default. Nothing is saved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from matenv.agents.hyperparameters import load_hyperparameters
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import VecMonitor
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn, VecEnvWrapper
+
+from benchmarks.measure import Report
+from matenv.wrappers import SB3VecEnv
+
+GROUP = "training"
+ENV_ID = "MaterialLatent-v0"
+STEPS = 1_000_000
+
+
+class TimedVecEnv(VecEnvWrapper):
+    """Adds up the wall-clock time of the steps of the environments beneath it, adapter included.
+
+    Attributes:
+        seconds: Time spent in steps so far.
+        returns: Sum of rewards of each finished episode, in order.
+    """
+
+    def __init__(self, venv: Any) -> None:
+        super().__init__(venv)
+        self.seconds = 0.0
+        self.returns: list[float] = []
+
+    def reset(self) -> Any:
+        """Reset all rows."""
+        return self.venv.reset()
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step all rows, watched."""
+        start = time.perf_counter()
+        observations, rewards, dones, infos = self.venv.step_wait()
+        self.seconds += time.perf_counter() - start
+        self.returns += [infos[row]["episode"]["r"] for row in np.flatnonzero(dones)]
+        return observations, rewards, dones, infos
+
+
+def measure(
+    report: Report, quick: bool = False, steps: int | None = None, rows: int | None = None, seed: int = 0
+) -> None:
+    """Train once and record times into `report`.
+
+    Args:
+        report: Where to.
+        quick: A short training, unless `steps` says otherwise.
+        steps: Environment steps over all rows; None for a million, or 20,000 if quick.
+        rows: Number of environments; None for the shipped hyperparameters' number.
+        seed: Seed of environment and agent.
+    """
+    settings = load_hyperparameters("ppo", ENV_ID)
+    shipped_rows, _ = settings.pop("n_envs"), settings.pop("n_timesteps")
+    env_kwargs = settings.pop("env_kwargs", {})
+    rows = rows or shipped_rows
+    steps = steps or (20_000 if quick else STEPS)
+    envs = TimedVecEnv(VecMonitor(SB3VecEnv(gym.make_vec(ENV_ID, num_envs=rows, **env_kwargs))))
+    agent = PPO(env=envs, seed=seed, device="cpu", **settings)
+    start = time.perf_counter()
+    agent.learn(steps)
+    wall = time.perf_counter() - start
+    name = f"PPO, {agent.num_timesteps:,} steps, {rows} environments"
+    report.add(GROUP, f"{name}: wall time", "s", wall)
+    report.add(GROUP, f"{name}: rate", "steps/s", agent.num_timesteps / wall)
+    report.add(GROUP, f"{name}: share of time in the environment", "%", 100 * envs.seconds / wall)
+    tenth = max(len(envs.returns) // 10, 1)
+    report.add(GROUP, f"{name}: mean return, first tenth of episodes", "score", float(np.mean(envs.returns[:tenth])))
+    report.add(GROUP, f"{name}: mean return, last tenth of episodes", "score", float(np.mean(envs.returns[-tenth:])))
+    envs.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="20,000 steps")
+    parser.add_argument("--steps", type=int, help="environment steps over all rows")
+    parser.add_argument("--rows", type=int, help="number of environments")
+    options = parser.parse_args()
+    report = Report(options.quick)
+    measure(report, options.quick, options.steps, options.rows)
+    print(report.markdown())
+
+
+if __name__ == "__main__":
+    main()
