@@ -1,5 +1,6 @@
 """Measured comparisons, with the commands that make them: ``make bench``, or one file at a time.
 
-`measure` times and writes; `hull`, `hull_growth`, `environment` and `training` measure; `naive` is the straightforward
-implementation that the environment is compared with; `run` runs all and writes ``benchmarks/results/``.
+`machine` and `measure` record, time and write. `hull`, `hull_growth`, `environment` (with `processes`) and `training`
+measure; `naive` is the straightforward implementation that the environment is compared with. `run` runs all and writes
+``benchmarks/results/``.
 """

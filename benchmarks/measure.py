@@ -1,14 +1,11 @@
-"""Timing and reporting shared by the benchmarks: repeated timings, the machine, one table, one file.
+"""Timing and reporting shared by the benchmarks: repeated timings, one table, one file.
 
-May import: nothing of matenv.
+May import: `benchmarks.machine`; nothing of matenv.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import os
-import platform
 import re
 import sys
 import time
@@ -20,11 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-PACKAGES = (
-    "matenv", "numpy", "scipy", "numba", "torch", "gymnasium", "stable-baselines3", "pymatgen-core", "highspy",
-    "scikit-learn", "smact",
-)  # fmt: skip
-"""Packages whose versions a result file records."""
+from benchmarks.machine import machine
 
 
 @dataclass(frozen=True)
@@ -163,9 +156,10 @@ class Report:
         lines = [
             f"# Measured {self.machine['date']} on {self.machine['processor']}",
             "",
-            f"{short}Command: `{self.machine['command']}`. {self.machine['cores']} cores used of "
-            f"{self.machine['cores_present']}, {self.machine['memory_gib']} GiB; load when it began "
-            f"{self.machine['load']}. {self.machine['system']}, Python {self.machine['python']}, {versions}.",
+            f"{short}Command: `{self.machine['command']}`. {self.machine['cores']} of "
+            f"{self.machine['cores_present']} processors used, {self.machine['memory_gib']} GiB; load when it began "
+            f"{', '.join(map(str, self.machine['load']))}. {self.machine['system']}, Python {self.machine['python']}, "
+            f"{versions}.",
             "",
             "Medians over repeats with the smallest and largest value. A ratio's smallest and largest pair the worst "
             "of one side with the best of the other.",
@@ -256,42 +250,6 @@ class Stopwatch:
         return watched
 
 
-def use_cores(count: int) -> int:
-    """Keep this process and its children to the first `count` processors they may use, so that machines compare.
-
-    Args:
-        count: Number of processors.
-
-    Returns:
-        How many are used; all there are where the system cannot bind processes.
-    """
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
-    os.environ["OMP_NUM_THREADS"] = str(cores())
-    return cores()
-
-
-def cores() -> int:
-    """Processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-
-
-def machine() -> dict[str, Any]:
-    """Date, command, processor, cores, memory, system and versions."""
-    return {
-        "date": time.strftime("%Y-%m-%d %H:%M"),
-        "command": " ".join([Path(sys.executable).name, *_command()]),
-        "processor": _processor(),
-        "cores": cores(),
-        "cores_present": os.cpu_count(),
-        "memory_gib": round(_memory_gib(), 1),
-        "load": [round(load, 2) for load in os.getloadavg()] if hasattr(os, "getloadavg") else [],
-        "system": platform.platform(terse=True),
-        "python": platform.python_version(),
-        "versions": {name: version for name in PACKAGES if (version := _version(name))},
-    }
-
-
 def table(measurements: Sequence[Measurement]) -> str:
     """Measurements as an aligned Markdown table."""
     head = ("benchmark", "what", "unit", "median", "smallest", "largest", "target", "met")
@@ -326,33 +284,3 @@ def _number(value: float) -> str:
     if abs(value) < 1e-3:
         return f"{value:.1e}"
     return f"{value:.{max(0, 2 - int(np.floor(np.log10(abs(value)))))}f}"
-
-
-def _command() -> list[str]:
-    """The command line, with a module named instead of its file's place on this machine."""
-    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    script = ["-m", spec.name.removesuffix(".__main__")] if spec is not None else [Path(sys.argv[0]).name]
-    return [*script, *sys.argv[1:]]
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE)
-        if found:
-            return found.group(1).replace("(R)", "").replace("(TM)", "").strip()
-    return platform.processor() or platform.machine()
-
-
-def _memory_gib() -> float:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    except (AttributeError, ValueError, OSError):
-        return float("nan")
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None

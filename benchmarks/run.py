@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 
 from benchmarks import environment, hull, hull_growth, training
-from benchmarks.measure import Report, use_cores
+from benchmarks.machine import use_cores
+from benchmarks.measure import Report
 
 RESULTS = Path(__file__).parent / "results"
 BENCHMARKS = ("hull", "growth", "environment", "training")

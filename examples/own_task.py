@@ -1,4 +1,7 @@
-"""A task of one's own: a lead-free PBE gap of 1.1-1.7 eV, stable, and new. Run: python examples/own_task.py"""
+"""A task of one's own: a lead-free PBE gap of 1.1-1.7 eV, stable, and new.
+
+Run: python examples/own_task.py
+"""
 
 import gymnasium as gym
 

@@ -1,4 +1,7 @@
-"""A random walk through the latent space, told step by step. Run: python examples/random_walk.py"""
+"""A random walk through the latent space, told step by step.
+
+Run: python examples/random_walk.py
+"""
 
 import gymnasium as gym
 

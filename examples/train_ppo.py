@@ -1,11 +1,14 @@
-"""Stable-Baselines3 on the natively batched environment. Run: python examples/train_ppo.py"""
+"""Stable-Baselines3 on the natively batched environment.
+
+Run: python examples/train_ppo.py
+"""
 
 import gymnasium as gym
+from matenv.agents.evaluation import evaluate_policy
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecMonitor
 
 import matenv  # noqa: F401  (registers the environments)
-from matenv.agents.evaluation import evaluate_policy
 from matenv.wrappers import SB3VecEnv
 
 

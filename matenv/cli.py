@@ -18,6 +18,8 @@ except ImportError:  # pragma: no cover - only without the extra
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Materials by RL.")
 latent_app = typer.Typer(no_args_is_help=True, help="Latent spaces: train, evaluate.")
 app.add_typer(latent_app, name="latent")
+predictor_app = typer.Typer(no_args_is_help=True, help="The property predictor: train, evaluate.")
+app.add_typer(predictor_app, name="predictor")
 
 Out = Annotated[Path, typer.Option(help="Output folder; an interrupted run in it is resumed.")]
 Seed = Annotated[int, typer.Option(help="Seed.")]
@@ -151,6 +153,27 @@ def latent_evaluate(name: Annotated[str, typer.Argument(help="Name of a latent s
     from matenv.latent.evaluate import main as run
 
     run([name])
+
+
+@predictor_app.command("train")
+def predictor_train(
+    out: Out,
+    epochs: Annotated[int, typer.Option(help="Epochs of each network.")] = 100,
+    members: Annotated[int, typer.Option(help="Networks in the ensemble.")] = 3,
+    seed: Seed = 0,
+) -> None:
+    """Train and calibrate the predictor on the frozen split."""
+    from matenv.properties.train import main as run
+
+    run(["--out", str(out), "--epochs", str(epochs), "--members", str(members), "--seed", str(seed)])
+
+
+@predictor_app.command("evaluate")
+def predictor_evaluate() -> None:
+    """Held-out errors and coverage of the shipped predictor."""
+    from matenv.properties.evaluate import main as run
+
+    run([])
 
 
 def main() -> None:

@@ -1,13 +1,13 @@
 """P(E_d <= t): from a predicted formation energy and a hull to a calibrated probability of stability.
 
-A predictor's own distribution is not enough. A hull built from some of the phases misses competitors: however far below
-it a formula is predicted to lie, a phase nobody has entered may still beat it. So the map here has a ceiling,
+A predictor's own distribution is not enough. A hull built from some of the phases misses competitors: however far
+below it a formula is predicted to lie, a phase nobody has entered may still beat it. So the map here has a ceiling,
 
     P = c_n sigmoid(a_n + b_n logit(CDF)),
 
-with three coefficients per number of elements n, fitted on chemical systems that neither predictor nor hull has seen: c_n is
-the chance that no competitor is missing. The map is monotone, so ranking within a number of elements is the predictor's
-own, and it does not saturate at the hull.
+with three coefficients per number of elements n, fitted on chemical systems that neither predictor nor hull has seen:
+c_n is the chance that no competitor is missing. The map is monotone, so ranking within a number of elements is the
+predictor's own, and it does not saturate at the hull.
 
 Conditional on Materials-Project-like selection: 40 % of the table's rows are stable, far more than of all compositions.
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from benchmarks import hull_growth, measure
-from benchmarks.environment import moves, peak_memory, resident_memory, single_episode, watching
+from benchmarks.environment import moves, single_episode, watching
 from benchmarks.measure import Report, Stopwatch, timed
 from benchmarks.naive import CompetingPhases, NaiveEnv, NaiveReward
+from benchmarks.processes import peak_memory, resident_memory
 from matenv.composition import CompositionBatch
 from matenv.tasks import TASKS, viability_of
 

@@ -22,7 +22,14 @@ def make(**kwargs) -> Any:
 
 
 @pytest.mark.parametrize("env_id", IDS)
-@pytest.mark.parametrize("kwargs", [{}, {"observation": ALL_BLOCKS, "start": "prior", "terminate_on_success": True}])
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {},
+        {"observation": ALL_BLOCKS, "start": "prior", "terminate_on_success": True},
+        {"latent": "vae-elawady", "task": "wide-gap-novel", "reference": "all"},
+    ],
+)
 def test_both_env_checkers_are_clean(env_id, kwargs):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -239,6 +239,6 @@ def test_elawady_rules_differ_and_are_checked():
     assert np.median(second.atoms) < np.median(first.atoms)
     flat_network = ElAwadyVAE(rule="smallest")
     with torch.no_grad():
-        flat_network.decoder[-1].weight.zero_()
-        flat_network.decoder[-1].bias.zero_()  # 1/89 each: nothing reaches the threshold
+        for parameter in flat_network.decoder[-1].parameters():
+            parameter.zero_()  # 1/89 each: nothing reaches the threshold
         assert flat_network.decode(torch.zeros(2, 10)).size.tolist() == [0, 0]

@@ -65,7 +65,7 @@ def test_loss_leaves_absent_labels_out():
     targets = torch.full((4, len(heads.NAMES)), float("nan"))
     targets[0, 0] = -1.0
     heads.loss(outputs, targets).backward()
-    assert torch.isfinite(outputs.grad).all()
+    assert outputs.grad is not None and torch.isfinite(outputs.grad).all()
     used = outputs.grad.abs() > 0
     assert used[0].nonzero().flatten().tolist() == [0, len(heads.NAMES)]
     assert not used[1:].any()
@@ -148,12 +148,11 @@ def test_unfinished_or_missing_run_is_not_exported(tiny_run, tmp_path):
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "text"])
 def test_damaged_file_is_refused(tiny_file, tmp_path, damage):
-    content = bytearray(tiny_file.read_bytes())
-    if damage == "flipped":
-        content[-100] ^= 0xFF
-    content = {"truncated": content[:-500], "flipped": content, "empty": b"", "text": b"hello" * 50}[damage]
+    content = tiny_file.read_bytes()
+    flipped = content[:-100] + bytes([content[-100] ^ 0xFF]) + content[-99:]
+    damaged = {"truncated": content[:-500], "flipped": flipped, "empty": b"", "text": b"hello" * 50}[damage]
     path = tmp_path / "damaged.safetensors"
-    path.write_bytes(bytes(content))
+    path.write_bytes(damaged)
     with pytest.raises(ValueError, match="train it again"):
         matenv.load_predictor(path)
 

@@ -69,7 +69,7 @@ class Queries:
         if isinstance(X, str):
             X = parse([X])
         elif not isinstance(X, np.ndarray) and _holds_formulas(X):
-            X = parse(X if isinstance(X, Sequence) else [X])  # type: ignore[list-item]
+            X = parse(X if isinstance(X, Sequence) else [X])  # type: ignore[list-item, arg-type]
         x = np.asarray(X, dtype=np.float64)
         dense = np.ascontiguousarray(x[None] if x.ndim == 1 else x)
         if dense.ndim != 2 or dense.shape[1] != NUM_ELEMENTS:

@@ -1,0 +1,46 @@
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from matenv.cli import app
+
+runner = CliRunner()
+
+
+def test_every_command_explains_itself():
+    for command in ([], ["demo"], ["train"], ["evaluate"], ["compare"], ["assess"], ["latent"], ["latent", "train"]):
+        result = runner.invoke(app, [*command, "--help"])
+        assert result.exit_code == 0 and "Usage" in result.output
+
+
+def test_assess_tells_predictions_and_products():
+    out = runner.invoke(app, ["assess", "LiFePO4", "Fe"]).output
+    assert "Fe3(PO4)2" in out and "eV/atom" in out and "not a statement about synthesis" in out
+
+
+def test_train_then_evaluate(tmp_path):
+    yml = tmp_path / "tiny.yml"
+    yml.write_text("MaterialLatent-v0: {n_envs: 8, n_timesteps: 128, policy: MlpPolicy, n_steps: 16, batch_size: 64}\n")
+    run = tmp_path / "run"
+    kwargs = '{"task": "stable-novel", "horizon": 4}'
+    arguments = ["train", "ppo", "--out", str(run), "--hyperparams", str(yml), "--env-kwargs", kwargs, "--no-progress"]
+    result = runner.invoke(app, arguments)
+    assert result.exit_code == 0 and "Saved to" in result.output, result.output
+    result = runner.invoke(app, ["evaluate", str(run), "--episodes", "16", "--top", "3"])
+    assert result.exit_code == 0 and "16 episodes: return" in result.output, result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["assess", "Xx2"], "matenv: formula 'Xx2' cannot be read"),
+        (["evaluate", "nowhere"], "matenv: nowhere holds no trained agent"),
+        (["train", "ppo", "--out", "x", "--env-kwargs", "{"], "is not JSON"),
+    ],
+)
+def test_a_mistake_is_one_line_not_a_traceback(arguments, message, tmp_path):
+    command = [sys.executable, "-m", "matenv.cli", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 1 and message in result.stderr and "Traceback" not in result.stderr

@@ -1,0 +1,13 @@
+import runpy
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_example_runs_and_prints(path, capsys):
+    runpy.run_path(str(path), run_name="__main__")
+    assert len(capsys.readouterr().out) > 50
