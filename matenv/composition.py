@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -64,12 +65,12 @@ class CompositionBatch:
     def __getitem__(self, rows: NDArray | slice) -> CompositionBatch:
         return CompositionBatch(self.elements[rows], self.counts[rows], self.size[rows])
 
-    @property
+    @cached_property
     def atoms(self) -> NDArray[np.int64]:
         """Atoms per reduced formula unit (B,)."""
         return self.counts.sum(axis=1, dtype=np.int64)
 
-    @property
+    @cached_property
     def amounts(self) -> NDArray[np.float64]:
         """Atom fractions of the listed elements (B, 10), padded with 0; rows sum to 1 (0 if empty)."""
         return self.counts / np.maximum(self.atoms, 1)[:, None]

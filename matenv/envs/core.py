@@ -166,12 +166,11 @@ class LatentCore:
         """
         if self.state is None:
             raise RuntimeError("step() was called before reset(); begin an episode with reset(seed=...)")
-        which = np.arange(self.rows) if rows is None else rows
-        everyone = len(which) == self.rows
+        which = slice(None) if rows is None else rows  # a slice views the old state, an index copies it
         old = self.state
         action = np.asarray(actions, dtype=np.float64)
-        if action.shape != (len(which), self.latent.dim):
-            raise ValueError(f"action has shape {action.shape}; expected {(len(which), self.latent.dim)}")
+        if action.shape != old.z[which].shape:
+            raise ValueError(f"action has shape {action.shape}; expected {old.z[which].shape}")
         if not np.isfinite(action).all():
             raise ValueError(f"action row {int(np.argmin(np.isfinite(action).all(axis=1)))} is not finite")
 
@@ -192,16 +191,12 @@ class LatentCore:
         reward = weighted_sum(terms, self.weights)
         truncated = moved.step >= self.horizon
         terminated = moved.facts["success"] & self.terminate_on_success
-        if everyone:
+        if rows is None:
             self.state, self.terms = moved, terms
             return reward, terminated, truncated
-        self.state = replace_rows(old, which, moved)
-        self.terms = {name: _scatter(terms[name], which, self.rows) for name in terms}
-        return (
-            _scatter(reward, which, self.rows),
-            _scatter(terminated, which, self.rows),
-            _scatter(truncated, which, self.rows),
-        )
+        self.state = replace_rows(old, rows, moved)
+        self.terms = {name: _scatter(terms[name], rows, self.rows) for name in terms}
+        return tuple(_scatter(values, rows, self.rows) for values in (reward, terminated, truncated))
 
     def observe(self) -> NDArray[np.float32]:
         """Observations of all rows (N, width), freshly allocated."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from gymnasium.spaces import Box
+from numba import njit
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
@@ -78,8 +79,7 @@ class Observer:
             if block == "latent":
                 np.clip(state.z / radius, -1.0, 1.0, out=view)
             elif block == "composition":
-                listed = np.nonzero(state.compositions.counts)
-                view[listed[0], state.compositions.elements[listed]] = state.compositions.amounts[listed]
+                _write_amounts(state.compositions.elements, state.compositions.amounts, view)
             elif block == "properties":
                 for column, name in enumerate(self._properties):
                     centre, scale = SCALES[name]
@@ -94,3 +94,13 @@ class Observer:
             else:
                 view[:, 0] = np.minimum(np.linalg.norm(state.z, axis=1) / radius, 1.0)
         return observation
+
+
+@njit(cache=True, nogil=True)
+def _write_amounts(elements: NDArray, amounts: NDArray, dense: NDArray) -> None:
+    """Write packed atom fractions (N, 10) into dense columns (N, 89)."""
+    for row in range(elements.shape[0]):
+        for k in range(elements.shape[1]):
+            if elements[row, k] < 0:
+                break
+            dense[row, elements[row, k]] = amounts[row, k]

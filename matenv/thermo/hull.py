@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from matenv.composition import CompositionBatch
 from matenv.data import Dataset
 from matenv.elements import NUM_ELEMENTS
+from matenv.parallel import available_threads
 from matenv.thermo import solver
 from matenv.thermo.decomposition import Decomposition
 from matenv.thermo.own_formula import route
@@ -65,7 +66,7 @@ class ConvexHull:
             raise ValueError(f"threads={threads} must be at least 1")
         self.name = name
         self.energy_scheme = energy_scheme
-        self.threads = threads or solver.available_threads()
+        self.threads = threads or available_threads()
         self._phases = phases
         self._everything: PhaseIndex = phases.index(np.arange(len(phases)))
         above = phases.energy - self._solve(self._everything, Queries.of(phases.compositions), None, False).energy

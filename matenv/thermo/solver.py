@@ -1,26 +1,25 @@
 """Run the compiled simplex over a batch: row blocks on threads, and a general LP code for rows it hands back.
 
-May import: `matenv.elements`, `matenv.thermo.queries`, `matenv.thermo.simplex`.
+May import: `matenv.elements`, `matenv.parallel`, `matenv.thermo.queries`, `matenv.thermo.simplex`.
 """
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matenv.elements import SYMBOLS
+from matenv.parallel import run_blocks
 from matenv.thermo.queries import Queries
 from matenv.thermo.simplex import ABSENT, FALLBACK, MAX_ELEMENTS, PhaseIndex, decompose_rows
 
 MAX_PIVOTS = 2000
 """Exchanges after which the simplex gives a row up; systems of 10 elements take about 15."""
 
-ROWS_PER_THREAD = 1024
-"""Smallest block worth a thread of its own (about 2 ms of work)."""
+ROWS_PER_THREAD = 256
+"""Smallest block worth a thread of its own (about 0.4 ms of work)."""
 
 _NO_ROWS = np.empty(0, np.int32)
 
@@ -51,12 +50,6 @@ class Solution:
             self.members[rows] = other.members[source]
             self.weights[rows] = other.weights[source]
             self.potentials[rows] = other.potentials[source]
-
-
-def available_threads() -> int:
-    """Processors this process may run on, at most 16."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(count, 16)
 
 
 def solve(
@@ -96,13 +89,7 @@ def solve(
             solution.members[block], solution.weights[block], solution.potentials[block],
         )  # fmt: skip
 
-    blocks = min(threads, rows // ROWS_PER_THREAD)
-    if blocks <= 1:
-        settled = run(slice(0, rows))
-    else:
-        edges = [rows * i // blocks for i in range(blocks + 1)]
-        with ThreadPoolExecutor(blocks) as pool:
-            settled = all(list(pool.map(run, map(slice, edges[:-1], edges[1:]))))
+    settled = all(run_blocks(run, rows, ROWS_PER_THREAD, threads))
     if not settled:
         for row in np.flatnonzero(solution.status == FALLBACK).tolist():
             _solve_row(index, queries, row, int(left_out[row]) if len(left_out) else -1, solution)
