@@ -1,8 +1,8 @@
 """Row blocks on our own threads.
 
-The compiled kernels and torch's matrix products release Python's lock, so blocks of rows run side by side. Torch itself is
-held to one thread meanwhile: its own threads wait for each other after every small operation, which on a busy machine
-slows small batches down many times over.
+The compiled kernels and torch's matrix products release Python's lock, so blocks of rows run side by side. Torch itself
+is held to one thread meanwhile: its own threads wait for each other after every small operation, which on a busy
+machine slows small batches down many times over.
 
 May import: nothing of matenv.
 """

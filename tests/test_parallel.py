@@ -8,7 +8,7 @@ from matenv.parallel import one_torch_thread, run_blocks
 
 def test_blocks_cover_all_rows_in_order():
     for rows in (0, 1, 7, 1000):
-        seen = run_blocks(lambda block: list(range(rows))[block], rows, smallest=10, threads=4)
+        seen = run_blocks(range(rows).__getitem__, rows, smallest=10, threads=4)
         assert [row for block in seen for row in block] == list(range(rows))
     assert len(run_blocks(lambda block: block, 1000, smallest=10, threads=4)) == 4
     assert len(run_blocks(lambda block: block, 15, smallest=10, threads=4)) == 1

@@ -40,10 +40,6 @@ class State:
     start: CompositionBatch
     round_trip: NDArray[np.bool_]
 
-    def copy(self) -> State:
-        """An independent copy."""
-        return replace_rows(self, np.arange(0), self)
-
 
 def judge(oracle: Oracle, task: Task, batch: CompositionBatch) -> Facts:
     """Assess and score a batch of formulas.
