@@ -17,11 +17,14 @@ from matenv.composition import integer_counts
 from matenv.elements import SYMBOLS
 from matenv.tasks import Ramp, Window
 
-CAVEAT = (
-    "Predicted from composition alone (no structure) at 0 K; not a statement about synthesis. The score was earned "
-    "against the hull of the reference phases; P(stable), E_d and products shown are against the whole table."
+CAVEAT = "Predicted from composition alone (no structure) at 0 K; not a statement about synthesis."
+"""Stands under everything that lists predicted materials."""
+
+HULLS = (
+    "The score was earned against the hull of the reference phases (P reward); P, E_d and products shown are against "
+    "the whole table. P is calibrated for the reference hull, with a ceiling per number of elements (docs/energies)."
 )
-"""Stands under every candidate table."""
+"""Stands under a table that shows both hulls."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ def rank_candidates(formulas: Sequence[str], task: Task, oracle: Oracle, top: in
     Returns:
         At most `top` candidates with a score above 0, best first.
     """
+    if top < 1:
+        raise ValueError(f"top={top} must be at least 1")
     distinct = [formula for formula in dict.fromkeys(formulas) if formula]
     if not distinct:
         return []
@@ -115,7 +120,17 @@ def rank_candidates(formulas: Sequence[str], task: Task, oracle: Oracle, top: in
     ]
 
 
-_HEADINGS = ("#", "formula", "score", "predicted", "P(stable)", "E_d (eV/atom)", "would decompose into", "status")
+_HEADINGS = (
+    "#",
+    "formula",
+    "score",
+    "P reward",
+    "predicted",
+    "P(stable)",
+    "E_d (eV/atom)",
+    "decomposes into",
+    "status",
+)
 
 
 def _in_words(name: str, mean: float, std: float, unit: str) -> str:
@@ -126,18 +141,18 @@ def _in_words(name: str, mean: float, std: float, unit: str) -> str:
 
 
 def write_csv(candidates: Sequence[Candidate], path: Path) -> None:
-    """Write candidates to a CSV file, with the caveat as its last line.
+    """Write candidates to a CSV file; energies carry their unit in the header, every row the caveat.
 
     Args:
         candidates: The candidates.
         path: The file.
     """
+    names = {key: f"{key} [eV/atom]" if "energy" in key else key for key in Candidate.__dataclass_fields__}
     with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, list(Candidate.__dataclass_fields__))
+        writer = csv.DictWriter(stream, [*names.values(), "note"])
         writer.writeheader()
         for candidate in candidates:
-            writer.writerow(asdict(candidate))
-        stream.write(f"# {CAVEAT}\n")
+            writer.writerow({**{names[key]: value for key, value in asdict(candidate).items()}, "note": CAVEAT})
 
 
 def show_table(candidates: Sequence[Candidate], title: str) -> None:
@@ -150,14 +165,14 @@ def show_table(candidates: Sequence[Candidate], title: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, caption=CAVEAT)
+    table = Table(title=title, caption=f"{CAVEAT} {HULLS}")
     for heading in _HEADINGS:
-        table.add_column(heading, justify="right" if heading in ("#", "score", "P(stable)") else "left")
+        table.add_column(heading, justify="right" if heading in ("#", "score", "P reward", "P(stable)") else "left")
     for c in candidates:
         dft = "" if c.dft_decomposition_energy is None else f"\nDFT E_d {c.dft_decomposition_energy:+.3f}"
         table.add_row(
-            str(c.rank), c.formula, f"{c.score:.3f}", c.properties.replace("; ", "\n"), f"{c.p_stable_full:.2f}",
-            f"{c.decomposition_energy_full:+.3f} +- {c.formation_energy_std:.3f}", c.decomposes_into, c.status + dft,
+            str(c.rank), c.formula, f"{c.score:.3f}", f"{c.p_stable:.2f}", c.properties.replace("; ", "\n"),
+            f"{c.p_stable_full:.2f}", f"{c.decomposition_energy_full:+.3f} +- {c.formation_energy_std:.3f}", c.decomposes_into, c.status + dft,
         )  # fmt: skip
     console = Console()
     if not console.is_terminal:  # rich then assumes 80 columns, which would break every cell

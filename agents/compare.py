@@ -44,6 +44,8 @@ def compare(
     Returns:
         The table: mean and half width of the 95 % interval (Student's t over seeds) per agent and measure.
     """
+    if seeds < 1:
+        raise ValueError(f"seeds={seeds} must be at least 1")
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     table: dict[str, Any] = {}

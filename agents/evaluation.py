@@ -62,6 +62,8 @@ def evaluate_policy(
     """
     if episodes < 1:
         raise ValueError(f"episodes={episodes} must be at least 1")
+    if seed < 0:
+        raise ValueError(f"seed={seed} must not be negative")
     envs = gym.make_vec(env_id, num_envs=episodes, **env_kwargs)
     try:
         observation, info = envs.reset(seed=seed)

@@ -29,7 +29,12 @@ def load_hyperparameters(algorithm: str, env_id: str, path: str | Path | None = 
     source = Path(path) if path is not None else files("matenv.agents") / "hyperparams" / f"{algorithm}.yml"
     if not source.is_file():
         raise ValueError(f"no hyperparameters for algorithm={algorithm!r}: {source} does not exist")
-    blocks = yaml.safe_load(source.read_text())
+    try:
+        blocks = yaml.safe_load(source.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{source} is not YAML: {error}") from None
+    if not isinstance(blocks, dict) or not isinstance(blocks.get(env_id, {}), dict):
+        raise ValueError(f"{source} must map environment ids to blocks of hyperparameters")
     if env_id not in blocks:
         raise ValueError(f"{source} has no block for {env_id!r}; it has {', '.join(blocks)}")
     block = dict(blocks[env_id])

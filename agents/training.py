@@ -82,6 +82,7 @@ def train(
     timesteps = default_steps if timesteps is None else timesteps
     if timesteps < 1:
         raise ValueError(f"timesteps={timesteps} must be at least 1")
+    check_seed(seed)
     if threads is not None:
         torch.set_num_threads(threads)
     folder = Path(out)
@@ -90,8 +91,10 @@ def train(
         "algorithm": algorithm, "env_id": env_id, "env_kwargs": env_kwargs, "seed": seed, "n_envs": n_envs,
         "hyperparameters": settings, "matenv": matenv.__version__,
     }  # fmt: skip
-    resuming = _check_same_run(folder, config)
+    resuming = _is_same_run(folder, config)
     envs = VecMonitor(SB3VecEnv(gym.make_vec(env_id, num_envs=n_envs, **env_kwargs)))
+    if not resuming:  # only once the environment could be made, so that a mistyped argument leaves no run behind
+        (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     try:
         agent = _load_or_create(folder, algorithm, envs, settings, seed, resuming)
         remaining = timesteps - agent.num_timesteps
@@ -124,10 +127,7 @@ def load(folder: str | Path, **kwargs: Any) -> BaseAlgorithm:
     Raises:
         FileNotFoundError: The folder holds no run.
     """
-    config = Path(folder) / "config.json"
-    if not config.is_file() or not (Path(folder) / "model.zip").is_file():
-        raise FileNotFoundError(f"{folder} holds no trained agent; train one with `matenv train ppo --out {folder}`")
-    algorithm = json.loads(config.read_text())["algorithm"]
+    algorithm = read_config(folder)["algorithm"]
     return ALGORITHMS[algorithm].load(Path(folder) / "model.zip", device="cpu", **kwargs)
 
 
@@ -153,18 +153,48 @@ def _load_or_create(
     return agent
 
 
-def _check_same_run(folder: Path, config: dict[str, Any]) -> bool:
-    """Whether the folder holds an unfinished run of the same configuration; writes the configuration if it is new."""
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """The configuration of a run.
+
+    Args:
+        folder: Folder of the run.
+
+    Returns:
+        What `train` wrote into ``config.json``.
+
+    Raises:
+        FileNotFoundError: The folder holds no run.
+        ValueError: The file cannot be read.
+    """
+    path = Path(folder) / "config.json"
+    if not path.is_file() or not (Path(folder) / "model.zip").is_file():
+        raise FileNotFoundError(f"{folder} holds no trained agent; train one with `matenv train ppo --out {folder}`")
+    return _parse_config(path)
+
+
+def check_seed(seed: int) -> None:
+    """Raise a ValueError for a seed that is not a whole number from 0 to 2^32 - 1."""
+    if not 0 <= seed < 2**32 or seed != int(seed):
+        raise ValueError(f"seed={seed} must be a whole number from 0 to 4294967295")
+
+
+def _parse_config(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is damaged ({error}); train again into another folder") from None
+
+
+def _is_same_run(folder: Path, config: dict[str, Any]) -> bool:
+    """Whether the folder holds a started run of the same configuration; a run of another one is an error."""
     path = folder / "config.json"
-    config = json.loads(json.dumps(config))
-    if path.is_file():
-        old = json.loads(path.read_text())
-        changed = sorted(key for key in config if old.get(key) != config[key])
-        if changed:
-            raise ValueError(f"{folder} holds a run with another {', '.join(changed)}; choose another folder")
-        return (folder / "model.zip").is_file()
-    path.write_text(json.dumps(config, indent=1) + "\n")
-    return False
+    if not path.is_file():
+        return False
+    old, new = _parse_config(path), json.loads(json.dumps(config))
+    changed = sorted(key for key in new if old.get(key) != new[key])
+    if changed:
+        raise ValueError(f"{folder} holds a run with another {', '.join(changed)}; choose another folder")
+    return (folder / "model.zip").is_file()
 
 
 class EpisodeLog(BaseCallback):

@@ -9,7 +9,7 @@ import matenv  # noqa: F401  (registers the environments)
 
 
 def main() -> None:
-    env = gym.make("MaterialLatent-v0", task="stiff-stable", step_size=0.3, render_mode="ansi")
+    env = gym.make("MaterialLatent-v0", task="stiff-stable", step_size=1.0, render_mode="ansi")
     env.reset(seed=0, options={"formula": "BaTiO3"})
     env.action_space.seed(0)
     done = False

@@ -15,7 +15,12 @@ try:
 except ImportError:  # pragma: no cover - only without the extra
     sys.exit("The command line needs the extra 'agents': pip install 'matenv[agents]'")
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Materials by RL.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Reinforcement-learning environments for the inverse design of inorganic materials.",
+)
 latent_app = typer.Typer(no_args_is_help=True, help="Latent spaces: train, evaluate.")
 app.add_typer(latent_app, name="latent")
 predictor_app = typer.Typer(no_args_is_help=True, help="The property predictor: train, evaluate.")
@@ -23,7 +28,7 @@ app.add_typer(predictor_app, name="predictor")
 
 Out = Annotated[Path, typer.Option(help="Output folder; an interrupted run in it is resumed.")]
 Seed = Annotated[int, typer.Option(help="Seed.")]
-TaskName = Annotated[str, typer.Option(help="Task name.")]
+TaskName = Annotated[str, typer.Option(help="Task name, such as stiff-stable, wide-gap-novel or stable-novel.")]
 Progress = Annotated[bool, typer.Option(help="Show progress bars.")]
 
 
@@ -63,6 +68,8 @@ def train(
         arguments: dict[str, Any] = json.loads(env_kwargs)
     except json.JSONDecodeError as error:
         raise ValueError(f"--env-kwargs={env_kwargs!r} is not JSON: {error}") from None
+    if not isinstance(arguments, dict):
+        raise ValueError(f"--env-kwargs={env_kwargs!r} must be a JSON object of arguments by name")
     run(algorithm, out, timesteps, seed, env, arguments, hyperparams, progress)
     print(f"Saved to {out}; evaluate with: matenv evaluate {out}")
 
@@ -78,10 +85,9 @@ def evaluate(
     from matenv import Oracle, load_task
     from matenv.agents.candidates import rank_candidates, show_table
     from matenv.agents.evaluation import evaluate_policy
-    from matenv.agents.training import load
+    from matenv.agents.training import load, read_config
 
-    agent = load(run_folder)
-    config = json.loads((run_folder / "config.json").read_text())
+    config, agent = read_config(run_folder), load(run_folder)
     result = evaluate_policy(agent, config["env_id"], episodes, seed, **config["env_kwargs"])
     print(
         f"{episodes} episodes: return {result.returns.mean():.3f}, final score {result.final_scores.mean():.3f}, "
@@ -116,6 +122,8 @@ def assess(
     reference: Annotated[str, typer.Option(help="Phases of the hull: all or train.")] = "all",
 ) -> None:
     """What formulas are predicted to be, and what they would decompose into."""
+    import numpy as np
+
     from matenv import Oracle
     from matenv.agents.candidates import CAVEAT
 
@@ -123,15 +131,28 @@ def assess(
     assessment = oracle.assess(formulas)
     for row, formula in enumerate(assessment.formulas):
         print(formula)
+        if not assessment.valid[row]:
+            print("  nothing predicted: it needs two elements at least, all of which the table knows compounds of")
+            continue
         for name, unit in oracle.predictor.units.items():
-            print(f"  {name:22s}{assessment.mean[name][row]:9.3f} +- {assessment.std[name][row]:.3f} {unit}")
-        if assessment.valid[row]:
-            hull = oracle.hull.decompose(assessment.compositions[row : row + 1], exclude_self=True)
-            print(f"  {'P(stable)':22s}{assessment.p_stable[row]:9.3f}")
-            print(f"  {'E_d (predicted)':22s}{assessment.decomposition_energy[row]:+9.3f} eV/atom")
-            print(f"  {'E_d (DFT, if known)':22s}{assessment.dft_decomposition_energy[row]:+9.3f} eV/atom")
-            print(f"  would decompose as    {hull.reaction(0)}")
-    print(CAVEAT)
+            mean, std = assessment.mean[name][row], assessment.std[name][row]
+            linear = f" = {10**mean:.0f} GPa" if name.startswith("log10_") else ""
+            print(f"  {name:22s}{mean:9.3f} +- {std:.3f} {unit}{linear}")
+        print(f"  {'P(stable)':22s}{assessment.p_stable[row]:9.3f}")
+        print(f"  {'E_d, predicted':22s}{assessment.decomposition_energy[row]:+9.3f} eV/atom")
+        if np.isfinite(dft := assessment.dft_decomposition_energy[row]):
+            print(f"  {'E_d, DFT':22s}{dft:+9.3f} eV/atom")
+        hull = oracle.hull.decompose(assessment.compositions[row : row + 1], exclude_self=True)
+        print(f"  would decompose as    {hull.reaction(0)}")
+    print(f"{CAVEAT} Hull: reference={reference!r}.")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    import matenv
+
+    print(matenv.__version__)
 
 
 @latent_app.command("train")
@@ -180,7 +201,7 @@ def main() -> None:
     """Run the command line; a user's mistake is one line, not a traceback."""
     try:
         app()
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, TypeError, OSError) as error:
         sys.exit(f"matenv: {error}")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -170,6 +170,8 @@ class Oracle:
         predictor: str | Predictor = "default",
         device: str = "cpu",
     ) -> None:
+        if budget is not None and not isinstance(budget, int | np.integer):
+            raise ValueError(f"budget={budget!r} must be a whole number of formulas, or None for no limit")
         self._ledger = Ledger(budget)
         self.reference = reference if isinstance(reference, str) else reference.name
         self.hull, self._neighbours, self._has_element = (

@@ -2,7 +2,7 @@
 
 score = utility x viability x validity. A product, not a weighted sum: a sum lets a good property buy off viability.
 
-May import: `matenv.oracle`, `matenv.composition`, `matenv.elements`.
+May import: `matenv.oracle`, `matenv.data`, `matenv.composition`, `matenv.elements`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from scipy.special import ndtr
 
 from matenv import elements as alphabet
 from matenv.composition import CompositionBatch
+from matenv.data.dataset import UNITS
 from matenv.oracle import Assessment
 
 TOO_GOOD: dict[int, float] = {3: -0.62, 4: -0.29, 5: -0.16, 6: -0.13}
@@ -25,6 +26,9 @@ TOO_GOOD: dict[int, float] = {3: -0.62, 4: -0.29, 5: -0.16, 6: -0.13}
 
 TAPER_WIDTH = 0.05
 """eV/atom over which viability falls to zero below `TOO_GOOD`."""
+
+PREDICTED = tuple(name for name in UNITS if name != "decomposition_energy")
+"""Properties a wish may be about."""
 
 _TOO_GOOD = np.array([TOO_GOOD.get(n, -np.inf) if n <= 6 else TOO_GOOD[6] for n in range(11)])
 
@@ -56,6 +60,14 @@ class Ramp:
     low: float
     high: float
 
+    def __post_init__(self) -> None:
+        """Check the property and the ends."""
+        _check_property(self.property_name)
+        if not (np.isfinite(self.low) and np.isfinite(self.high)) or self.low == self.high:
+            raise ValueError(
+                f"Ramp({self.property_name!r}): low={self.low}, high={self.high} must differ and be finite"
+            )
+
     @property
     def name(self) -> str:
         """Name of the part."""
@@ -82,6 +94,14 @@ class Window:
     property_name: str
     low: float | None = None
     high: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the property and the ends."""
+        _check_property(self.property_name)
+        low = -np.inf if self.low is None else self.low
+        high = np.inf if self.high is None else self.high
+        if not low < high:
+            raise ValueError(f"Window({self.property_name!r}): low={self.low} must lie below high={self.high}")
 
     @property
     def name(self) -> str:
@@ -123,7 +143,7 @@ class Task:
         max_count: Largest count of one element in it.
         elements: If given, the only elements allowed.
         exclude: Elements never allowed; by default the radioactive ones whose sparse hulls flatter a candidate.
-        success_utility: Utility from which the target counts as met.
+        success_utility: Utility from which the target counts as met; P(stable) must be at least 0.5 besides.
     """
 
     name: str
@@ -144,8 +164,15 @@ class Task:
             raise ValueError(
                 f"min_elements={self.min_elements}, max_elements={self.max_elements}: need 1 <= min <= max <= 10"
             )
+        names = [objective.name for objective in self.objectives]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                f"objectives {names} must have distinct names; join two wishes on one property in a Window"
+            )
+        if not 0 <= self.success_utility <= 1:
+            raise ValueError(f"success_utility={self.success_utility} must lie in [0, 1]")
         for parameter in ("max_atoms", "max_count"):
-            if getattr(self, parameter) < 1:
+            if not getattr(self, parameter) >= 1:
                 raise ValueError(f"{parameter}={getattr(self, parameter)} must be at least 1")
         for parameter in ("elements", "exclude"):
             symbols = getattr(self, parameter)
@@ -200,6 +227,11 @@ class Task:
         success = validity & (utility >= self.success_utility) & (assessment.p_stable >= 0.5)
         terms |= {"utility": utility, "viability": viability, "validity": validity.astype(np.float64)}
         return TaskScore(score, terms, success)
+
+
+def _check_property(name: str) -> None:
+    if name not in PREDICTED:
+        raise ValueError(f"property_name={name!r} is not predicted; choose one of {', '.join(PREDICTED)}")
 
 
 def viability_of(assessment: Assessment) -> NDArray[np.float64]:
@@ -275,6 +307,8 @@ def load_task(
         if task not in TASKS:
             raise ValueError(f"task={task!r} is not registered; choose one of {', '.join(TASKS)} or pass a Task")
         task = TASKS[task]
+    if not isinstance(task, Task):
+        raise ValueError(f"task={task!r} must be the name of a task or a Task")
     for parameter, symbols in (("elements", elements), ("exclude", exclude)):
         if symbols is not None:
             alphabet.positions(symbols, parameter)

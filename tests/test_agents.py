@@ -122,8 +122,10 @@ def test_candidates_are_ranked_one_per_chemical_system(tmp_path, oracle, capsys)
     known = [c for c in found if c.formula == "MgO"]
     assert all(c.dft_decomposition_energy is not None and c.dft_decomposition_energy < 0 for c in known)
     write_csv(found, tmp_path / "candidates.csv")
-    text = (tmp_path / "candidates.csv").read_text()
-    assert text.count("\n") == 5 and "not a statement about synthesis" in text
+    with (tmp_path / "candidates.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 3 and all("not a statement about synthesis" in row["note"] for row in rows)
+    assert float(rows[0]["decomposition_energy_full [eV/atom]"]) == found[0].decomposition_energy_full
     show_table(found, "Test")
     assert found[0].formula in capsys.readouterr().out
     assert rank_candidates([], matenv.load_task(), oracle) == []

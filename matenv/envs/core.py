@@ -1,7 +1,7 @@
 """The batched core of the latent environment: N episodes as arrays. Both the single and the vector environment own one.
 
-May import: `matenv.envs.state`, `matenv.envs.rewards`, `matenv.envs.observations`, `matenv.latent`, `matenv.oracle`,
-`matenv.tasks`, `matenv.data`, `matenv.composition`.
+May import: `matenv.envs.checks`, `matenv.envs.state`, `matenv.envs.rewards`, `matenv.envs.observations`,
+`matenv.latent`, `matenv.oracle`, `matenv.tasks`, `matenv.data`, `matenv.composition`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from matenv.composition import CompositionBatch, integer_counts
 from matenv.data import load_dataset
+from matenv.elements import ABSENT, positions
+from matenv.envs.checks import check_device, check_number, check_whole
 from matenv.envs.observations import DEFAULT_BLOCKS, Observer
 from matenv.envs.rewards import TERMS, check_weights, reward_terms, weighted_sum
 from matenv.envs.state import State, judge, replace_rows, same_formula
@@ -80,28 +82,24 @@ class LatentCore:
         budget: int | None = None,
         device: str = "cpu",
     ) -> None:
-        if rows < 1:
-            raise ValueError(f"num_envs={rows} must be at least 1")
-        if horizon < 1 or horizon != int(horizon):
-            raise ValueError(f"horizon={horizon} must be a positive whole number of steps")
-        if not (np.isfinite(step_size) and step_size > 0):
-            raise ValueError(f"step_size={step_size} must be a positive number of latent standard deviations")
-        if radius is not None and not (np.isfinite(radius) and radius > 0):
-            raise ValueError(f"radius={radius} must be positive, or None for the latent space's own")
+        check_whole("num_envs", rows, "environments")
+        self.horizon = check_whole("horizon", horizon, "steps")
+        self.step_size = check_number("step_size", step_size, 0, np.inf, "a positive number of standard deviations")
+        if radius is not None:
+            check_number("radius", radius, 0, np.inf, "positive, or None for the latent space's own")
         if start not in STARTS:
             raise ValueError(f"start={start!r} is unknown; choose one of {', '.join(STARTS)}")
-        if not 0 <= discount <= 1:
-            raise ValueError(f"discount={discount} must lie in [0, 1]")
+        self.discount = check_number("discount", discount, 0, 1, "a number in [0, 1]")
+        if oracle is not None and not isinstance(oracle, Oracle):
+            raise ValueError(f"oracle={oracle!r} must be a matenv.Oracle, or None for a new one")
         if oracle is not None and budget is not None:
             raise ValueError("give budget to the Oracle you pass, not to the environment as well")
+        check_device(device)
         self.task = load_task(task, elements, exclude)
         self.latent = _shared_latent(latent, device) if isinstance(latent, str) else latent
         self.oracle = oracle or Oracle(reference, budget, device=device)
         self.weights = check_weights(reward)
-        self.horizon = int(horizon)
-        self.step_size = float(step_size)
         self.radius = float(radius or self.latent.radius)
-        self.discount = float(discount)
         self.terminate_on_success = bool(terminate_on_success)
         self.start = start
         self.observer = Observer(observation, self.latent.dim, tuple(self.oracle.predictor.units))
@@ -126,6 +124,12 @@ class LatentCore:
         start: CompositionBatch | None
         if formulas is not None:
             asked = CompositionBatch.from_counts(integer_counts(formulas))
+            absent = np.isin(asked.elements, positions(ABSENT)).any(axis=1)
+            if absent.any():
+                raise ValueError(
+                    f"start formula {formulas[int(absent.argmax())]!r} holds a noble gas; the embedded data know no "
+                    f"compound of {', '.join(ABSENT)}"
+                )
             start, z = asked, self.latent.encode(asked)
         elif self._start_pool is not None:
             draws = np.array([self.generators[row].random() for row in which.tolist()])
@@ -170,7 +174,7 @@ class LatentCore:
         old = self.state
         action = np.asarray(actions, dtype=np.float64)
         if action.shape != old.z[which].shape:
-            raise ValueError(f"action has shape {action.shape}; expected {old.z[which].shape}")
+            raise ValueError(f"actions have shape {action.shape}; expected {old.z[which].shape}")
         if not np.isfinite(action).all():
             raise ValueError(f"action row {int(np.argmin(np.isfinite(action).all(axis=1)))} is not finite")
 
@@ -184,7 +188,7 @@ class LatentCore:
             moved.facts["score"],
             old.facts["score"][which],
             ~same_formula(decoded, old.compositions[which]),
-            moved.facts["novel"] & moved.facts["valid"],
+            moved.facts["novel"] & moved.facts["valid"],  # valid by the task's rules
             overshoot,
             self.discount,
         )

@@ -90,7 +90,7 @@ class Observer:
                 view[:, 0] = np.clip(np.nan_to_num(energy), -ENERGY_BOUND, ENERGY_BOUND)
                 view[:, 1] = np.isfinite(energy)
             elif block == "steps_left":
-                view[:, 0] = 1.0 - state.step / horizon
+                view[:, 0] = np.maximum(1.0 - state.step / horizon, 0.0)  # stepping on past the end stays in bounds
             else:
                 view[:, 0] = np.minimum(np.linalg.norm(state.z, axis=1) / radius, 1.0)
         return observation

@@ -60,7 +60,7 @@ def judge(oracle: Oracle, task: Task, batch: CompositionBatch) -> Facts:
         "valid": scored.terms["validity"] > 0,
         "evaluated": assessment.evaluated,
         "known": assessment.known,
-        "novel": assessment.novel,
+        "novel": assessment.novel & assessment.evaluated,
         "p_stable": assessment.p_stable,
         "decomposition_energy": assessment.decomposition_energy,
         "hull_energy": assessment.hull_energy,

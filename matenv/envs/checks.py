@@ -1,0 +1,152 @@
+"""Checks of the environments' arguments at the door.
+
+May import: nothing of matenv.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+
+
+def check_whole(name: str, value: Any, what: str) -> int:
+    """A whole number of at least 1.
+
+    Args:
+        name: Parameter name.
+        value: What was given.
+        what: What it counts, for the message.
+
+    Returns:
+        The number.
+
+    Raises:
+        ValueError: Anything else.
+    """
+    if not isinstance(value, Real) or not np.isfinite(value) or value < 1 or value != int(value):
+        raise ValueError(f"{name}={value!r} must be a positive whole number of {what}")
+    return int(value)
+
+
+def check_number(name: str, value: Any, low: float, high: float, what: str) -> float:
+    """A finite number in an interval; `low` itself is excluded when it is 0 and `high` infinite.
+
+    Args:
+        name: Parameter name.
+        value: What was given.
+        low: Lower end.
+        high: Upper end.
+        what: What is right, for the message.
+
+    Returns:
+        The number.
+
+    Raises:
+        ValueError: Anything else.
+    """
+    good = isinstance(value, Real) and bool(np.isfinite(value)) and low <= float(value) <= high
+    if not good or (np.isinf(high) and float(value) <= low):
+        raise ValueError(f"{name}={value!r} must be {what}")
+    return float(value)
+
+
+def check_known(arguments: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse argument names that do not exist, with the nearest that does.
+
+    Args:
+        arguments: Names given.
+        known: Names that exist.
+
+    Raises:
+        TypeError: An unknown name.
+    """
+    known = list(known)
+    for name in arguments:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise TypeError(f"the environment has no argument {name!r}; {hint}")
+
+
+def check_device(device: str) -> str:
+    """A torch device that exists on this machine.
+
+    Args:
+        device: Name, such as ``"cpu"`` or ``"cuda"``.
+
+    Returns:
+        The name.
+
+    Raises:
+        ValueError: Not a device, or none of that kind here.
+    """
+    import torch
+
+    try:
+        kind = torch.device(device).type
+    except (RuntimeError, TypeError):
+        raise ValueError(f"device={device!r} is not a torch device; use 'cpu' or 'cuda'") from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device={device!r}: torch sees no CUDA device here; use device='cpu'")
+    return device
+
+
+def check_render_mode(render_mode: str | None, allowed: list[str]) -> None:
+    """Raise a ValueError for a render mode that is not offered."""
+    if render_mode is not None and render_mode not in allowed:
+        offer = ", ".join(repr(mode) for mode in allowed) or "none: render a single environment instead"
+        raise ValueError(f"render_mode={render_mode!r} is not offered; choose {offer}")
+
+
+def check_autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
+    """An autoreset mode from Gymnasium's enum, its name or its value.
+
+    Args:
+        mode: Such as `AutoresetMode.SAME_STEP`, ``"SAME_STEP"`` or ``"SameStep"``.
+
+    Returns:
+        The mode.
+
+    Raises:
+        ValueError: No such mode.
+    """
+    for known in AutoresetMode:
+        if mode in (known, known.name, known.value):
+            return known
+    raise ValueError(f"autoreset_mode={mode!r} is unknown; choose {', '.join(known.name for known in AutoresetMode)}")
+
+
+def start_formulas(options: Any, rows: int) -> list[str] | None:
+    """Formulas that reset options ask for, one per row.
+
+    Args:
+        options: The options given to `reset`.
+        rows: Number of rows being reset.
+
+    Returns:
+        A list of `rows` formulas, or None to draw starts.
+
+    Raises:
+        ValueError: Not a dictionary, an unknown option, or the wrong number or type of formulas.
+    """
+    if options is not None and not isinstance(options, dict):
+        raise ValueError(f"options={options!r} must be a dictionary such as {{'formula': 'LiFePO4'}}")
+    options = dict(options or {})
+    formula = options.pop("formula", None)
+    if options:
+        raise ValueError(
+            f"options holds unknown keys {sorted(options)}; known: 'formula', and 'reset_mask' for batches"
+        )
+    if formula is None:
+        return None
+    if not isinstance(formula, str | list | tuple | np.ndarray):
+        raise ValueError(f"options['formula']={formula!r} must be a formula or a list of formulas")
+    formulas = [formula] * rows if isinstance(formula, str) else list(formula)
+    if len(formulas) != rows:
+        raise ValueError(f"options['formula'] holds {len(formulas)} formulas for {rows} episodes")
+    return formulas
