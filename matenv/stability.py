@@ -75,8 +75,8 @@ class StabilityModel:
 
     def correct(self, raw: NDArray[np.float64], size: NDArray[np.integer]) -> NDArray[np.float64]:
         """The correction of raw CDF values (B,)."""
-        raw, size = np.ascontiguousarray(raw, np.float64), np.ascontiguousarray(size, np.int16)
-        return _correct(raw, size, self.intercept, self.slope, self.ceiling)
+        raw, number = np.ascontiguousarray(raw, np.float64), np.ascontiguousarray(size, np.int16)
+        return _correct(raw, number, self.intercept, self.slope, self.ceiling)
 
     @classmethod
     def fit(cls, raw: NDArray[np.float64], size: NDArray[np.integer], stable: NDArray[np.bool_]) -> StabilityModel:

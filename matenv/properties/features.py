@@ -162,14 +162,11 @@ def list_tokens(
         for k in range(size[row]):
             total += amounts[row, k]
         for k in range(size[row]):
-            x, t = amounts[row, k] / total, offsets[row] + k
+            x, t = np.float32(amounts[row, k] / total), offsets[row] + k
             positions[t], fractions[t] = elements[row, k], x
             line = features[t]
             line[0], line[1], line[2] = x, math.sqrt(x), math.log(x) / 3.0
-            # cos((n + 1) a) = 2 cos(a) cos(n a) - cos((n - 1) a), in double precision
-            before, current = 1.0, math.cos(math.pi * x)
-            double = 2.0 * current
+            angle = np.float32(math.pi) * x
             for n in range(HARMONICS):
-                line[3 + n] = current
-                before, current = current, double * current - before
+                line[3 + n] = math.cos(angle * np.float32(n + 1))
     return positions, fractions, features, offsets

@@ -75,13 +75,15 @@ def combine(
         for k in range(n):
             squares = 0.0
             for m in range(members):
-                value, log_scale = np.float64(outputs[m, row, k]), np.float64(outputs[m, row, n + k])
+                value: float = np.float64(outputs[m, row, k])
+                log_scale = np.float64(outputs[m, row, n + k])
                 if k in HURDLE and value < 20.0:  # beyond 20 softplus is the identity, here as in torch
                     value = math.log1p(math.exp(value))
                 said[m] = value * _WIDTHS[k] + _CENTRES[k]
                 squares += (math.exp(min(max(log_scale, _LOG_SCALE_RANGE[0]), _LOG_SCALE_RANGE[1])) * _WIDTHS[k]) ** 2
             location[row, k] = said.mean()
-            within[row, k] = 2.0 * squares / members  # the variance of a Laplace distribution is twice its squared scale
+            # The variance of a Laplace distribution is twice its squared scale.
+            within[row, k] = 2.0 * squares / members
             between[row, k] = said.var()
             if k in HURDLE:
                 probability = 0.0

@@ -27,9 +27,9 @@ Index = NDArray[np.int64]
 _FASTMATH = {"reassoc", "contract", "nsz"}
 _EPSILON = np.float32(1e-5)  # of torch.nn.LayerNorm
 _LOG2E = np.float32(1.4426950408889634)
-# Rows evaluated at a time. The intermediate arrays of a block stay in the innermost caches, and its matrix products
-# stay below the size (4 * 65536 multiplications, at up to 4 elements a row) from which OpenBLAS starts threads.
-_BLOCK = 8
+# Rows evaluated at a time. A block's intermediate arrays stay in the inner caches, and its matrix products (16 rows of
+# up to 7 elements) below the million multiplications up to which OpenBLAS has kernels without packing or threads.
+_BLOCK = 16
 
 
 class FastEnsemble:
