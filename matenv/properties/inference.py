@@ -200,8 +200,12 @@ def _outputs(
     trunk_out_bias: Array,
     head: Array,
     head_bias: Array,
-) -> Array:
-    """Outputs (B, outputs) of one network for one block of rows; see `list_tokens` and `_arranged`."""
+    result: Array,
+) -> None:
+    """Write the outputs of one network for a block of rows to result (B, outputs); see `list_tokens`, `_arranged`.
+
+    Whole-array assignments are spelled as loops: numba takes seconds to compile them.
+    """
     rows, layers, width = len(offsets) - 1, own.shape[0], own.shape[1]
     hidden = np.dot(features, from_fraction)
     for t in range(len(elements)):
@@ -209,7 +213,8 @@ def _outputs(
     update = np.dot(hidden, enter)
     state, own_in = np.empty_like(update), np.empty_like(update)
     for t in range(len(elements)):
-        state[t] = enter_bias
+        for k in range(width):
+            state[t, k] = enter_bias[k]
     row, row_in = np.empty((rows, width), np.float32), np.empty((rows, width), np.float32)
     gate_shift = np.empty((rows, context.shape[2]), np.float32)
     for layer in range(layers):
@@ -222,16 +227,23 @@ def _outputs(
     # The last states are needed only as sums over each row, so their product is taken after summing.
     pooled = np.empty((rows, hidden.shape[1]), np.float32)
     _pool(hidden, amounts, offsets, pooled)
-    row += np.dot(pooled, out[layers - 1])
+    last = np.dot(pooled, out[layers - 1])
     for r in range(rows):
+        for k in range(width):
+            row[r, k] += last[r, k]
         _standardise(row[r], row_in[r])
     trunk = np.dot(row_in, trunk_in)
     for r in range(rows):
         _add_and_activate(trunk[r], trunk_in_bias)
-    row += np.dot(trunk, trunk_out) + trunk_out_bias
+    np.dot(trunk, trunk_out, last)
     for r in range(rows):
+        for k in range(width):
+            row[r, k] += last[r, k] + trunk_out_bias[k]
         _standardise(row[r], row[r])
-    return np.dot(row, head) + head_bias
+    np.dot(row, head, result)
+    for r in range(rows):
+        for k in range(len(head_bias)):
+            result[r, k] += head_bias[k]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
@@ -266,7 +278,7 @@ def _evaluate(
         for start in range(0, rows, _BLOCK):
             stop = min(start + _BLOCK, rows)
             first, last = offsets[start], offsets[stop]
-            outputs[m, start:stop] = _outputs(
+            _outputs(
                 elements[first:last],
                 amounts[first:last],
                 features[first:last],
@@ -286,5 +298,6 @@ def _evaluate(
                 trunk_out_bias[m],
                 head[m],
                 head_bias[m],
+                outputs[m, start:stop],
             )
     return outputs
