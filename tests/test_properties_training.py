@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from scipy.integrate import trapezoid
 from scipy.special import expit, logit, ndtr
 from scipy.stats import laplace, norm
 from scipy.stats import t as student_t
@@ -306,8 +307,8 @@ def test_hurdle_moments_equal_numerical_integration():
     prediction = predict(shape, [-0.5, 0.2, 3.0], np.array([0.4, 1.0, 0.5]) ** 2, np.zeros(3), np.full(3, 2), zero)
     y = np.linspace(0, 14, 20_001)
     above = 1.0 - np.stack([prediction.cdf("band_gap_pbe", v) for v in y])
-    first = np.trapezoid(above, y, axis=0)
-    second = np.trapezoid(2 * y[:, None] * above, y, axis=0)
+    first = trapezoid(above, y, axis=0)
+    second = trapezoid(2 * y[:, None] * above, y, axis=0)
     np.testing.assert_allclose(prediction.mean["band_gap_pbe"], first, rtol=1e-5)
     np.testing.assert_allclose(prediction.std["band_gap_pbe"], np.sqrt(second - first**2), rtol=1e-5)
 
