@@ -17,6 +17,7 @@ Fit with ``python -m matenv.stability``. May import: `matenv.properties`, `maten
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
@@ -73,10 +75,8 @@ class StabilityModel:
 
     def correct(self, raw: NDArray[np.float64], size: NDArray[np.integer]) -> NDArray[np.float64]:
         """The correction of raw CDF values (B,)."""
-        clipped = np.clip(raw, CLIP, 1 - CLIP)
-        which = np.clip(size, SMALLEST, LARGEST) - SMALLEST
-        logit = self.intercept[which] + self.slope[which] * np.log(clipped / (1 - clipped))
-        return self.ceiling[which] / (1.0 + np.exp(-logit))
+        raw, number = np.ascontiguousarray(raw, np.float64), np.ascontiguousarray(size, np.int16)
+        return _correct(raw, number, self.intercept, self.slope, self.ceiling)
 
     @classmethod
     def fit(cls, raw: NDArray[np.float64], size: NDArray[np.integer], stable: NDArray[np.bool_]) -> StabilityModel:
@@ -112,6 +112,28 @@ class StabilityModel:
     def load(cls) -> StabilityModel:
         """The coefficients shipped with the package."""
         return _shipped()
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _correct(
+    raw: NDArray[np.float64],
+    size: NDArray[np.int16],
+    intercept: NDArray[np.float64],
+    slope: NDArray[np.float64],
+    ceiling: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """`StabilityModel.correct` in one pass: it is asked for one row at a time in a step loop."""
+    result = np.empty(len(raw))
+    for row in range(len(raw)):
+        n = min(max(size[row], SMALLEST), LARGEST) - SMALLEST
+        p = raw[row]
+        if p < CLIP:
+            p = CLIP
+        elif p > 1.0 - CLIP:  # written so that NaN stays NaN
+            p = 1.0 - CLIP
+        logit = intercept[n] + slope[n] * math.log(p / (1.0 - p))
+        result[row] = ceiling[n] / (1.0 + math.exp(-logit))
+    return result
 
 
 @lru_cache(maxsize=1)

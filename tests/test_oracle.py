@@ -105,6 +105,17 @@ def test_stability_map_recovers_a_known_distortion():
     assert model.correct(raw, size) == pytest.approx(expected, abs=0.03)
 
 
+def test_stability_map_follows_its_formula():
+    model = StabilityModel(
+        np.array([0.1, -0.2, 0.3, 0.4]), np.array([1.0, 1.2, 0.8, 0.5]), np.array([0.9, 0.8, 0.7, 0.6])
+    )
+    raw, size = np.array([0.0, 0.2, 0.5, 0.7, 1.0, 1e-3]), np.array([1, 2, 3, 4, 5, 9])
+    clipped, group = np.clip(raw, 1e-6, 1 - 1e-6), np.array([0, 0, 1, 2, 3, 3])
+    logit = model.intercept[group] + model.slope[group] * np.log(clipped / (1 - clipped))
+    np.testing.assert_allclose(model.correct(raw, size), model.ceiling[group] / (1 + np.exp(-logit)), rtol=1e-12)
+    assert np.isnan(model.correct(np.array([np.nan]), np.array([2])))
+
+
 def test_probability_of_stability_is_calibrated_on_held_out_systems(oracle, data):
     rows = np.random.default_rng(3).choice(data.split("system").test, 3000, replace=False)
     p = oracle.assess(data.compositions[rows]).p_stable

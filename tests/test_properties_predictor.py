@@ -7,8 +7,10 @@ import torch
 import matenv
 from matenv.composition import CompositionBatch
 from matenv.data.embedded import ENERGY_SCHEME
+from matenv.properties import heads, weights
 from matenv.properties.evaluate import probability_transform
 from matenv.properties.heads import NAMES
+from matenv.properties.model import CompositionNetwork
 
 FORMULAS = ["NaCl", "LiFePO4", "Fe2O3", "WC", "Ga(MoS2)4", "YBa2Cu3O7", "Si3N4", "CsPbI3"]
 
@@ -76,6 +78,32 @@ def test_rows_do_not_depend_on_each_other(model, held_out):
         np.testing.assert_allclose(shuffled.std[name], together.std[name][order], atol=1e-5)
         np.testing.assert_allclose([p.mean[name][0] for p in alone], together.mean[name][:20], atol=1e-5)
         np.testing.assert_allclose([p.cdf(name, 0.5)[0] for p in alone], together.cdf(name, 0.5)[:20], atol=1e-4)
+
+
+def test_networks_on_a_device_agree_with_the_compiled_ones(model, held_out):
+    """The path of other devices, tried on this one."""
+    contents = weights.load(weights.locate("default"))
+    other = matenv.load_predictor()
+    other._fast, other._networks = None, []
+    for parameters in contents.members:
+        network = CompositionNetwork(heads.OUTPUTS, contents.width, contents.layers)
+        network.load_state_dict(parameters)
+        other._networks.append(network.eval())
+    ours, theirs = (m.predict_batch(held_out.compositions) for m in (model, other))
+    for name in NAMES:
+        np.testing.assert_allclose(ours.mean[name], theirs.mean[name], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(ours.std[name], theirs.std[name], rtol=1e-5, atol=1e-5)
+
+
+def test_strided_and_read_only_batches_are_fine(model, held_out):
+    whole = model.predict_batch(held_out.compositions[:40])
+    strided = model.predict_batch(held_out.compositions[:40:3])
+    for values in (fixed := held_out.compositions[:40][np.arange(40)]).__dict__.values():
+        values.flags.writeable = False
+    frozen = model.predict_batch(fixed)
+    for name in NAMES:
+        np.testing.assert_allclose(strided.mean[name], whole.mean[name][::3], atol=1e-5)
+        assert (frozen.mean[name] == whole.mean[name]).all()
 
 
 def test_repeating_a_batch_gives_the_same_bits(model, held_out):
@@ -166,6 +194,7 @@ def test_known_formation_energies(model):
         (lambda m: m.predict(np.ones((2, 88))), r"expected \(B, 89\)"),
         (lambda m: m.predict(np.zeros(89)), "sums to zero"),
         (lambda m: m.predict("XeF2"), "noble gases"),
+        (lambda m: m.predict(["NaCl", "Li2XeF2"]), "row 1 holds one of"),
         (lambda m: m.predict_batch(CompositionBatch.from_counts(np.zeros((1, 89)))), "row 0 is an empty composition"),
         (lambda m: m.predict("Xx2"), "cannot be read"),
         (lambda m: matenv.load_predictor("nonesuch"), "is not a predictor"),

@@ -5,15 +5,17 @@ import json
 import numpy as np
 import pytest
 import torch
+from scipy.integrate import trapezoid
+from scipy.special import expit, logit, ndtr
 from scipy.stats import laplace, norm
 from scipy.stats import t as student_t
 
 import matenv
 from matenv.composition import CompositionBatch
 from matenv.properties import calibration, heads, inference, train, weights
-from matenv.properties.distribution import Bell, Calibration
+from matenv.properties.distribution import Calibration, CalibrationTable, Prediction
 from matenv.properties.export import export
-from matenv.properties.features import fraction_features, pack
+from matenv.properties.features import fraction_features, list_tokens, pack
 from matenv.properties.model import CompositionNetwork
 
 TINY = train.TrainConfig(members=1, epochs=3, width=8, layers=1, batch_size=32, max_rows=800)
@@ -38,15 +40,72 @@ def batch(*formulas):
     return CompositionBatch.from_fractions(matenv.fractions(list(formulas)))
 
 
-def test_fast_inference_equals_the_network():
+def arrays(compositions):
+    return compositions.elements, compositions.counts.astype(float), compositions.size
+
+
+def predict(shared, location, within, between, size, zero=None):
+    """`Prediction` of n rows for which all five properties are told the same and share a calibration."""
+    columns = [np.repeat(np.asarray(v, float)[:, None], len(heads.NAMES), axis=1) for v in (location, within, between)]
+    zero = np.full(len(size), 0.5) if zero is None else zero
+    table = CalibrationTable(dict.fromkeys(heads.NAMES, shared))
+    return Prediction(*columns, np.repeat(zero[:, None], len(heads.HURDLE), axis=1), size, table)
+
+
+@pytest.fixture(scope="module")
+def random_networks():
     torch.manual_seed(0)
-    network = CompositionNetwork(heads.OUTPUTS, width=16, layers=2).eval()
+    networks = [CompositionNetwork(heads.OUTPUTS, width=16, layers=2).eval() for _ in range(2)]
     with torch.no_grad():
-        for parameter in network.parameters():  # so that biases and normalisation weights matter too
-            parameter.add_(0.2 * torch.randn_like(parameter))
-        tokens, _ = pack(batch("NaCl", "LiFePO4", "Fe", "YBa2Cu3O7", "Fe2O3"))
-        fast = inference.FastNetwork(network)(tokens, fraction_features(tokens.amounts))
-        torch.testing.assert_close(fast, network(tokens), rtol=1e-4, atol=1e-4)
+        for network in networks:
+            for parameter in network.parameters():  # so that biases and normalisation weights matter too
+                parameter.add_(0.2 * torch.randn_like(parameter))
+    return networks
+
+
+@pytest.mark.parametrize("rows", [1, 5, inference._BLOCK, inference._BLOCK + 1, 3 * inference._BLOCK + 5])
+def test_fast_inference_equals_the_network(random_networks, rows):
+    formulas = ["NaCl", "LiFePO4", "Fe", "YBa2Cu3O7", "Fe2O3", "CsPbI3", "Ga(MoS2)4"]
+    compositions = batch(*(formulas[k % len(formulas)] for k in range(rows)))
+    fast = inference.FastEnsemble(random_networks)(*arrays(compositions))
+    tokens, order = pack(compositions)
+    assert fast.shape == (2, rows, heads.OUTPUTS) and fast.dtype == np.float32
+    for ours, network in zip(fast, random_networks, strict=True):
+        theirs = network(tokens).detach().numpy()
+        assert np.abs(theirs).max() > 0.1
+        np.testing.assert_allclose(ours[order], theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_an_ensemble_needs_a_network():
+    with pytest.raises(ValueError, match="at least one"):
+        inference.FastEnsemble([])
+
+
+def test_listed_tokens_equal_the_packed_ones():
+    compositions = batch("LiFePO4", "NaCl", "Fe", "Fe2O3")
+    positions, fractions, features, offsets = list_tokens(*arrays(compositions))
+    tokens, order = pack(compositions)
+    assert offsets.tolist() == [0, 4, 6, 7, 9]
+    listed = np.concatenate([np.arange(offsets[row], offsets[row + 1]) for row in order])
+    assert (positions[listed] == tokens.elements.numpy()).all()
+    assert (fractions[listed] == tokens.amounts.numpy()[:, 0]).all()
+    np.testing.assert_allclose(features[listed], fraction_features(tokens.amounts).numpy(), rtol=1e-6, atol=1e-6)
+
+
+def test_combined_outputs_equal_the_decoded_ones():
+    rng = np.random.default_rng(0)
+    outputs = (5.0 * rng.normal(size=(3, 40, heads.OUTPUTS))).astype(np.float32)  # beyond the range of the log scales
+    outputs[0, 0, 1] = 50.0  # beyond the range of softplus
+    size = np.full(40, 2, np.int16)
+    size[7] = 1
+    location, scale, hurdle = (
+        v.numpy().reshape(3, 40, -1) for v in heads.decode(torch.from_numpy(outputs).double().flatten(0, 1))
+    )
+    expected = [location.mean(0), 2 * (scale**2).mean(0), location.var(0), expit(hurdle).mean(0)]
+    for values in expected[:3]:
+        values[7, 0] = 0.0
+    for ours, theirs in zip(heads.combine(outputs, size), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-14)
 
 
 def test_network_does_not_see_order_or_neighbours():
@@ -182,8 +241,8 @@ def test_calibration_recovers_coverage_from_overconfident_scales(noise):
     train_rows, test_rows = slice(0, n // 2), slice(n // 2, n)
     fitted = calibration.fit(truth[train_rows], np.ones(n // 2), said[train_rows], np.zeros(n // 2), size[train_rows])
     assert sum(w * k**2 for w, k in zip(fitted.weights, fitted.widths, strict=True)) == pytest.approx(1.0)
-    bell = Bell(np.ones(n // 2), fitted.scale(said[test_rows], np.zeros(n // 2), size[test_rows]), fitted)
-    position = bell.below(truth[test_rows])
+    prediction = predict(fitted, np.ones(n // 2), said[test_rows], np.zeros(n // 2), size[test_rows])
+    position = prediction.cdf("formation_energy", truth[test_rows])
     for level in (0.5, 0.9, 0.95):
         assert (np.abs(position - 0.5) < 0.5 * level).mean() == pytest.approx(level, abs=0.03)
 
@@ -197,7 +256,9 @@ def test_calibration_of_a_hurdle():
     truth = np.where(zero, 0.0, np.abs(1.5 + 0.3 * rng.normal(size=n)))
     fitted = calibration.fit(truth, np.full(n, 1.5), np.full(n, 0.01), np.zeros(n), np.full(n, 2), raw)
     assert fitted.slope == pytest.approx(0.5, abs=0.06) and fitted.intercept == pytest.approx(0.0, abs=0.1)
-    assert fitted.scale(np.array(0.01), np.array(0.0), np.array(2)) == pytest.approx(0.3, rel=0.1)
+    prediction = predict(fitted, [1.5], [0.01], [0.0], np.array([2]), np.array([0.9]))
+    assert prediction.std["formation_energy"] == pytest.approx(0.3, rel=0.1)  # the bell without the zeros
+    assert prediction.zero_probability["band_gap_pbe"] == pytest.approx(0.75, abs=0.03)  # odds of 9, square root 3
 
 
 def test_too_few_rows_to_calibrate():
@@ -206,15 +267,50 @@ def test_too_few_rows_to_calibrate():
         calibration.fit(few, few, few, few, np.full(5, 2))
 
 
-def test_truncated_moments_equal_numerical_integration():
+SHAPE = Calibration(1.5, 0.7, 0.01, 1.2, tuple(np.linspace(0.5, 1.5, 11)), (0.7, 0.3), (0.6, 1.5), 0.8, -0.3)
+
+
+def test_calibrated_scale_and_distribution_follow_their_formulas():
+    location, within, between = np.array([-0.5, 0.2, 3.0]), np.array([0.1, 0.5, 0.2]), np.array([0.0, 0.3, 0.1])
+    size, zero = np.array([1, 4, 10]), np.array([0.0, 0.4, 1.0])
+    prediction = predict(SHAPE, location, within, between, size, zero)
+    scale = np.sqrt((1.5 * within + 0.7 * between + 0.01) ** 1.2 * np.array(SHAPE.by_size)[size])
+    np.testing.assert_allclose(prediction.std["formation_energy"], scale, rtol=1e-12)
+    p0 = expit(0.8 * logit(np.clip(zero, 1e-6, 1 - 1e-6)) - 0.3)
+    np.testing.assert_allclose(prediction.zero_probability["band_gap_expt"], p0, rtol=1e-9)
+
+    def below(value):
+        return sum(w * ndtr((value - location) / (k * scale)) for w, k in zip(SHAPE.weights, SHAPE.widths, strict=True))
+
+    for value in (-np.inf, -2.0, 0.0, 0.7, 4.0, np.inf):
+        np.testing.assert_allclose(prediction.cdf("formation_energy", value), below(value), rtol=1e-12, atol=1e-15)
+        expected = p0 + (1 - p0) * (below(value) - below(0.0)) / (1 - below(0.0)) if value >= 0 else np.zeros(3)
+        np.testing.assert_allclose(prediction.cdf("band_gap_pbe", value), expected, rtol=1e-12)
+    for name in ("formation_energy", "band_gap_pbe"):
+        assert np.isnan(prediction.cdf(name, np.nan)).all()
+
+
+def test_mixtures_of_different_lengths_share_a_table():
+    single = Calibration(1.0, 1.0, 0.0, 1.0, (1.0,) * 11, (1.0,), (1.0,))
+    table = CalibrationTable({name: single if k else SHAPE for k, name in enumerate(heads.NAMES)})
+    told = [np.full((1, 5), v) for v in (0.3, 0.5, 0.0)]
+    prediction = Prediction(*told, np.full((1, 2), 0.5), np.array([2]), table)
+    np.testing.assert_allclose(prediction.cdf("log10_bulk_modulus", 1.0), ndtr(0.7 / np.sqrt(0.5)), rtol=1e-12)
+    np.testing.assert_allclose(
+        prediction.cdf("formation_energy", 1.0), predict(SHAPE, [0.3], [0.5], [0.0], [2]).cdf("formation_energy", 1.0)
+    )
+
+
+def test_hurdle_moments_equal_numerical_integration():
     shape = Calibration(1.0, 1.0, 0.0, 1.0, (1.0,) * 11, (0.7, 0.3), (0.6, 1.5))
-    bell = Bell(np.array([-0.5, 0.2, 3.0]), np.array([0.4, 1.0, 0.5]), shape)
-    y = np.linspace(0, 12, 20_001)[:, None]
-    density = np.gradient(np.stack([bell.below(v) for v in y[:, 0]]), y[:, 0], axis=0)
-    mass = density.sum(axis=0)
-    first, second = bell.positive_moments()
-    np.testing.assert_allclose(first, (y * density).sum(axis=0) / mass, rtol=5e-3)
-    np.testing.assert_allclose(second, (y**2 * density).sum(axis=0) / mass, rtol=5e-3)
+    zero = np.array([0.0, 0.3, 0.8])
+    prediction = predict(shape, [-0.5, 0.2, 3.0], np.array([0.4, 1.0, 0.5]) ** 2, np.zeros(3), np.full(3, 2), zero)
+    y = np.linspace(0, 14, 20_001)
+    above = 1.0 - np.stack([prediction.cdf("band_gap_pbe", v) for v in y])
+    first = trapezoid(above, y, axis=0)
+    second = trapezoid(2 * y[:, None] * above, y, axis=0)
+    np.testing.assert_allclose(prediction.mean["band_gap_pbe"], first, rtol=1e-5)
+    np.testing.assert_allclose(prediction.std["band_gap_pbe"], np.sqrt(second - first**2), rtol=1e-5)
 
 
 @pytest.mark.parametrize("change", [{"epochs": 0}, {"members": 0}, {"learning_rate": 0.0}, {"dropout": 1.0}])

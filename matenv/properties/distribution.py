@@ -3,22 +3,21 @@
 A property is a mixture of normals with one centre (a heavy-tailed bell). A band gap is a hurdle: exactly zero with
 probability p0, otherwise the same bell cut off below zero. `calibration.py` says where the numbers come from.
 
-May import: `matenv.properties.heads`.
+May import: `matenv.properties.heads`, `matenv.properties.mixture`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, logit, ndtr
 
-from matenv.properties import heads
+from matenv.properties import heads, mixture
 
 Array = NDArray[np.float64]
+_POSITION = {name: k for k, name in enumerate(heads.NAMES)}
 MAX_SIZE = 10
 """Most elements in a composition (`matenv.rational.MAX_ELEMENTS`)."""
 
@@ -53,49 +52,30 @@ class Calibration:
     slope: float = 1.0
     intercept: float = 0.0
 
-    def scale(self, within: Array, between: Array, size: NDArray) -> Array:
-        """Calibrated standard deviation of the bell (B,), from v_w (B,), v_b (B,) and the number of elements (B,)."""
-        variance = self.within * within + self.between * between + self.floor
-        return np.sqrt(variance**self.power * np.asarray(self.by_size)[size])
 
-    def zero_probability(self, raw: Array) -> Array:
-        """Calibrated P(gap = 0) (B,) from the members' mean probability (B,)."""
-        return expit(self.slope * logit(np.clip(raw, 1e-6, 1.0 - 1e-6)) + self.intercept)
-
-
-@dataclass(frozen=True)
-class Bell:
-    """Mixtures of normals with a common centre, one per row.
+class CalibrationTable:
+    """The calibrations of all properties as arrays, rows as `heads.NAMES`: what `mixture.calibrate` reads.
 
     Attributes:
-        centre: (B,).
-        scale: Standard deviation (B,).
-        calibration: Shape of the mixture.
+        numbers: within, between, floor, power, slope and intercept, (5, 6).
+        by_size: Factors of the variance (5, 11).
+        weights: Shares of the normals (5, K), padded with 0.
+        widths: Their widths (5, K), padded with 1.
     """
 
-    centre: Array
-    scale: Array
-    calibration: Calibration
+    def __init__(self, calibrations: Mapping[str, Calibration]) -> None:
+        """Arrange calibrations.
 
-    def below(self, value: ArrayLike) -> Array:
-        """P(Y <= value) (B,), without a hurdle."""
-        z = (np.asarray(value, dtype=np.float64) - self.centre) / self.scale
-        return sum(w * ndtr(z / k) for w, k in self._parts())  # type: ignore[return-value]
-
-    def positive_moments(self) -> tuple[Array, Array]:
-        """E[Y | Y > 0] and E[Y^2 | Y > 0], (B,) each: the moments of a truncated normal, mixed."""
-        mass, first, second = (np.zeros_like(self.centre) for _ in range(3))
-        for w, k in self._parts():
-            sigma = k * self.scale
-            t = self.centre / sigma
-            area, density = w * ndtr(t), w * np.exp(-0.5 * t * t) / math.sqrt(2.0 * math.pi)
-            mass += area
-            first += self.centre * area + sigma * density
-            second += (self.centre**2 + sigma**2) * area + self.centre * sigma * density
-        return first / mass, second / mass
-
-    def _parts(self) -> zip[tuple[float, float]]:
-        return zip(self.calibration.weights, self.calibration.widths, strict=True)
+        Args:
+            calibrations: One for each name of `heads.NAMES`.
+        """
+        ordered = [calibrations[name] for name in heads.NAMES]
+        self.numbers = np.array([[c.within, c.between, c.floor, c.power, c.slope, c.intercept] for c in ordered])
+        self.by_size = np.array([c.by_size for c in ordered])
+        normals = max(len(c.weights) for c in ordered)
+        self.weights, self.widths = np.zeros((len(ordered), normals)), np.ones((len(ordered), normals))
+        for k, c in enumerate(ordered):
+            self.weights[k, : len(c.weights)], self.widths[k, : len(c.widths)] = c.weights, c.widths
 
 
 class Prediction:
@@ -114,7 +94,7 @@ class Prediction:
         between: Array,
         zero: Array,
         size: NDArray,
-        calibrations: Mapping[str, Calibration],
+        calibrations: CalibrationTable,
     ) -> None:
         """Combine the ensemble's outputs.
 
@@ -124,31 +104,26 @@ class Prediction:
             between: Variance of the members' locations (B, 5).
             zero: Mean of the members' probabilities of a zero gap (B, 2), columns as `heads.HURDLE`.
             size: Number of elements (B,).
-            calibrations: One for each name of `heads.NAMES`.
+            calibrations: Of all properties.
         """
-        self.mean: dict[str, Array] = {}
-        self.std: dict[str, Array] = {}
-        self.zero_probability: dict[str, Array] = {}
-        self._bells: dict[str, Bell] = {}
-        for k, name in enumerate(heads.NAMES):
-            calibration = calibrations[name]
-            bell = Bell(
-                np.ascontiguousarray(location[:, k]),
-                calibration.scale(within[:, k], between[:, k], size),
-                calibration,
-            )
-            self._bells[name] = bell
-            if k in heads.HURDLE:
-                p0 = calibration.zero_probability(zero[:, heads.HURDLE.index(k)])
-                first, second = bell.positive_moments()
-                self.zero_probability[name] = p0
-                self.mean[name] = (1.0 - p0) * first
-                self.std[name] = np.sqrt(np.maximum((1.0 - p0) * second - self.mean[name] ** 2, 0.0))
-            else:
-                self.mean[name], self.std[name] = bell.centre, bell.scale
+        self._centre, self._scale, mean, std, p0 = mixture.calibrate(
+            location,
+            within,
+            between,
+            zero,
+            np.ascontiguousarray(size, np.int16),
+            calibrations.numbers,
+            calibrations.by_size,
+            calibrations.weights,
+            calibrations.widths,
+        )
+        self._calibrations = calibrations
+        self.mean: dict[str, Array] = dict(zip(heads.NAMES, mean, strict=True))
+        self.std: dict[str, Array] = dict(zip(heads.NAMES, std, strict=True))
+        self.zero_probability: dict[str, Array] = {heads.NAMES[k]: p for k, p in zip(heads.HURDLE, p0, strict=True)}
 
     def __len__(self) -> int:
-        return len(self.mean[heads.NAMES[0]])
+        return self._centre.shape[1]
 
     def cdf(self, name: str, value: ArrayLike) -> Array:
         """Calibrated probability that a property is at most `value`.
@@ -163,13 +138,12 @@ class Prediction:
         Raises:
             ValueError: Unknown property, or a wrong shape.
         """
-        value = self._values(name, value)
-        if name not in self.zero_probability:
-            return np.clip(self._bells[name].below(value), 0.0, 1.0)
-        p0, bell = self.zero_probability[name], self._bells[name]
-        cut = bell.below(0.0)
-        share = (bell.below(np.maximum(value, 0.0)) - cut) / (1.0 - cut)
-        return np.where(value < 0.0, 0.0, np.clip(p0 + (1.0 - p0) * share, 0.0, 1.0))
+        k, values = self._position(name), self._values(value)
+        centre, scale = self._centre[k], self._scale[k]
+        weights, widths = self._calibrations.weights[k], self._calibrations.widths[k]
+        if k in heads.HURDLE:
+            return mixture.hurdle_cdf(values, centre, scale, self.zero_probability[name], weights, widths)
+        return mixture.cdf(values, centre, scale, weights, widths)
 
     def prob(self, name: str, low: ArrayLike | None, high: ArrayLike | None) -> Array:
         """Calibrated probability that a property lies in the closed interval [low, high].
@@ -185,11 +159,12 @@ class Prediction:
         Raises:
             ValueError: Unknown property; an end that is NaN; low not below high.
         """
-        lower = self._values(name, -np.inf if low is None else low)
-        upper = self._values(name, np.inf if high is None else high)
-        if np.isnan(lower).any() or np.isnan(upper).any():
-            raise ValueError(f"low={low!r}, high={high!r}: an end is NaN; use None for an open end")
+        self._position(name)
+        lower = self._values(-np.inf if low is None else low)
+        upper = self._values(np.inf if high is None else high)
         if not (lower < upper).all():
+            if np.isnan(lower).any() or np.isnan(upper).any():
+                raise ValueError(f"low={low!r}, high={high!r}: an end is NaN; use None for an open end")
             raise ValueError(f"low={low!r} must be below high={high!r}")
         under = self.cdf(name, lower)
         if name in self.zero_probability:
@@ -211,14 +186,13 @@ class Prediction:
         """
         if not 0.0 < coverage < 1.0:
             raise ValueError(f"coverage={coverage} must lie between 0 and 1, for example 0.9")
-        self._check(name)
+        self._position(name)
         return self._quantile(name, 0.5 - 0.5 * coverage), self._quantile(name, 0.5 + 0.5 * coverage)
 
     def _quantile(self, name: str, q: float) -> Array:
         """By bisection: the cdf of a mixture has no closed inverse."""
-        bell = self._bells[name]
-        reach = 40.0 * bell.scale
-        low, high = bell.centre - reach, bell.centre + reach
+        centre, reach = self._centre[_POSITION[name]], 40.0 * self._scale[_POSITION[name]]
+        low, high = centre - reach, centre + reach
         if name in self.zero_probability:
             low, high = np.zeros_like(low), np.maximum(high, reach)
         for _ in range(60):
@@ -227,13 +201,17 @@ class Prediction:
             low, high = np.where(above, low, middle), np.where(above, middle, high)
         return high
 
-    def _check(self, name: str) -> None:
-        if name not in self._bells:
-            raise ValueError(f"name={name!r} is not a predicted property; choose one of {', '.join(self._bells)}")
+    def _position(self, name: str) -> int:
+        k = _POSITION.get(name)
+        if k is None:
+            raise ValueError(f"name={name!r} is not a predicted property; choose one of {', '.join(heads.NAMES)}")
+        return k
 
-    def _values(self, name: str, value: ArrayLike) -> Array:
-        self._check(name)
+    def _values(self, value: ArrayLike) -> Array:
+        """Contiguous (B,)."""
         array = np.asarray(value, dtype=np.float64)
-        if array.shape not in ((), (len(self),)):
+        if array.shape == ():
+            return np.full(len(self), array)
+        if array.shape != (len(self),):
             raise ValueError(f"a value has shape {array.shape}; expected a number or ({len(self)},), one per row")
-        return np.broadcast_to(array, (len(self),))
+        return np.ascontiguousarray(array)

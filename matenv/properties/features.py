@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -133,3 +134,39 @@ def fraction_features(amounts: Tensor) -> Tensor:
     """
     k = torch.arange(1, HARMONICS + 1, dtype=amounts.dtype, device=amounts.device)
     return torch.cat([amounts, amounts.sqrt(), amounts.log() / 3.0, torch.cos(math.pi * amounts * k)], dim=1)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def list_tokens(
+    elements: NDArray[np.int16], amounts: NDArray[np.float64], size: NDArray[np.int16]
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+    """Tokens with their `fraction_features`, compiled, rows in their own order: the layout of `inference`.
+
+    Args:
+        elements: As `pack_amounts`.
+        amounts: As `pack_amounts`.
+        size: As `pack_amounts`.
+
+    Returns:
+        Alphabet position (T,), atom fraction (T,) and features (T, 19) of each token; first token of each row, and T
+        at the end (B + 1,).
+    """
+    offsets = np.zeros(len(size) + 1, np.int64)
+    for row in range(len(size)):
+        offsets[row + 1] = offsets[row] + size[row]
+    tokens = offsets[-1]
+    positions, fractions = np.empty(tokens, np.int64), np.empty(tokens, np.float32)
+    features = np.empty((tokens, FRACTION_FEATURES), np.float32)
+    for row in range(len(size)):
+        total = 0.0
+        for k in range(size[row]):
+            total += amounts[row, k]
+        for k in range(size[row]):
+            x, t = np.float32(amounts[row, k] / total), offsets[row] + k
+            positions[t], fractions[t] = elements[row, k], x
+            line = features[t]
+            line[0], line[1], line[2] = x, math.sqrt(x), math.log(x) / 3.0
+            angle = np.float32(math.pi) * x
+            for n in range(HARMONICS):
+                line[3 + n] = math.cos(angle * np.float32(n + 1))
+    return positions, fractions, features, offsets

@@ -10,23 +10,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
 from matenv.composition import CompositionBatch, check_fractions, fractions
 from matenv.data.dataset import UNITS
 from matenv.properties import heads, weights
-from matenv.properties.distribution import Array, Calibration, Prediction
-from matenv.properties.features import Tokens, fraction_features, pack_amounts
-from matenv.properties.inference import FastNetwork
+from matenv.properties.distribution import Array, CalibrationTable, Prediction
+from matenv.properties.features import pack_amounts
+from matenv.properties.inference import FastEnsemble
 from matenv.properties.model import CompositionNetwork
 from matenv.rational import MAX_ELEMENTS
 
-# Rows computed at a time: the intermediate arrays of a block stay in a core's cache.
-_BLOCK = 1024
+# Rows computed at a time on another device: bounds the memory of the intermediate arrays.
+_BLOCK = 1 << 14
 
-# Noble gases have no compound in the data. The last entry answers for the padding index -1.
-_UNKNOWN = np.zeros(alphabet.NUM_ELEMENTS + 1, dtype=bool)
+# Noble gases have no compound in the data.
+_UNKNOWN = np.zeros(alphabet.NUM_ELEMENTS, dtype=bool)
 _UNKNOWN[[alphabet.INDEX[symbol] for symbol in alphabet.ABSENT]] = True
 
 Compositions = CompositionBatch | ArrayLike | str | Sequence[str]
@@ -60,7 +61,7 @@ class Predictor:
         self.units = {name: UNITS[name] for name in heads.NAMES}
         self.energy_scheme = contents.energy_scheme
         self.device = torch.device(device)
-        self._calibrations: dict[str, Calibration] = dict(contents.calibrations)
+        self._calibrations = CalibrationTable(contents.calibrations)
         members = []
         for parameters in contents.members:
             network = CompositionNetwork(heads.OUTPUTS, contents.width, contents.layers)
@@ -70,7 +71,7 @@ class Predictor:
                 raise ValueError(f"the weights do not fit this version of the network: {error}") from None
             members.append(network.eval().requires_grad_(False))
         on_cpu = self.device.type == "cpu"
-        self._fast = [FastNetwork(network) for network in members] if on_cpu else []
+        self._fast = FastEnsemble(members) if on_cpu else None
         self._networks = [] if on_cpu else [network.to(self.device) for network in members]
 
     def predict(self, X: Compositions) -> dict[str, tuple[Array, Array]]:
@@ -163,43 +164,43 @@ class Predictor:
         return Prediction(*self._outputs(elements, amounts, size), size, self._calibrations)
 
     def _outputs(self, elements: NDArray, amounts: NDArray, size: NDArray) -> tuple[Array, Array, Array, Array]:
-        if size.min(initial=1) < 1:
-            raise ValueError(f"row {int(size.argmin())} is an empty composition; leave such rows out")
-        unknown = _UNKNOWN[elements]
-        if unknown.any():
-            row = int(unknown.any(axis=1).argmax())
+        # One type for what compiled functions see, so that each of them is compiled once.
+        elements, size = np.ascontiguousarray(elements, np.int16), np.ascontiguousarray(size, np.int16)
+        amounts = np.ascontiguousarray(amounts, np.float64)
+        row = _first_refused(elements, size, _UNKNOWN)
+        if row >= 0 and size[row] < 1:
+            raise ValueError(f"row {row} is an empty composition; leave such rows out")
+        if row >= 0:
             raise ValueError(
                 f"row {row} holds one of {', '.join(alphabet.ABSENT)}: the data have no compound of these noble gases, "
                 "so nothing can be predicted"
             )
-        location, within, between = (np.empty((len(size), len(heads.NAMES))) for _ in range(3))
-        zero = np.empty((len(size), len(heads.HURDLE)))
+        evaluate = self._fast or self._on_device
+        return heads.combine(evaluate(elements, amounts, size), size)
+
+    @torch.inference_mode()
+    def _on_device(self, elements: NDArray, amounts: NDArray, size: NDArray) -> NDArray[np.float32]:
+        """Outputs of all networks (members, B, outputs), as `FastEnsemble` but by torch."""
+        outputs = np.empty((len(self._networks), len(size), heads.OUTPUTS), np.float32)
         for start in range(0, len(size), _BLOCK):
             rows = slice(start, start + _BLOCK)
             tokens, order = pack_amounts(elements[rows], amounts[rows], size[rows])
-            parts = self._ensemble(tokens)
-            for target, values in zip((location, within, between, zero), parts, strict=True):
-                target[start + order] = values
-        # Against itself an element has no formation energy, by definition; only the calibration's floor is left.
-        for values in (location, within, between):
-            values[size == 1, heads.NAMES.index("formation_energy")] = 0.0
-        return location, within, between, zero
-
-    @torch.inference_mode()
-    def _ensemble(self, tokens: Tokens) -> tuple[Array, Array, Array, Array]:
-        """Mean location, mean variance, variance between members (rows, 5) and P(zero) (rows, 2), in sorted order."""
-        if self._fast:
-            features = fraction_features(tokens.amounts)
-            outputs = torch.stack([network(tokens, features) for network in self._fast]).double()
-        else:
             moved = tokens.to(self.device)
-            outputs = torch.stack([network(moved) for network in self._networks]).cpu().double()
-        members, rows, _ = outputs.shape
-        location, scale, logit = heads.decode(outputs.flatten(0, 1))
-        location, scale, logit = (v.view(members, rows, -1) for v in (location, scale, logit))
-        within = 2.0 * (scale**2).mean(0)  # the variance of a Laplace distribution is twice its squared scale
-        between = location.var(0, correction=0)
-        return location.mean(0).numpy(), within.numpy(), between.numpy(), logit.sigmoid().mean(0).numpy()
+            for member, network in enumerate(self._networks):
+                outputs[member, start + order] = network(moved).cpu().numpy()
+        return outputs
+
+
+@njit(cache=True, nogil=True)
+def _first_refused(elements: NDArray[np.int16], size: NDArray[np.int16], unknown: NDArray[np.bool_]) -> int:
+    """First row that is empty or holds an unknown element, -1 if there is none."""
+    for row in range(len(size)):
+        if size[row] < 1:
+            return row
+        for k in range(size[row]):
+            if unknown[elements[row, k]]:
+                return row
+    return -1
 
 
 def load_predictor(name: str | Path = "default", device: str = "cpu") -> Predictor:
