@@ -16,6 +16,7 @@ from torch import Tensor
 from matenv.composition import CompositionBatch, fractions
 from matenv.latent.counts_vae import CountsVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
+from matenv.latent.inference import FastDecoder
 from matenv.latent.pairs import Pairs
 from matenv.latent.protocol import Compositions
 
@@ -91,6 +92,7 @@ class VAESpace:
         self.anchors = anchors
         self.device = torch.device(device)
         self._anchor_posteriors: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+        self._fast: FastDecoder | None = None
 
     def __repr__(self) -> str:
         return f"VAESpace({self.name!r}, dim={self.dim}, radius={self.radius:.3f})"
@@ -143,6 +145,10 @@ class VAESpace:
             row = int(np.argmin(np.isfinite(z).all(axis=1)))
             raise ValueError(f"Z row {row} holds NaN or infinite values")
         raw = np.clip(z * self.whitening.std + self.whitening.mean, -FARTHEST, FARTHEST).astype(np.float32)
+        if isinstance(self.network, CountsVAE) and self.device.type == "cpu":
+            if self._fast is None:
+                self._fast = FastDecoder(self.network)
+            return self._fast.decode(raw)
         with torch.inference_mode():
             return self.network.decode(torch.from_numpy(raw).to(self.device))
 

@@ -1,0 +1,270 @@
+"""Fast decoding by a trained `CountsVAE` on a CPU, without gradients.
+
+The same arithmetic as `CountsVAE.decode` (a test holds the two together). An environment of one row asks for one
+formula at a time, and thirty small tensor operations cost several times what the arithmetic does: a few rows are
+decoded by one compiled function, products included. Many rows leave the products to torch, and share the rest.
+
+May import: `matenv.latent.counts_vae`, `matenv.latent.pairs`, `matenv.layers`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numba import njit
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from matenv.composition import CompositionBatch
+from matenv.latent.counts_vae import CountsVAE
+from matenv.latent.pairs import choose_counts, choose_elements
+from matenv.layers import FASTMATH, Array, silu, standardise
+
+FEW = 12
+"""Up to this many rows the compiled products are faster than torch's."""
+
+
+class Weights(NamedTuple):
+    """A decoder's weights, float32; the affine part of each normalisation is folded into the product that follows.
+
+    Products map inputs to ``inputs @ weight.T + bias``.
+
+    Attributes:
+        enter: Latent vector to state, weight (width, n).
+        enter_bias: Its bias (width,).
+        up: First products of the residual blocks (blocks, inner, width).
+        up_bias: Their biases (blocks, inner).
+        down: Second products of the residual blocks (blocks, width, inner).
+        down_bias: Their biases (blocks, width).
+        presence: State to presence log-odds, weight (89, width).
+        presence_bias: Its bias (89,).
+        about: State to what the count head knows of the row, weight (head, width).
+        about_bias: Its bias (head,).
+        shift: Added for each element (89, head).
+        scale: Multiplies what is known of the row, for each element (89, head).
+        others: What each element tells the counts of its row (89, head).
+        gain: Affine part of the count head's normalisation (head,).
+        offset: Likewise (head,).
+        hidden: Count head, weight (head, head).
+        hidden_bias: Its bias (head,).
+        out: Count head to logits of counts 1..64, weight (64, head).
+        out_bias: Its bias (64,).
+    """
+
+    enter: Array
+    enter_bias: Array
+    up: Array
+    up_bias: Array
+    down: Array
+    down_bias: Array
+    presence: Array
+    presence_bias: Array
+    about: Array
+    about_bias: Array
+    shift: Array
+    scale: Array
+    others: Array
+    gain: Array
+    offset: Array
+    hidden: Array
+    hidden_bias: Array
+    out: Array
+    out_bias: Array
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, network: CountsVAE) -> Weights:
+        """Copy a network's weights."""
+        width, inner = network.config["decoder"], network.config["decoder_inner"]
+        blocks = list(network.decoder_blocks)
+        ups = [_fold(block.norm, block.up.weight, block.up.bias) for block in blocks]
+        presence = (network.presence_head.weight, network.presence_head.bias + network.absent)
+        tensors = (
+            network.decoder_in.weight, network.decoder_in.bias,
+            _stack([weight for weight, _ in ups], inner, width), _stack([bias for _, bias in ups], inner),
+            _stack([block.down.weight for block in blocks], width, inner),
+            _stack([block.down.bias for block in blocks], width),
+            *_fold(network.decoder_norm, *presence),
+            *_fold(network.decoder_norm, network.count_in.weight, network.count_in.bias),
+            network.head_shift, 1.0 + network.head_scale, network.head_set,
+            network.head_norm.weight, network.head_norm.bias,
+            network.head_hidden.weight, network.head_hidden.bias, network.head_out.weight, network.head_out.bias,
+        )  # fmt: skip
+        return cls(*(np.array(tensor.cpu().numpy(), dtype=np.float32, order="C") for tensor in tensors))
+
+
+class FastDecoder:
+    """A network's decoder on the CPU.
+
+    Args:
+        network: The trained network; its weights are copied.
+    """
+
+    def __init__(self, network: CountsVAE) -> None:
+        self.weights = Weights.of(network)
+        self._tensors = [torch.from_numpy(array) for array in self.weights]  # the same memory
+
+    def decode(self, z: Array) -> CompositionBatch:
+        """Formula of each latent vector: the likeliest elements, and the likeliest count of each.
+
+        Args:
+            z: Vectors (B, n) float32 in the network's own coordinates, C order.
+
+        Returns:
+            The formulas, as `CountsVAE.decode`.
+        """
+        if len(z) <= FEW:
+            elements, size, _, counts = _decode_few(z, self.weights)
+        else:
+            elements, size, _, counts = self._decode_many(z)
+        return CompositionBatch(elements, choose_counts(size, counts), size)
+
+    def logits(self, z: Array) -> tuple[Array, Array]:
+        """What `decode` decides by: presence log-odds (B, 89), and logits (P, 64) of the counts of those chosen."""
+        _, _, presence, counts = _decode_few(z, self.weights) if len(z) <= FEW else self._decode_many(z)
+        return presence, counts
+
+    def _decode_many(self, z: Array) -> tuple[NDArray[np.int16], NDArray[np.int16], Array, Array]:
+        """As `_decode_few`."""
+        w = Weights(*self._tensors)
+        state = torch.addmm(w.enter_bias, torch.from_numpy(z), w.enter.T)
+        standard = torch.empty_like(state)
+        _standardise_rows(state.numpy(), standard.numpy())
+        update = torch.empty_like(state)
+        for up, up_bias, down, down_bias in zip(w.up, w.up_bias, w.down, w.down_bias, strict=True):
+            inner = torch.addmm(up_bias, standard, up.T)
+            _activate(inner.numpy())
+            torch.addmm(down_bias, inner, down.T, out=update)
+            _add_and_standardise(state.numpy(), update.numpy(), standard.numpy())
+        presence = torch.addmm(w.presence_bias, standard, w.presence.T).numpy()
+        about = torch.addmm(w.about_bias, standard, w.about.T)
+        elements, size, _, element = choose_elements(presence)
+        entries = torch.empty(len(element), about.shape[1])
+        _begin_entries(about.numpy(), size, element, self.weights, entries.numpy())
+        hidden = torch.addmm(w.hidden_bias, entries, w.hidden.T)
+        _add_activated(entries.numpy(), hidden.numpy())
+        return elements, size, presence, torch.addmm(w.out_bias, entries, w.out.T).numpy()
+
+
+def _fold(norm: nn.LayerNorm, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a product of normalised inputs, in terms of inputs normalised without an affine part."""
+    return weight * norm.weight, weight @ norm.bias + bias
+
+
+def _stack(tensors: list[Tensor], *shape: int) -> Tensor:
+    return torch.stack(tensors) if tensors else torch.zeros(0, *shape)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
+def _multiply(x: Array, weight: Array, bias: Array) -> Array:
+    """``x @ weight.T + bias``, reading the weights once; four outputs at a time share each load of `x`."""
+    rows, inputs, outputs = x.shape[0], x.shape[1], weight.shape[0]
+    out = np.empty((rows, outputs), np.float32)
+    whole = outputs - outputs % 4
+    for j in range(0, whole, 4):
+        w0, w1, w2, w3 = weight[j], weight[j + 1], weight[j + 2], weight[j + 3]
+        for i in range(rows):
+            line = x[i]
+            s0 = s1 = s2 = s3 = np.float32(0.0)
+            for k in range(inputs):
+                s0 += line[k] * w0[k]
+                s1 += line[k] * w1[k]
+                s2 += line[k] * w2[k]
+                s3 += line[k] * w3[k]
+            out[i, j] = s0 + bias[j]
+            out[i, j + 1] = s1 + bias[j + 1]
+            out[i, j + 2] = s2 + bias[j + 2]
+            out[i, j + 3] = s3 + bias[j + 3]
+    for j in range(whole, outputs):
+        for i in range(rows):
+            total = np.float32(0.0)
+            for k in range(inputs):
+                total += x[i, k] * weight[j, k]
+            out[i, j] = total + bias[j]
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
+def _standardise_rows(state: Array, out: Array) -> None:
+    """Standardise each row of `state` into `out`."""
+    for i in range(state.shape[0]):
+        standardise(state[i], out[i])
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
+def _add_and_standardise(state: Array, update: Array, out: Array) -> None:
+    """Add `update` to `state` in place, and standardise each row of the sum into `out`."""
+    for i in range(state.shape[0]):
+        line, added = state[i], update[i]
+        for k in range(line.shape[0]):
+            line[k] += added[k]
+        standardise(line, out[i])
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
+def _activate(values: Array) -> None:
+    """In place: silu."""
+    for i in range(values.shape[0]):
+        line = values[i]
+        for k in range(line.shape[0]):
+            line[k] = silu(line[k])
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
+def _add_activated(values: Array, hidden: Array) -> None:
+    """Add silu(hidden) to `values` in place."""
+    for i in range(values.shape[0]):
+        line, added = values[i], hidden[i]
+        for k in range(line.shape[0]):
+            line[k] += silu(added[k])
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
+def _begin_entries(
+    about: Array, size: NDArray[np.int16], element: NDArray[np.int64], w: Weights, entries: Array
+) -> None:
+    """First layer of the count head.
+
+    Args:
+        about: What the head knows of each row (B, head); what its elements tell one another is added in place.
+        size: Number of entries of each row (B,).
+        element: Alphabet position of each entry (P,), row by row.
+        w: The weights.
+        entries: Written (P, head).
+    """
+    p = 0
+    for i in range(about.shape[0]):
+        line = about[i]
+        for q in range(p, p + size[i]):
+            told = w.others[element[q]]
+            for k in range(line.shape[0]):
+                line[k] += told[k]
+        for q in range(p, p + size[i]):
+            entry, shift, scale = entries[q], w.shift[element[q]], w.scale[element[q]]
+            for k in range(line.shape[0]):
+                entry[k] = shift[k] + line[k] * scale[k]
+            standardise(entry, entry)
+            for k in range(line.shape[0]):
+                entry[k] = silu(entry[k] * w.gain[k] + w.offset[k])
+        p += size[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
+def _decode_few(z: Array, w: Weights) -> tuple[NDArray[np.int16], NDArray[np.int16], Array, Array]:
+    """Elements (B, 10), sizes (B,), presence log-odds (B, 89) and count logits (P, 64) of latent vectors (B, n)."""
+    state = _multiply(z, w.enter, w.enter_bias)
+    standard = np.empty_like(state)
+    _standardise_rows(state, standard)
+    for block in range(w.up.shape[0]):
+        inner = _multiply(standard, w.up[block], w.up_bias[block])
+        _activate(inner)
+        _add_and_standardise(state, _multiply(inner, w.down[block], w.down_bias[block]), standard)
+    presence = _multiply(standard, w.presence, w.presence_bias)
+    about = _multiply(standard, w.about, w.about_bias)
+    elements, size, _, element = choose_elements(presence)
+    entries = np.empty((len(element), about.shape[1]), np.float32)
+    _begin_entries(about, size, element, w, entries)
+    _add_activated(entries, _multiply(entries, w.hidden, w.hidden_bias))
+    return elements, size, presence, _multiply(entries, w.out, w.out_bias)
