@@ -129,10 +129,9 @@ class FastDecoder:
     def _decode_many(self, z: Array) -> tuple[NDArray[np.int16], NDArray[np.int16], Array, Array]:
         """As `_decode_few`."""
         w = Weights(*self._tensors)
-        state = torch.addmm(w.enter_bias, torch.from_numpy(z), w.enter.T)
-        standard = torch.empty_like(state)
-        _standardise_rows(state.numpy(), standard.numpy())
-        update = torch.empty_like(state)
+        update = torch.addmm(w.enter_bias, torch.from_numpy(z), w.enter.T)
+        state, standard = torch.zeros_like(update), torch.empty_like(update)
+        _add_and_standardise(state.numpy(), update.numpy(), standard.numpy())
         for up, up_bias, down, down_bias in zip(w.up, w.up_bias, w.down, w.down_bias, strict=True):
             inner = torch.addmm(up_bias, standard, up.T)
             _activate(inner.numpy())
@@ -142,7 +141,9 @@ class FastDecoder:
         about = torch.addmm(w.about_bias, standard, w.about.T)
         elements, size, _, element = choose_elements(presence)
         entries = torch.empty(len(element), about.shape[1])
-        _begin_entries(about.numpy(), size, element, self.weights, entries.numpy())
+        own = self.weights
+        tables = (own.others, own.shift, own.scale)
+        _begin_entries(about.numpy(), size, element, tables, own.gain, own.offset, entries.numpy())
         hidden = torch.addmm(w.hidden_bias, entries, w.hidden.T)
         _add_activated(entries.numpy(), hidden.numpy())
         return elements, size, presence, torch.addmm(w.out_bias, entries, w.out.T).numpy()
@@ -159,38 +160,39 @@ def _stack(tensors: list[Tensor], *shape: int) -> Tensor:
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
 def _multiply(x: Array, weight: Array, bias: Array) -> Array:
-    """``x @ weight.T + bias``, reading the weights once; four outputs at a time share each load of `x`."""
+    """``x @ weight.T + bias``, reading the weights once; two rows by four outputs share what they load."""
+    # No views of single rows: counting their references would cost as much as a short product.
     rows, inputs, outputs = x.shape[0], x.shape[1], weight.shape[0]
     out = np.empty((rows, outputs), np.float32)
-    whole = outputs - outputs % 4
-    for j in range(0, whole, 4):
-        w0, w1, w2, w3 = weight[j], weight[j + 1], weight[j + 2], weight[j + 3]
-        for i in range(rows):
-            line = x[i]
+    for j in range(0, outputs, 4):
+        # Where fewer than four outputs are left, the last is computed more than once.
+        j1, j2, j3 = min(j + 1, outputs - 1), min(j + 2, outputs - 1), min(j + 3, outputs - 1)
+        for i in range(0, rows - 1, 2):
+            s0 = s1 = s2 = s3 = t0 = t1 = t2 = t3 = np.float32(0.0)
+            for k in range(inputs):
+                s0 += x[i, k] * weight[j, k]
+                s1 += x[i, k] * weight[j1, k]
+                s2 += x[i, k] * weight[j2, k]
+                s3 += x[i, k] * weight[j3, k]
+                t0 += x[i + 1, k] * weight[j, k]
+                t1 += x[i + 1, k] * weight[j1, k]
+                t2 += x[i + 1, k] * weight[j2, k]
+                t3 += x[i + 1, k] * weight[j3, k]
+            out[i, j], out[i, j1], out[i, j2], out[i, j3] = s0, s1, s2, s3
+            out[i + 1, j], out[i + 1, j1], out[i + 1, j2], out[i + 1, j3] = t0, t1, t2, t3
+        if rows % 2:
+            i = rows - 1
             s0 = s1 = s2 = s3 = np.float32(0.0)
             for k in range(inputs):
-                s0 += line[k] * w0[k]
-                s1 += line[k] * w1[k]
-                s2 += line[k] * w2[k]
-                s3 += line[k] * w3[k]
-            out[i, j] = s0 + bias[j]
-            out[i, j + 1] = s1 + bias[j + 1]
-            out[i, j + 2] = s2 + bias[j + 2]
-            out[i, j + 3] = s3 + bias[j + 3]
-    for j in range(whole, outputs):
-        for i in range(rows):
-            total = np.float32(0.0)
-            for k in range(inputs):
-                total += x[i, k] * weight[j, k]
-            out[i, j] = total + bias[j]
+                s0 += x[i, k] * weight[j, k]
+                s1 += x[i, k] * weight[j1, k]
+                s2 += x[i, k] * weight[j2, k]
+                s3 += x[i, k] * weight[j3, k]
+            out[i, j], out[i, j1], out[i, j2], out[i, j3] = s0, s1, s2, s3
+    for i in range(rows):
+        for j in range(outputs):
+            out[i, j] += bias[j]
     return out
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
-def _standardise_rows(state: Array, out: Array) -> None:
-    """Standardise each row of `state` into `out`."""
-    for i in range(state.shape[0]):
-        standardise(state[i], out[i])
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
@@ -223,7 +225,13 @@ def _add_activated(values: Array, hidden: Array) -> None:
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
 def _begin_entries(
-    about: Array, size: NDArray[np.int16], element: NDArray[np.int64], w: Weights, entries: Array
+    about: Array,
+    size: NDArray[np.int16],
+    element: NDArray[np.int64],
+    tables: tuple[Array, Array, Array],
+    gain: Array,
+    offset: Array,
+    entries: Array,
 ) -> None:
     """First layer of the count head.
 
@@ -231,32 +239,35 @@ def _begin_entries(
         about: What the head knows of each row (B, head); what its elements tell one another is added in place.
         size: Number of entries of each row (B,).
         element: Alphabet position of each entry (P,), row by row.
-        w: The weights.
+        tables: What elements tell the rest of their row, and their shifts and scales, each (89, head).
+        gain: Affine part of the normalisation (head,).
+        offset: Likewise (head,).
         entries: Written (P, head).
     """
+    others, shifts, scales = tables
     p = 0
     for i in range(about.shape[0]):
         line = about[i]
         for q in range(p, p + size[i]):
-            told = w.others[element[q]]
+            told = others[element[q]]
             for k in range(line.shape[0]):
                 line[k] += told[k]
         for q in range(p, p + size[i]):
-            entry, shift, scale = entries[q], w.shift[element[q]], w.scale[element[q]]
+            entry, shift, scale = entries[q], shifts[element[q]], scales[element[q]]
             for k in range(line.shape[0]):
                 entry[k] = shift[k] + line[k] * scale[k]
             standardise(entry, entry)
             for k in range(line.shape[0]):
-                entry[k] = silu(entry[k] * w.gain[k] + w.offset[k])
+                entry[k] = silu(entry[k] * gain[k] + offset[k])
         p += size[i]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
 def _decode_few(z: Array, w: Weights) -> tuple[NDArray[np.int16], NDArray[np.int16], Array, Array]:
     """Elements (B, 10), sizes (B,), presence log-odds (B, 89) and count logits (P, 64) of latent vectors (B, n)."""
-    state = _multiply(z, w.enter, w.enter_bias)
+    state = np.zeros((z.shape[0], w.enter.shape[0]), np.float32)
     standard = np.empty_like(state)
-    _standardise_rows(state, standard)
+    _add_and_standardise(state, _multiply(z, w.enter, w.enter_bias), standard)
     for block in range(w.up.shape[0]):
         inner = _multiply(standard, w.up[block], w.up_bias[block])
         _activate(inner)
@@ -265,6 +276,6 @@ def _decode_few(z: Array, w: Weights) -> tuple[NDArray[np.int16], NDArray[np.int
     about = _multiply(standard, w.about, w.about_bias)
     elements, size, _, element = choose_elements(presence)
     entries = np.empty((len(element), about.shape[1]), np.float32)
-    _begin_entries(about, size, element, w, entries)
+    _begin_entries(about, size, element, (w.others, w.shift, w.scale), w.gain, w.offset, entries)
     _add_activated(entries, _multiply(entries, w.hidden, w.hidden_bias))
     return elements, size, presence, _multiply(entries, w.out, w.out_bias)
