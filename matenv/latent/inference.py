@@ -9,7 +9,7 @@ May import: `matenv.latent.counts_vae`, `matenv.latent.pairs`, `matenv.layers`.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
@@ -18,16 +18,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from matenv.composition import CompositionBatch
-from matenv.latent.counts_vae import CountsVAE
+from matenv.latent.counts_vae import CountsVAE, Residual
 from matenv.latent.pairs import choose_counts, choose_elements
 from matenv.layers import FASTMATH, Array, silu, standardise
 
-FEW = 12
+FEW = 16
 """Up to this many rows the compiled products are faster than torch's."""
 
+Decoded = tuple[NDArray[np.int16], NDArray[np.int32], NDArray[np.int16], Array, Array]
+"""Elements (B, 10), counts (B, 10), sizes (B,), presence log-odds (B, 89), logits of the listed counts (P, 64)."""
 
-class Weights(NamedTuple):
-    """A decoder's weights, float32; the affine part of each normalisation is folded into the product that follows.
+
+Values = TypeVar("Values", Array, Tensor)
+
+
+class Weights(NamedTuple, Generic[Values]):
+    """A decoder's weights, float32, as arrays or tensors; the affine part of each normalisation is folded into the product that follows.
 
     Products map inputs to ``inputs @ weight.T + bias``.
 
@@ -53,32 +59,32 @@ class Weights(NamedTuple):
         out_bias: Its bias (64,).
     """
 
-    enter: Array
-    enter_bias: Array
-    up: Array
-    up_bias: Array
-    down: Array
-    down_bias: Array
-    presence: Array
-    presence_bias: Array
-    about: Array
-    about_bias: Array
-    shift: Array
-    scale: Array
-    others: Array
-    gain: Array
-    offset: Array
-    hidden: Array
-    hidden_bias: Array
-    out: Array
-    out_bias: Array
+    enter: Values
+    enter_bias: Values
+    up: Values
+    up_bias: Values
+    down: Values
+    down_bias: Values
+    presence: Values
+    presence_bias: Values
+    about: Values
+    about_bias: Values
+    shift: Values
+    scale: Values
+    others: Values
+    gain: Values
+    offset: Values
+    hidden: Values
+    hidden_bias: Values
+    out: Values
+    out_bias: Values
 
-    @classmethod
+    @staticmethod
     @torch.no_grad()
-    def of(cls, network: CountsVAE) -> Weights:
+    def of(network: CountsVAE) -> Weights[Array]:
         """Copy a network's weights."""
         width, inner = network.config["decoder"], network.config["decoder_inner"]
-        blocks = list(network.decoder_blocks)
+        blocks = [cast(Residual, block) for block in network.decoder_blocks]
         ups = [_fold(block.norm, block.up.weight, block.up.bias) for block in blocks]
         presence = (network.presence_head.weight, network.presence_head.bias + network.absent)
         tensors = (
@@ -92,7 +98,7 @@ class Weights(NamedTuple):
             network.head_norm.weight, network.head_norm.bias,
             network.head_hidden.weight, network.head_hidden.bias, network.head_out.weight, network.head_out.bias,
         )  # fmt: skip
-        return cls(*(np.array(tensor.cpu().numpy(), dtype=np.float32, order="C") for tensor in tensors))
+        return Weights(*(np.array(tensor.cpu().numpy(), dtype=np.float32, order="C") for tensor in tensors))
 
 
 class FastDecoder:
@@ -104,7 +110,7 @@ class FastDecoder:
 
     def __init__(self, network: CountsVAE) -> None:
         self.weights = Weights.of(network)
-        self._tensors = [torch.from_numpy(array) for array in self.weights]  # the same memory
+        self._tensors = Weights(*(torch.from_numpy(array) for array in self.weights))  # the same memory
 
     def decode(self, z: Array) -> CompositionBatch:
         """Formula of each latent vector: the likeliest elements, and the likeliest count of each.
@@ -115,20 +121,18 @@ class FastDecoder:
         Returns:
             The formulas, as `CountsVAE.decode`.
         """
-        if len(z) <= FEW:
-            elements, size, _, counts = _decode_few(z, self.weights)
-        else:
-            elements, size, _, counts = self._decode_many(z)
-        return CompositionBatch(elements, choose_counts(size, counts), size)
+        elements, counts, size, _, _ = self._decode(z)
+        return CompositionBatch(elements, counts, size)
 
     def logits(self, z: Array) -> tuple[Array, Array]:
         """What `decode` decides by: presence log-odds (B, 89), and logits (P, 64) of the counts of those chosen."""
-        _, _, presence, counts = _decode_few(z, self.weights) if len(z) <= FEW else self._decode_many(z)
-        return presence, counts
+        return self._decode(z)[3:]
 
-    def _decode_many(self, z: Array) -> tuple[NDArray[np.int16], NDArray[np.int16], Array, Array]:
-        """As `_decode_few`."""
-        w = Weights(*self._tensors)
+    def _decode(self, z: Array) -> Decoded:
+        return _decode_few(z, self.weights) if len(z) <= FEW else self._decode_many(z)
+
+    def _decode_many(self, z: Array) -> Decoded:
+        w = self._tensors
         update = torch.addmm(w.enter_bias, torch.from_numpy(z), w.enter.T)
         state, standard = torch.zeros_like(update), torch.empty_like(update)
         _add_and_standardise(state.numpy(), update.numpy(), standard.numpy())
@@ -146,7 +150,8 @@ class FastDecoder:
         _begin_entries(about.numpy(), size, element, tables, own.gain, own.offset, entries.numpy())
         hidden = torch.addmm(w.hidden_bias, entries, w.hidden.T)
         _add_activated(entries.numpy(), hidden.numpy())
-        return elements, size, presence, torch.addmm(w.out_bias, entries, w.out.T).numpy()
+        logits = torch.addmm(w.out_bias, entries, w.out.T).numpy()
+        return elements, choose_counts(size, logits), size, presence, logits
 
 
 def _fold(norm: nn.LayerNorm, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
@@ -263,8 +268,7 @@ def _begin_entries(
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
-def _decode_few(z: Array, w: Weights) -> tuple[NDArray[np.int16], NDArray[np.int16], Array, Array]:
-    """Elements (B, 10), sizes (B,), presence log-odds (B, 89) and count logits (P, 64) of latent vectors (B, n)."""
+def _decode_few(z: Array, w: Weights[Array]) -> Decoded:
     state = np.zeros((z.shape[0], w.enter.shape[0]), np.float32)
     standard = np.empty_like(state)
     _add_and_standardise(state, _multiply(z, w.enter, w.enter_bias), standard)
@@ -278,4 +282,5 @@ def _decode_few(z: Array, w: Weights) -> tuple[NDArray[np.int16], NDArray[np.int
     entries = np.empty((len(element), about.shape[1]), np.float32)
     _begin_entries(about, size, element, (w.others, w.shift, w.scale), w.gain, w.offset, entries)
     _add_activated(entries, _multiply(entries, w.hidden, w.hidden_bias))
-    return elements, size, presence, _multiply(entries, w.out, w.out_bias)
+    logits = _multiply(entries, w.out, w.out_bias)
+    return elements, choose_counts(size, logits), size, presence, logits

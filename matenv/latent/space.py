@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
@@ -138,13 +139,12 @@ class VAESpace:
         Raises:
             ValueError: As `decode`.
         """
-        z = np.atleast_2d(np.asarray(Z, dtype=np.float64))
+        z = np.array(Z, dtype=np.float64, order="C", ndmin=2)
         if z.ndim != 2 or z.shape[1] != self.dim:
             raise ValueError(f"Z has shape {np.shape(Z)}; expected (B, {self.dim}) or ({self.dim},)")
-        if not np.isfinite(z).all():
-            row = int(np.argmin(np.isfinite(z).all(axis=1)))
-            raise ValueError(f"Z row {row} holds NaN or infinite values")
-        raw = np.clip(z * self.whitening.std + self.whitening.mean, -FARTHEST, FARTHEST).astype(np.float32)
+        raw, bad = _raw_points(z, self.whitening.mean, self.whitening.std)
+        if bad >= 0:
+            raise ValueError(f"Z row {bad} holds NaN or infinite values")
         if isinstance(self.network, CountsVAE) and self.device.type == "cpu":
             if self._fast is None:
                 self._fast = FastDecoder(self.network)
@@ -236,6 +236,20 @@ class VAESpace:
                 means.append(_numpy(mean))
                 stds.append(_numpy(torch.exp(0.5 * log_variance)))
         return np.concatenate(means), np.concatenate(stds)
+
+
+@njit(cache=True, nogil=True)
+def _raw_points(
+    z: NDArray[np.float64], mean: NDArray[np.float64], std: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], int]:
+    """Whitened points (B, n) in the network's own coordinates, clipped; and the first row that is not finite, or -1."""
+    raw = np.empty(z.shape, np.float32)
+    for i in range(z.shape[0]):
+        for k in range(z.shape[1]):
+            if not np.isfinite(z[i, k]):
+                return raw, i
+            raw[i, k] = min(max(z[i, k] * std[k] + mean[k], -FARTHEST), FARTHEST)
+    return raw, -1
 
 
 def _packed(X: Compositions) -> CompositionBatch:  # noqa: N803
