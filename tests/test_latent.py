@@ -143,19 +143,23 @@ def test_fast_decoding_of_any_architecture(blocks, widths):
 
 
 def assert_same_decoding(network, fast, z):
-    """Equal formulas except where the torch network's own margins are below 1e-5, and equal logits behind them."""
+    """Logits equal up to rounding; the formulas too, except for a tie now and then.
+
+    Logits reach 70 here, and the torch network itself is up to 5e-5 from its own value in float64.
+    """
     presence, logits = fast.logits(z.numpy())
     decoded = fast.decode(z.numpy())
     assert_canonical(decoded)
+    pairs = Pairs.of(decoded)  # the elements the fast decoder chose, so that count logits compare after a tie as well
     with torch.inference_mode():
         h = network.trunk(z)
-        np.testing.assert_allclose(presence, network.presence_logits(h).numpy(), rtol=1e-5, atol=1e-5)
-        pairs = Pairs.of(decoded)  # the same elements, so that the count logits compare even where a choice is close
         count_logits = network.count_logits(h, pairs.row, pairs.element, pairs.offset)
-        np.testing.assert_allclose(logits, count_logits.numpy(), rtol=1e-5, atol=1e-5)
+        for found, expected in ((presence, network.presence_logits(h)), (logits, count_logits)):
+            scale = max(1.0, np.abs(expected.numpy()).max(initial=0.0))
+            np.testing.assert_allclose(found, expected.numpy(), rtol=0, atol=2e-6 * scale)
         expected = network.decode(z)
     differs = (decoded.elements != expected.elements).any(axis=1) | (decoded.counts != expected.counts).any(axis=1)
-    assert differs.sum() <= len(z) // 500  # ties
+    assert differs.sum() <= len(z) // 500
 
 
 def test_repeated_calls_give_the_same_bits(space):

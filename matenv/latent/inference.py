@@ -33,8 +33,9 @@ Values = TypeVar("Values", Array, Tensor)
 
 
 class Weights(NamedTuple, Generic[Values]):
-    """A decoder's weights, float32, as arrays or tensors; the affine part of each normalisation is folded into the product that follows.
+    """A decoder's weights, float32, as arrays or as tensors.
 
+    The affine part of each normalisation is folded into the product that follows, where one follows directly.
     Products map inputs to ``inputs @ weight.T + bias``.
 
     Attributes:
@@ -86,13 +87,12 @@ class Weights(NamedTuple, Generic[Values]):
         width, inner = network.config["decoder"], network.config["decoder_inner"]
         blocks = [cast(Residual, block) for block in network.decoder_blocks]
         ups = [_fold(block.norm, block.up.weight, block.up.bias) for block in blocks]
-        presence = (network.presence_head.weight, network.presence_head.bias + network.absent)
         tensors = (
             network.decoder_in.weight, network.decoder_in.bias,
             _stack([weight for weight, _ in ups], inner, width), _stack([bias for _, bias in ups], inner),
             _stack([block.down.weight for block in blocks], width, inner),
             _stack([block.down.bias for block in blocks], width),
-            *_fold(network.decoder_norm, *presence),
+            *_fold(network.decoder_norm, network.presence_head.weight, network.presence_head.bias + network.absent),
             *_fold(network.decoder_norm, network.count_in.weight, network.count_in.bias),
             network.head_shift, 1.0 + network.head_scale, network.head_set,
             network.head_norm.weight, network.head_norm.bias,
