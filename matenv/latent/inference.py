@@ -132,6 +132,7 @@ class FastDecoder:
         return _decode_few(z, self.weights) if len(z) <= FEW else self._decode_many(z)
 
     def _decode_many(self, z: Array) -> Decoded:
+        """The same steps, the products by torch."""
         w = self._tensors
         update = torch.addmm(w.enter_bias, torch.from_numpy(z), w.enter.T)
         state, standard = torch.zeros_like(update), torch.empty_like(update)
@@ -269,6 +270,7 @@ def _begin_entries(
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
 def _decode_few(z: Array, w: Weights[Array]) -> Decoded:
+    """All of the decoder in one compiled function."""
     state = np.zeros((z.shape[0], w.enter.shape[0]), np.float32)
     standard = np.empty_like(state)
     _add_and_standardise(state, _multiply(z, w.enter, w.enter_bias), standard)
