@@ -170,9 +170,10 @@ def show_table(candidates: Sequence[Candidate], title: str) -> None:
         table.add_column(heading, justify="right" if heading in ("#", "score", "P reward", "P(stable)") else "left")
     for c in candidates:
         dft = "" if c.dft_decomposition_energy is None else f"\nDFT E_d {c.dft_decomposition_energy:+.3f}"
+        energy = f"{c.decomposition_energy_full:+.3f} +- {c.formation_energy_std:.3f}"
         table.add_row(
             str(c.rank), c.formula, f"{c.score:.3f}", f"{c.p_stable:.2f}", c.properties.replace("; ", "\n"),
-            f"{c.p_stable_full:.2f}", f"{c.decomposition_energy_full:+.3f} +- {c.formation_energy_std:.3f}", c.decomposes_into, c.status + dft,
+            f"{c.p_stable_full:.2f}", energy, c.decomposes_into, c.status + dft,
         )  # fmt: skip
     console = Console()
     if not console.is_terminal:  # rich then assumes 80 columns, which would break every cell

@@ -4,7 +4,7 @@ The same arithmetic as `model.CompositionNetwork.forward` (a test holds the two 
 all members: an environment asks for one or a few compositions at a time, for which the overhead of many small tensor
 operations would cost ten times the arithmetic.
 
-May import: `matenv.properties.features`, `matenv.properties.model`.
+May import: `matenv.properties.features`, `matenv.properties.model`, `matenv.layers`.
 """
 
 from __future__ import annotations
@@ -18,15 +18,11 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from matenv.layers import FASTMATH, Array, silu, standardise
 from matenv.properties.features import list_tokens
 from matenv.properties.model import CompositionNetwork, SetLayer
 
-Array = NDArray[np.float32]
 Index = NDArray[np.int64]
-# Sums may be reordered, which is what lets them use the whole vector unit; NaN and infinity keep their meaning.
-_FASTMATH = {"reassoc", "contract", "nsz"}
-_EPSILON = np.float32(1e-5)  # of torch.nn.LayerNorm
-_LOG2E = np.float32(1.4426950408889634)
 # Rows evaluated at a time. A block's intermediate arrays stay in the inner caches, and its matrix products (16 rows of
 # up to 7 elements) below the million multiplications up to which OpenBLAS has kernels without packing or threads.
 _BLOCK = 16
@@ -93,46 +89,14 @@ def _fold(norm: torch.nn.LayerNorm, linear: torch.nn.Linear) -> tuple[Array, Arr
     return (linear.weight * norm.weight).T.numpy(), bias.numpy()
 
 
-@njit(inline="always")
-def _silu(x: np.float32) -> np.float32:
-    """X sigmoid(x). The exponential is 2^n times the Taylor series of 2^f, |f| <= 1/2, so that the loop vectorises."""
-    t = min(max(-x * _LOG2E, np.float32(-120.0)), np.float32(120.0))
-    n = np.floor(t + np.float32(0.5))
-    f = t - n
-    p = np.float32(1.5403530e-4)
-    p = p * f + np.float32(1.3333558e-3)
-    p = p * f + np.float32(9.6181291e-3)
-    p = p * f + np.float32(5.5504109e-2)
-    p = p * f + np.float32(2.4022651e-1)
-    p = p * f + np.float32(6.9314718e-1)
-    p = p * f + np.float32(1.0)
-    power = np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
-    return x / (np.float32(1.0) + p * power)
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
 def _add_and_activate(line: Array, added: Array) -> None:
     """In place: silu(line + added)."""
     for k in range(line.shape[0]):
-        line[k] = _silu(line[k] + added[k])
+        line[k] = silu(line[k] + added[k])
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
-def _standardise(line: Array, out: Array) -> None:
-    width = line.shape[0]
-    total = np.float32(0.0)
-    for k in range(width):
-        total += line[k]
-    mean = total / np.float32(width)
-    squares = np.float32(0.0)
-    for k in range(width):
-        squares += (line[k] - mean) * (line[k] - mean)
-    scale = np.float32(1.0) / np.sqrt(squares / np.float32(width) + _EPSILON)
-    for k in range(width):
-        out[k] = (line[k] - mean) * scale
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
 def _exchange(
     state: Array, update: Array, amounts: Array, offsets: Index, own: Array, pooled: Array, context: Array
 ) -> None:
@@ -147,11 +111,11 @@ def _exchange(
             for k in range(width):
                 line[k] += added[k]
                 total[k] += x * line[k]
-            _standardise(line, own[t])
-        _standardise(total, context[row])
+            standardise(line, own[t])
+        standardise(total, context[row])
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
 def _modulate(hidden: Array, own_bias: Array, context: Array, context_bias: Array, offsets: Index) -> None:
     """In place: silu of (hidden + own_bias) times the row's gate plus the row's shift; context (B, 2 hidden)."""
     width = hidden.shape[1]
@@ -163,10 +127,10 @@ def _modulate(hidden: Array, own_bias: Array, context: Array, context_bias: Arra
         for t in range(offsets[row], offsets[row + 1]):
             value = hidden[t]
             for k in range(width):
-                value[k] = _silu((value[k] + own_bias[k]) * gate[k] + shift[k])
+                value[k] = silu((value[k] + own_bias[k]) * gate[k] + shift[k])
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
 def _pool(values: Array, amounts: Array, offsets: Index, pooled: Array) -> None:
     """Sum of the values over each row, weighted by the amounts."""
     for row in range(len(offsets) - 1):
@@ -179,7 +143,7 @@ def _pool(values: Array, amounts: Array, offsets: Index, pooled: Array) -> None:
                 total[k] += x * line[k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
 def _outputs(
     elements: Index,
     amounts: Array,
@@ -231,7 +195,7 @@ def _outputs(
     for r in range(rows):
         for k in range(width):
             row[r, k] += last[r, k]
-        _standardise(row[r], row_in[r])
+        standardise(row[r], row_in[r])
     trunk = np.dot(row_in, trunk_in)
     for r in range(rows):
         _add_and_activate(trunk[r], trunk_in_bias)
@@ -239,14 +203,14 @@ def _outputs(
     for r in range(rows):
         for k in range(width):
             row[r, k] += last[r, k] + trunk_out_bias[k]
-        _standardise(row[r], row[r])
+        standardise(row[r], row[r])
     np.dot(row, head, result)
     for r in range(rows):
         for k in range(len(head_bias)):
             result[r, k] += head_bias[k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
 def _evaluate(
     elements: Index,
     amounts: Array,

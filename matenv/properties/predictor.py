@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from matenv import elements as alphabet
 from matenv.composition import CompositionBatch, check_fractions, fractions
 from matenv.data.dataset import UNITS
+from matenv.parallel import run_blocks
 from matenv.properties import heads, weights
 from matenv.properties.distribution import Array, CalibrationTable, Prediction
 from matenv.properties.features import pack_amounts
@@ -25,6 +26,9 @@ from matenv.rational import MAX_ELEMENTS
 
 # Rows computed at a time on another device: bounds the memory of the intermediate arrays.
 _BLOCK = 1 << 14
+
+# Smallest block of rows worth a thread of its own (about 2 ms of work).
+_ROWS_PER_THREAD = 128
 
 # Noble gases have no compound in the data.
 _UNKNOWN = np.zeros(alphabet.NUM_ELEMENTS, dtype=bool)
@@ -175,8 +179,11 @@ class Predictor:
                 f"row {row} holds one of {', '.join(alphabet.ABSENT)}: the data have no compound of these noble gases, "
                 "so nothing can be predicted"
             )
-        evaluate = self._fast or self._on_device
-        return heads.combine(evaluate(elements, amounts, size), size)
+        if self._fast is None:
+            return heads.combine(self._on_device(elements, amounts, size), size)
+        fast = self._fast
+        parts = run_blocks(lambda rows: fast(elements[rows], amounts[rows], size[rows]), len(size), _ROWS_PER_THREAD)
+        return heads.combine(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1), size)
 
     @torch.inference_mode()
     def _on_device(self, elements: NDArray, amounts: NDArray, size: NDArray) -> NDArray[np.float32]:
