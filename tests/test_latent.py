@@ -137,7 +137,7 @@ def test_fast_decoding_of_any_architecture(blocks, widths):
     decoder, inner, head = widths
     network = CountsVAE(5, 4, 4, 1, decoder, inner, blocks, head).requires_grad_(False)
     for parameter in network.parameters():
-        parameter += 0.3 * torch.randn_like(parameter)
+        parameter.add_(0.3 * torch.randn_like(parameter))
     for rows in (1, 2, 30):
         assert_same_decoding(network, FastDecoder(network), torch.randn(rows, 5))
 

@@ -49,7 +49,8 @@ def predict(shared, location, within, between, size, zero=None):
     columns = [np.repeat(np.asarray(v, float)[:, None], len(heads.NAMES), axis=1) for v in (location, within, between)]
     zero = np.full(len(size), 0.5) if zero is None else zero
     table = CalibrationTable(dict.fromkeys(heads.NAMES, shared))
-    return Prediction(*columns, np.repeat(zero[:, None], len(heads.HURDLE), axis=1), size, table)
+    location, within, between = columns
+    return Prediction(location, within, between, np.repeat(zero[:, None], len(heads.HURDLE), axis=1), size, table)
 
 
 @pytest.fixture(scope="module")
@@ -293,8 +294,8 @@ def test_calibrated_scale_and_distribution_follow_their_formulas():
 def test_mixtures_of_different_lengths_share_a_table():
     single = Calibration(1.0, 1.0, 0.0, 1.0, (1.0,) * 11, (1.0,), (1.0,))
     table = CalibrationTable({name: single if k else SHAPE for k, name in enumerate(heads.NAMES)})
-    told = [np.full((1, 5), v) for v in (0.3, 0.5, 0.0)]
-    prediction = Prediction(*told, np.full((1, 2), 0.5), np.array([2]), table)
+    location, within, between = (np.full((1, 5), v) for v in (0.3, 0.5, 0.0))
+    prediction = Prediction(location, within, between, np.full((1, 2), 0.5), np.array([2]), table)
     np.testing.assert_allclose(prediction.cdf("log10_bulk_modulus", 1.0), ndtr(0.7 / np.sqrt(0.5)), rtol=1e-12)
     np.testing.assert_allclose(
         prediction.cdf("formation_energy", 1.0), predict(SHAPE, [0.3], [0.5], [0.0], [2]).cdf("formation_energy", 1.0)

@@ -28,9 +28,10 @@ def check_whole(name: str, value: Any, what: str) -> int:
     Raises:
         ValueError: Anything else.
     """
-    if not isinstance(value, Real) or not np.isfinite(value) or value < 1 or value != int(value):
+    number = float(value) if isinstance(value, Real) else np.nan
+    if not 1 <= number < np.inf or not number.is_integer():
         raise ValueError(f"{name}={value!r} must be a positive whole number of {what}")
-    return int(value)
+    return int(number)
 
 
 def check_number(name: str, value: Any, low: float, high: float, what: str) -> float:
@@ -49,10 +50,10 @@ def check_number(name: str, value: Any, low: float, high: float, what: str) -> f
     Raises:
         ValueError: Anything else.
     """
-    good = isinstance(value, Real) and bool(np.isfinite(value)) and low <= float(value) <= high
-    if not good or (np.isinf(high) and float(value) <= low):
+    number = float(value) if isinstance(value, Real) else np.nan
+    if not low <= number <= high or np.isinf(number) or (np.isinf(high) and number <= low):
         raise ValueError(f"{name}={value!r} must be {what}")
-    return float(value)
+    return number
 
 
 def check_known(arguments: Iterable[str], known: Iterable[str]) -> None:

@@ -200,7 +200,8 @@ class LatentCore:
             return reward, terminated, truncated
         self.state = replace_rows(old, rows, moved)
         self.terms = {name: _scatter(terms[name], rows, self.rows) for name in terms}
-        return tuple(_scatter(values, rows, self.rows) for values in (reward, terminated, truncated))
+        reward, terminated, truncated = (_scatter(values, rows, self.rows) for values in (reward, terminated, truncated))
+        return reward, terminated, truncated
 
     def observe(self) -> NDArray[np.float32]:
         """Observations of all rows (N, width), freshly allocated."""
