@@ -49,7 +49,7 @@ class Assessment:
         std: Predicted standard deviation of each property (B,).
         hull_energy: Energy of the cheapest mixture of *other* reference phases, E_comp (B,) [eV/atom].
         decomposition_energy: Formation energy minus `hull_energy`, E_d (B,) [eV/atom]; <= 0 means stable.
-        p_stable: Probability that E_d <= 0 (B,).
+        p_stable: Probability that E_d <= 0 (B,); calibrated for ``reference="train"``, conservative for ``"all"``.
     """
 
     compositions: CompositionBatch

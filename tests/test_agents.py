@@ -82,6 +82,13 @@ def test_training_refusals(tmp_path):
         train("dqn", tmp_path)
     with pytest.raises(ValueError, match="timesteps=0"):
         train("ppo", tmp_path, 0)
+    with pytest.raises(ValueError, match="seed=-1"):
+        train("ppo", tmp_path, seed=-1)
+    with pytest.raises(TypeError, match="did you mean 'horizon'"):
+        train("ppo", tmp_path / "typo", env_kwargs={"horizn": 8})
+    assert not (tmp_path / "typo" / "config.json").exists()
+    with pytest.raises(ValueError, match="seeds=0"):
+        comparison.compare(tmp_path, seeds=0)
     with pytest.raises(FileNotFoundError, match="no trained agent"):
         load(tmp_path / "nothing")
 

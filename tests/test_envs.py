@@ -181,6 +181,13 @@ def test_elements_and_exclude_restrict_starts_and_validity():
         ({"elements": ["Li", "O"], "exclude": ["O"]}, "both hold"),
         ({"reference": "test"}, "reference='test'"),
         ({"budget": 0}, "budget=0"),
+        ({"horizon": float("nan")}, "horizon=nan"),
+        ({"horizon": "16"}, "horizon='16'"),
+        ({"step_size": "a"}, "step_size='a'"),
+        ({"task": None}, "task=None must be"),
+        ({"oracle": "x"}, "oracle='x' must be"),
+        ({"device": "gpu0"}, "device='gpu0' is not a torch device"),
+        ({"budget": "x"}, "budget='x'"),
         ({"render_mode": "png"}, "render_mode='png'"),
     ],
 )
@@ -204,8 +211,14 @@ def test_bad_calls():
         env.reset(options={"formla": "MgO"})
     with pytest.raises(ValueError, match="cannot be read"):
         env.reset(options={"formula": "Mg("})
-    with pytest.raises(TypeError, match="colour"):
-        make(colour="red")
+    with pytest.raises(ValueError, match="noble gas"):
+        env.reset(options={"formula": "XeF2"})
+    with pytest.raises(ValueError, match="must be a formula"):
+        env.reset(options={"formula": 3})
+    with pytest.raises(ValueError, match="must be a dictionary"):
+        env.reset(options="NaCl")
+    with pytest.raises(TypeError, match="no argument 'taks'; did you mean 'task'"):
+        make(taks="stiff-stable")
 
 
 def test_rendering():

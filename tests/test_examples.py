@@ -1,3 +1,4 @@
+import re
 import runpy
 from pathlib import Path
 
@@ -11,3 +12,9 @@ EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 def test_example_runs_and_prints(path, capsys):
     runpy.run_path(str(path), run_name="__main__")
     assert len(capsys.readouterr().out) > 50
+
+
+def test_the_random_walk_goes_somewhere(capsys):
+    runpy.run_path(str(EXAMPLES[1]), run_name="__main__")
+    assert EXAMPLES[1].stem == "random_walk"
+    assert len(set(re.findall(r"^step +\d+  (\S+)", capsys.readouterr().out, re.M))) > 3

@@ -163,4 +163,14 @@ def test_task_refusals():
         Task("t", "", (), max_atoms=0)
     with pytest.raises(ValueError, match="not registered"):
         load_task("gold")
+    with pytest.raises(ValueError, match="property_name='band_gap'"):
+        Ramp("band_gap", 1, 2)
+    with pytest.raises(ValueError, match="low=1, high=1"):
+        Ramp("band_gap_pbe", 1, 1)
+    with pytest.raises(ValueError, match="low=3 must lie below"):
+        Window("band_gap_pbe", 3, 2)
+    with pytest.raises(ValueError, match="distinct names"):
+        Task("t", "", (Ramp("band_gap_pbe", 0, 1), Window("band_gap_pbe", 0, 1)))
+    with pytest.raises(ValueError, match="success_utility=5"):
+        Task("t", "", (), success_utility=5)
     assert "U" not in load_task(elements=["U", "O"]).exclude and "Th" in load_task(exclude=["O"]).exclude

@@ -165,6 +165,11 @@ def test_constructor_refusals():
     with pytest.raises(ValueError, match="num_envs=0"):
         make(0)
     assert make(2, max_episode_steps=3).unwrapped.core.horizon == 3
+    with pytest.raises(ValueError, match="max_episode_steps=3 and horizon=4"):
+        make(2, max_episode_steps=3, horizon=4)
+    assert make(2, autoreset_mode="NEXT_STEP").metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
+    with pytest.raises(ValueError, match="autoreset_mode='sometimes'"):
+        make(2, autoreset_mode="sometimes")
     with pytest.raises(ValueError, match="row=7"):
         envs = make(2)
         envs.reset(seed=0)

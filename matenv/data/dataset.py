@@ -56,7 +56,8 @@ class Dataset:
 
     Attributes:
         name: Name of the table.
-        formulas: Reduced formulas (N,), spelled as pymatgen does.
+        formulas: Reduced formulas (N,), spelled as pymatgen does ("Fe2O3", never "Fe4O6"); the embedded tables hold no
+            pure elements.
         compositions: The same as packed integer counts.
         formation_energy: Formation energy against the elements (N,) in eV/atom; NaN where the table has none.
         labels: Further labels by name, (N,) float64 each, NaN where absent; units in `UNITS`.

@@ -200,8 +200,11 @@ class LatentCore:
             return reward, terminated, truncated
         self.state = replace_rows(old, rows, moved)
         self.terms = {name: _scatter(terms[name], rows, self.rows) for name in terms}
-        reward, terminated, truncated = (_scatter(values, rows, self.rows) for values in (reward, terminated, truncated))
-        return reward, terminated, truncated
+        return (
+            _scatter(reward, rows, self.rows),
+            _scatter(terminated, rows, self.rows),
+            _scatter(truncated, rows, self.rows),
+        )
 
     def observe(self) -> NDArray[np.float32]:
         """Observations of all rows (N, width), freshly allocated."""
