@@ -95,6 +95,7 @@ def train(
     envs = VecMonitor(SB3VecEnv(gym.make_vec(env_id, num_envs=n_envs, **env_kwargs)))
     if not resuming:  # only once the environment could be made, so that a mistyped argument leaves no run behind
         (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+        (folder / "episodes.csv").unlink(missing_ok=True)  # of a start that was killed before its first checkpoint
     try:
         agent = _load_or_create(folder, algorithm, envs, settings, seed, resuming)
         remaining = timesteps - agent.num_timesteps
