@@ -102,7 +102,7 @@ class SB3VecEnv(VecEnv):
         self.envs.close()
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """An attribute of the environment, once per row asked for; per-row sequences are split by row."""
+        """An attribute of the environment, once per row asked for: all rows share one environment."""
         return [getattr(self.envs.unwrapped, attr_name)] * len(self._rows(indices))
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
