@@ -13,9 +13,11 @@ from scipy.stats import t as student_t
 import matenv
 from matenv.composition import CompositionBatch
 from matenv.properties import calibration, heads, inference, train, weights
+from matenv.properties.checkpoint import read_checkpoint
 from matenv.properties.distribution import Calibration, CalibrationTable, Prediction
 from matenv.properties.export import export
 from matenv.properties.features import fraction_features, list_tokens, pack
+from matenv.properties.labels import labelled_rows
 from matenv.properties.model import CompositionNetwork
 
 TINY = train.TrainConfig(members=1, epochs=3, width=8, layers=1, batch_size=32, max_rows=800)
@@ -145,7 +147,7 @@ def test_training_resumes_bit_for_bit(tiny_run, tmp_path, monkeypatch):
         train.train(tmp_path, TINY, progress=False)
     torch.rand(5)  # the caller's own draws in between must not matter
     (path,) = train.train(tmp_path, TINY, progress=False)
-    resumed, straight = train.read_checkpoint(path), train.read_checkpoint(tiny_run[1][0])
+    resumed, straight = read_checkpoint(path), read_checkpoint(tiny_run[1][0])
     assert len(saved) == 3 and resumed["epoch"] == straight["epoch"] == 3
     assert resumed["history"] == straight["history"]
     for key, tensor in straight["network"].items():
@@ -153,7 +155,7 @@ def test_training_resumes_bit_for_bit(tiny_run, tmp_path, monkeypatch):
 
 
 def test_training_learns_and_leaves_the_callers_random_state_alone(tiny_run, tmp_path):
-    history = train.read_checkpoint(tiny_run[1][0])["history"]
+    history = read_checkpoint(tiny_run[1][0])["history"]
     assert history[-1][0] < min(0.65, history[0][0])  # eV/atom; a constant guess is off by 0.9
     torch.manual_seed(3)
     before = torch.random.get_rng_state()
@@ -170,14 +172,14 @@ def test_damaged_checkpoint_says_what_to_do(tmp_path):
     path = tmp_path / "checkpoint.pt"
     path.write_bytes(b"not a checkpoint")
     with pytest.raises(ValueError, match="delete it"):
-        train.read_checkpoint(path)
+        read_checkpoint(path)
 
 
 def test_training_rows_hold_no_test_system():
     data = matenv.load_dataset("mp-ground-states")
     test_systems = {tuple(row) for row in data.compositions.elements[data.part("test")].tolist()}
     for part in ("train", "validation"):
-        rows, targets = train.labelled_rows(part)
+        rows, targets = labelled_rows(part)
         assert not test_systems & {tuple(row) for row in rows.elements.tolist()}
         assert targets.shape == (len(rows), len(heads.NAMES))
 
@@ -200,7 +202,7 @@ def test_exported_run_loads(tiny_file):
 def test_unfinished_or_missing_run_is_not_exported(tiny_run, tmp_path):
     with pytest.raises(ValueError, match="train first"):
         export(tmp_path, tmp_path / "x.safetensors", "")
-    state = train.read_checkpoint(tiny_run[1][0])
+    state = read_checkpoint(tiny_run[1][0])
     train._save(tmp_path / "member-0" / "checkpoint.pt", {**state, "epoch": 2})
     with pytest.raises(ValueError, match="stopped after epoch 2"):
         export(tmp_path, tmp_path / "x.safetensors", "")

@@ -17,9 +17,10 @@ import torch
 
 from matenv.data.embedded import ENERGY_SCHEME
 from matenv.properties import calibration, evaluate, heads, weights
+from matenv.properties.checkpoint import read_checkpoint
 from matenv.properties.distribution import MAX_SIZE, Calibration
+from matenv.properties.labels import labelled_rows
 from matenv.properties.predictor import Predictor
-from matenv.properties.train import labelled_rows, read_checkpoint
 
 _UNCALIBRATED = Calibration(1.0, 1.0, 0.0, 1.0, (1.0,) * (MAX_SIZE + 1), (1.0,), (1.0,))
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import pickle
 import sys
 import time
 from collections.abc import Iterator
@@ -23,12 +22,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from matenv import elements as alphabet
 from matenv.composition import CompositionBatch
-from matenv.data import load_dataset
-from matenv.data.dataset import PARTS
 from matenv.properties import heads
+from matenv.properties.checkpoint import read_checkpoint
+from matenv.properties.evaluate import table
+from matenv.properties.export import export
 from matenv.properties.features import pack
+from matenv.properties.labels import labelled_rows
 from matenv.properties.model import CompositionNetwork
 
 
@@ -70,40 +70,6 @@ class TrainConfig:
             raise ValueError(f"dropout={self.dropout} must lie in [0, 1)")
 
 
-def labelled_rows(part: str, max_rows: int = 0) -> tuple[CompositionBatch, NDArray[np.float64]]:
-    """Compositions and labels of one part of the `system` split, over both embedded tables.
-
-    The training part also holds the pure elements, whose formation energy is zero by definition.
-
-    Args:
-        part: "train", "validation" or "test".
-        max_rows: Keep a spread-out subset of so many rows; 0 for all.
-
-    Returns:
-        The compositions (N) and labels (N, 5) in the order of `heads.NAMES`, NaN where absent.
-    """
-    batches, labels = [], []
-    for name in ("mp-ground-states", "mp-properties"):
-        data = load_dataset(name)
-        rows = data.part(part)
-        batches.append(data.compositions[rows])
-        labels.append(np.column_stack([data.formation_energy, *(data.labels[key] for key in heads.NAMES[1:])])[rows])
-    if part == PARTS[0]:
-        present = [k for k, symbol in enumerate(alphabet.SYMBOLS) if symbol not in alphabet.ABSENT]
-        pure = np.full((len(present), len(heads.NAMES)), np.nan)
-        pure[:, 0] = 0.0
-        batches.append(CompositionBatch.from_counts(np.eye(alphabet.NUM_ELEMENTS)[present]))
-        labels.append(pure)
-    batch = CompositionBatch(
-        *(np.concatenate([getattr(b, key) for b in batches]) for key in ("elements", "counts", "size"))
-    )
-    targets = np.concatenate(labels)
-    if max_rows and max_rows < len(batch):
-        rows = np.linspace(0, len(batch) - 1, max_rows).astype(np.int64)
-        return batch[rows], targets[rows]
-    return batch, targets
-
-
 def train(out: str | Path, config: TrainConfig | None = None, *, progress: bool = True) -> list[Path]:
     """Train every member of the ensemble, resuming what exists in `out`.
 
@@ -128,26 +94,6 @@ def train(out: str | Path, config: TrainConfig | None = None, *, progress: bool 
             _train_member(path, config, member, training, validation, progress)
         paths.append(path)
     return paths
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A member's checkpoint: ``config``, ``epoch`` (number finished), ``best`` (weights), ``history`` and more.
-
-    Args:
-        path: As `train` returns it.
-
-    Returns:
-        The stored dictionary.
-
-    Raises:
-        ValueError: The file is not a readable checkpoint.
-    """
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
-        raise ValueError(
-            f"{path} is not a readable checkpoint ({error}); delete it to train this member anew"
-        ) from None
 
 
 def _train_member(
@@ -259,9 +205,6 @@ def command_line(out: str | Path, config: TrainConfig) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line: train, then calibrate, test and write ``<out>/predictor.safetensors`` with its model card."""
-    from matenv.properties.evaluate import table
-    from matenv.properties.export import export  # imports this module
-
     parser = argparse.ArgumentParser(prog="python -m matenv.properties.train", description=__doc__)
     parser.add_argument("--out", required=True, help="folder of the run; run again to resume")
     for name, value in asdict(TrainConfig()).items():
