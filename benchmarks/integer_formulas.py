@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv import load_dataset
-from matenv.composition import CompositionBatch, threshold_counts
+from matenv.composition import PAPER_THRESHOLD, CompositionBatch, threshold_counts
 
 
 def main() -> None:
@@ -25,6 +25,11 @@ def main() -> None:
         right = (found == counts).all(axis=1)
         by_size = "".join(f"{right[size == n].mean():8.1%}" for n in range(2, 8))
         print(f"{name:32s}{right.mean():8.1%}{by_size}")
+    scaled = np.where(data.fractions >= PAPER_THRESHOLD, data.fractions / PAPER_THRESHOLD, 0.0)
+    print("the threshold rule with other roundings:")
+    for name, rounded in (("halves up", np.floor(scaled + 0.5)), ("down", np.floor(scaled))):
+        found = CompositionBatch.from_counts(rounded).dense_counts()
+        print(f"{name:32s}{(found == counts).all(axis=1).mean():8.1%}")
     noisy = data.fractions + np.where(
         data.fractions > 0, np.random.default_rng(0).normal(0, 0.005, data.fractions.shape), 0
     )

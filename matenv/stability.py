@@ -173,6 +173,7 @@ def main() -> None:
         print(
             f"{name:28s}{r['n']:7.0f}{r['stable']:8.3f}{r['mean_p']:8.3f}{r['brier']:8.3f}{r['ece']:7.3f}{r['auc']:7.3f}"
         )
+    print("ceilings for 2, 3, 4, >= 5 elements: " + ", ".join(f"{ceiling:.2f}" for ceiling in model.ceiling))
     card = {
         "what": "P = ceiling sigmoid(intercept + slope logit P(E_f <= E_comp)), by number of elements 2, 3, 4, >= 5",
         "fitted_on": "validation systems of mp-ground-states, hull of the train part",
