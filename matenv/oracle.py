@@ -11,6 +11,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
@@ -50,6 +51,8 @@ class Assessment:
         hull_energy: Energy of the cheapest mixture of *other* reference phases, E_comp (B,) [eV/atom].
         decomposition_energy: Formation energy minus `hull_energy`, E_d (B,) [eV/atom]; <= 0 means stable.
         p_stable: Probability that E_d <= 0 (B,); calibrated for ``reference="train"``, conservative for ``"all"``.
+        members: What it decomposes into, as numbers (B, 10) that `products` puts into words; -1 where there is none.
+        weights: Their atom fractions (B, 10).
     """
 
     compositions: CompositionBatch
@@ -62,6 +65,8 @@ class Assessment:
     hull_energy: NDArray[np.float64]
     decomposition_energy: NDArray[np.float64]
     p_stable: NDArray[np.float64]
+    members: NDArray[np.int32]
+    weights: NDArray[np.float64]
     _rows: NDArray[np.int64] = field(repr=False)
     _prediction: Prediction | None = field(repr=False)
     _oracle: Oracle = field(repr=False)
@@ -118,9 +123,7 @@ class Assessment:
         Returns:
             An empty list for rows that are not valid or not evaluated.
         """
-        if not (self.valid[row] and self.evaluated[row]):
-            return []
-        return self._oracle.hull.decompose(self.compositions[row : row + 1], exclude_self=True).products(0)
+        return self._oracle.hull.products(self.members[row], self.weights[row])
 
     @cached_property
     def dft_formation_energy(self) -> NDArray[np.float64]:
@@ -219,37 +222,42 @@ class Oracle:
         """
         batch = x if isinstance(x, CompositionBatch) else _canonical(x)
         evaluated = self._ledger.register(batch)
-        valid = (batch.size >= 2) & self._has_element[batch.elements].all(axis=1)
+        valid = _valid(batch.elements, batch.size, self._has_element)
         rows = np.flatnonzero(valid & evaluated)
         part = batch if len(rows) == len(batch) else batch[rows]
-
-        distance, _ = self._neighbours.nearest(batch)
+        distance = self._neighbours.nearest(batch)[0][:, 0]
+        competing = self.hull.decompose(part, exclude_self=True)
         prediction = self.predictor.predict_batch(part) if len(rows) else None
-        competing = self.hull.energy(part, exclude_self=True) if len(rows) else np.zeros(0)
-        p_stable = self.stability.prob(prediction, competing, part.size) if prediction is not None else competing
 
-        def spread(values: NDArray, empty: float = np.nan) -> NDArray:
-            if len(rows) == len(batch):
+        def spread(values: NDArray | None, empty: float = np.nan) -> NDArray:
+            if values is not None and len(rows) == len(batch):
                 return values
-            full = np.full(len(batch), empty)
-            full[rows] = values
+            full = np.full((len(batch), *(() if values is None else values.shape[1:])), empty)
+            if values is not None:
+                full = full.astype(values.dtype)
+                full[rows] = values
             return full
 
-        names = self.predictor.units
-        mean = {name: spread(prediction.mean[name] if prediction is not None else competing) for name in names}
-        std = {name: spread(prediction.std[name] if prediction is not None else competing) for name in names}
-        hull_energy = spread(competing)
+        mean: dict[str, NDArray[np.float64]] = {}
+        std: dict[str, NDArray[np.float64]] = {}
+        for name in self.predictor.units:
+            mean[name] = spread(None if prediction is None else prediction.mean[name])
+            std[name] = spread(None if prediction is None else prediction.std[name])
+        p_stable = None if prediction is None else self.stability.prob(prediction, competing.energy, part.size)
+        hull_energy = spread(competing.energy)
         return Assessment(
             compositions=batch,
             evaluated=evaluated,
             valid=valid,
-            known=distance[:, 0] < KNOWN_DISTANCE,
-            novelty_distance=distance[:, 0],
+            known=distance < KNOWN_DISTANCE,
+            novelty_distance=distance,
             mean=mean,
             std=std,
             hull_energy=hull_energy,
             decomposition_energy=mean["formation_energy"] - hull_energy,
             p_stable=spread(p_stable, 0.0),
+            members=spread(competing.members, -1),
+            weights=spread(competing.weights, 0.0),
             _rows=rows,
             _prediction=prediction,
             _oracle=self,
@@ -272,6 +280,16 @@ class Oracle:
         return np.where(found, column[rows[:, 0]], np.nan)
 
 
+@njit(cache=True, nogil=True)
+def _valid(elements: NDArray[np.int16], size: NDArray[np.int16], has_element: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether each row (B,) has two or more elements, all of which the reference knows."""
+    valid = size >= 2
+    for row in range(len(size)):
+        for k in range(size[row]):
+            valid[row] &= has_element[elements[row, k]]
+    return valid
+
+
 def _canonical(x: ArrayLike | str | Sequence[str]) -> CompositionBatch:
     if isinstance(x, str):
         x = [x]
@@ -282,9 +300,8 @@ def _canonical(x: ArrayLike | str | Sequence[str]) -> CompositionBatch:
 
 
 def _index(table: Dataset) -> tuple[ConvexHull, Neighbours, NDArray[np.bool_]]:
-    present = np.zeros(alphabet.NUM_ELEMENTS + 1, np.bool_)
-    present[table.compositions.elements] = True
-    present[-1] = True  # padding
+    present = np.zeros(alphabet.NUM_ELEMENTS, np.bool_)
+    present[table.compositions.elements[table.compositions.elements >= 0]] = True
     return ConvexHull.from_dataset(table), Neighbours(table.compositions), present
 
 
