@@ -1,13 +1,14 @@
 """`Oracle`: everything known or predicted about a batch of compositions, and the count of what was asked.
 
-May import: `matenv.properties`, `matenv.thermo`, `matenv.data`, `matenv.composition`, `matenv.ledger`.
+May import: `matenv.properties`, `matenv.thermo`, `matenv.data`, `matenv.composition`, `matenv.ledger`,
+`matenv.parallel`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -19,6 +20,7 @@ from matenv.composition import CompositionBatch, integer_counts
 from matenv.data import Dataset, load_dataset
 from matenv.data.neighbours import Neighbours
 from matenv.ledger import Ledger
+from matenv.parallel import alongside
 from matenv.properties import load_predictor
 from matenv.stability import StabilityModel
 from matenv.thermo import ConvexHull
@@ -148,7 +150,7 @@ class Oracle:
             ``"all"`` (the whole embedded table, for design runs), or a `Dataset` of one's own.
         budget: Most distinct formulas evaluated; later ones are marked unevaluated. None for no limit.
         predictor: A loaded predictor, or the name of one.
-        device: Where the predictor runs, such as ``"cpu"``.
+        device: Where the predictor runs: ``"cpu"``, or ``"cuda"`` with the hull on the CPU at the same time.
 
     Attributes:
         hull: The convex hull of the reference phases.
@@ -186,6 +188,7 @@ class Oracle:
                 f"the predictor's energies are {self.predictor.energy_scheme!r} and the hull's "
                 f"{self.hull.energy_scheme!r}; energies of different schemes cannot be compared"
             )
+        self._elsewhere = self.predictor.device.type != "cpu"
         self.stability = StabilityModel.load()
 
     @property
@@ -225,9 +228,11 @@ class Oracle:
         valid = _valid(batch.elements, batch.size, self._has_element)
         rows = np.flatnonzero(valid & evaluated)
         part = batch if len(rows) == len(batch) else batch[rows]
+        # The hull is solved here meanwhile, if the predictor runs on another device.
+        predict = alongside(partial(self._predict, part)) if self._elsewhere else partial(self._predict, part)
         distance = self._neighbours.nearest(batch)[0][:, 0]
         competing = self.hull.decompose(part, exclude_self=True)
-        prediction = self.predictor.predict_batch(part) if len(rows) else None
+        prediction = predict()
 
         def spread(values: NDArray | None, empty: float = np.nan) -> NDArray:
             if values is not None and len(rows) == len(batch):
@@ -262,6 +267,9 @@ class Oracle:
             _prediction=prediction,
             _oracle=self,
         )
+
+    def _predict(self, batch: CompositionBatch) -> Prediction | None:
+        return self.predictor.predict_batch(batch) if len(batch) else None
 
     def look_up(self, batch: CompositionBatch, name: str) -> NDArray[np.float64]:
         """DFT value of each composition in the full embedded table.
