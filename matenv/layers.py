@@ -88,41 +88,45 @@ def panels(matrix: Array, rows: int, columns: int) -> Array:
 
 
 def _tile(rows: int) -> Callable[..., None]:
-    """Compiled code that adds a product of `rows` rows with one panel; numba itself keeps no vectors in registers.
+    """Compiled code that multiplies `rows` rows with one panel; numba itself keeps no vectors in registers.
 
-    The arguments of what is returned are the left factor (R, depth), its first row to take, the panel (depth, 32), the
-    result (R, columns) and the first of its columns to add to. Beyond the last row, the last one is computed again.
+    The arguments of what is returned are the left factor (R, depth), its first row to take, the panel (depth, 32), what
+    to add the product to (R or 1, columns), the result (R, columns) and the first of the columns concerned. Beyond the
+    last row, the last one is computed again.
     """
     vector = ir.VectorType(ir.FloatType(), _LANES)
     undefined, zeros = ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), _LANES), None)
 
     @intrinsic
-    def add_tile(typing: Any, left: Any, first: Any, panel: Any, result: Any, column: Any) -> Any:
+    def add_tile(typing: Any, left: Any, first: Any, panel: Any, base: Any, result: Any, column: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            start, offset = arguments[1], arguments[4]
-            a, b, c = (
-                cgutils.create_struct_proxy(signature.args[k])(context, builder, arguments[k]) for k in (0, 2, 3)
+            start, offset = arguments[1], arguments[5]
+            a, b, base, c = (
+                cgutils.create_struct_proxy(signature.args[k])(context, builder, arguments[k]) for k in (0, 2, 3, 4)
             )
             depth, wide = (builder.extract_value(array.shape, 1) for array in (a, c))
             last = builder.sub(builder.extract_value(a.shape, 0), start.type(1))
+            shared = builder.icmp_signed("==", builder.extract_value(base.shape, 0), start.type(1))
             fused = cgutils.get_or_insert_function(
                 builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{_LANES}f32"
             )
 
-            def address(base: Any, position: Any, part: int) -> Any:
+            def address(data: Any, position: Any, part: int) -> Any:
                 where = builder.add(position, start.type(_LANES * part))
-                return builder.bitcast(builder.gep(base, [where]), vector.as_pointer())
+                return builder.bitcast(builder.gep(data, [where]), vector.as_pointer())
 
-            lines, targets = [], []
+            lines, origins, targets = [], [], []
             for r in range(rows):
                 row = builder.add(start, start.type(r))
                 row = builder.select(builder.icmp_signed("<", row, last), row, last)
                 lines.append(builder.mul(row, depth))
                 corner = builder.add(builder.mul(row, wide), offset)
                 targets += [address(c.data, corner, part) for part in range(PANEL // _LANES)]
+                corner = builder.select(shared, offset, corner)
+                origins += [address(base.data, corner, part) for part in range(PANEL // _LANES)]
             sums = [cgutils.alloca_once(builder, vector) for _ in targets]  # become registers
-            for target, total in zip(targets, sums, strict=True):
-                builder.store(builder.load(target, align=4), total)
+            for origin, total in zip(origins, sums, strict=True):
+                builder.store(builder.load(origin, align=4), total)
             with cgutils.for_range(builder, depth) as loop:
                 corner = builder.mul(loop.index, start.type(PANEL))
                 weights = [builder.load(address(b.data, corner, part), align=4) for part in range(PANEL // _LANES)]
@@ -137,7 +141,7 @@ def _tile(rows: int) -> Callable[..., None]:
                 builder.store(builder.load(total), target, align=4)
             return context.get_dummy_value()
 
-        return types.void(left, first, panel, result, column), generate
+        return types.void(left, first, panel, base, result, column), generate
 
     return add_tile
 
@@ -146,10 +150,11 @@ _add_four_rows, _add_one_row = _tile(4), _tile(1)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def add_product(left: Array, matrix: Array, result: Array) -> None:
-    """Add left @ matrix to the result; each of its elements is summed in the order of the matrix's rows.
+def add_product(base: Array, left: Array, matrix: Array, result: Array) -> None:
+    """Write base + left @ matrix to the result; each element is summed in the order of the matrix's rows.
 
     Args:
+        base: (R, columns), or (1, columns) for all rows; contiguous, and may be the result itself.
         left: (R, depth), contiguous.
         matrix: As `panels` returns it, (columns / 32 x depth, 32), contiguous.
         result: (R, columns), contiguous; columns a multiple of 32.
@@ -158,7 +163,7 @@ def add_product(left: Array, matrix: Array, result: Array) -> None:
     for p in range(result.shape[1] // PANEL):
         panel, row = matrix[p * depth : (p + 1) * depth], 0
         while rows - row > 1:
-            _add_four_rows(left, row, panel, result, p * PANEL)
+            _add_four_rows(left, row, panel, base, result, p * PANEL)
             row += 4
         if rows - row == 1:
-            _add_one_row(left, row, panel, result, p * PANEL)
+            _add_one_row(left, row, panel, base, result, p * PANEL)

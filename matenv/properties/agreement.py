@@ -92,5 +92,4 @@ Core-microseconds a row (`python -m matenv.properties.speed`): {cost}.
 
 def _rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """Spearman's, without care for ties."""
-    ranks = [np.argsort(np.argsort(values)) for values in (a, b)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(np.argsort(np.argsort(a)), np.argsort(np.argsort(b)))[0, 1])

@@ -113,23 +113,11 @@ def _fold(norm: torch.nn.LayerNorm, linear: torch.nn.Linear) -> tuple[Array, Arr
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _multiply(left: Array, matrices: Array, used: int, result: Array) -> int:
-    """Add the product with the next matrix to `result`; returns how many lines of `matrices` are used up."""
+def _multiply(base: Array, left: Array, matrices: Array, used: int, result: Array) -> int:
+    """Base + left @ the next matrix; returns how many lines of `matrices` are used up."""
     after = used + left.shape[1] * result.shape[1] // PANEL
-    add_product(left, matrices[used:after], result)
+    add_product(base, left, matrices[used:after], result)
     return after
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _start(lines: Array, biases: Array, used: int) -> int:
-    """Set every line to the next bias; returns how many numbers of `biases` are used up."""
-    width = lines.shape[1]
-    bias = biases[used : used + width]
-    for row in range(len(lines)):
-        line = lines[row]
-        for k in range(width):
-            line[k] = bias[k]
-    return used + width
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
@@ -199,36 +187,35 @@ def _outputs(
     for t in range(tokens):
         for k in range(hidden.shape[1]):
             hidden[t, k] = table[elements[t], k]
-    m = _multiply(features, matrices, 0, hidden)
+    m = _multiply(hidden, features, matrices, 0, hidden)
     _activate(hidden)
-    b = _start(state, biases, 0)
-    m = _multiply(hidden, matrices, m, state)
+    b = state.shape[1]
+    m = _multiply(biases[:, :b], hidden, matrices, m, state)
     for layer in range(layers):
         _pool(state, amounts, offsets, row)
         _standardise(state, width, state_in)
         _standardise(row, width, row_in)
-        b = _start(hidden, biases, b)
-        m = _multiply(state_in, matrices, m, hidden)
-        b = _start(context, biases, b)
-        m = _multiply(row_in, matrices, m, context)
+        middle = b + hidden.shape[1]
+        m = _multiply(biases[:, b:middle], state_in, matrices, m, hidden)
+        b = middle + context.shape[1]
+        m = _multiply(biases[:, middle:b], row_in, matrices, m, context)
         _modulate(hidden, context, offsets)
         if layer + 1 < layers:
-            m = _multiply(hidden, matrices, m, state)
+            m = _multiply(state, hidden, matrices, m, state)
     # The last states are needed only as sums over each row, so their product is taken after summing.
     _pool(hidden, amounts, offsets, pooled)
-    m = _multiply(pooled, matrices, m, row)
+    m = _multiply(row, pooled, matrices, m, row)
     _standardise(row, width, row_in)
-    b = _start(trunk, biases, b)
-    m = _multiply(row_in, matrices, m, trunk)
+    middle = b + trunk.shape[1]
+    m = _multiply(biases[:, b:middle], row_in, matrices, m, trunk)
     _activate(trunk)
+    m = _multiply(row, trunk, matrices, m, row)
+    b = middle + row.shape[1]
     for r in range(rows):
         for k in range(width):
-            row[r, k] += biases[b + k]
-    b += row.shape[1]
-    m = _multiply(trunk, matrices, m, row)
+            row[r, k] += biases[0, middle + k]
     _standardise(row, width, row_in)
-    _start(result, biases, b)
-    _multiply(row_in, matrices, m, result)
+    _multiply(biases[:, b:], row_in, matrices, m, result)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -273,7 +260,7 @@ def _evaluate(
                 layers,
                 table[m],
                 matrices[m],
-                biases[m],
+                biases[m : m + 1],
                 by_token,
                 by_row,
                 block[: stop - start],
