@@ -1,0 +1,172 @@
+"""Proxy, gold, truth: ``python -m matenv.benchmark.gap --out runs/gap`` measures how far rewards can be trusted.
+
+The *proxy* is what pays the reward. *Gold* is a model of another family that has seen all rows and is never in a
+reward. The *hacking gap* is the mean proxy score minus the mean gold score of the 100 candidates the proxy likes best,
+one per chemical system: among prior samples of the latent space, and among what an adversary found that optimises it.
+*Truth* is DFT values of held-out table rows (`truth`).
+
+May import: `matenv.oracle`, `matenv.properties`, `matenv.tasks`, `matenv.benchmark`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from matenv.benchmark.adversary import Search, best_by_system, evolve
+from matenv.benchmark.candidates import point_oracle, prior_samples
+from matenv.benchmark.truth import error_correlations, markdown, truth_check
+from matenv.oracle import Oracle
+from matenv.tasks import TASKS, Task, load_task
+
+TOP = 100
+"""Candidates judged, one per chemical system."""
+
+SOURCES: dict[str, Callable[[Task, Oracle, int], Search]] = {"prior samples": prior_samples, "adversary": evolve}
+"""Where candidates come from."""
+
+REWARDS: dict[str, tuple[str, bool]] = {
+    "bare proxy": ("default", True),
+    "proxy": ("default", False),
+    "two-family": ("two-family", False),
+}
+"""Rewards compared: name of the predictor, and whether it is taken at its word (`candidates.point_oracle`)."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Scores of the `TOP` candidates that a reward likes best. Means over them.
+
+    Attributes:
+        task: Name of the task.
+        reward: Key of `REWARDS`.
+        source: Key of `SOURCES`.
+        proxy: The score that the reward pays.
+        gold: The same score computed with the gold predictor: same task, same hull, same way of scoring.
+        gold_full: Gold's score with uncertainties, against the hull of the whole table.
+        stable: Share that gold says are on or below the hull of the whole table, by its mean prediction.
+        examples: The first three candidates.
+    """
+
+    task: str
+    reward: str
+    source: str
+    proxy: float
+    gold: float
+    gold_full: float
+    stable: float
+    examples: tuple[str, ...]
+
+    @property
+    def gap(self) -> float:
+        """Proxy minus gold."""
+        return self.proxy - self.gold
+
+
+def measure(task: Task, reward: str, source: str, calls: int, seed: int = 0) -> Gap:
+    """The gap of one reward on one task.
+
+    Args:
+        task: The task.
+        reward: Key of `REWARDS`.
+        source: Key of `SOURCES`.
+        calls: Distinct formulas the source may assess.
+        seed: Of the source.
+
+    Returns:
+        The scores.
+
+    Raises:
+        ValueError: An unknown reward or source.
+    """
+    for parameter, value, known in (("reward", reward, REWARDS), ("source", source, SOURCES)):
+        if value not in known:
+            raise ValueError(f"{parameter}={value!r} is unknown; choose one of {', '.join(known)}")
+    predictor, bare = REWARDS[reward]
+    oracle = point_oracle(predictor, budget=calls) if bare else Oracle("train", calls, predictor=predictor)
+    found = SOURCES[source](task, oracle, seed)
+    rows = best_by_system(found.compositions, found.scores, TOP)
+    best = found.compositions[rows]
+    gold = point_oracle("gold", judge=True) if bare else Oracle("train", predictor="gold", judge=True)
+    seen = Oracle("all", predictor="gold", judge=True).assess(best)
+    return Gap(
+        task=task.name,
+        reward=reward,
+        source=source,
+        proxy=float(found.scores[rows].mean()),
+        gold=float(task.score(gold.assess(best)).score.mean()),
+        gold_full=float(task.score(seen).score.mean()),
+        stable=float((seen.decomposition_energy <= 0.0).mean()),
+        examples=tuple(best[:3].formulas()),
+    )
+
+
+def table(gaps: list[Gap]) -> str:
+    """The gaps as a Markdown table."""
+    lines = [
+        "| task | candidates from | reward | its score | gold score | gap | gold, full hull | stable by gold | first |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {g.task} | {g.source} | {g.reward} | {g.proxy:.3f} | {g.gold:.3f} | {g.gap:+.3f} | {g.gold_full:.3f} "
+        f"| {g.stable:.2f} | {', '.join(g.examples)} |"
+        for g in gaps
+    ]
+    return "\n".join(lines)
+
+
+def report(tasks: list[str], calls: int, seed: int, out: Path | None) -> str:
+    """Measure and describe everything.
+
+    Args:
+        tasks: Names of tasks.
+        calls: Distinct formulas per search.
+        seed: Of the searches.
+        out: Folder for ``gap.json`` and ``gap.md``, or None.
+
+    Returns:
+        The text.
+    """
+    gaps, truths = [], []
+    for name in tasks:
+        task = load_task(name)
+        gaps += [measure(task, reward, source, calls, seed) for source in SOURCES for reward in REWARDS]
+        truths += [truth_check(task, predictor) for predictor in ("default", "two-family", "gold-train")]
+        print(f"{name}: done", file=sys.stderr, flush=True)
+    correlations = error_correlations(("default", "statistics", "two-family", "gold-train"))
+    text = (
+        f"Top {TOP} by the reward's own score, one per chemical system, of {calls:,} formulas; seed {seed}.\n\n"
+        f"{table(gaps)}\n\n{markdown(truths, correlations)}"
+    )
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        content = {
+            "calls": calls,
+            "seed": seed,
+            "gaps": [{**asdict(g), "gap": g.gap} for g in gaps],
+            "truth": [asdict(t) for t in truths],
+            "error_correlations": [asdict(c) for c in correlations],
+        }
+        (out / "gap.json").write_text(json.dumps(content, indent=1) + "\n")
+        (out / "gap.md").write_text(text + "\n")
+    return text
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line: print the report."""
+    parser = argparse.ArgumentParser(prog="python -m matenv.benchmark.gap", description=__doc__)
+    parser.add_argument("--tasks", nargs="+", default=list(TASKS), help="tasks; default: all that are registered")
+    parser.add_argument("--calls", type=int, default=10_000, help="distinct formulas per search; default 10000")
+    parser.add_argument("--seed", type=int, default=0, help="default 0")
+    parser.add_argument("--out", type=Path, help="folder for gap.json and gap.md; default: print only")
+    arguments = parser.parse_args(argv)
+    print(report(arguments.tasks, arguments.calls, arguments.seed, arguments.out))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
