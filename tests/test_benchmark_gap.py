@@ -8,7 +8,7 @@ import pytest
 import matenv
 from matenv.benchmark import gap
 from matenv.benchmark.adversary import best_by_system, distinct_rows, evolve
-from matenv.benchmark.candidates import point_oracle, prior_samples
+from matenv.benchmark.candidates import bare_oracle, prior_samples
 from matenv.benchmark.truth import error_correlations, truth_check
 from matenv.composition import CompositionBatch
 from matenv.tasks import load_task
@@ -46,15 +46,12 @@ def test_the_adversary_beats_prior_samples_at_its_own_game():
     assert means[1] > means[0]
 
 
-def test_a_point_oracle_takes_predictions_at_their_word():
-    oracle = point_oracle("default")
-    assessment = oracle.assess(["NaCl", "LiFePO4", "NaCl3", "WC", "Fe3Al7"])
-    usual = matenv.Oracle().assess(["NaCl", "LiFePO4", "NaCl3", "WC", "Fe3Al7"])
-    stable = usual.decomposition_energy <= 0
-    assert 0 < stable.sum() < 5
-    np.testing.assert_allclose(assessment.p_stable, stable, atol=1e-5)
-    probability = assessment.prob("band_gap_pbe", 3.0)
-    assert ((probability < 1e-5) | (probability > 1 - 1e-5)).all()
+def test_a_bare_oracle_is_surer_of_itself():
+    formulas = ["NaCl", "LiFePO4", "NaCl3", "WC", "Fe3Al7"]
+    bare, usual = bare_oracle("default").assess(formulas), matenv.Oracle().assess(formulas)
+    np.testing.assert_allclose(bare.decomposition_energy, usual.decomposition_energy, rtol=1e-12)
+    assert (bare.std["formation_energy"] < usual.std["formation_energy"]).all()
+    assert bare.p_stable.max() > 0.99 > 0.8 > usual.p_stable.max()
 
 
 def test_truth_check_and_correlations():

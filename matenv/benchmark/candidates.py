@@ -12,15 +12,12 @@ from matenv.benchmark.adversary import Search, distinct_rows
 from matenv.composition import CompositionBatch
 from matenv.latent import load_latent
 from matenv.oracle import Oracle
-from matenv.properties import Predictor, heads, load_predictor
-from matenv.properties.distribution import MAX_SIZE, Calibration
+from matenv.properties import Predictor, load_predictor
+from matenv.properties.distribution import UNCALIBRATED
 from matenv.stability import StabilityModel
 from matenv.tasks import Task
 
 _BATCH = 512
-
-CERTAIN = Calibration(0.0, 0.0, 1e-12, 1.0, (1.0,) * (MAX_SIZE + 1), (1.0,), (1.0,), slope=1e3)
-"""A calibration that makes a distribution a point: no error, and a metal or not."""
 
 _AT_ITS_WORD = StabilityModel(intercept=np.zeros(4), slope=np.ones(4), ceiling=np.ones(4))
 
@@ -55,10 +52,11 @@ def prior_samples(task: Task, oracle: Oracle, seed: int = 0, latent: str = "vae"
     return Search(compositions[rows], np.concatenate(scores)[rows])
 
 
-def point_oracle(predictor: str, reference: str = "train", budget: int | None = None, judge: bool = False) -> Oracle:
-    """An oracle without any guard: it takes the predicted values at their word, as if there were no errors.
+def bare_oracle(predictor: str, reference: str = "train", budget: int | None = None, judge: bool = False) -> Oracle:
+    """An oracle without any guard: it takes the networks at their word.
 
-    A property lies in a range or not; a formula is stable or not, by the sign of the predicted E_d.
+    Their distributions are as trained, without calibration on rows they have not seen, and P(stable) is what such a
+    distribution has below the hull, as if no competing phase could be missing.
 
     Args:
         predictor: Name of the predictor.
@@ -70,7 +68,7 @@ def point_oracle(predictor: str, reference: str = "train", budget: int | None = 
         The oracle.
     """
     model = load_predictor(predictor)
-    sure = Predictor(model.source, dict.fromkeys(heads.NAMES, CERTAIN), model.energy_scheme, model.role)
-    oracle = Oracle(reference, budget, predictor=sure, judge=judge)
+    bare = Predictor(model.source, UNCALIBRATED, model.energy_scheme, model.role)
+    oracle = Oracle(reference, budget, predictor=bare, judge=judge)
     oracle.stability = _AT_ITS_WORD
     return oracle

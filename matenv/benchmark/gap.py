@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from matenv.benchmark.adversary import Search, best_by_system, evolve
-from matenv.benchmark.candidates import point_oracle, prior_samples
+from matenv.benchmark.candidates import bare_oracle, prior_samples
 from matenv.benchmark.truth import error_correlations, markdown, truth_check
 from matenv.oracle import Oracle
 from matenv.tasks import TASKS, Task, load_task
@@ -34,7 +34,7 @@ REWARDS: dict[str, tuple[str, bool]] = {
     "proxy": ("default", False),
     "two-family": ("two-family", False),
 }
-"""Rewards compared: name of the predictor, and whether it is taken at its word (`candidates.point_oracle`)."""
+"""Rewards compared: name of the predictor, and whether it is taken at its word (`candidates.bare_oracle`)."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,11 @@ def measure(task: Task, reward: str, source: str, calls: int, seed: int = 0) -> 
         if value not in known:
             raise ValueError(f"{parameter}={value!r} is unknown; choose one of {', '.join(known)}")
     predictor, bare = REWARDS[reward]
-    oracle = point_oracle(predictor, budget=calls) if bare else Oracle("train", calls, predictor=predictor)
+    oracle = bare_oracle(predictor, budget=calls) if bare else Oracle("train", calls, predictor=predictor)
     found = SOURCES[source](task, oracle, seed)
     rows = best_by_system(found.compositions, found.scores, TOP)
     best = found.compositions[rows]
-    gold = point_oracle("gold", judge=True) if bare else Oracle("train", predictor="gold", judge=True)
+    gold = bare_oracle("gold", judge=True) if bare else Oracle("train", predictor="gold", judge=True)
     seen = Oracle("all", predictor="gold", judge=True).assess(best)
     return Gap(
         task=task.name,

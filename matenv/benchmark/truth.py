@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv.benchmark.adversary import best_by_system
-from matenv.benchmark.candidates import CERTAIN
 from matenv.data import Dataset, load_dataset
 from matenv.oracle import Assessment, Oracle
 from matenv.properties import Prediction, heads, load_predictor
-from matenv.properties.distribution import CalibrationTable
+from matenv.properties.distribution import MAX_SIZE, Calibration, CalibrationTable
 from matenv.tasks import Ramp, Task, Window
+
+_CERTAIN = Calibration(1.0, 1.0, 1e-12, 1.0, (1.0,) * (MAX_SIZE + 1), (1.0,), (1.0,))  # a distribution with no width
 
 TOP = 100
 """Rows judged, one per chemical system."""
@@ -119,7 +120,7 @@ def true_score(task: Task, data: Dataset, assessment: Assessment) -> NDArray[np.
     zero, nothing = (location[:, list(heads.HURDLE)] == 0.0).astype(np.float64), np.zeros_like(location)
     size = data.compositions.size
     exact = Prediction(
-        np.nan_to_num(location), nothing, nothing, zero, size, CalibrationTable(dict.fromkeys(heads.NAMES, CERTAIN))
+        np.nan_to_num(location), nothing, nothing, zero, size, CalibrationTable(dict.fromkeys(heads.NAMES, _CERTAIN))
     )
     known = replace(assessment, mean=exact.mean, std=exact.std, _rows=np.arange(len(data)), _prediction=exact)
     terms = task.score(known).terms

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from matenv.properties import weights
-from matenv.properties.distribution import Calibration
+from matenv.properties.distribution import UNCALIBRATED, Calibration
 
 FORMAT = "matenv-committee-1"
 
@@ -93,7 +93,7 @@ def assemble(parts: Sequence[str], target: Path) -> dict[str, Any]:
         ValueError: Fewer than two parts, a part that is itself a committee or is gold, or different energy schemes.
     """
     from matenv.properties import evaluate
-    from matenv.properties.export import UNCALIBRATED, calibrate
+    from matenv.properties.export import calibrate
     from matenv.properties.predictor import Predictor
     from matenv.properties.sources import Committee, Networks
 

@@ -53,6 +53,12 @@ class Calibration:
     intercept: float = 0.0
 
 
+UNCALIBRATED: Mapping[str, Calibration] = dict.fromkeys(
+    heads.NAMES, Calibration(1.0, 1.0, 0.0, 1.0, (1.0,) * (MAX_SIZE + 1), (1.0,), (1.0,))
+)
+"""Calibrations that change nothing."""
+
+
 class CalibrationTable:
     """The calibrations of all properties as arrays, rows as `heads.NAMES`: what `mixture.calibrate` reads.
 

@@ -20,12 +20,9 @@ from matenv.data.embedded import ENERGY_SCHEME
 from matenv.properties import calibration, evaluate, heads, weights
 from matenv.properties.agreement import compare
 from matenv.properties.checkpoint import read_checkpoint
-from matenv.properties.distribution import MAX_SIZE, Calibration
+from matenv.properties.distribution import UNCALIBRATED, Calibration
 from matenv.properties.labels import labelled_rows
 from matenv.properties.predictor import Predictor
-
-UNCALIBRATED = dict.fromkeys(heads.NAMES, Calibration(1.0, 1.0, 0.0, 1.0, (1.0,) * (MAX_SIZE + 1), (1.0,), (1.0,)))
-"""Calibrations that change nothing."""
 
 _FAMILY_NAMES = {
     "set": "set networks",
