@@ -29,10 +29,9 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def held_out():
-    """A spread-out sample of the test part, 3,000 rows."""
+    """The whole test part: experimental gaps are too rare for less."""
     data = matenv.load_dataset("mp-ground-states")
-    rows = data.part("test")
-    return data.subset(rows[np.linspace(0, len(rows) - 1, 3000).astype(int)])
+    return data.subset(data.part("test"))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +52,7 @@ def tiny_run(tmp_path_factory):
 
 def test_student_repeats_its_teacher_on_held_out_rows(student, teacher, held_out):
     near = agreement(student, teacher, held_out.compositions)
-    limits = dict(zip(heads.NAMES, (0.025, 0.11, 0.15, 0.020, 0.025), strict=True))
+    limits = dict(zip(heads.NAMES, (0.028, 0.11, 0.18, 0.022, 0.026), strict=True))
     for name, limit in limits.items():
         assert 0 < near[name]["mean"] < limit, name
         assert near[name]["std"] < 1.4, name
@@ -66,7 +65,7 @@ def test_student_is_nearly_as_accurate_as_its_teacher(student, teacher, held_out
     for name in heads.NAMES:
         truth = held_out.formation_energy if name == "formation_energy" else held_out.labels[name]
         errors = [np.nanmean(np.abs(prediction.mean[name] - truth)) for prediction in (ours, theirs)]
-        assert errors[0] < 1.06 * errors[1], name
+        assert errors[0] < 1.05 * errors[1], name
 
 
 def test_student_is_cheaper_than_its_teacher(student, teacher):

@@ -1,4 +1,4 @@
-"""A student beside its teacher: errors, distance from each other, and speed, on held-out rows.
+"""A student beside its teacher: errors, distance from each other, and speed.
 
 May import: `matenv.data`, `matenv.properties`.
 """
@@ -15,6 +15,9 @@ from matenv.data import load_dataset
 from matenv.properties import evaluate, heads
 from matenv.properties.predictor import Predictor, load_predictor
 from matenv.properties.speed import ROWS, core_microseconds
+from matenv.properties.transfer import TransferSource
+
+_TRANSFER_ROWS, _TRANSFER_SEED = 20_000, 123_456_789  # a seed that no distillation uses
 
 
 def agreement(student: Predictor, teacher: Predictor, batch: CompositionBatch) -> dict[str, dict[str, float]]:
@@ -58,17 +61,22 @@ def compare(student: Predictor, report: dict[str, Any], name: str) -> tuple[dict
     """
     teacher = load_predictor(name)
     data = load_dataset("mp-ground-states")
-    near = agreement(student, teacher, data.compositions[data.part("test")])
+    fresh = TransferSource().draw(_TRANSFER_ROWS, np.random.default_rng(_TRANSFER_SEED))
+    near = {
+        "test": agreement(student, teacher, data.compositions[data.part("test")]),
+        "transfer": agreement(student, teacher, fresh),
+    }
     errors = evaluate.held_out(teacher)
     speeds = core_microseconds([student, teacher])
     lines = [
-        "| property | unit | MAE, teacher | MAE, student | mean distance of the two | rank correlation of v_b |",
-        "|---|---|---|---|---|---|",
+        "| property | unit | MAE, teacher | MAE, student | distance | distance, transfer | rank correlation of v_b |",
+        "|---|---|---|---|---|---|---|",
     ]
     for key, entry in report.items():
         lines.append(
-            f"| {key} | {entry['unit']} | {errors[key]['mae']:.4f} | {entry['mae']:.4f} | {near[key]['mean']:.4f} "
-            f"| {near[key]['disagreement']:.2f} |"
+            f"| {key} | {entry['unit']} | {errors[key]['mae']:.4f} | {entry['mae']:.4f} | "
+            f"{near['test'][key]['mean']:.4f} | {near['transfer'][key]['mean']:.4f} "
+            f"| {near['test'][key]['disagreement']:.2f} |"
         )
     cost = "; ".join(
         f"batch of {rows:,}: {speeds[1][str(rows)]:.1f} the teacher, {speeds[0][str(rows)]:.1f} the student"
@@ -79,7 +87,10 @@ def compare(student: Predictor, report: dict[str, Any], name: str) -> tuple[dict
 
 {chr(10).join(lines)}
 
-v_b is the variance between the ensemble's members, which the student guesses.
+Distance: mean absolute difference of the two expected values, on the test rows and on {len(fresh):,} newly drawn
+transfer compositions (element exchanges and latent walks). v_b: the variance between the ensemble's members, which the
+student guesses; on the test rows.
+
 Core-microseconds a row (`python -m matenv.properties.speed`): {cost}.
 """
     entries = {

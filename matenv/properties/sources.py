@@ -27,7 +27,7 @@ from matenv.properties.weights import Weights
 # Rows computed at a time by torch: bounds the memory of the intermediate arrays.
 _BLOCK = 1 << 14
 
-# Smallest block of rows worth a thread of its own (about 2 ms of work).
+# Smallest block of rows worth a thread of its own (about 0.6 ms of work for the student, 2 ms for the ensemble).
 _ROWS_PER_THREAD = 128
 
 _COMPILED: dict[str, Callable[[Any], Callable[..., NDArray[np.float32]]]] = {
