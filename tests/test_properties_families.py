@@ -108,10 +108,13 @@ def test_a_committee_adds_what_its_parts_disagree_about():
 
     some = batch("NaCl", "Fe2O3")
     arguments = some.elements, some.counts.astype(float), some.size
-    location, within, between, _ = Committee([part(1.0), part(2.0)])(*arguments)
-    np.testing.assert_allclose((location[0, 0], within[0, 0], between[0, 0]), (1.5, 0.1, 0.02 + 0.25))
+    location, within, between, _ = Committee([part(1.0), part(2.0)], [0.75, 0.25])(*arguments)
+    np.testing.assert_allclose((location[0, 0], within[0, 0], between[0, 0]), (1.25, 0.1, 0.02 + 0.75 * 0.25))
     with pytest.raises(ValueError, match="two or more"):
-        Committee([part(1.0)])
+        Committee([part(1.0)], [1.0])
+    for shares in ([0.5], [0.5, 0.6], [1.5, -0.5]):
+        with pytest.raises(ValueError, match="sum 1"):
+            Committee([part(1.0), part(2.0)], shares)
 
 
 def test_all_rows_are_the_parts_together():
@@ -160,14 +163,14 @@ def test_gold_never_pays_a_reward(tiny_twins):
 
 def test_a_committee_that_is_gold_in_part_is_refused(tiny_twins, tmp_path):
     with pytest.raises(ValueError, match="gold"):
-        committee.assemble([str(tiny_twins["train"]), str(tiny_twins["all"])], tmp_path / "x.json")
+        committee.assemble([str(tiny_twins["train"]), str(tiny_twins["all"])], [0.5, 0.5], tmp_path / "x.json")
     with pytest.raises(ValueError, match="committees themselves"):
-        committee.assemble(["default", "two-family"], tmp_path / "x.json")
+        committee.assemble(["default", "two-family"], [0.5, 0.5], tmp_path / "x.json")
 
 
 def test_a_committee_notices_that_a_part_changed(tmp_path):
     card = json.loads(weights.locate("two-family").read_text())
-    card["parts"]["statistics"] = "0" * 64
+    card["parts"]["statistics"]["sha256"] = "0" * 64
     path = tmp_path / "old.json"
     path.write_text(json.dumps(card))
     with pytest.raises(ValueError, match="another version of its part 'statistics'"):

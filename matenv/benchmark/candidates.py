@@ -55,7 +55,7 @@ def prior_samples(task: Task, oracle: Oracle, seed: int = 0, latent: str = "vae"
 def bare_oracle(predictor: str, reference: str = "train", budget: int | None = None, judge: bool = False) -> Oracle:
     """An oracle without any guard: it takes the networks at their word.
 
-    Their distributions are as trained, without calibration on rows they have not seen, and P(stable) is what such a
+    Their distributions are as trained, not calibrated on rows they have not seen, and P(stable) is what such a
     distribution has below the hull, as if no competing phase could be missing.
 
     Args:

@@ -1,7 +1,6 @@
-"""A committee of families: ``python -m matenv.properties.committee --parts default statistics --out two-family.json``.
+"""A committee of families: ``python -m matenv.properties.committee`` calibrates and tests ``two-family``.
 
-Its file names the parts, with their checksums, and holds the calibration of what they say together, fitted on the
-validation part like that of each part.
+The calibration of what the parts say together is fitted on the validation part, like that of each part.
 
 May import: `matenv.data`, `matenv.properties`.
 """
@@ -9,94 +8,36 @@ May import: `matenv.data`, `matenv.properties`.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from matenv.properties import weights
-from matenv.properties.distribution import UNCALIBRATED, Calibration
-
-FORMAT = "matenv-committee-1"
-
-
-@dataclass(frozen=True)
-class CommitteeFile:
-    """Contents of a committee's file.
-
-    Attributes:
-        parts: Files of the parts.
-        energy_scheme: Which energies they learned.
-        calibrations: Calibration of each property of the whole.
-    """
-
-    parts: tuple[Path, ...]
-    energy_scheme: str
-    calibrations: Mapping[str, Calibration]
+from matenv.properties import evaluate, weights
+from matenv.properties.committee_file import FORMAT, checksum
+from matenv.properties.distribution import UNCALIBRATED
+from matenv.properties.export import calibrate
+from matenv.properties.predictor import Predictor
+from matenv.properties.sources import Committee, Networks
 
 
-def load(path: Path) -> CommitteeFile:
-    """Read and check a committee's file.
-
-    Args:
-        path: A file written by `main`.
-
-    Returns:
-        Its contents; every part exists and is the one the committee was calibrated with.
-
-    Raises:
-        FileNotFoundError: The file, or one of its parts, does not exist.
-        ValueError: Not a committee's file, or a part has changed since.
-    """
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; make one with python -m matenv.properties.committee")
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not a committee's file ({error})") from None
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
-        raise ValueError(f"{path} is not a committee's file ({FORMAT})")
-    parts = []
-    for name, digest in card["parts"].items():
-        part = weights.locate(name)
-        if not part.exists():
-            raise FileNotFoundError(f"{path} needs the predictor {name!r}, but {part} does not exist")
-        if checksum(part) != digest:
-            raise ValueError(
-                f"{path} was calibrated with another version of its part {name!r}; calibrate it again: "
-                f"{card['command']}"
-            )
-        parts.append(part)
-    calibrations = {name: Calibration(**values) for name, values in card["calibrations"].items()}
-    return CommitteeFile(tuple(parts), card["energy_scheme"], calibrations)
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def assemble(parts: Sequence[str], target: Path) -> dict[str, Any]:
+def assemble(parts: Sequence[str], shares: Sequence[float], target: Path) -> dict[str, Any]:
     """Calibrate several predictors together, test them, and write their committee's file.
 
     Args:
         parts: Names or paths of two or more single predictors, trained on train rows only.
+        shares: What share each has in the mean; positive, with sum 1.
         target: The .json file to write; a .md card goes beside it.
 
     Returns:
         The file's contents.
 
     Raises:
-        ValueError: Fewer than two parts, a part that is itself a committee or is gold, or different energy schemes.
+        ValueError: Fewer than two parts, a part that is itself a committee or is gold, different energy schemes, or
+            shares that do not fit.
     """
-    from matenv.properties import evaluate
-    from matenv.properties.export import calibrate
-    from matenv.properties.predictor import Predictor
-    from matenv.properties.sources import Committee, Networks
-
     files = {name: weights.locate(name) for name in parts}
     committees = [name for name, path in files.items() if path.suffix == ".json"]
     if committees:
@@ -107,15 +48,21 @@ def assemble(parts: Sequence[str], target: Path) -> dict[str, Any]:
         raise ValueError(f"parts learned energies of different schemes: {', '.join(sorted(schemes))}")
     if any(part.role == "gold" for part in contents):
         raise ValueError("parts holds a gold predictor: it has fitted the validation rows that calibration needs")
-    source, scheme = Committee([Networks(part) for part in contents]), schemes.pop()
+    source, scheme = Committee([Networks(part) for part in contents], shares), schemes.pop()
     calibrations = calibrate(Predictor(source, UNCALIBRATED, scheme))
     report = evaluate.held_out(Predictor(source, calibrations, scheme))
     card = {
         "format": FORMAT,
         "model": target.stem,
-        "parts": {name: checksum(path) for name, path in files.items()},
+        "parts": {
+            name: {"share": share, "sha256": checksum(path)}
+            for (name, path), share in zip(files.items(), shares, strict=True)
+        },
         "energy_scheme": scheme,
-        "command": f"python -m matenv.properties.committee --parts {' '.join(parts)} --out {target.name}",
+        "command": (
+            f"python -m matenv.properties.committee --parts {' '.join(parts)} --shares {' '.join(map(str, shares))} "
+            f"--out {target.name}"
+        ),
         "calibrations": {name: asdict(calibration) for name, calibration in calibrations.items()},
         "held_out": report,
     }
@@ -125,12 +72,12 @@ def assemble(parts: Sequence[str], target: Path) -> dict[str, Any]:
 
 
 def _markdown(card: dict[str, Any], table: str) -> str:
-    parts = " and ".join(f"`{name}`" for name in card["parts"])
+    parts = " and ".join(f"`{name}` (share {part['share']:g})" for name, part in card["parts"].items())
     return f"""# Property predictor `{card["model"]}`
 
-A committee of {parts}, models of different families, each with the same say. What they disagree about joins the
-variance between models (law of total variance), and the whole is calibrated together on the validation part of the
-`system` split. The parts' cards say what they were trained on.
+A committee of {parts}, models of different families. What they disagree about
+joins the variance between models (law of total variance), and the whole is calibrated together on the validation part
+of the `system` split. The parts' cards say what they were trained on.
 
 Command: `{card["command"]}`.
 
@@ -146,12 +93,13 @@ def main(argv: list[str] | None = None) -> int:
     """Command line: calibrate and test a committee, and write its file."""
     parser = argparse.ArgumentParser(prog="python -m matenv.properties.committee", description=__doc__)
     parser.add_argument("--parts", nargs="+", default=["default", "statistics"], help="names or .safetensors files")
+    parser.add_argument("--shares", nargs="+", type=float, default=[0.7, 0.3], help="what share each part has; sum 1")
     parser.add_argument("--out", default=str(weights.FOLDER / "two-family.json"), help="the .json file to write")
     arguments = parser.parse_args(argv)
     target = Path(arguments.out)
     if target.suffix != ".json":
         raise ValueError(f"--out={arguments.out!r} must end in .json")
-    assemble(arguments.parts, target)
+    assemble(arguments.parts, arguments.shares, target)
     print(target.with_suffix(".md").read_text(encoding="utf-8"))
     return 0
 

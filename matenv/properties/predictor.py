@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from matenv import elements as alphabet
 from matenv.composition import CompositionBatch, check_fractions, fractions
 from matenv.data.dataset import UNITS
-from matenv.properties import committee, heads, weights
+from matenv.properties import committee_file, heads, weights
 from matenv.properties.distribution import Array, Calibration, CalibrationTable, Prediction
 from matenv.properties.sources import Committee, Networks, Source
 from matenv.rational import MAX_ELEMENTS
@@ -219,8 +219,8 @@ def load_predictor(name: str | Path = "default", device: str = "cpu") -> Predict
     path = weights.locate(name)
     if path.suffix != ".json":
         return Predictor.from_weights(weights.load(path), device)
-    contents = committee.load(path)
+    contents = committee_file.load(path)
     parts = [weights.load(part) for part in contents.parts]
     role = "gold" if "gold" in [part.role for part in parts] else "proxy"
-    source = Committee([Networks(part, device) for part in parts])
+    source = Committee([Networks(part, device) for part in parts], contents.shares)
     return Predictor(source, contents.calibrations, contents.energy_scheme, role)

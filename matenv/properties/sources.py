@@ -98,24 +98,34 @@ class Networks:
 
 
 class Committee:
-    """Several sources as one, each with the same say.
+    """Several sources as one.
 
     By the law of total variance: what the sources disagree about joins the variance between models, so that no
     distribution is narrow where the families differ.
 
     Args:
         parts: The sources, two or more, on one device.
+        shares: What share each has in the mean; positive, with sum 1.
+
+    Raises:
+        ValueError: Fewer than two parts, or shares that do not fit them.
     """
 
-    def __init__(self, parts: Sequence[Source]) -> None:
+    def __init__(self, parts: Sequence[Source], shares: Sequence[float]) -> None:
         if len(parts) < 2:
             raise ValueError(f"parts holds {len(parts)} sources; a committee needs two or more")
+        if len(shares) != len(parts) or min(shares) <= 0 or abs(sum(shares) - 1.0) > 1e-6:
+            raise ValueError(f"shares={list(shares)} must be {len(parts)} positive numbers with sum 1, one per part")
         self.device = parts[0].device
-        self._parts = tuple(parts)
+        self._parts, self._shares = tuple(parts), np.array(shares, np.float64)
 
     def __call__(self, elements: NDArray[np.int16], amounts: NDArray[np.float64], size: NDArray[np.int16]) -> Summary:
         """The summary of B compositions."""
         location, within, between, zero = (
             np.stack(said) for said in zip(*(part(elements, amounts, size) for part in self._parts), strict=True)
         )
-        return location.mean(0), within.mean(0), between.mean(0) + location.var(0), zero.mean(0)
+        mean = self._mean(location)
+        return mean, self._mean(within), self._mean(between + (location - mean) ** 2), self._mean(zero)
+
+    def _mean(self, said: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.tensordot(self._shares, said, axes=1)
