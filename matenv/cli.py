@@ -220,7 +220,7 @@ def predictor_distil(
 
 @predictor_app.command("evaluate")
 def predictor_evaluate(
-    name: Annotated[str, typer.Argument(help="default, ensemble, or a file.")] = "default",
+    name: Annotated[str, typer.Argument(help="Name of a predictor, or a file.")] = "default",
 ) -> None:
     """Held-out errors and coverage of a predictor that was trained on train rows."""
     from matenv.properties.evaluate import main as run

@@ -77,6 +77,9 @@ def test_decoys_are_over_counted_and_the_factor_mends_the_sum():
     assert counted.compositions == 3 * 127 and len(counted.systems) == 3
     assert 0 < counted.stable <= counted.known < counted.compositions
     assert counted.expected_known < counted.expected and counted.over_counting > 1
+    assert 0 < counted.unbeaten < counted.compositions
+    assert counted.stable_unbeaten <= min(counted.stable, counted.unbeaten)
+    assert counted.expected_unbeaten < counted.expected
     p = np.array([0.1, 0.5, 0.9])
     factor = decoys._odds_factor(p, 0.7)
     odds = factor * p / (1 - p)

@@ -2,9 +2,10 @@
 
 P(stable) is calibrated on table rows, which somebody had reason to compute. A search asks about all compositions, and
 most of them are decoys. Where a chemical system is well sampled, the sum of P over all of its compositions should be
-near the number of stable phases known there; how far it is above is the over-counting.
+near the number of stable phases known there; how far it is above is the over-counting. Much of it is that P weighs
+each composition alone: it must beat the phases of the reference, not the other compositions around it.
 
-May import: `matenv.composition`, `matenv.data`, `matenv.oracle`, `matenv.stability`.
+May import: `matenv.composition`, `matenv.data`, `matenv.oracle`, `matenv.thermo`.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from scipy.optimize import brentq
 
 from matenv import elements as alphabet
 from matenv.composition import CompositionBatch
-from matenv.data import load_dataset
+from matenv.data import Dataset, load_dataset
 from matenv.oracle import Oracle
+from matenv.thermo import ConvexHull
 
 MAX_ATOMS = 20
 """Most atoms per formula unit of the compositions that are counted."""
@@ -50,6 +52,10 @@ class Decoys:
         stable: Of these, stable by DFT against the whole table.
         expected: Sum of P(stable) over all compositions.
         expected_known: Sum of P(stable) over the known formulas.
+        unbeaten: Compositions that also beat all their rivals: on or below the hull of the reference phases and of the
+            predicted energies of all compositions counted.
+        expected_unbeaten: Sum of P(stable) over these.
+        stable_unbeaten: How many of these are known to be stable.
         odds_factor: What the odds of P(stable) of all compositions would have to be multiplied with for the sum to be
             `stable`. Phases nobody has computed count as decoys, so it is a lower limit.
     """
@@ -63,6 +69,9 @@ class Decoys:
     stable: int
     expected: float
     expected_known: float
+    unbeaten: int
+    expected_unbeaten: float
+    stable_unbeaten: int
     odds_factor: float
 
     @property
@@ -94,6 +103,8 @@ def count(predictor: str, reference: str, size: int, systems: int = SYSTEMS) -> 
     assessment = Oracle(reference, predictor=predictor).assess(batch)
     known = np.isfinite(assessment.dft_formation_energy)
     stable = int((data.labels["decomposition_energy"][pool] <= 0.0).sum())
+    phases = data if reference == "all" else data.subset(data.split("system").train)
+    unbeaten = _unbeaten(batch, assessment.mean["formation_energy"], phases)
     return Decoys(
         predictor=predictor,
         reference=reference,
@@ -104,6 +115,9 @@ def count(predictor: str, reference: str, size: int, systems: int = SYSTEMS) -> 
         stable=stable,
         expected=float(assessment.p_stable.sum()),
         expected_known=float(assessment.p_stable[known].sum()),
+        unbeaten=int(unbeaten.sum()),
+        expected_unbeaten=float(assessment.p_stable[unbeaten].sum()),
+        stable_unbeaten=int((assessment.dft_decomposition_energy[unbeaten] <= 0.0).sum()),
         odds_factor=_odds_factor(assessment.p_stable, stable),
     )
 
@@ -126,6 +140,18 @@ def _patterns(size: int) -> NDArray[np.int64]:
     return counts[np.gcd.reduce(counts, axis=1) == 1]
 
 
+def _unbeaten(batch: CompositionBatch, energy: NDArray[np.float64], phases: Dataset) -> NDArray[np.bool_]:
+    """Which of B compositions stay on or below the hull of the phases and of the others' predicted energies (B,)."""
+    everything = Dataset(
+        "phases and rivals",
+        np.concatenate([phases.formulas, batch.formulas()]),
+        CompositionBatch.concatenate([phases.compositions, batch]),
+        np.concatenate([phases.formation_energy, energy]),
+        phases.energy_scheme,
+    )
+    return energy <= ConvexHull.from_dataset(everything).energy(batch, exclude_self=True)
+
+
 def _odds_factor(p: NDArray[np.float64], wanted: float) -> float:
     odds = p / (1.0 - p)
 
@@ -140,12 +166,13 @@ def table(counts: Sequence[Decoys]) -> str:
     """The counts as a Markdown table."""
     lines = [
         "| predictor | hull | elements | compositions | known | stable | sum of P, known | sum of P, all "
-        "| over-counting | odds factor |",
-        "|---" * 10 + "|",
+        "| over-counting | odds factor | unbeaten | sum of P, unbeaten | stable, unbeaten |",
+        "|---" * 13 + "|",
     ]
     lines += [
         f"| {c.predictor} | {c.reference} | {c.size} | {c.compositions:,} | {c.known:,} | {c.stable:,} "
-        f"| {c.expected_known:.1f} | {c.expected:.1f} | {c.over_counting:.1f} | {c.odds_factor:.2g} |"
+        f"| {c.expected_known:.1f} | {c.expected:.1f} | {c.over_counting:.1f} | {c.odds_factor:.2g} "
+        f"| {c.unbeaten:,} | {c.expected_unbeaten:.1f} | {c.stable_unbeaten} |"
         for c in counts
     ]
     return "\n".join(lines)
