@@ -13,14 +13,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from matenv.benchmark.adversary import Search, best_by_system, evolve
 from matenv.benchmark.candidates import bare_oracle, prior_samples
 from matenv.benchmark.truth import error_correlations, markdown, truth_check
 from matenv.oracle import Oracle
+from matenv.properties import load_predictor
+from matenv.properties.weights import SHIPPED
 from matenv.tasks import TASKS, Task, load_task
 
 TOP = 100
@@ -29,12 +31,11 @@ TOP = 100
 SOURCES: dict[str, Callable[[Task, Oracle, int], Search]] = {"prior samples": prior_samples, "adversary": evolve}
 """Where candidates come from."""
 
-REWARDS: dict[str, tuple[str, bool]] = {
-    "bare proxy": ("default", True),
-    "proxy": ("default", False),
-    "two-family": ("two-family", False),
-}
-"""Rewards compared: name of the predictor, and whether it is taken at its word (`candidates.bare_oracle`)."""
+BARE = "bare-"
+"""Put before the name of a predictor to take it at its word (`candidates.bare_oracle`)."""
+
+REWARDS = ("bare-default", "default", "two-family")
+"""Rewards compared by default: names of predictors."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,12 @@ class Gap:
 
     Attributes:
         task: Name of the task.
-        reward: Key of `REWARDS`.
+        reward: Name of the predictor, after `BARE` if taken at its word.
         source: Key of `SOURCES`.
         proxy: The score that the reward pays.
         gold: The same score computed with the gold predictor: same task, same hull, same way of scoring.
-        gold_full: Gold's score with uncertainties, against the hull of the whole table.
+        calibrated: Gold's calibrated score, whatever the reward: what the candidates are worth on one scale.
+        full_hull: The same against the hull of the whole table; novelty still against train rows.
         stable: Share that gold says are on or below the hull of the whole table, by its mean prediction.
         examples: The first three candidates.
     """
@@ -57,7 +59,8 @@ class Gap:
     source: str
     proxy: float
     gold: float
-    gold_full: float
+    calibrated: float
+    full_hull: float
     stable: float
     examples: tuple[str, ...]
 
@@ -72,7 +75,7 @@ def measure(task: Task, reward: str, source: str, calls: int, seed: int = 0) -> 
 
     Args:
         task: The task.
-        reward: Key of `REWARDS`.
+        reward: Name or path of the predictor, after `BARE` to take it at its word.
         source: Key of `SOURCES`.
         calls: Distinct formulas the source may assess.
         seed: Of the source.
@@ -81,45 +84,53 @@ def measure(task: Task, reward: str, source: str, calls: int, seed: int = 0) -> 
         The scores.
 
     Raises:
-        ValueError: An unknown reward or source.
+        ValueError: An unknown predictor or source, or a gold predictor as reward.
     """
-    for parameter, value, known in (("reward", reward, REWARDS), ("source", source, SOURCES)):
-        if value not in known:
-            raise ValueError(f"{parameter}={value!r} is unknown; choose one of {', '.join(known)}")
-    predictor, bare = REWARDS[reward]
-    oracle = bare_oracle(predictor, budget=calls) if bare else Oracle("train", calls, predictor=predictor)
+    if source not in SOURCES:
+        raise ValueError(f"source={source!r} is unknown; choose one of {', '.join(SOURCES)}")
+    predictor, bare = reward.removeprefix(BARE), reward.startswith(BARE)
+    oracle = bare_oracle(predictor, budget=calls) if bare else _oracle(predictor, budget=calls)
     found = SOURCES[source](task, oracle, seed)
     rows = best_by_system(found.compositions, found.scores, TOP)
     best = found.compositions[rows]
-    gold = bare_oracle("gold", judge=True) if bare else Oracle("train", predictor="gold", judge=True)
-    seen = Oracle("all", predictor="gold", judge=True).assess(best)
+    gold = _oracle("gold", judge=True).assess(best)
+    same = bare_oracle("gold", judge=True).assess(best) if bare else gold
+    seen = replace(_oracle("gold", "all", judge=True).assess(best), novelty_distance=gold.novelty_distance)
     return Gap(
         task=task.name,
         reward=reward,
         source=source,
         proxy=float(found.scores[rows].mean()),
-        gold=float(task.score(gold.assess(best)).score.mean()),
-        gold_full=float(task.score(seen).score.mean()),
+        gold=float(task.score(same).score.mean()),
+        calibrated=float(task.score(gold).score.mean()),
+        full_hull=float(task.score(seen).score.mean()),
         stable=float((seen.decomposition_energy <= 0.0).mean()),
         examples=tuple(best[:3].formulas()),
     )
 
 
+def _oracle(name: str, reference: str = "train", budget: int | None = None, judge: bool = False) -> Oracle:
+    """An oracle by name of a shipped predictor, or with one from a file, whose P(stable) is then that of "default"."""
+    predictor = name if name in SHIPPED else load_predictor(name)
+    return Oracle(reference, budget, predictor=predictor, judge=judge)
+
+
 def table(gaps: list[Gap]) -> str:
     """The gaps as a Markdown table."""
     lines = [
-        "| task | candidates from | reward | its score | gold score | gap | gold, full hull | stable by gold | first |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| task | candidates from | reward | its score | gold, same scale | gap | gold, calibrated | gold, full hull "
+        "| stable by gold | first |",
+        "|---" * 10 + "|",
     ]
     lines += [
-        f"| {g.task} | {g.source} | {g.reward} | {g.proxy:.3f} | {g.gold:.3f} | {g.gap:+.3f} | {g.gold_full:.3f} "
-        f"| {g.stable:.2f} | {', '.join(g.examples)} |"
+        f"| {g.task} | {g.source} | {g.reward} | {g.proxy:.3f} | {g.gold:.3f} | {g.gap:+.3f} | {g.calibrated:.3f} "
+        f"| {g.full_hull:.3f} | {g.stable:.2f} | {', '.join(g.examples)} |"
         for g in gaps
     ]
     return "\n".join(lines)
 
 
-def report(tasks: list[str], calls: int, seed: int, out: Path | None) -> str:
+def report(tasks: Sequence[str], calls: int, seed: int, out: Path | None, rewards: Sequence[str] = REWARDS) -> str:
     """Measure and describe everything.
 
     Args:
@@ -127,6 +138,7 @@ def report(tasks: list[str], calls: int, seed: int, out: Path | None) -> str:
         calls: Distinct formulas per search.
         seed: Of the searches.
         out: Folder for ``gap.json`` and ``gap.md``, or None.
+        rewards: As `measure`.
 
     Returns:
         The text.
@@ -134,7 +146,7 @@ def report(tasks: list[str], calls: int, seed: int, out: Path | None) -> str:
     gaps, truths = [], []
     for name in tasks:
         task = load_task(name)
-        gaps += [measure(task, reward, source, calls, seed) for source in SOURCES for reward in REWARDS]
+        gaps += [measure(task, reward, source, calls, seed) for source in SOURCES for reward in rewards]
         truths += [truth_check(task, predictor) for predictor in ("default", "two-family", "gold-train")]
         print(f"{name}: done", file=sys.stderr, flush=True)
     correlations = error_correlations(("default", "statistics", "two-family", "gold-train"))
@@ -162,9 +174,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), help="tasks; default: all that are registered")
     parser.add_argument("--calls", type=int, default=10_000, help="distinct formulas per search; default 10000")
     parser.add_argument("--seed", type=int, default=0, help="default 0")
+    parser.add_argument(
+        "--rewards", nargs="+", default=list(REWARDS), help=f"predictors, or {BARE}NAME for one taken at its word"
+    )
     parser.add_argument("--out", type=Path, help="folder for gap.json and gap.md; default: print only")
     arguments = parser.parse_args(argv)
-    print(report(arguments.tasks, arguments.calls, arguments.seed, arguments.out))
+    print(report(arguments.tasks, arguments.calls, arguments.seed, arguments.out, arguments.rewards))
     return 0
 
 
