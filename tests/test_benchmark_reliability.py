@@ -1,5 +1,6 @@
 """Reliability, its pictures, and the decoy test."""
 
+from itertools import product
 from math import gcd
 
 import numpy as np
@@ -64,11 +65,8 @@ def test_pictures_are_drawn(stabilities, found, tmp_path):
 @pytest.mark.parametrize("size", [2, 3])
 def test_all_compositions_are_counted_once(size):
     patterns = {tuple(row) for row in decoys._patterns(size).tolist()}
-    atoms = range(1, decoys.MAX_ATOMS + 1)
-    if size == 2:
-        expected = {(a, b) for a in atoms for b in atoms if a + b <= 20 and gcd(a, b) == 1}
-    else:
-        expected = {(a, b, c) for a in atoms for b in atoms for c in atoms if a + b + c <= 20 and gcd(a, b, c) == 1}
+    every = product(range(1, decoys.MAX_ATOMS + 1), repeat=size)
+    expected = {counts for counts in every if sum(counts) <= decoys.MAX_ATOMS and gcd(*counts) == 1}
     assert patterns == expected and len(decoys._patterns(size)) == len(expected)
 
 
