@@ -107,6 +107,21 @@ class Assessment:
             result[self._rows] = self._prediction.prob(name, low, high)
         return result
 
+    def interval(self, name: str, coverage: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Central interval that holds a property with a given probability; NaN where nothing was predicted.
+
+        Args:
+            name: Property name, a key of `mean`.
+            coverage: Probability inside, between 0 and 1.
+
+        Returns:
+            Lower and upper ends (B,), in the property's unit.
+        """
+        low, high = np.full(len(self), np.nan), np.full(len(self), np.nan)
+        if self._prediction is not None:
+            low[self._rows], high[self._rows] = self._prediction.interval(name, coverage)
+        return low, high
+
     def prob_stable(self, threshold: float = 0.0) -> NDArray[np.float64]:
         """Probability that the decomposition energy is at most `threshold` (eV/atom); 0 where nothing was predicted."""
         result = np.zeros(len(self))
