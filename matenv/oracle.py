@@ -1,6 +1,7 @@
 """`Oracle`: everything known or predicted about a batch of compositions, and the count of what was asked.
 
-May import: `matenv.properties`, `matenv.thermo`, `matenv.data`, `matenv.composition`, `matenv.ledger`.
+May import: `matenv.properties`, `matenv.thermo`, `matenv.data`, `matenv.chemistry`, `matenv.composition`,
+`matenv.ledger`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
+from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
 from matenv.composition import CompositionBatch, integer_counts
 from matenv.data import Dataset, load_dataset
 from matenv.data.neighbours import Neighbours
@@ -121,6 +123,16 @@ class Assessment:
         if not (self.valid[row] and self.evaluated[row]):
             return []
         return self._oracle.hull.decompose(self.compositions[row : row + 1], exclude_self=True).products(0)
+
+    @cached_property
+    def charge_neutral(self) -> NDArray[np.bool_]:
+        """Neutral by the rules of `matenv.is_charge_neutral`, metals not exempt (B,) bool; worked out when asked."""
+        return is_charge_neutral(self.compositions)
+
+    @cached_property
+    def electronegativity_balanced(self) -> NDArray[np.bool_]:
+        """The same for `matenv.is_electronegativity_balanced` (B,) bool: what a task of the regime "ionic" asks."""
+        return is_electronegativity_balanced(self.compositions)
 
     @cached_property
     def dft_formation_energy(self) -> NDArray[np.float64]:

@@ -15,12 +15,12 @@ from matenv.chemistry.table import COLUMNS, PATH
 
 HEADER = """\
 # Oxidation states by element: the set "ICSD24" of SMACT {version}, with the filter that its smact_validity uses by
-# default: at least {consensus} reports in the ICSD, zero left out, no threshold on commonality. state:number of reports.
+# default: at least {consensus} reports in the ICSD, zero left out, no threshold on commonality; state:reports.
 # Source: SMACT (MIT licence, https://github.com/WMD-group/SMACT), files oxidation_states_icsd24_counts.json and
 # element_data.txt, lists metals and MIXED_VALENCE_ELEMENTS. The reports were counted by its authors in the Inorganic
 # Crystal Structure Database (FIZ Karlsruhe), 2024. Electronegativities: Pauling, as SMACT tabulates them (from Open
-# Babel; 13 of them differ by 0.02 or more from matenv.elements; empty: none). Kept as they are, because the answers
-# depend on them. Written by python -m matenv.chemistry.build; do not edit.
+# Babel; empty: none). Au Bi Hg Lu Np Pb Pt Pu Tb Tc Tl U W differ from matenv.elements, and are kept, because
+# the answers depend on them. Written by python -m matenv.chemistry.build; do not edit.
 """
 
 
