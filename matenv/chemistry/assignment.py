@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Composition
 
 MOST_ATOMS_EXPLAINED = 1000
-"""Most atoms per formula unit of a formula explained; the cost grows with their square (half a second at the limit)."""
+"""Most atoms per formula unit of a formula explained; the cost grows with their square (up to a second)."""
 
 Site = tuple[int, int, list[int], NDArray[np.float64]]
 """Element, atoms that share a state, the states allowed, and the log-likelihood of each."""
@@ -85,7 +85,7 @@ def _classes(elements: NDArray, counts: NDArray, ordered: bool, mixed: bool) -> 
             yield [
                 site
                 for k, (e, n) in enumerate(zip(elements, counts, strict=True))
-                for site in _sites(e, n, k < cations, mixed)
+                for site in _sites(e, n, bool(k < cations), mixed)
             ]
 
 

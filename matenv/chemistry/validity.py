@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Compositions = CompositionBatch | ArrayLike | str | Composition | Sequence[str | Composition]
 
 MOST_ATOMS = 1_000_000
-"""Most atoms per formula unit; the cost of a row grows with them (10 ms at the limit)."""
+"""Most atoms per formula unit; the cost of a row grows with them (a few milliseconds at the limit)."""
 
 _EXACT_MAX_ATOMS, _EXACT_TOLERANCE = 1000, 2e-7  # as matenv.formula: what float64 and float32 fractions hold exactly
 _ROWS_PER_THREAD = 2048
@@ -128,7 +128,7 @@ def read(X: Compositions) -> CompositionBatch:  # noqa: N803
 
 def _pack(X: ArrayLike | str | Composition | Sequence[str | Composition]) -> CompositionBatch:  # noqa: N803
     if isinstance(X, str) or hasattr(X, "reduced_formula"):
-        X = [X]  # type: ignore[list-item]
+        return CompositionBatch.from_counts(integer_counts([cast(str, X)]))
     if isinstance(X, Sequence) and len(X) > 0 and (isinstance(X[0], str) or hasattr(X[0], "reduced_formula")):
         return CompositionBatch.from_counts(integer_counts(cast("Sequence[str]", X)))
     x = np.asarray(X, dtype=np.float64)
