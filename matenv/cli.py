@@ -117,34 +117,14 @@ def compare(
 
 
 @app.command()
-def assess(
+def explain(
     formulas: Annotated[list[str], typer.Argument(help="Formulas, such as LiFePO4.")],
     reference: Annotated[str, typer.Option(help="Phases of the hull: all or train.")] = "all",
 ) -> None:
-    """What formulas are predicted to be, and what they would decompose into."""
-    import numpy as np
+    """Everything known or predicted about formulas: a candidate card for each."""
+    from matenv import explain as run
 
-    from matenv import Oracle
-    from matenv.agents.candidates import CAVEAT
-
-    oracle = Oracle(reference)
-    assessment = oracle.assess(formulas)
-    for row, formula in enumerate(assessment.formulas):
-        print(formula)
-        if not assessment.valid[row]:
-            print("  nothing predicted: it needs two elements at least, all of which the table knows compounds of")
-            continue
-        for name, unit in oracle.predictor.units.items():
-            mean, std = assessment.mean[name][row], assessment.std[name][row]
-            linear = f" = {10**mean:.0f} GPa" if name.startswith("log10_") else ""
-            print(f"  {name:22s}{mean:9.3f} +- {std:.3f} {unit}{linear}")
-        print(f"  {'P(stable)':22s}{assessment.p_stable[row]:9.3f}")
-        print(f"  {'E_d, predicted':22s}{assessment.decomposition_energy[row]:+9.3f} eV/atom")
-        if np.isfinite(dft := assessment.dft_decomposition_energy[row]):
-            print(f"  {'E_d, DFT':22s}{dft:+9.3f} eV/atom")
-        hull = oracle.hull.decompose(assessment.compositions[row : row + 1], exclude_self=True)
-        print(f"  would decompose as    {hull.reaction(0)}")
-    print(f"{CAVEAT} Hull: reference={reference!r}.")
+    print("\n\n".join(str(run(formula, reference)) for formula in formulas))
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """`explain`: the candidate card, everything one should know before trusting a predicted material.
 
-May import: `matenv.oracle`, `matenv.stability`, `matenv.thermo`, `matenv.chemistry`, `matenv.data`,
+May import: `matenv.oracle`, `matenv.stability`, `matenv.chemistry`, `matenv.data`,
 `matenv.composition`, `matenv.elements`.
 """
 
@@ -124,6 +124,9 @@ class Card:
         lines += [f"  {f'P(E_d <= {t:g} eV/atom)':22s}{p:8.3f}" for t, p in self.p_stable.items()]
         if self.hit_rate is not None:
             lines.append(f"  {'observed':22s}{self.hit_rate}")
+        conservative = "P(stable) is calibrated for the hull of the train part, and cautious here"
+        lines.append(f"  {'hull':22s}{self.reference}" + f"; {conservative}" * (self.reference == "all"))
+        lines.append("")
         lines += [f"  {name:22s}{estimate}" for name, estimate in self.properties.items()]
         lines += ["", f"  would decompose as    {self.reaction}"]
         listed = ", ".join(f"{system} {count}" for system, count in self.entries.items())
@@ -133,10 +136,10 @@ class Card:
         lines += ["", f"  oxidation states      {self._states()}"]
         rule = {True: "yes", False: "no"}
         lines.append(
-            f"  charge neutral        {rule[self.charge_neutral]}; electronegativities in order: "
+            f"  one state per element sums to zero: {rule[self.charge_neutral]}; cations less electronegative: "
             f"{rule[self.electronegativity_balanced]}" + ("; metals only, so neither says much" * self.all_metal)
         )
-        lines += ["", f"  nearest known formulas, with distance (L1, 0 to 2) and DFT values, hull: {self.reference}"]
+        lines += ["", "  nearest known formulas, with distance (L1, 0 to 2) and DFT values"]
         for neighbour in self.neighbours:
             values = "  ".join(f"{name} {value:.3f}" for name, value in neighbour.dft.items())
             lines.append(f"    {neighbour.formula:20s}{neighbour.distance:6.3f}  {values}")
