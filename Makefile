@@ -43,6 +43,7 @@ lint: $(VENV)/dev.stamp
 # Shorter, or in part: make bench OPTIONS='--quick --only hull environment'
 bench: $(VENV)/bench.stamp
 	$(BIN)/python -m benchmarks.run $(OPTIONS)
+	test -n "$(OPTIONS)" || $(BIN)/python -m benchmarks.quote
 
 clean:
 	rm -rf $(VENV) .typecheck build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -193,7 +193,7 @@ def parts_of_a_step(report: Report, rows: int, quick: bool) -> None:
         "encode (resets only)": (core.latent, "encode"),
     }
     others = {
-        "hull (E_comp)": (core.oracle.hull, "energy"),
+        "hull": (core.oracle.hull, "decompose"),
         "nearest known formula": (core.oracle._neighbours, "nearest"),
         "ledger": (core.oracle._ledger, "register"),
         "observations": (core, "observe"),

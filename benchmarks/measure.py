@@ -61,7 +61,7 @@ class Measurement:
     def target(self) -> str:
         """The target in words, "" without one."""
         limits = ((">=", self.at_least), ("<=", self.at_most))
-        return ", ".join(f"{sign} {_number(value)}" for sign, value in limits if value is not None)
+        return ", ".join(f"{sign} {shown(value)}" for sign, value in limits if value is not None)
 
 
 class Report:
@@ -272,10 +272,10 @@ def row(measurement: Measurement) -> tuple[str, ...]:
     """The cells of a measurement's row."""
     m = measurement
     met = {None: "", True: "yes", False: "NO"}[m.met]
-    return (m.group, m.name, m.unit, *map(_number, (m.median, m.smallest, m.largest)), m.target, met)
+    return (m.group, m.name, m.unit, *map(shown, (m.median, m.smallest, m.largest)), m.target, met)
 
 
-def _number(value: float) -> str:
+def shown(value: float) -> str:
     """Three significant digits, thousands separated; whole above 100."""
     if not np.isfinite(value):
         return str(value)

@@ -1,7 +1,8 @@
 """All benchmarks, one table, one file: ``make bench``, or ``python -m benchmarks.run``.
 
-Writes ``benchmarks/results/<date>-<machine>.json``, the same as Markdown, and the picture of the hull's cost. About a
-quarter of an hour; `--quick` takes a few minutes and writes nothing unless `--out` says where.
+Writes ``benchmarks/results/<date>-<machine>.json``, the same as Markdown, and pictures of the hull's cost and of
+where a step's time goes. About a quarter of an hour; `--quick` takes a few minutes and writes nothing unless `--out`
+says where.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import environment, hull, hull_growth, training
+from benchmarks import breakdown, device, environment, hull, hull_growth, training
 from benchmarks.machine import use_cores
 from benchmarks.measure import Report
 
 RESULTS = Path(__file__).parent / "results"
-BENCHMARKS = ("hull", "growth", "environment", "training")
+BENCHMARKS = ("hull", "growth", "environment", "device", "training")
 
 
 def main() -> None:
@@ -32,20 +33,31 @@ def main() -> None:
     report.notes.append(f"Torch threads: {torch.get_num_threads()}, unless a row says otherwise.")
     folder = options.out or (None if options.quick else RESULTS)
 
-    if "hull" in options.only:
-        hull.measure(report, options.quick)
-    if "growth" in options.only:
+    def growth() -> None:
         cost = hull_growth.measure(report, options.quick)
         if folder:
             hull_growth.draw(cost, folder / hull_growth.PICTURE)
-    if "environment" in options.only:
-        environment.measure(report, options.quick)
-    if "training" in options.only:
-        training.measure(report, options.quick, options.steps)
 
+    def steps() -> None:
+        environment.measure(report, options.quick)
+        if folder:
+            breakdown.draw(report, folder / breakdown.PICTURE)
+
+    measure = {
+        "hull": lambda: hull.measure(report, options.quick),
+        "growth": growth,
+        "environment": steps,
+        "device": lambda: device.measure(report, options.quick),
+        "training": lambda: training.measure(report, options.quick, options.steps),
+    }
+    for name in BENCHMARKS:
+        if name in options.only:
+            measure[name]()
+            if folder:  # after each of them, so that nothing is lost
+                written = report.write(folder)
     print(report.markdown())
     if folder:
-        print(f"written to {report.write(folder)}")
+        print(f"written to {written}")
 
 
 if __name__ == "__main__":

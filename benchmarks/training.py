@@ -72,13 +72,14 @@ def measure(
     start = time.perf_counter()
     agent.learn(steps)
     wall = time.perf_counter() - start
-    name = f"PPO, {agent.num_timesteps:,} steps, {rows} environments"
-    report.add(GROUP, f"{name}: wall time", "s", wall)
-    report.add(GROUP, f"{name}: rate", "steps/s", agent.num_timesteps / wall)
-    report.add(GROUP, f"{name}: share of time in the environment", "%", 100 * envs.seconds / wall)
+    report.add(GROUP, "PPO: environments", "rows", rows)
+    report.add(GROUP, "PPO: steps", "steps", agent.num_timesteps)
+    report.add(GROUP, "PPO: wall time", "s", wall)
+    report.add(GROUP, "PPO: rate", "steps/s", agent.num_timesteps / wall)
+    report.add(GROUP, "PPO: share of time in the environment", "%", 100 * envs.seconds / wall)
     tenth = max(len(envs.returns) // 10, 1)
-    report.add(GROUP, f"{name}: mean return, first tenth of episodes", "score", float(np.mean(envs.returns[:tenth])))
-    report.add(GROUP, f"{name}: mean return, last tenth of episodes", "score", float(np.mean(envs.returns[-tenth:])))
+    report.add(GROUP, "PPO: mean return, first tenth of episodes", "score", float(np.mean(envs.returns[:tenth])))
+    report.add(GROUP, "PPO: mean return, last tenth of episodes", "score", float(np.mean(envs.returns[-tenth:])))
     envs.close()
 
 

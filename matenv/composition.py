@@ -3,7 +3,7 @@
 Two layouts are used. *Dense*: an array (B, 89) in alphabet order, what users see. *Packed*: `CompositionBatch`, which
 lists only the elements present, what the hot path computes with. Strings are parsed by pymatgen, and only here.
 
-May import: `matenv.elements`.
+May import: `matenv.elements`, `matenv.rational`, `matenv.spelling`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
 from matenv.rational import MAX_ELEMENTS, smallest_counts
+from matenv.spelling import spell
 
 if TYPE_CHECKING:
     from pymatgen.core import Composition
@@ -31,18 +32,6 @@ MAX_ATOMS = 60
 
 TOLERANCE = 1e-4
 """Default largest deviation of a fraction. Formulas of at most 60 atoms differ by >= 1/3600: none is confused."""
-
-# Formulas that are customarily not reduced: peroxides and diatomic gases (the convention of pymatgen and the ICSD).
-_UNREDUCED = {
-    "LiO": "Li2O2", "NaO": "Na2O2", "KO": "K2O2", "RbO": "Rb2O2", "CsO": "Cs2O2", "HO": "H2O2",
-    "O": "O2", "N": "N2", "F": "F2", "Cl": "Cl2", "H": "H2",
-}  # fmt: skip
-# Two most electronegative elements closer than this (Pauling units) are bracketed as a polyanion, as pymatgen does.
-_POLYANION_GAP = 1.65
-_ELECTRONEGATIVITY = alphabet.values("electronegativity")
-# Rank of each element in a formula string: by electronegativity, ties by symbol (the alphabet's own order).
-_ORDER = np.empty(alphabet.NUM_ELEMENTS, np.int64)
-_ORDER[np.argsort(_ELECTRONEGATIVITY, kind="stable")] = np.arange(alphabet.NUM_ELEMENTS)
 
 
 @dataclass(frozen=True)
@@ -85,8 +74,7 @@ class CompositionBatch:
 
     def formulas(self) -> list[str]:
         """Reduced formulas, spelled as pymatgen's `reduced_formula`; "" for an empty composition."""
-        rows = zip(self.elements.tolist(), self.counts.tolist(), self.size.tolist(), strict=True)
-        return [_spell(elements[:size], counts[:size]) for elements, counts, size in rows]
+        return spell(self.elements, self.counts, self.size)
 
     @classmethod
     def concatenate(cls, batches: Sequence[CompositionBatch]) -> CompositionBatch:
@@ -350,22 +338,3 @@ def threshold_counts(fractions: ArrayLike, threshold: float = PAPER_THRESHOLD) -
     _check_width(x, "fractions")
     counts = np.rint(np.where(x >= threshold, x / threshold, 0.0)).astype(np.int64)
     return counts // np.maximum(np.gcd.reduce(counts, axis=1), 1)[:, None]
-
-
-def _spell(elements: list[int], counts: list[int]) -> str:
-    """Formula string of reduced counts in pymatgen's spelling: electropositive first, polyanion in brackets."""
-    pairs = sorted(zip(elements, counts, strict=True), key=lambda pair: _ORDER[pair[0]])
-    tail = ""
-    if len(pairs) >= 3:
-        (a, na), (b, nb) = pairs[-2:]
-        repeat = math.gcd(na, nb)
-        if repeat > 1 and _ELECTRONEGATIVITY[b] - _ELECTRONEGATIVITY[a] < _POLYANION_GAP:
-            anion = _join([(a, na // repeat), (b, nb // repeat)])
-            tail = f"({anion}){repeat}"
-            pairs = pairs[:-2]
-    name = _join(pairs) + tail
-    return _UNREDUCED.get(name, name)
-
-
-def _join(pairs: list[tuple[int, int]]) -> str:
-    return "".join(f"{alphabet.SYMBOLS[element]}{count if count != 1 else ''}" for element, count in pairs)

@@ -1,17 +1,18 @@
 """`Oracle`: everything known or predicted about a batch of compositions, and the count of what was asked.
 
 May import: `matenv.properties`, `matenv.thermo`, `matenv.data`, `matenv.chemistry`, `matenv.composition`,
-`matenv.ledger`.
+`matenv.ledger`, `matenv.parallel`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
@@ -20,6 +21,7 @@ from matenv.composition import CompositionBatch, integer_counts
 from matenv.data import Dataset, load_dataset
 from matenv.data.neighbours import Neighbours
 from matenv.ledger import Ledger
+from matenv.parallel import alongside
 from matenv.properties import load_predictor
 from matenv.stability import StabilityModel
 from matenv.thermo import ConvexHull
@@ -52,6 +54,8 @@ class Assessment:
         hull_energy: Energy of the cheapest mixture of *other* reference phases, E_comp (B,) [eV/atom].
         decomposition_energy: Formation energy minus `hull_energy`, E_d (B,) [eV/atom]; <= 0 means stable.
         p_stable: Probability that E_d <= 0 (B,); calibrated for ``reference="train"``, conservative for ``"all"``.
+        members: What it decomposes into, as numbers (B, 10) that `products` puts into words; -1 where there is none.
+        weights: Their atom fractions (B, 10).
     """
 
     compositions: CompositionBatch
@@ -64,6 +68,8 @@ class Assessment:
     hull_energy: NDArray[np.float64]
     decomposition_energy: NDArray[np.float64]
     p_stable: NDArray[np.float64]
+    members: NDArray[np.int32]
+    weights: NDArray[np.float64]
     _rows: NDArray[np.int64] = field(repr=False)
     _prediction: Prediction | None = field(repr=False)
     _oracle: Oracle = field(repr=False)
@@ -102,6 +108,21 @@ class Assessment:
             result[self._rows] = self._prediction.prob(name, low, high)
         return result
 
+    def interval(self, name: str, coverage: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Central interval that holds a property with a given probability; NaN where nothing was predicted.
+
+        Args:
+            name: Property name, a key of `mean`.
+            coverage: Probability inside, between 0 and 1.
+
+        Returns:
+            Lower and upper ends (B,), in the property's unit.
+        """
+        low, high = np.full(len(self), np.nan), np.full(len(self), np.nan)
+        if self._prediction is not None:
+            low[self._rows], high[self._rows] = self._prediction.interval(name, coverage)
+        return low, high
+
     def prob_stable(self, threshold: float = 0.0) -> NDArray[np.float64]:
         """Probability that the decomposition energy is at most `threshold` (eV/atom); 0 where nothing was predicted."""
         result = np.zeros(len(self))
@@ -120,9 +141,7 @@ class Assessment:
         Returns:
             An empty list for rows that are not valid or not evaluated.
         """
-        if not (self.valid[row] and self.evaluated[row]):
-            return []
-        return self._oracle.hull.decompose(self.compositions[row : row + 1], exclude_self=True).products(0)
+        return self._oracle.hull.products(self.members[row], self.weights[row])
 
     @cached_property
     def charge_neutral(self) -> NDArray[np.bool_]:
@@ -157,7 +176,7 @@ class Oracle:
             ``"all"`` (the whole embedded table, for design runs), or a `Dataset` of one's own.
         budget: Most distinct formulas evaluated; later ones are marked unevaluated. None for no limit.
         predictor: A loaded predictor, or the name of one.
-        device: Where the predictor runs, such as ``"cpu"``.
+        device: Where the predictor runs: ``"cpu"``, or ``"cuda"`` with the hull on the CPU at the same time.
 
     Attributes:
         hull: The convex hull of the reference phases.
@@ -195,6 +214,7 @@ class Oracle:
                 f"the predictor's energies are {self.predictor.energy_scheme!r} and the hull's "
                 f"{self.hull.energy_scheme!r}; energies of different schemes cannot be compared"
             )
+        self._elsewhere = self.predictor.device.type != "cpu"
         self.stability = StabilityModel.load()
 
     @property
@@ -231,41 +251,51 @@ class Oracle:
         """
         batch = x if isinstance(x, CompositionBatch) else _canonical(x)
         evaluated = self._ledger.register(batch)
-        valid = (batch.size >= 2) & self._has_element[batch.elements].all(axis=1)
+        valid = _valid(batch.elements, batch.size, self._has_element)
         rows = np.flatnonzero(valid & evaluated)
         part = batch if len(rows) == len(batch) else batch[rows]
+        # The hull is solved here meanwhile, if the predictor runs on another device.
+        predict = alongside(partial(self._predict, part)) if self._elsewhere else partial(self._predict, part)
+        distance = self._neighbours.nearest(batch)[0][:, 0]
+        competing = self.hull.decompose(part, exclude_self=True)
+        prediction = predict()
 
-        distance, _ = self._neighbours.nearest(batch)
-        prediction = self.predictor.predict_batch(part) if len(rows) else None
-        competing = self.hull.energy(part, exclude_self=True) if len(rows) else np.zeros(0)
-        p_stable = self.stability.prob(prediction, competing, part.size) if prediction is not None else competing
-
-        def spread(values: NDArray, empty: float = np.nan) -> NDArray:
-            if len(rows) == len(batch):
+        def spread(values: NDArray | None, empty: float = np.nan) -> NDArray:
+            if values is not None and len(rows) == len(batch):
                 return values
-            full = np.full(len(batch), empty)
-            full[rows] = values
+            full = np.full((len(batch), *(() if values is None else values.shape[1:])), empty)
+            if values is not None:
+                full = full.astype(values.dtype)
+                full[rows] = values
             return full
 
-        names = self.predictor.units
-        mean = {name: spread(prediction.mean[name] if prediction is not None else competing) for name in names}
-        std = {name: spread(prediction.std[name] if prediction is not None else competing) for name in names}
-        hull_energy = spread(competing)
+        mean: dict[str, NDArray[np.float64]] = {}
+        std: dict[str, NDArray[np.float64]] = {}
+        for name in self.predictor.units:
+            mean[name] = spread(None if prediction is None else prediction.mean[name])
+            std[name] = spread(None if prediction is None else prediction.std[name])
+        p_stable = None if prediction is None else self.stability.prob(prediction, competing.energy, part.size)
+        hull_energy = spread(competing.energy)
         return Assessment(
             compositions=batch,
             evaluated=evaluated,
             valid=valid,
-            known=distance[:, 0] < KNOWN_DISTANCE,
-            novelty_distance=distance[:, 0],
+            known=distance < KNOWN_DISTANCE,
+            novelty_distance=distance,
             mean=mean,
             std=std,
             hull_energy=hull_energy,
             decomposition_energy=mean["formation_energy"] - hull_energy,
             p_stable=spread(p_stable, 0.0),
+            members=spread(competing.members, -1),
+            weights=spread(competing.weights, 0.0),
             _rows=rows,
             _prediction=prediction,
             _oracle=self,
         )
+
+    def _predict(self, batch: CompositionBatch) -> Prediction | None:
+        return self.predictor.predict_batch(batch) if len(batch) else None
 
     def look_up(self, batch: CompositionBatch, name: str) -> NDArray[np.float64]:
         """DFT value of each composition in the full embedded table.
@@ -284,6 +314,16 @@ class Oracle:
         return np.where(found, column[rows[:, 0]], np.nan)
 
 
+@njit(cache=True, nogil=True)
+def _valid(elements: NDArray[np.int16], size: NDArray[np.int16], has_element: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether each row (B,) has two or more elements, all of which the reference knows."""
+    valid = size >= 2
+    for row in range(len(size)):
+        for k in range(size[row]):
+            valid[row] &= has_element[elements[row, k]]
+    return valid
+
+
 def _canonical(x: ArrayLike | str | Sequence[str]) -> CompositionBatch:
     if isinstance(x, str):
         x = [x]
@@ -294,9 +334,8 @@ def _canonical(x: ArrayLike | str | Sequence[str]) -> CompositionBatch:
 
 
 def _index(table: Dataset) -> tuple[ConvexHull, Neighbours, NDArray[np.bool_]]:
-    present = np.zeros(alphabet.NUM_ELEMENTS + 1, np.bool_)
-    present[table.compositions.elements] = True
-    present[-1] = True  # padding
+    present = np.zeros(alphabet.NUM_ELEMENTS, np.bool_)
+    present[table.compositions.elements[table.compositions.elements >= 0]] = True
     return ConvexHull.from_dataset(table), Neighbours(table.compositions), present
 
 

@@ -53,6 +53,18 @@ def run_blocks(function: Callable[[slice], T], rows: int, smallest: int, threads
         return [first, *(other.result() for other in others)]
 
 
+def alongside(function: Callable[[], T]) -> Callable[[], T]:
+    """Start a function on a thread of its own, for work that waits on another device.
+
+    Args:
+        function: Takes nothing.
+
+    Returns:
+        A function that waits for the result.
+    """
+    return _pool(os.getpid()).submit(function).result
+
+
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
     """Hold torch, if it is loaded, to one thread in the calling thread."""

@@ -7,14 +7,15 @@ May import: `matenv.oracle`, `matenv.data`, `matenv.composition`, `matenv.elemen
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, Protocol, get_args
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from matenv import elements as alphabet
 from matenv.composition import CompositionBatch
@@ -78,8 +79,7 @@ class Ramp:
 
     def utility(self, assessment: Assessment) -> NDArray[np.float64]:
         """Utility of each row (B,)."""
-        share = (assessment.mean[self.property_name] - self.low) / (self.high - self.low)
-        return np.nan_to_num(np.clip(share, 0.0, 1.0))
+        return _ramp(assessment.mean[self.property_name], float(self.low), float(self.high))
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ class Task:
             absent = [symbol for symbol in symbols if symbol in alphabet.ABSENT]
             if absent and parameter == "elements":
                 raise ValueError(f"elements holds {absent}: the embedded data know no compound of {', '.join(absent)}")
-        if self.elements is not None and int(self.allowed[:-1].sum()) < self.min_elements:
+        if self.elements is not None and int(self.allowed.sum()) < self.min_elements:
             raise ValueError(
                 f"elements={list(self.elements)} without exclude={list(self.exclude)} leaves fewer than "
                 f"min_elements={self.min_elements} elements to use"
@@ -199,23 +199,20 @@ class Task:
 
     @cached_property
     def allowed(self) -> NDArray[np.bool_]:
-        """Which elements may be used (90,) bool in alphabet order; the last entry stands for padding."""
-        mask = np.ones(alphabet.NUM_ELEMENTS + 1, np.bool_)
+        """Which elements may be used (89,) bool in alphabet order."""
+        mask = np.ones(alphabet.NUM_ELEMENTS, np.bool_)
         if self.elements is not None:
-            mask[:-1] = False
+            mask[:] = False
             mask[alphabet.positions(self.elements)] = True
         mask[alphabet.positions((*self.exclude, *alphabet.ABSENT))] = False
         return mask
 
     def allows(self, batch: CompositionBatch) -> NDArray[np.bool_]:
         """Whether each composition obeys the task's rules on elements and counts (B,) bool."""
-        return (
-            (batch.size >= self.min_elements)
-            & (batch.size <= self.max_elements)
-            & (batch.atoms <= self.max_atoms)
-            & (batch.counts.max(axis=1) <= self.max_count)
-            & self.allowed[batch.elements].all(axis=1)
-        )
+        return _obeys(
+            batch.elements, batch.counts, batch.size, self.allowed,
+            self.min_elements, self.max_elements, self.max_atoms, self.max_count,
+        )  # fmt: skip
 
     def score(self, assessment: Assessment) -> TaskScore:
         """Score a batch.
@@ -231,7 +228,9 @@ class Task:
             validity = validity & assessment.electronegativity_balanced
         viability = viability_of(assessment)
         terms = {objective.name: objective.utility(assessment) for objective in self.objectives}
-        utility = np.prod(list(terms.values()), axis=0) if terms else np.ones(len(assessment))
+        utility = np.ones(len(assessment))
+        for term in terms.values():
+            utility = utility * term
         if self.novel:
             utility = utility * assessment.novel
         score = utility * viability * validity
@@ -254,9 +253,58 @@ def viability_of(assessment: Assessment) -> NDArray[np.float64]:
     Returns:
         (B,) in [0, 1]; 0 where nothing was predicted.
     """
-    floor = _TOO_GOOD[assessment.compositions.size]
-    taper = ndtr((assessment.decomposition_energy - floor) / TAPER_WIDTH)
-    return np.nan_to_num(assessment.p_stable * taper)
+    return _viability(
+        assessment.p_stable, assessment.decomposition_energy, assessment.compositions.size, _TOO_GOOD, TAPER_WIDTH
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _ramp(value: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+    """0 at `low`, 1 at `high`, linear between and flat beyond (B,); 0 for NaN."""
+    share = np.zeros(len(value))
+    for row in range(len(value)):
+        if not math.isnan(value[row]):
+            share[row] = min(max((value[row] - low) / (high - low), 0.0), 1.0)
+    return share
+
+
+@njit(cache=True, nogil=True)
+def _obeys(
+    elements: NDArray[np.int16],
+    counts: NDArray[np.int32],
+    size: NDArray[np.int16],
+    allowed: NDArray[np.bool_],
+    min_elements: int,
+    max_elements: int,
+    max_atoms: int,
+    max_count: int,
+) -> NDArray[np.bool_]:
+    """Whether each packed composition (B, 10) obeys a task's rules (B,)."""
+    obeys = (size >= min_elements) & (size <= max_elements)
+    for row in range(len(size)):
+        atoms = 0
+        for k in range(size[row]):
+            atoms += counts[row, k]
+            obeys[row] &= allowed[elements[row, k]] and counts[row, k] <= max_count
+        obeys[row] &= atoms <= max_atoms
+    return obeys
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _viability(
+    p_stable: NDArray[np.float64],
+    decomposition_energy: NDArray[np.float64],
+    size: NDArray[np.int16],
+    too_good: NDArray[np.float64],
+    width: float,
+) -> NDArray[np.float64]:
+    """P(stable) times a normal step of `width` at the limit for the number of elements (B,); 0 for NaN."""
+    viability = np.zeros(len(size))
+    for row in range(len(size)):
+        t = (decomposition_energy[row] - too_good[size[row]]) / width
+        if not math.isnan(t):
+            viability[row] = p_stable[row] * 0.5 * math.erfc(-t / math.sqrt(2.0))
+    return viability
 
 
 TASKS: dict[str, Task] = {

@@ -1,17 +1,21 @@
 """The benchmarks' straightforward rival computes what matenv computes, and results survive writing. No timings."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from benchmarks import hull_growth, measure
+from benchmarks import breakdown, device, hull_growth, measure, quote
 from benchmarks.environment import moves, single_episode, watching
 from benchmarks.measure import Report, Stopwatch, timed
 from benchmarks.naive import CompetingPhases, NaiveEnv, NaiveReward
 from benchmarks.processes import peak_memory, resident_memory
 from matenv.composition import CompositionBatch
 from matenv.tasks import TASKS, viability_of
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +140,41 @@ def test_report_round_trips(tmp_path):
     lines = report.table().splitlines()
     assert len({len(line) for line in lines}) == 1 and len(lines) == 2 + 4
     assert "point of a curve" not in report.table() and "not for quoting" in report.markdown()
+
+
+def test_readme_quotes_the_newest_results():
+    text = (ROOT / "README.md").read_text()
+    assert text[text.index(quote.BEGIN) + len(quote.BEGIN) : text.index(quote.END)] == quote.block(quote.newest())
+
+
+def test_quoting_needs_a_complete_run(tmp_path):
+    with pytest.raises(FileNotFoundError, match="make bench"):
+        quote.newest(tmp_path)
+    path = Report().write(tmp_path)
+    assert quote.newest(tmp_path) == path
+    Report(quick=True).write(tmp_path)
+    assert quote.newest(tmp_path) == path
+    with pytest.raises(ValueError, match="without OPTIONS"):
+        quote.block(path)
+
+
+def test_parts_of_a_step_are_drawn_largest_first(tmp_path):
+    report = Report()
+    for label in ("N = 1,024", "single"):
+        for part, value in (("whole step", 6.0), ("hull", 2.0), ("decode", 4.0)):
+            report.add("environment", f"{label}: {part}", breakdown.UNIT, value)
+    assert list(breakdown.parts(report, "single").items()) == [("decode", 4.0), ("hull", 2.0)]
+    breakdown.draw(report, tmp_path / breakdown.PICTURE)
+    assert (tmp_path / breakdown.PICTURE).read_bytes()[:4] == b"\x89PNG"
+
+
+def test_device_benchmark_compares_with_the_cpu():
+    report = Report()
+    device.agreement(report, "cpu", rows=4)
+    assert [m.median for m in report.measurements] == [100, 0]
+    if not torch.cuda.is_available():
+        device.measure(report, quick=True)
+        assert "No GPU here" in report.notes[-1]
 
 
 def test_spread_can_leave_out_the_extremes():

@@ -41,6 +41,21 @@ def test_a_result_depends_on_the_composition_only(oracle):
     assert noisy.formulas == ["LiFePO4"] and noisy.p_stable[0] == pytest.approx(together.p_stable[0], abs=1e-5)
 
 
+def test_predicting_beside_the_hull_changes_nothing(monkeypatch):
+    """The path of a predictor on another device, tried on this one."""
+    oracle = matenv.Oracle("train")
+    names = ["LiFePO4", "MgO", "Fe", "Cs3Bi2I9", "TiN"]
+    expected = oracle.assess(names)
+    monkeypatch.setattr(oracle, "_elsewhere", True)
+    beside = oracle.assess(names)
+    assert np.array_equal(beside.p_stable, expected.p_stable)
+    assert np.array_equal(beside.decomposition_energy, expected.decomposition_energy, equal_nan=True)
+    assert [beside.products(i) for i in range(5)] == [expected.products(i) for i in range(5)]
+    with pytest.raises(RuntimeError, match="no such device"):
+        monkeypatch.setattr(oracle, "_predict", lambda batch: (_ for _ in ()).throw(RuntimeError("no such device")))
+        oracle.assess(names)
+
+
 def test_invalid_compositions_get_no_numbers(oracle):
     a = oracle.assess(["Fe", "XeF2", "MgO"])
     assert a.valid.tolist() == [False, False, True] and a.p_stable[:2].tolist() == [0, 0]

@@ -11,8 +11,8 @@ ROOT = Path(__file__).parent.parent
 
 # Rooms in import order: a room may import those above it (DESIGN: one direction, no cycles).
 ROOMS = [
-    "elements", "parallel", "rational", "packing", "layers", "composition", "chemistry", "ledger", "data", "thermo",
-    "latent", "properties", "stability", "oracle", "tasks", "envs", "wrappers", "report", "agents", "cli",
+    "elements", "parallel", "rational", "packing", "spelling", "layers", "composition", "chemistry", "ledger", "data",
+    "thermo", "latent", "properties", "stability", "oracle", "tasks", "envs", "wrappers", "report", "agents", "cli",
 ]  # fmt: skip
 
 

@@ -1,7 +1,10 @@
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.vector import AutoresetMode
+from gymnasium.spaces import Box, Discrete
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from sb3_contrib import MaskablePPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecMonitor
 
@@ -80,6 +83,48 @@ def test_ppo_bootstraps_the_value_at_time_limits(monkeypatch):
     agent.learn(8)
     rewards = agent.rollout_buffer.rewards
     assert (rewards[1::2] > 49).all() and (rewards[0::2] < 2).all()  # + gamma x value at every second step only
+
+
+class Doors(VectorEnv):
+    """A toy: every row has one open door out of four, which its observation and its mask name."""
+
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
+
+    def __init__(self, num_envs):
+        self.num_envs = num_envs
+        self.single_action_space, self.single_observation_space = Discrete(4), Box(0, 1, (4,), np.float32)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.opened = []
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.open = self.np_random.integers(4, size=self.num_envs)
+        return self.action_masks().astype(np.float32), {}
+
+    def step(self, actions):
+        self.opened.append(actions == self.open)
+        done = np.ones(self.num_envs, np.bool_)
+        final = self.action_masks().astype(np.float32)
+        self.open = self.np_random.integers(4, size=self.num_envs)
+        info = {"final_obs": final, "final_info": {}}
+        return self.action_masks().astype(np.float32), self.opened[-1].astype(float), done, ~done, info
+
+    def action_masks(self):
+        return np.arange(4) == self.open[:, None]
+
+
+def test_maskable_ppo_sees_every_rows_own_mask():
+    toy = Doors(6)
+    envs = VecMonitor(SB3VecEnv(toy))
+    agent = MaskablePPO("MlpPolicy", envs, n_steps=16, batch_size=32, n_epochs=1, seed=0, device="cpu")
+    agent.learn(96)
+    assert len(toy.opened) == 16 and np.all(toy.opened)
+    masks = envs.env_method("action_masks")
+    assert [mask.tolist() for mask in masks] == toy.action_masks().tolist()
+    assert [mask.tolist() for mask in envs.env_method("action_masks", indices=[4, 1])] == [
+        toy.action_masks()[row].tolist() for row in (4, 1)
+    ]
 
 
 def test_the_same_seed_trains_the_same_weights():

@@ -45,7 +45,7 @@ class Neighbours:
         self._elements = np.ascontiguousarray(compositions.elements[order])
         self._amounts = np.ascontiguousarray(compositions.amounts[order])
         self._size = np.ascontiguousarray(compositions.size[order])
-        self._mask = _masks(self._elements)
+        self._mask = _masks(self._elements, self._size)
 
     def nearest(self, batch: CompositionBatch, k: int = 1) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """The k nearest known formulas on the same or fewer elements.
@@ -60,48 +60,75 @@ class Neighbours:
         """
         if k < 1:
             raise ValueError(f"k={k} must be at least 1")
-        distance = np.full((len(batch), k), np.inf)
-        rows = np.full((len(batch), k), -1, np.int64)
-        amounts, masks = batch.amounts, _masks(batch.elements)
+        distance, rows = np.empty((len(batch), k)), np.empty((len(batch), k), np.int64)
+        table = (self._rank, self._start, self._rows, self._elements, self._amounts, self._size, self._mask)
 
         def run(block: slice) -> None:
-            _search(
-                batch.elements[block], amounts[block], batch.size[block], masks[block], self._rank, self._start,
-                self._elements, self._amounts, self._size, self._mask, distance[block], rows[block],
-            )  # fmt: skip
+            _search(batch.elements[block], batch.counts[block], batch.size[block], table, distance[block], rows[block])
 
         run_blocks(run, len(batch), ROWS_PER_THREAD)
-        return distance, np.where(rows >= 0, self._rows[rows], -1)
+        return distance, rows
+
+
+def closest(
+    table: CompositionBatch, composition: CompositionBatch, k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The k formulas of a table that are nearest to one composition, whatever their elements.
+
+    Args:
+        table: The known formulas (N).
+        composition: One composition.
+        k: How many, at most N.
+
+    Returns:
+        Rows (k,) of the table and L1 distances (k,) of the atom fractions, nearest first; ties in the table's order.
+    """
+    x = composition.fractions()[0]
+    covered = np.append(x, 0.0)[table.elements]  # the last entry stands for padding
+    distance = np.abs(covered - table.amounts).sum(axis=1) + 1.0 - covered.sum(axis=1)
+    rows = np.argsort(distance, kind="stable")[:k]
+    return rows, np.maximum(distance[rows], 0.0)
 
 
 @njit(cache=True, nogil=True)
-def _search(  # noqa: PLR0913
-    query_elements: NDArray, query_amounts: NDArray, query_size: NDArray, query_mask: NDArray, rank: NDArray,
-    start: NDArray, elements: NDArray, amounts: NDArray, size: NDArray, mask: NDArray, distance: NDArray,
-    rows: NDArray,
-) -> None:  # fmt: skip
+def _search(
+    query_elements: NDArray[np.int16],
+    query_counts: NDArray[np.int32],
+    query_size: NDArray[np.int16],
+    table: tuple[NDArray, ...],
+    distance: NDArray[np.float64],
+    rows: NDArray[np.int64],
+) -> None:
+    """Write distances and table rows (B, k) of the nearest formulas; `table` holds the arrays of a `Neighbours`."""
+    rank, start, table_row, elements, amounts, size, mask = table
     k = distance.shape[1]
     x = np.zeros(rank.shape[0])
     order = np.empty(MAX_ELEMENTS, np.int64)
     for row in range(query_size.shape[0]):
         n = query_size[row]
+        atoms = 0.0
+        for i in range(n):
+            atoms += query_counts[row, i]
+        low, high = _mask(query_elements[row], n)
         largest = 0.0
         for i in range(n):
             element = query_elements[row, i]
-            x[element] = query_amounts[row, i]
-            largest = max(largest, query_amounts[row, i])
+            x[element] = query_counts[row, i] / atoms
+            largest = max(largest, x[element])
             j = i
             while j > 0 and order[j - 1] > rank[element]:
                 order[j] = order[j - 1]
                 j -= 1
             order[j] = rank[element]
+        for j in range(k):
+            distance[row, j], rows[row, j] = np.inf, -1
         if n > 0:
             distance[row, 0] = 2.0 * (1.0 - largest)  # the nearest pure element
         for a in range(n):
             for b in range(a + 1, n):
                 bucket = order[a] * rank.shape[0] + order[b]
                 for known in range(start[bucket], start[bucket + 1]):
-                    if (mask[known, 0] & ~query_mask[row, 0]) | (mask[known, 1] & ~query_mask[row, 1]):
+                    if (mask[known, 0] & ~low) | (mask[known, 1] & ~high):
                         continue  # it holds an element that the query lacks
                     gap, covered = 0.0, 0.0
                     for i in range(size[known]):
@@ -114,21 +141,26 @@ def _search(  # noqa: PLR0913
                         while j > 0 and distance[row, j - 1] > gap:
                             distance[row, j], rows[row, j] = distance[row, j - 1], rows[row, j - 1]
                             j -= 1
-                        distance[row, j], rows[row, j] = gap, known
+                        distance[row, j], rows[row, j] = gap, table_row[known]
 
 
-def _masks(elements: NDArray[np.int16]) -> NDArray[np.uint64]:
-    """The elements of each row as 128 bits, (B, 2) uint64."""
-    masks = np.zeros((len(elements), 2), np.uint64)
-    _fill_masks(elements, masks)
-    return masks
+@njit(inline="always")
+def _mask(elements: NDArray[np.int16], size: int) -> tuple[np.uint64, np.uint64]:
+    """The elements of a row as 128 bits."""
+    low = high = np.uint64(0)
+    for i in range(size):
+        bit = np.uint64(1) << np.uint64(elements[i] % 64)
+        if elements[i] < 64:
+            low |= bit
+        else:
+            high |= bit
+    return low, high
 
 
 @njit(cache=True, nogil=True)
-def _fill_masks(elements: NDArray, masks: NDArray) -> None:
-    for row in range(elements.shape[0]):
-        for i in range(elements.shape[1]):
-            element = elements[row, i]
-            if element < 0:
-                break
-            masks[row, element // 64] |= np.uint64(1) << np.uint64(element % 64)
+def _masks(elements: NDArray[np.int16], size: NDArray[np.int16]) -> NDArray[np.uint64]:
+    """The elements of each row as 128 bits, (B, 2)."""
+    masks = np.empty((len(size), 2), np.uint64)
+    for row in range(len(size)):
+        masks[row, 0], masks[row, 1] = _mask(elements[row], size[row])
+    return masks

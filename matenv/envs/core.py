@@ -6,12 +6,14 @@ May import: `matenv.envs.checks`, `matenv.envs.state`, `matenv.envs.rewards`, `m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 from gymnasium.utils.seeding import np_random
+from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv.composition import CompositionBatch, integer_counts
@@ -172,13 +174,12 @@ class LatentCore:
             raise RuntimeError("step() was called before reset(); begin an episode with reset(seed=...)")
         which = slice(None) if rows is None else rows  # a slice views the old state, an index copies it
         old = self.state
-        action = np.asarray(actions, dtype=np.float64)
+        action = np.ascontiguousarray(actions, dtype=np.float64)
         if action.shape != old.z[which].shape:
             raise ValueError(f"actions have shape {action.shape}; expected {old.z[which].shape}")
-        if not np.isfinite(action).all():
-            raise ValueError(f"action row {int(np.argmin(np.isfinite(action).all(axis=1)))} is not finite")
-
-        z, overshoot = project(old.z[which] + self.step_size * np.clip(action, -1.0, 1.0), self.radius)
+        z, overshoot, bad = _move(old.z[which], action, self.step_size, self.radius)
+        if bad >= 0:
+            raise ValueError(f"action row {bad} is not finite")
         decoded = self.latent.decode_batch(z)
         moved = State(
             z, old.step[which] + 1, decoded, judge(self.oracle, self.task, decoded), old.start[which],
@@ -238,11 +239,10 @@ class LatentCore:
             "start_round_trip": bool(state.round_trip[row]),
             "step": int(state.step[row]),
         }
-        if np.isfinite(facts["decomposition_energy"][row]):
+        if math.isfinite(facts["decomposition_energy"][row]):
             info["decomposition_energy"] = float(facts["decomposition_energy"][row])
             info["hull_energy"] = float(facts["hull_energy"][row])
-            dec = self.oracle.hull.decompose(state.compositions[row : row + 1], exclude_self=True)
-            info["products"] = dec.products(0)
+            info["products"] = self.oracle.hull.products(facts["members"][row], facts["weights"][row])
             info["predicted"] = {
                 name: (float(facts[f"mean.{name}"][row]), float(facts[f"std.{name}"][row]))
                 for name in self.oracle.predictor.units
@@ -273,9 +273,28 @@ def project(z: NDArray[np.float64], radius: float) -> tuple[NDArray[np.float64],
     Returns:
         Projected positions (B, n), and how far each stood outside in radii (B,).
     """
-    norm = np.sqrt(np.einsum("ij,ij->i", z, z))
-    outside = np.maximum(norm / radius, 1.0)
-    return z / outside[:, None], outside - 1.0
+    moved, overshoot, _ = _move(z, np.zeros_like(z), 0.0, radius)
+    return moved, overshoot
+
+
+@njit(cache=True, nogil=True)
+def _move(
+    z: NDArray[np.float64], action: NDArray[np.float64], step_size: float, radius: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """Positions after a step and a projection (B, n), how far outside each went (B,), first bad row of action or -1."""
+    moved, overshoot = np.empty_like(z), np.empty(len(z))
+    for row in range(len(z)):
+        square = 0.0
+        for k in range(z.shape[1]):
+            if not math.isfinite(action[row, k]):
+                return moved, overshoot, row
+            moved[row, k] = z[row, k] + step_size * min(max(action[row, k], -1.0), 1.0)
+            square += moved[row, k] * moved[row, k]
+        outside = max(math.sqrt(square) / radius, 1.0)
+        for k in range(z.shape[1]):
+            moved[row, k] /= outside
+        overshoot[row] = outside - 1.0
+    return moved, overshoot, -1
 
 
 def _scatter(values: NDArray, rows: NDArray[np.int64], length: int) -> NDArray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from matenv.composition import CompositionBatch
@@ -16,7 +17,8 @@ from matenv.tasks import Task
 
 Facts = dict[str, NDArray]
 """Arrays over the batch: ``score``, ``success``, ``valid``, ``evaluated``, ``known``, ``novel``, ``p_stable``,
-``decomposition_energy`` and ``hull_energy`` (NaN where undefined), ``mean.NAME`` and ``std.NAME`` of each predicted
+``decomposition_energy`` and ``hull_energy`` (NaN where undefined), ``members`` and ``weights`` of what it decomposes
+into (N, 10), ``mean.NAME`` and ``std.NAME`` of each predicted
 property, ``term.NAME`` of each part of the score."""
 
 
@@ -64,6 +66,8 @@ def judge(oracle: Oracle, task: Task, batch: CompositionBatch) -> Facts:
         "p_stable": assessment.p_stable,
         "decomposition_energy": assessment.decomposition_energy,
         "hull_energy": assessment.hull_energy,
+        "members": assessment.members,
+        "weights": assessment.weights,
         **{f"mean.{name}": values for name, values in assessment.mean.items()},
         **{f"std.{name}": values for name, values in assessment.std.items()},
         **{f"term.{name}": values for name, values in scored.terms.items()},
@@ -72,7 +76,18 @@ def judge(oracle: Oracle, task: Task, batch: CompositionBatch) -> Facts:
 
 def same_formula(a: CompositionBatch, b: CompositionBatch) -> NDArray[np.bool_]:
     """Whether two batches hold the same formula row by row (N,) bool."""
-    return ((a.counts == b.counts) & (a.elements == b.elements)).all(axis=1)
+    return _same(a.elements, a.counts, b.elements, b.counts)
+
+
+@njit(cache=True, nogil=True)
+def _same(
+    elements: NDArray[np.int16], counts: NDArray[np.int32], elements_b: NDArray[np.int16], counts_b: NDArray[np.int32]
+) -> NDArray[np.bool_]:
+    same = np.ones(len(elements), np.bool_)
+    for row in range(len(elements)):
+        for k in range(elements.shape[1]):
+            same[row] &= elements[row, k] == elements_b[row, k] and counts[row, k] == counts_b[row, k]
+    return same
 
 
 def replace_rows(state: State, rows: NDArray[np.int64], part: State) -> State:

@@ -1,6 +1,6 @@
 """`Decomposition`: what a batch of compositions decomposes into.
 
-May import: `matenv.composition`, `matenv.elements`, `matenv.thermo`'s queries, solver, phases and reaction.
+May import: `matenv.thermo`'s queries, solver, phases and reaction.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from matenv.composition import CompositionBatch
-from matenv.elements import NUM_ELEMENTS
 from matenv.thermo import simplex
 from matenv.thermo.phases import PhaseTable
 from matenv.thermo.queries import EXACT_MAX_ATOMS, EXACT_TOLERANCE, Queries
@@ -60,6 +58,16 @@ class Decomposition:
         rank = np.isfinite(self._solution.potentials).sum(axis=1)
         return (self._solution.weights > 0).sum(axis=1) < rank
 
+    @property
+    def members(self) -> NDArray[np.int32]:
+        """Reference numbers of each row's basis (B, 10), padded with -1, as `ConvexHull.products` takes them."""
+        return self._solution.members
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """Atom fractions of `members` (B, 10), 0 for one that takes no part."""
+        return self._solution.weights
+
     def products(self, i: int) -> list[tuple[str, float]]:
         """What composition `i` decomposes into.
 
@@ -69,8 +77,7 @@ class Decomposition:
         Returns:
             Formulas and atom fractions, largest fraction first; empty where undefined. The fractions sum to 1.
         """
-        _, weights, names = self._basis(i)
-        return [(name, weight) for name, weight in zip(names, weights.tolist(), strict=True) if weight > 0]
+        return [(name, weight) for _, weight, name in self._basis(i) if weight > 0]
 
     def reaction(self, i: int) -> str:
         """The decomposition of composition `i` as a balanced reaction of one formula unit.
@@ -91,7 +98,7 @@ class Decomposition:
             return ""
         row = self._queries[i : i + 1] if i != -1 else self._queries[i:]
         # The whole basis is balanced, members of weight zero included: they take up the rounding of a float vector.
-        products = _references(self._basis(i)[0], self._phases)
+        products = self._phases.references([number for number, _, _ in self._basis(i)])
         coefficients = balance(row.formulas, products)
         if row.deviation.max(initial=0.0) > EXACT_TOLERANCE or coefficients is None:
             raise ValueError(
@@ -100,29 +107,17 @@ class Decomposition:
             )
         return write(row.formulas, products, coefficients)
 
-    def _basis(self, i: int) -> tuple[NDArray[np.int32], NDArray[np.float64], list[str]]:
-        """Members of row i's basis, their atom fractions and formulas: largest fraction first, then by formula."""
-        members = self._solution.members[i]
-        members, weights = members[members >= 0], self._solution.weights[i][members >= 0]
-        names = _references(members, self._phases).formulas()
-        # Equal fractions may differ by round-off; that must not decide the order.
-        order = sorted(range(len(names)), key=lambda j: (-round(float(weights[j]), 12), names[j]))
-        return members[order], weights[order], [names[j] for j in order]
+    def _basis(self, i: int) -> list[tuple[int, float, str]]:
+        return largest_first(self._solution.members[i], self._solution.weights[i], self._phases)
 
 
-def _references(members: NDArray[np.int32], phases: PhaseTable) -> CompositionBatch:
-    """Compositions of reference numbers: pure elements first, then the phases."""
-    known = phases.compositions
-    element = members < NUM_ELEMENTS
-    rows = np.where(element, 0, members - NUM_ELEMENTS)
-    if not len(phases):
-        known = CompositionBatch(np.full((1, 10), -1, np.int16), np.zeros((1, 10), np.int32), np.zeros(1, np.int16))
-    chosen = known[rows]
-    pure_elements = np.full_like(chosen.elements, -1)
-    pure_counts = np.zeros_like(chosen.counts)
-    pure_elements[:, 0], pure_counts[:, 0] = members, 1
-    return CompositionBatch(
-        np.where(element[:, None], pure_elements, chosen.elements),
-        np.where(element[:, None], pure_counts, chosen.counts),
-        np.where(element, 1, chosen.size).astype(np.int16),
-    )
+def largest_first(
+    members: NDArray[np.int32], weights: NDArray[np.float64], phases: PhaseTable
+) -> list[tuple[int, float, str]]:
+    """The members of one basis (10,) as (reference number, atom fraction, formula).
+
+    Largest fraction first, then by formula; equal fractions may differ by round-off, which must not decide the order.
+    """
+    numbers = [number for number in members.tolist() if number >= 0]
+    basis = zip(numbers, weights.tolist(), phases.names(numbers), strict=False)
+    return sorted(basis, key=lambda member: (-round(member[1], 12), member[2]))

@@ -17,7 +17,7 @@ from matenv.data import Dataset
 from matenv.elements import NUM_ELEMENTS
 from matenv.parallel import available_threads
 from matenv.thermo import solver
-from matenv.thermo.decomposition import Decomposition
+from matenv.thermo.decomposition import Decomposition, largest_first
 from matenv.thermo.own_formula import route
 from matenv.thermo.phases import PhaseTable
 from matenv.thermo.queries import EXACT_TOLERANCE, ROUND_OFF, Queries
@@ -151,6 +151,18 @@ class ConvexHull:
         queries = Queries.of(X)
         solution = self._answer(queries, exclude_self, detailed=True)
         return Decomposition(solution.energy, solution.status, solution, queries, self._phases)
+
+    def products(self, members: NDArray[np.int32], weights: NDArray[np.float64]) -> list[tuple[str, float]]:
+        """Put one row of a decomposition into words.
+
+        Args:
+            members: Reference numbers (10,), a row of `Decomposition.members`.
+            weights: Atom fractions (10,), the same row of `Decomposition.weights`.
+
+        Returns:
+            Formulas and atom fractions, largest fraction first.
+        """
+        return [(name, weight) for _, weight, name in largest_first(members, weights, self._phases) if weight > 0]
 
     def _answer(self, queries: Queries, exclude_self: bool, detailed: bool) -> Solution:
         if not exclude_self:

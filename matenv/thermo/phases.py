@@ -5,7 +5,7 @@ May import: `matenv.composition`, `matenv.data`, `matenv.elements`, `matenv.ther
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -44,6 +44,7 @@ class PhaseTable:
     energy: NDArray[np.float64]
     perturbed: NDArray[np.float64]
     slots: NDArray[np.int32]
+    _names: dict[int, str] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.energy)
@@ -106,6 +107,27 @@ class PhaseTable:
             compositions.elements, compositions.counts, compositions.size,
             self.slots, table.elements, table.counts, table.size, _SEED,
         )  # fmt: skip
+
+    def references(self, numbers: list[int]) -> CompositionBatch:
+        """Compositions of reference numbers (k): a pure element's alphabet position, or 89 + a row of this table."""
+        listed = np.array(numbers, np.int64)
+        element = listed < NUM_ELEMENTS
+        pure = CompositionBatch.from_counts(np.eye(NUM_ELEMENTS, dtype=np.int64)[np.where(element, listed, 0)])
+        if element.all():
+            return pure
+        known = self.compositions[np.where(element, 0, listed - NUM_ELEMENTS)]
+        return CompositionBatch(
+            np.where(element[:, None], pure.elements, known.elements),
+            np.where(element[:, None], pure.counts, known.counts),
+            np.where(element, pure.size, known.size),
+        )
+
+    def names(self, numbers: list[int]) -> list[str]:
+        """Formulas of reference numbers (k); each is spelled once in the life of the table."""
+        known = self._names
+        if any(number not in known for number in numbers):
+            known |= zip(numbers, self.references(numbers).formulas(), strict=True)
+        return [known[number] for number in numbers]
 
     def index(self, rows: NDArray[np.int64]) -> PhaseIndex:
         """Lay some of the phases out for the simplex.
