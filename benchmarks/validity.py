@@ -47,7 +47,7 @@ def random_formulas(rows: int, size: int, largest: int | None = None, seed: int 
     """
     random = np.random.default_rng(seed)
     task = Task("rules", "", ())
-    pool = np.flatnonzero(task.allowed[:-1])
+    pool = np.flatnonzero(task.allowed)
     chosen = pool[np.argsort(random.random((rows, len(pool))), axis=1)[:, :size]]
     dense = np.zeros((rows, alphabet.NUM_ELEMENTS), np.int64)
     np.put_along_axis(dense, chosen, random.integers(1, (largest or task.max_count) + 1, chosen.shape), axis=1)
