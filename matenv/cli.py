@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 latent_app = typer.Typer(no_args_is_help=True, help="Latent spaces: train, evaluate.")
 app.add_typer(latent_app, name="latent")
-predictor_app = typer.Typer(no_args_is_help=True, help="The property predictor: train, evaluate.")
+predictor_app = typer.Typer(no_args_is_help=True, help="The property predictor: train, distil, evaluate.")
 app.add_typer(predictor_app, name="predictor")
 
 Out = Annotated[Path, typer.Option(help="Output folder; an interrupted run in it is resumed.")]
@@ -169,12 +169,27 @@ def predictor_train(
     run(["--out", str(out), "--epochs", str(epochs), "--members", str(members), "--seed", str(seed)])
 
 
+@predictor_app.command("distil")
+def predictor_distil(
+    out: Out,
+    teacher: Annotated[str, typer.Option(help="The ensemble to learn from: ensemble, or a file.")] = "ensemble",
+    epochs: Annotated[int, typer.Option(help="Epochs.")] = 150,
+    seed: Seed = 0,
+) -> None:
+    """Distil an ensemble into the fast student of the step loop."""
+    from matenv.properties.distil import main as run
+
+    run(["--out", str(out), "--teacher", teacher, "--epochs", str(epochs), "--seed", str(seed)])
+
+
 @predictor_app.command("evaluate")
-def predictor_evaluate() -> None:
-    """Held-out errors and coverage of the shipped predictor."""
+def predictor_evaluate(
+    name: Annotated[str, typer.Argument(help="default, ensemble, or a file.")] = "default",
+) -> None:
+    """Held-out errors and coverage of a predictor."""
     from matenv.properties.evaluate import main as run
 
-    run([])
+    run(["--model", name])
 
 
 def main() -> None:

@@ -175,7 +175,8 @@ class Oracle:
         reference: Phases of the hull and of novelty: ``"train"`` (train rows of the `system` split, for benchmarks),
             ``"all"`` (the whole embedded table, for design runs), or a `Dataset` of one's own.
         budget: Most distinct formulas evaluated; later ones are marked unevaluated. None for no limit.
-        predictor: A loaded predictor, or the name of one.
+        predictor: A loaded predictor, or the name of one. P(stable) is calibrated for the shipped ones, by name; for
+            others the calibration of ``"default"`` stands in (assign `stability` a `StabilityModel` of one's own).
         device: Where the predictor runs: ``"cpu"``, or ``"cuda"`` with the hull on the CPU at the same time.
 
     Attributes:
@@ -215,7 +216,7 @@ class Oracle:
                 f"{self.hull.energy_scheme!r}; energies of different schemes cannot be compared"
             )
         self._elsewhere = self.predictor.device.type != "cpu"
-        self.stability = StabilityModel.load()
+        self.stability = StabilityModel.load(predictor if isinstance(predictor, str) else "default")
 
     @property
     def calls(self) -> int:

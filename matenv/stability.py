@@ -11,6 +11,8 @@ predictor's own, and it does not saturate at the hull.
 
 Conditional on Materials-Project-like selection: 40 % of the table's rows are stable, far more than of all compositions.
 
+A map belongs to the predictor it was fitted for; both shipped ones have theirs.
+
 Fit with ``python -m matenv.stability``. May import: `matenv.properties`, `matenv.thermo`, `matenv.data`.
 """
 
@@ -22,7 +24,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -109,9 +111,17 @@ class StabilityModel:
         return cls(*np.array(coefficients).T)
 
     @classmethod
-    def load(cls) -> StabilityModel:
-        """The coefficients shipped with the package."""
-        return _shipped()
+    def load(cls, predictor: str = "default") -> StabilityModel:
+        """The coefficients shipped with the package.
+
+        Args:
+            predictor: Name of the predictor whose probabilities are to be corrected. One that is not shipped gets the
+                coefficients of ``"default"``: an approximation, the better the more alike the predictors are.
+
+        Returns:
+            The map.
+        """
+        return _shipped(predictor)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -155,40 +165,55 @@ class HitRate(NamedTuple):
         return f"{self.stable:8.3f}   of {self.rows} held-out rows with P(stable) in {self.low:g} .. {self.high:g}"
 
 
-def hit_rate(p_stable: float, size: int) -> HitRate | None:
+def hit_rate(p_stable: float, size: int, predictor: str = "default") -> HitRate | None:
     """The observed share of stable rows among held-out rows with like predictions.
 
     Args:
         p_stable: P(E_d <= 0).
         size: Number of elements.
+        predictor: Name of the shipped predictor that said so.
 
     Returns:
         Of the bin of width 0.1 that holds `p_stable`, for this number of elements; None if it held no row.
     """
-    table = json.loads(_card())["reliability"]
-    bins = table[min(max(size, SMALLEST), LARGEST) - SMALLEST]
+    bins = _cards()[predictor]["reliability"][min(max(size, SMALLEST), LARGEST) - SMALLEST]
     return next((HitRate(*entry) for entry in bins if entry[0] <= p_stable < entry[1]), None)
 
 
 @lru_cache(maxsize=1)
-def _card() -> str:
-    return (files("matenv.properties") / "weights" / "stability.json").read_text()
+def _cards() -> dict[str, Any]:
+    """What `main` found, by predictor."""
+    return json.loads((files("matenv.properties") / "weights" / "stability.json").read_text())["predictors"]
 
 
-@lru_cache(maxsize=1)
-def _shipped() -> StabilityModel:
-    card = json.loads(_card())
+@lru_cache(maxsize=4)
+def _shipped(predictor: str) -> StabilityModel:
+    card = _cards().get(predictor, _cards()["default"])
     return StabilityModel(*(np.array(card[key]) for key in ("intercept", "slope", "ceiling")))
 
 
 def main() -> None:
     """Fit on validation systems, test on test systems, print reliability and write the shipped coefficients."""
+    from matenv.properties.weights import SHIPPED
+
+    card = {
+        "what": "P = ceiling sigmoid(intercept + slope logit P(E_f <= E_comp)), by number of elements 2, 3, 4, >= 5",
+        "fitted_on": "validation systems of mp-ground-states, hull of the train part",
+        "command": "python -m matenv.stability",
+        "predictors": {name: _fit_and_test(name) for name in SHIPPED},
+    }
+    target = Path(__file__).parent / "properties" / "weights" / "stability.json"
+    target.write_text(json.dumps(card, indent=1) + "\n")
+
+
+def _fit_and_test(name: str) -> dict[str, Any]:
+    """Coefficients for a predictor and their reliability, which is printed."""
     from matenv.data import load_dataset
     from matenv.properties import load_predictor
     from matenv.thermo import ConvexHull
 
     data = load_dataset("mp-ground-states")
-    predictor = load_predictor()
+    predictor = load_predictor(name)
     truth = data.labels["decomposition_energy"] <= 0
 
     def raw_probability(rows: NDArray, phases: NDArray) -> NDArray[np.float64]:
@@ -209,24 +234,21 @@ def main() -> None:
         rows = np.clip(size, SMALLEST, LARGEST) == n
         report[f"calibrated, {n}{'+' if n == LARGEST else ''} elements"] = _reliability(corrected[rows], stable[rows])
         bins.append(_bins(corrected[rows], stable[rows]))
-    print(f"{'held-out test rows':28s}{'n':>7s}{'stable':>8s}{'mean P':>8s}{'Brier':>8s}{'ECE':>7s}{'AUC':>7s}")
-    for name, r in report.items():
+    print(
+        f"{name + ', held-out test rows':28s}{'n':>7s}{'stable':>8s}{'mean P':>8s}{'Brier':>8s}{'ECE':>7s}{'AUC':>7s}"
+    )
+    for title, r in report.items():
         print(
-            f"{name:28s}{r['n']:7.0f}{r['stable']:8.3f}{r['mean_p']:8.3f}{r['brier']:8.3f}{r['ece']:7.3f}{r['auc']:7.3f}"
+            f"{title:28s}{r['n']:7.0f}{r['stable']:8.3f}{r['mean_p']:8.3f}{r['brier']:8.3f}{r['ece']:7.3f}{r['auc']:7.3f}"
         )
-    print("ceilings for 2, 3, 4, >= 5 elements: " + ", ".join(f"{ceiling:.2f}" for ceiling in model.ceiling))
-    card = {
-        "what": "P = ceiling sigmoid(intercept + slope logit P(E_f <= E_comp)), by number of elements 2, 3, 4, >= 5",
-        "fitted_on": "validation systems of mp-ground-states, hull of the train part",
-        "command": "python -m matenv.stability",
+    print("ceilings for 2, 3, 4, >= 5 elements: " + ", ".join(f"{ceiling:.2f}" for ceiling in model.ceiling) + "\n")
+    return {
         "intercept": [round(float(a), 4) for a in model.intercept],
         "slope": [round(float(b), 4) for b in model.slope],
         "ceiling": [round(float(c), 4) for c in model.ceiling],
-        "test": {name: {key: round(value, 4) for key, value in r.items()} for name, r in report.items()},
+        "test": {title: {key: round(value, 4) for key, value in r.items()} for title, r in report.items()},
         "reliability": bins,
     }
-    target = Path(__file__).parent / "properties" / "weights" / "stability.json"
-    target.write_text(json.dumps(card, indent=1) + "\n")
 
 
 def _bins(p: NDArray[np.float64], stable: NDArray[np.bool_]) -> list[tuple[float, float, int, float]]:

@@ -10,7 +10,8 @@ runner = CliRunner()
 
 
 def test_every_command_explains_itself():
-    for command in ([], ["demo"], ["train"], ["evaluate"], ["compare"], ["explain"], ["latent"], ["latent", "train"]):
+    rooms = (["latent"], ["latent", "train"], ["predictor"], ["predictor", "train"], ["predictor", "distil"])
+    for command in ([], ["demo"], ["train"], ["evaluate"], ["compare"], ["explain"], *rooms):
         result = runner.invoke(app, [*command, "--help"])
         assert result.exit_code == 0 and "Usage" in result.output
 

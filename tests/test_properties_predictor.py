@@ -7,7 +7,7 @@ import torch
 import matenv
 from matenv.composition import CompositionBatch
 from matenv.data.embedded import ENERGY_SCHEME
-from matenv.properties import heads, weights
+from matenv.properties import weights
 from matenv.properties.evaluate import probability_transform
 from matenv.properties.heads import NAMES
 from matenv.properties.model import CompositionNetwork
@@ -67,26 +67,28 @@ def test_scale_of_a_row_does_not_matter(model):
     assert model.predict("NaCl")["formation_energy"][0] == model.predict("Na3Cl3")["formation_energy"][0]
 
 
-def test_rows_do_not_depend_on_each_other(model, held_out):
-    batch = held_out.compositions
+@pytest.mark.parametrize("name", ["default", "ensemble"])
+def test_rows_do_not_depend_on_each_other(name, held_out):
+    """Bit for bit: in any order, in batches of any size, alone."""
+    model, batch = matenv.load_predictor(name), held_out.compositions
     together = model.predict_batch(batch)
     order = np.random.default_rng(0).permutation(len(batch))
-    shuffled = model.predict_batch(batch[order])
-    alone = [model.predict_batch(batch[row : row + 1]) for row in range(20)]
-    for name in NAMES:
-        np.testing.assert_allclose(shuffled.mean[name], together.mean[name][order], atol=1e-5)
-        np.testing.assert_allclose(shuffled.std[name], together.std[name][order], atol=1e-5)
-        np.testing.assert_allclose([p.mean[name][0] for p in alone], together.mean[name][:20], atol=1e-5)
-        np.testing.assert_allclose([p.cdf(name, 0.5)[0] for p in alone], together.cdf(name, 0.5)[:20], atol=1e-4)
+    for rows in (order, order[:1024], order[:33], order[40:47], *(np.array([row]) for row in range(40))):
+        part = model.predict_batch(batch[rows])
+        for key in NAMES:
+            assert (part.mean[key] == together.mean[key][rows]).all()
+            assert (part.std[key] == together.std[key][rows]).all()
+            assert (part.cdf(key, 0.5) == together.cdf(key, 0.5)[rows]).all()
 
 
-def test_networks_on_a_device_agree_with_the_compiled_ones(model, held_out):
+@pytest.mark.parametrize("name", ["default", "ensemble"])
+def test_networks_on_a_device_agree_with_the_compiled_ones(name, held_out):
     """The path of other devices, tried on this one."""
-    contents = weights.load(weights.locate("default"))
-    other = matenv.load_predictor()
+    contents = weights.load(weights.locate(name))
+    model, other = matenv.load_predictor(name), matenv.load_predictor(name)
     other._fast, other._networks = None, []
     for parameters in contents.members:
-        network = CompositionNetwork(heads.OUTPUTS, contents.width, contents.layers)
+        network = CompositionNetwork(contents.outputs, contents.width, contents.layers)
         network.load_state_dict(parameters)
         other._networks.append(network.eval())
     ours, theirs = (m.predict_batch(held_out.compositions) for m in (model, other))

@@ -13,7 +13,7 @@ from scipy.stats import t as student_t
 import matenv
 from matenv.composition import CompositionBatch
 from matenv.properties import calibration, heads, inference, train, weights
-from matenv.properties.checkpoint import read_checkpoint
+from matenv.properties.checkpoint import read_checkpoint, save_checkpoint
 from matenv.properties.distribution import Calibration, CalibrationTable, Prediction
 from matenv.properties.export import export
 from matenv.properties.features import fraction_features, list_tokens, pack
@@ -92,7 +92,9 @@ def test_listed_tokens_equal_the_packed_ones():
     listed = np.concatenate([np.arange(offsets[row], offsets[row + 1]) for row in order])
     assert (positions[listed] == tokens.elements.numpy()).all()
     assert (fractions[listed] == tokens.amounts.numpy()[:, 0]).all()
-    np.testing.assert_allclose(features[listed], fraction_features(tokens.amounts).numpy(), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        features[listed], fraction_features(tokens.amounts).numpy(), atol=4e-6
+    )  # of cos(16 pi x)
 
 
 def test_combined_outputs_equal_the_decoded_ones():
@@ -134,7 +136,7 @@ def test_loss_leaves_absent_labels_out():
 
 
 def test_training_resumes_bit_for_bit(tiny_run, tmp_path, monkeypatch):
-    save, saved = train._save, []
+    save, saved = train.save_checkpoint, []
 
     def stop_after_the_first_epoch(path, state):
         save(path, state)
@@ -142,7 +144,7 @@ def test_training_resumes_bit_for_bit(tiny_run, tmp_path, monkeypatch):
         if len(saved) == 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "_save", stop_after_the_first_epoch)
+    monkeypatch.setattr(train, "save_checkpoint", stop_after_the_first_epoch)
     with pytest.raises(KeyboardInterrupt):
         train.train(tmp_path, TINY, progress=False)
     torch.rand(5)  # the caller's own draws in between must not matter
@@ -203,7 +205,7 @@ def test_unfinished_or_missing_run_is_not_exported(tiny_run, tmp_path):
     with pytest.raises(ValueError, match="train first"):
         export(tmp_path, tmp_path / "x.safetensors", "")
     state = read_checkpoint(tiny_run[1][0])
-    train._save(tmp_path / "member-0" / "checkpoint.pt", {**state, "epoch": 2})
+    save_checkpoint(tmp_path / "member-0" / "checkpoint.pt", {**state, "epoch": 2})
     with pytest.raises(ValueError, match="stopped after epoch 2"):
         export(tmp_path, tmp_path / "x.safetensors", "")
 

@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from matenv.data.embedded import ENERGY_SCHEME
 from matenv.properties import calibration, evaluate, heads, weights
+from matenv.properties.agreement import compare
 from matenv.properties.checkpoint import read_checkpoint
 from matenv.properties.distribution import MAX_SIZE, Calibration
 from matenv.properties.labels import labelled_rows
@@ -54,32 +56,90 @@ def export(run: str | Path, target: str | Path, command: str) -> dict[str, Any]:
         raise ValueError(
             f"run={str(run)!r} holds {len(paths)} of {config['members']} members; finish the training first"
         )
+    members = tuple(state["best"] for state in states)
+    facts = {
+        "split": "system: fitted on train, epoch chosen and calibrated on validation, tested on test",
+        "config": config,
+        "best_epoch": [int(np.argmin([_score(errors) for errors in state["history"]])) + 1 for state in states],
+        "command": command,
+    }
+    what = (
+        f"{config['members']} networks ({_parameters(members):,} parameters each; width {config['width']}, "
+        f"{config['layers']} layers, {config['epochs']} epochs, seed {config['seed']})"
+    )
+    return _finish(members, target, facts, what)
+
+
+def export_student(run: str | Path, target: str | Path, command: str) -> dict[str, Any]:
+    """Calibrate and test a distilled student, write it to a file, and its card beside it.
+
+    Args:
+        run: Folder that `distil` wrote.
+        target: File to write, ending in .safetensors; the card goes to the same name with .json and .md.
+        command: The command that made the run, for the card.
+
+    Returns:
+        The card, as written to the .json file; ``teacher`` holds the teacher's name, errors and speed, ``agreement``
+        how far apart the two are on held-out rows, and ``core_microseconds`` both speeds.
+
+    Raises:
+        ValueError: `run` holds no finished checkpoint.
+    """
+    path = Path(run) / "checkpoint.pt"
+    if not path.exists():
+        raise ValueError(f"run={str(run)!r} holds no checkpoint.pt; distil first")
+    state = read_checkpoint(path)
+    config = state["config"]
+    if state["epoch"] < config["epochs"]:
+        raise ValueError(f"{path} stopped after epoch {state['epoch']}; run the command again to finish it")
+    members = (state["network"],)
+    what = (
+        f"One network ({_parameters(members):,} parameters; width {config['width']}, {config['layers']} layers, "
+        f"{config['epochs']} epochs, seed {config['seed']}) distilled from `{config['teacher']}`: it says what that "
+        "ensemble's members say together, their disagreement included"
+    )
+    facts = {
+        "split": "system: distilled on train and unlabelled compositions, calibrated on validation, tested on test",
+        "config": config,
+        "command": command,
+    }
+    return _finish(members, Path(target), facts, what, config["teacher"])
+
+
+def _finish(
+    members: tuple[dict[str, Tensor], ...],
+    target: Path,
+    facts: dict[str, Any],
+    what: str,
+    teacher: str | None = None,
+) -> dict[str, Any]:
+    """Calibrate and test trained weights, and write the file and its card."""
     # Calibration and test must see the weights as stored, that is rounded to half precision.
-    members = tuple(
-        {name: tensor.to(torch.float16).float() for name, tensor in state["best"].items()} for state in states
-    )
-    raw = weights.Weights(
-        members, config["width"], config["layers"], ENERGY_SCHEME, dict.fromkeys(heads.NAMES, _UNCALIBRATED)
-    )
-    contents = replace(raw, calibrations=_calibrate(Predictor(raw)))
-    weights.save(target, contents)
-    report = evaluate.held_out(Predictor(weights.load(target)))
+    rounded = tuple({name: tensor.to(torch.float16).float() for name, tensor in member.items()} for member in members)
+    shape = (facts["config"]["width"], facts["config"]["layers"])
+    raw = weights.Weights(rounded, *shape, ENERGY_SCHEME, dict.fromkeys(heads.NAMES, _UNCALIBRATED))
+    weights.save(target, replace(raw, calibrations=_calibrate(Predictor(raw))))
+    model = Predictor(weights.load(target))
+    report = evaluate.held_out(model)
+    comparison, text = compare(model, report, teacher) if teacher else ({}, "")
     card = {
         "model": target.stem,
         "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
         "energy_scheme": ENERGY_SCHEME,
         "data": {name: _table_hash(name) for name in ("mp-ground-states", "mp-properties")},
-        "split": "system: fitted on train, epoch chosen and calibrated on validation, tested on test",
-        "config": config,
-        "best_epoch": [int(np.argmin([_score(errors) for errors in state["history"]])) + 1 for state in states],
-        "parameters_per_member": sum(tensor.numel() for tensor in members[0].values()),
+        **facts,
+        "parameters_per_member": _parameters(members),
         "storage": "float16 weights, float32 arithmetic",
-        "command": command,
         "held_out": report,
+        **comparison,
     }
     target.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    target.with_suffix(".md").write_text(_markdown(card), encoding="utf-8")
+    target.with_suffix(".md").write_text(_markdown(card, what, text), encoding="utf-8")
     return card
+
+
+def _parameters(members: tuple[dict[str, Tensor], ...]) -> int:
+    return sum(tensor.numel() for tensor in members[0].values())
 
 
 def _calibrate(model: Predictor) -> dict[str, Calibration]:
@@ -103,14 +163,12 @@ def _table_hash(name: str) -> str:
     return hashlib.sha256((files("matenv.data") / "tables" / f"{name}.npz").read_bytes()).hexdigest()
 
 
-def _markdown(card: dict[str, Any]) -> str:
-    config = card["config"]
+def _markdown(card: dict[str, Any], what: str, text: str) -> str:
     data = "\n".join(f"- `{name}`, sha256 `{digest}`" for name, digest in card["data"].items())
     return f"""# Property predictor `{card["model"]}`
 
 Composition -> formation energy, PBE and experimental band gap, log10 bulk and shear modulus, with calibrated
-uncertainty. {config["members"]} networks ({card["parameters_per_member"]:,} parameters each; width {config["width"]},
-{config["layers"]} layers, {config["epochs"]} epochs, seed {config["seed"]}); {card["storage"]}.
+uncertainty. {what}; {card["storage"]}.
 
 Data (0 K, energy scheme `{card["energy_scheme"]}`):
 
@@ -125,7 +183,7 @@ Test part of the `system` split, embedded ground states. MAE is that of the mean
 spread over polymorphs, beside all rows. Coverage of a gap uses the randomised probability transform.
 
 {evaluate.table(card["held_out"])}
-
+{text}
 ## Limits
 
 Sees the composition only: polymorphs cannot be told apart. Trained on what the Materials Project holds, a selection of

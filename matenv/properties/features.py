@@ -166,7 +166,10 @@ def list_tokens(
             positions[t], fractions[t] = elements[row, k], x
             line = features[t]
             line[0], line[1], line[2] = x, math.sqrt(x), math.log(x) / 3.0
-            angle = np.float32(math.pi) * x
+            # cos((n + 1) a) = 2 cos(a) cos(n a) - cos((n - 1) a), in double precision as its errors add up
+            before, now = 1.0, math.cos(math.pi * x)
+            twice = 2.0 * now
             for n in range(HARMONICS):
-                line[3 + n] = math.cos(angle * np.float32(n + 1))
+                line[3 + n] = now
+                before, now = now, twice * now - before
     return positions, fractions, features, offsets

@@ -29,7 +29,8 @@ _WIDTH = torch.tensor([1.1, 1.5, 1.5, 0.35, 0.4])
 # Weight of one labelled row; the rarer labels count more.
 _WEIGHT = torch.tensor([1.0, 0.5, 2.0, 2.0, 2.0])
 _LOG_SCALE_RANGE = (-6.0, 2.0)
-_CENTRES, _WIDTHS = _CENTRE.double().numpy(), _WIDTH.double().numpy()
+CENTRES, WIDTHS = _CENTRE.double().numpy(), _WIDTH.double().numpy()
+"""Centre and width of each property in standardised units (5,), in its own unit."""
 
 ERROR_UNIT = np.array([0.07, 0.4, 0.4, 0.075, 0.105])
 """Typical held-out mean absolute errors, which weigh the properties when the best epoch is chosen."""
@@ -79,8 +80,8 @@ def combine(
                 log_scale = np.float64(outputs[m, row, n + k])
                 if k in HURDLE and value < 20.0:  # beyond 20 softplus is the identity, here as in torch
                     value = math.log1p(math.exp(value))
-                said[m] = value * _WIDTHS[k] + _CENTRES[k]
-                squares += (math.exp(min(max(log_scale, _LOG_SCALE_RANGE[0]), _LOG_SCALE_RANGE[1])) * _WIDTHS[k]) ** 2
+                said[m] = value * WIDTHS[k] + CENTRES[k]
+                squares += (math.exp(min(max(log_scale, _LOG_SCALE_RANGE[0]), _LOG_SCALE_RANGE[1])) * WIDTHS[k]) ** 2
             location[row, k] = said.mean()
             # The variance of a Laplace distribution is twice its squared scale.
             within[row, k] = 2.0 * squares / members

@@ -1,8 +1,8 @@
-"""Fast evaluation of a trained ensemble of `CompositionNetwork` on a CPU, without gradients.
+"""Fast evaluation of trained `CompositionNetwork`s of one shape on a CPU, without gradients.
 
 The same arithmetic as `model.CompositionNetwork.forward` (a test holds the two together), as one compiled function for
 all members: an environment asks for one or a few compositions at a time, for which the overhead of many small tensor
-operations would cost ten times the arithmetic.
+operations would cost ten times the arithmetic. A row's result does not depend on the other rows, bit for bit.
 
 May import: `matenv.properties.features`, `matenv.properties.model`, `matenv.layers`.
 """
@@ -18,14 +18,12 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
-from matenv.layers import FASTMATH, Array, silu, standardise
-from matenv.properties.features import list_tokens
+from matenv.layers import FASTMATH, PANEL, Array, add_product, padded, panels, silu, standardise
+from matenv.properties.features import FRACTION_FEATURES, list_tokens
 from matenv.properties.model import CompositionNetwork, SetLayer
 
 Index = NDArray[np.int64]
-# Rows evaluated at a time. A block's intermediate arrays stay in the inner caches, and its matrix products (16 rows of
-# up to 7 elements) below the million multiplications up to which OpenBLAS has kernels without packing or threads.
-_BLOCK = 16
+_BLOCK = 32  # rows evaluated at a time, so that the intermediate arrays stay in the inner caches
 
 
 class FastEnsemble:
@@ -41,9 +39,11 @@ class FastEnsemble:
     def __init__(self, networks: Sequence[CompositionNetwork]) -> None:
         if not networks:
             raise ValueError("networks is empty; an ensemble needs at least one")
+        self._width, self._layers = networks[0].enter.out_features, len(networks[0].layers)
+        self._outputs = networks[0].head.out_features
         with torch.no_grad():
             members = [_arranged(network) for network in networks]
-        self._weights = tuple(np.ascontiguousarray(np.stack(parts)) for parts in zip(*members, strict=True))
+        self._table, self._panels, self._biases = (np.stack(parts) for parts in zip(*members, strict=True))
 
     def __call__(self, elements: NDArray[np.int16], amounts: NDArray[np.float64], size: NDArray[np.int16]) -> Array:
         """Outputs of all networks.
@@ -56,29 +56,52 @@ class FastEnsemble:
         Returns:
             (members, B, outputs) float32, rows in the given order.
         """
-        return _evaluate(*list_tokens(elements, amounts, size), *self._weights)
+        return _evaluate(
+            elements, amounts, size, self._width, self._layers, self._outputs, self._table, self._panels, self._biases
+        )
 
 
-def _arranged(network: CompositionNetwork) -> tuple[Array, ...]:
-    """Weights of one network, in the order of the arguments of `_outputs`; matrices are (in, out)."""
-    layers = [cast(SetLayer, layer) for layer in network.layers]
-    own, own_bias = zip(*(_fold(layer.norm, layer.own) for layer in layers), strict=True)
-    context, context_bias = zip(*(_fold(layer.context_norm, layer.gate_shift) for layer in layers), strict=True)
-    return (
-        (network.embedding.weight + network.from_reference(network.reference)).numpy(),
-        network.from_fraction.weight.T.numpy(),
-        network.enter.weight.T.numpy(),
-        network.enter.bias.numpy(),
-        np.stack(own),
-        np.stack(own_bias),
-        np.stack(context),
-        np.stack(context_bias),
-        np.stack([layer.out.weight.T.numpy() for layer in layers]),
-        *_fold(network.pool_norm, network.trunk_in),
-        network.trunk_out.weight.T.numpy(),
-        network.trunk_out.bias.numpy(),
-        *_fold(network.head_norm, network.head),
-    )
+def _arranged(network: CompositionNetwork) -> tuple[Array, Array, Array]:
+    """Weights of one network in the order `_outputs` takes them: element table, panels of the matrices, biases.
+
+    Widths are padded to whole panels with zeros, which stay zeros all the way through.
+    """
+    width, outputs = network.enter.out_features, network.head.out_features
+    state, hidden, trunk = padded(width), padded(2 * width), padded(4 * width)
+    table = np.zeros((len(network.embedding.weight), hidden), np.float32)
+    table[:, : 2 * width] = (network.embedding.weight + network.from_reference(network.reference)).numpy()
+    matrices = [
+        panels(network.from_fraction.weight.T.numpy(), FRACTION_FEATURES, hidden),
+        panels(network.enter.weight.T.numpy(), hidden, state),
+    ]
+    biases = [_padded_bias(network.enter.bias.numpy(), state)]
+    for layer in network.layers:
+        layer = cast(SetLayer, layer)
+        own, own_bias = _fold(layer.norm, layer.own)
+        context, context_bias = _fold(layer.context_norm, layer.gate_shift)
+        halves = (slice(None, 2 * width), slice(2 * width, None))  # gate and shift, each padded by itself
+        matrices.append(panels(own, state, hidden))
+        matrices += [panels(context[:, half], state, hidden) for half in halves]
+        matrices.append(panels(layer.out.weight.T.numpy(), hidden, state))
+        biases.append(_padded_bias(own_bias, hidden))
+        biases += [_padded_bias(context_bias[half], hidden) for half in halves]
+    trunk_in, trunk_in_bias = _fold(network.pool_norm, network.trunk_in)
+    head, head_bias = _fold(network.head_norm, network.head)
+    matrices += [
+        panels(trunk_in, state, trunk),
+        panels(network.trunk_out.weight.T.numpy(), trunk, state),
+        panels(head, state, padded(outputs)),
+    ]
+    biases += [
+        _padded_bias(trunk_in_bias, trunk),
+        _padded_bias(network.trunk_out.bias.numpy(), state),
+        _padded_bias(head_bias, padded(outputs)),
+    ]
+    return table, np.concatenate(matrices), np.concatenate(biases)
+
+
+def _padded_bias(bias: Array, columns: int) -> Array:
+    return np.pad(bias, (0, columns - len(bias)))
 
 
 def _fold(norm: torch.nn.LayerNorm, linear: torch.nn.Linear) -> tuple[Array, Array]:
@@ -89,45 +112,32 @@ def _fold(norm: torch.nn.LayerNorm, linear: torch.nn.Linear) -> tuple[Array, Arr
     return (linear.weight * norm.weight).T.numpy(), bias.numpy()
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
-def _add_and_activate(line: Array, added: Array) -> None:
-    """In place: silu(line + added)."""
-    for k in range(line.shape[0]):
-        line[k] = silu(line[k] + added[k])
+@njit(cache=True, nogil=True, error_model="numpy")
+def _multiply(base: Array, left: Array, matrices: Array, used: int, result: Array) -> int:
+    """Base + left @ the next matrix; returns how many lines of `matrices` are used up."""
+    after = used + left.shape[1] * result.shape[1] // PANEL
+    add_product(base, left, matrices[used:after], result)
+    return after
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
-def _exchange(
-    state: Array, update: Array, amounts: Array, offsets: Index, own: Array, pooled: Array, context: Array
-) -> None:
-    """Add `update` to the states in place; standardise them into `own`; sum them by row, as is and standardised."""
-    width = state.shape[1]
-    for row in range(len(offsets) - 1):
-        total = pooled[row]
-        for k in range(width):
-            total[k] = np.float32(0.0)
-        for t in range(offsets[row], offsets[row + 1]):
-            line, added, x = state[t], update[t], amounts[t]
-            for k in range(width):
-                line[k] += added[k]
-                total[k] += x * line[k]
-            standardise(line, own[t])
-        standardise(total, context[row])
+def _activate(lines: Array) -> None:
+    """In place: silu."""
+    flat = lines.reshape(-1)
+    for k in range(len(flat)):
+        flat[k] = silu(flat[k])
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
-def _modulate(hidden: Array, own_bias: Array, context: Array, context_bias: Array, offsets: Index) -> None:
-    """In place: silu of (hidden + own_bias) times the row's gate plus the row's shift; context (B, 2 hidden)."""
+def _modulate(hidden: Array, context: Array, offsets: Index) -> None:
+    """In place: silu of each token's values times its row's gate plus its row's shift; context (B, 2 hidden)."""
     width = hidden.shape[1]
     for row in range(len(offsets) - 1):
-        line = context[row]
-        for k in range(2 * width):
-            line[k] += context_bias[k]
-        gate, shift = line[:width], line[width:]
+        gate, shift = context[row][:width], context[row][width:]
         for t in range(offsets[row], offsets[row + 1]):
-            value = hidden[t]
+            line = hidden[t]
             for k in range(width):
-                value[k] = silu((value[k] + own_bias[k]) * gate[k] + shift[k])
+                line[k] = silu(line[k] * gate[k] + shift[k])
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
@@ -143,125 +153,124 @@ def _pool(values: Array, amounts: Array, offsets: Index, pooled: Array) -> None:
                 total[k] += x * line[k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
+@njit(cache=True, nogil=True, error_model="numpy")
+def _standardise(values: Array, width: int, out: Array) -> None:
+    """Each line by itself, over its first `width` numbers."""
+    for row in range(len(values)):
+        standardise(values[row][:width], out[row][:width])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _outputs(
     elements: Index,
     amounts: Array,
     features: Array,
     offsets: Index,
+    width: int,
+    layers: int,
     table: Array,
-    from_fraction: Array,
-    enter: Array,
-    enter_bias: Array,
-    own: Array,
-    own_bias: Array,
-    context: Array,
-    context_bias: Array,
-    out: Array,
-    trunk_in: Array,
-    trunk_in_bias: Array,
-    trunk_out: Array,
-    trunk_out_bias: Array,
-    head: Array,
-    head_bias: Array,
+    matrices: Array,
+    biases: Array,
+    by_token: tuple[Array, Array, Array],
+    by_row: tuple[Array, Array, Array, Array, Array],
     result: Array,
 ) -> None:
-    """Write the outputs of one network for a block of rows to result (B, outputs); see `list_tokens`, `_arranged`.
+    """Write the outputs of one network for a block of rows to result (B, padded outputs).
 
-    Whole-array assignments are spelled as loops: numba takes seconds to compile them.
+    Tokens as `list_tokens`, weights as `_arranged`; `by_token` and `by_row` are room to work in. Whole-array
+    assignments are spelled as loops: numba takes seconds to compile them.
     """
-    rows, layers, width = len(offsets) - 1, own.shape[0], own.shape[1]
-    hidden = np.dot(features, from_fraction)
-    for t in range(len(elements)):
-        _add_and_activate(hidden[t], table[elements[t]])
-    update = np.dot(hidden, enter)
-    state, own_in = np.empty_like(update), np.empty_like(update)
-    for t in range(len(elements)):
-        for k in range(width):
-            state[t, k] = enter_bias[k]
-    row, row_in = np.empty((rows, width), np.float32), np.empty((rows, width), np.float32)
-    gate_shift = np.empty((rows, context.shape[2]), np.float32)
+    tokens, rows = len(elements), len(offsets) - 1
+    state, state_in, hidden = by_token[0][:tokens], by_token[1][:tokens], by_token[2][:tokens]
+    row, row_in, pooled = by_row[0][:rows], by_row[1][:rows], by_row[2][:rows]
+    context, trunk = by_row[3][:rows], by_row[4][:rows]
+    for t in range(tokens):
+        for k in range(hidden.shape[1]):
+            hidden[t, k] = table[elements[t], k]
+    m = _multiply(hidden, features, matrices, 0, hidden)
+    _activate(hidden)
+    b = state.shape[1]
+    m = _multiply(biases[:, :b], hidden, matrices, m, state)
     for layer in range(layers):
-        _exchange(state, update, amounts, offsets, own_in, row, row_in)
-        np.dot(own_in, own[layer], hidden)
-        np.dot(row_in, context[layer], gate_shift)
-        _modulate(hidden, own_bias[layer], gate_shift, context_bias[layer], offsets)
+        _pool(state, amounts, offsets, row)
+        _standardise(state, width, state_in)
+        _standardise(row, width, row_in)
+        middle = b + hidden.shape[1]
+        m = _multiply(biases[:, b:middle], state_in, matrices, m, hidden)
+        b = middle + context.shape[1]
+        m = _multiply(biases[:, middle:b], row_in, matrices, m, context)
+        _modulate(hidden, context, offsets)
         if layer + 1 < layers:
-            np.dot(hidden, out[layer], update)
+            m = _multiply(state, hidden, matrices, m, state)
     # The last states are needed only as sums over each row, so their product is taken after summing.
-    pooled = np.empty((rows, hidden.shape[1]), np.float32)
     _pool(hidden, amounts, offsets, pooled)
-    last = np.dot(pooled, out[layers - 1])
+    m = _multiply(row, pooled, matrices, m, row)
+    _standardise(row, width, row_in)
+    middle = b + trunk.shape[1]
+    m = _multiply(biases[:, b:middle], row_in, matrices, m, trunk)
+    _activate(trunk)
+    m = _multiply(row, trunk, matrices, m, row)
+    b = middle + row.shape[1]
     for r in range(rows):
         for k in range(width):
-            row[r, k] += last[r, k]
-        standardise(row[r], row_in[r])
-    trunk = np.dot(row_in, trunk_in)
-    for r in range(rows):
-        _add_and_activate(trunk[r], trunk_in_bias)
-    np.dot(trunk, trunk_out, last)
-    for r in range(rows):
-        for k in range(width):
-            row[r, k] += last[r, k] + trunk_out_bias[k]
-        standardise(row[r], row[r])
-    np.dot(row, head, result)
-    for r in range(rows):
-        for k in range(len(head_bias)):
-            result[r, k] += head_bias[k]
+            row[r, k] += biases[0, middle + k]
+    _standardise(row, width, row_in)
+    _multiply(biases[:, b:], row_in, matrices, m, result)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _evaluate(
-    elements: Index,
-    amounts: Array,
-    features: Array,
-    offsets: Index,
+    elements: NDArray[np.int16],
+    amounts: NDArray[np.float64],
+    size: NDArray[np.int16],
+    width: int,
+    layers: int,
+    outputs: int,
     table: Array,
-    from_fraction: Array,
-    enter: Array,
-    enter_bias: Array,
-    own: Array,
-    own_bias: Array,
-    context: Array,
-    context_bias: Array,
-    out: Array,
-    trunk_in: Array,
-    trunk_in_bias: Array,
-    trunk_out: Array,
-    trunk_out_bias: Array,
-    head: Array,
-    head_bias: Array,
+    matrices: Array,
+    biases: Array,
 ) -> Array:
-    """Outputs (members, B, outputs); every weight has the members as its first axis.
+    """Outputs (members, B, outputs); every array of weights has the members as its first axis.
 
     One member after the other, so that a member's weights stay in a core's cache.
     """
-    members, rows = len(table), len(offsets) - 1
-    outputs = np.empty((members, rows, head.shape[2]), np.float32)
+    positions, fractions, features, offsets = list_tokens(elements, amounts, size)
+    members, rows, hidden = len(table), len(size), table.shape[2]
+    states, trunk = -(-width // PANEL) * PANEL, -(-4 * width // PANEL) * PANEL
+    most = 0
+    for start in range(0, rows, _BLOCK):
+        most = max(most, offsets[min(start + _BLOCK, rows)] - offsets[start])
+    few = min(rows, _BLOCK)
+    by_token = (_zeros(most, states), _zeros(most, states), _zeros(most, hidden))
+    by_row = (
+        _zeros(few, states), _zeros(few, states), _zeros(few, hidden), _zeros(few, 2 * hidden), _zeros(few, trunk),
+    )  # fmt: skip
+    block = _zeros(few, -(-outputs // PANEL) * PANEL)
+    result = np.empty((members, rows, outputs), np.float32)
     for m in range(members):
         for start in range(0, rows, _BLOCK):
             stop = min(start + _BLOCK, rows)
             first, last = offsets[start], offsets[stop]
             _outputs(
-                elements[first:last],
-                amounts[first:last],
+                positions[first:last],
+                fractions[first:last],
                 features[first:last],
                 offsets[start : stop + 1] - first,
+                width,
+                layers,
                 table[m],
-                from_fraction[m],
-                enter[m],
-                enter_bias[m],
-                own[m],
-                own_bias[m],
-                context[m],
-                context_bias[m],
-                out[m],
-                trunk_in[m],
-                trunk_in_bias[m],
-                trunk_out[m],
-                trunk_out_bias[m],
-                head[m],
-                head_bias[m],
-                outputs[m, start:stop],
+                matrices[m],
+                biases[m : m + 1],
+                by_token,
+                by_row,
+                block[: stop - start],
             )
-    return outputs
+            for row in range(start, stop):
+                for k in range(outputs):
+                    result[m, row, k] = block[row - start, k]
+    return result
+
+
+@njit(cache=True, nogil=True)
+def _zeros(rows: int, columns: int) -> Array:
+    return np.zeros((rows, columns), np.float32)

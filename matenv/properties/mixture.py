@@ -98,7 +98,7 @@ def calibrate(
         for row in range(rows):
             variance = a * within[row, k] + b * between[row, k] + floor
             mean[k, row] = centre[k, row] = location[row, k]
-            std[k, row] = scale[k, row] = math.sqrt(variance**power * by_size[k, size[row]])
+            std[k, row] = scale[k, row] = math.sqrt(math.exp(power * math.log(variance)) * by_size[k, size[row]])
         if k in HURDLE:
             for row in range(rows):
                 raw = min(max(zero[row, hurdle], _CLIP), 1.0 - _CLIP)

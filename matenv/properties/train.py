@@ -9,10 +9,8 @@ May import: `matenv.composition`, `matenv.data`, `matenv.elements`, `matenv.prop
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from matenv.composition import CompositionBatch
 from matenv.properties import heads
-from matenv.properties.checkpoint import read_checkpoint
+from matenv.properties.checkpoint import read_checkpoint, row_batches, save_checkpoint, seed_everything
 from matenv.properties.evaluate import table
 from matenv.properties.export import export
 from matenv.properties.features import pack
@@ -105,8 +102,8 @@ def _train_member(
     progress: bool,
 ) -> None:
     batch, targets = training[0], torch.from_numpy(training[1].astype(np.float32))
-    steps = sum(1 for _ in _row_batches(batch.size, config.batch_size, np.random.default_rng(0)))
-    _seed(config.seed, member, 0)
+    steps = sum(1 for _ in row_batches(batch.size, config.batch_size, np.random.default_rng(0)))
+    seed_everything(config.seed, member, 0)
     network = CompositionNetwork(heads.OUTPUTS, config.width, config.layers, config.dropout)
     optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -129,9 +126,9 @@ def _train_member(
         schedule.load_state_dict(state["schedule"])
     for epoch in range(state["epoch"], config.epochs):
         started = time.perf_counter()
-        rng = _seed(config.seed, member, epoch + 1)
+        rng = seed_everything(config.seed, member, epoch + 1)
         network.train()
-        for rows in _row_batches(batch.size, config.batch_size, rng):
+        for rows in row_batches(batch.size, config.batch_size, rng):
             tokens, order = pack(batch[rows])
             value = heads.loss(network(tokens), targets[rows[order]]) / config.batch_size
             optimizer.zero_grad()
@@ -147,7 +144,7 @@ def _train_member(
             state["best"] = {key: tensor.clone() for key, tensor in network.state_dict().items()}
         state.update(epoch=epoch + 1, network=network.state_dict())
         state.update(optimizer=optimizer.state_dict(), schedule=schedule.state_dict())
-        _save(path, state)
+        save_checkpoint(path, state)
         if progress:
             shown = "  ".join(f"{name} {e:.4f}" for name, e in zip(heads.NAMES, errors, strict=True))
             seconds = time.perf_counter() - started
@@ -156,16 +153,6 @@ def _train_member(
                 file=sys.stderr,
                 flush=True,
             )
-
-
-def _row_batches(size: NDArray[np.int16], batch_size: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """Row numbers of each step of one epoch, shuffled; the rows of a batch have one number of elements."""
-    batches = []
-    for n in np.unique(size):
-        rows = rng.permutation(np.flatnonzero(size == n))
-        batches += [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
-    for k in rng.permutation(len(batches)):
-        yield batches[k]
 
 
 @torch.no_grad()
@@ -179,21 +166,6 @@ def _mean_absolute_errors(
     location[:, list(heads.HURDLE)] *= (logit < 0).to(location.dtype)
     error = (location - torch.from_numpy(targets[order].astype(np.float32))).abs()
     return torch.nanmean(error, dim=0).double().numpy()
-
-
-def _seed(*key: int) -> np.random.Generator:
-    """Seed torch and return a NumPy generator, both functions of the key alone, so that resuming changes nothing."""
-    first, second = np.random.SeedSequence(key).generate_state(2)
-    torch.manual_seed(int(first))
-    return np.random.default_rng(int(second))
-
-
-def _save(path: Path, state: dict[str, Tensor | Any]) -> None:
-    """Write a checkpoint so that a crash or Ctrl-C leaves the old one or the new one, never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
 
 
 def command_line(out: str | Path, config: TrainConfig) -> str:

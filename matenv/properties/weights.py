@@ -22,7 +22,10 @@ from matenv.properties.distribution import Calibration
 from matenv.properties.features import element_features
 
 FORMAT = "matenv-predictor-1"
-_DEFAULT = Path(__file__).parent / "weights" / "default.safetensors"
+SHIPPED = ("default", "ensemble")
+"""Predictors that come with the package: the fast student, and the ensemble it was distilled from."""
+
+_FOLDER = Path(__file__).parent / "weights"
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,17 @@ class Weights:
     energy_scheme: str
     calibrations: Mapping[str, Calibration]
 
+    @property
+    def outputs(self) -> int:
+        """Numbers a network puts out: `heads.OUTPUTS` in an ensemble, `summary.OUTPUTS` in a student."""
+        return len(self.members[0]["head.weight"])
+
 
 def locate(name: str | Path) -> Path:
     """The file of a predictor.
 
     Args:
-        name: ``"default"`` for the shipped one, or a path ending in .safetensors.
+        name: A shipped one (`SHIPPED`), or a path ending in .safetensors.
 
     Returns:
         Its path; not checked to exist.
@@ -56,11 +64,13 @@ def locate(name: str | Path) -> Path:
     Raises:
         ValueError: Neither of them.
     """
-    if str(name) == "default":
-        return _DEFAULT
+    if str(name) in SHIPPED:
+        return _FOLDER / f"{name}.safetensors"
     path = Path(name)
     if path.suffix != ".safetensors":
-        raise ValueError(f"name={str(name)!r} is not a predictor; use 'default' or the path of a .safetensors file")
+        raise ValueError(
+            f"name={str(name)!r} is not a predictor; choose one of {', '.join(SHIPPED)} or give a .safetensors path"
+        )
     return path
 
 
@@ -109,7 +119,9 @@ def load(path: str | Path) -> Weights:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; train one with python -m matenv.properties.train --out ...")
-    remedy = "reinstall matenv" if path == _DEFAULT else "copy it again, or train it again (matenv.properties.train)"
+    remedy = (
+        "reinstall matenv" if path.parent == _FOLDER else "copy it again, or train it again (matenv.properties.train)"
+    )
     try:
         with safe_open(path, framework="pt", device="cpu") as stream:
             header = stream.metadata() or {}
