@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Reinforcement-learning environments for the inverse design of inorganic materials.",
 )
-latent_app = typer.Typer(no_args_is_help=True, help="Latent spaces: train, evaluate.")
+latent_app = typer.Typer(no_args_is_help=True, help="Latent spaces: train, distil, evaluate.")
 app.add_typer(latent_app, name="latent")
 predictor_app = typer.Typer(no_args_is_help=True, help="The property predictor: train, evaluate.")
 app.add_typer(predictor_app, name="predictor")
@@ -166,6 +166,19 @@ def latent_train(
     from matenv.latent.train import train as run
 
     run(name, out, epochs=epochs, seed=seed)
+
+
+@latent_app.command("distil")
+def latent_distil(
+    source: Annotated[Path, typer.Argument(help="Weights file of a trained vae.")],
+    out: Out,
+    epochs: Annotated[int | None, typer.Option(help="Epochs; default: the recipe's own.")] = None,
+    seed: Seed = 0,
+) -> None:
+    """Give a latent space a leaner decoder; the space stays the same."""
+    from matenv.latent.distil import distil as run
+
+    run(source, out, epochs=epochs, seed=seed)
 
 
 @latent_app.command("evaluate")

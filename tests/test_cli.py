@@ -10,7 +10,8 @@ runner = CliRunner()
 
 
 def test_every_command_explains_itself():
-    for command in ([], ["demo"], ["train"], ["evaluate"], ["compare"], ["assess"], ["latent"], ["latent", "train"]):
+    latent = [["latent"], ["latent", "train"], ["latent", "distil"], ["latent", "interpolate"]]
+    for command in [[], ["demo"], ["train"], ["evaluate"], ["compare"], ["assess"], *latent]:
         result = runner.invoke(app, [*command, "--help"])
         assert result.exit_code == 0 and "Usage" in result.output
 

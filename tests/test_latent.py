@@ -8,6 +8,7 @@ import matenv
 from matenv.composition import CompositionBatch
 from matenv.latent import SHIPPED, LatentSpace
 from matenv.latent.counts_vae import CountsVAE
+from matenv.latent.encoding import FastEncoder
 from matenv.latent.evaluate import agreement, evaluate, kl_divergence, prevalence, recovery
 from matenv.latent.inference import FastDecoder
 from matenv.latent.pairs import Pairs
@@ -130,16 +131,48 @@ def test_fast_decoding_equals_the_network(vae, rows, scale):
         np.testing.assert_array_equal(getattr(decoded, name), getattr(again, name))
 
 
-@pytest.mark.parametrize("blocks, widths", [(0, (7, 6, 5)), (1, (9, 11, 13)), (3, (33, 18, 3))])
-def test_fast_decoding_of_any_architecture(blocks, widths):
+@pytest.mark.parametrize("head_hidden", [False, True])
+@pytest.mark.parametrize("blocks, widths", [(0, (7, 6, 5)), (1, (9, 11, 13)), (3, (33, 18, 9))])
+def test_fast_inference_of_any_architecture(blocks, widths, head_hidden):
     """Widths that no vector unit divides, and normalisations that do something."""
     torch.manual_seed(blocks)
     decoder, inner, head = widths
-    network = CountsVAE(5, 4, 4, 1, decoder, inner, blocks, head).requires_grad_(False)
+    network = CountsVAE(5, 6, decoder, blocks, decoder, inner, blocks, head, head_hidden).requires_grad_(False)
     for parameter in network.parameters():
         parameter.add_(0.3 * torch.randn_like(parameter))
     for rows in (1, 2, 30):
         assert_same_decoding(network, FastDecoder(network), torch.randn(rows, 5))
+        assert_same_posterior(network, held_out(rows))
+
+
+def test_fast_encoding_equals_the_network(vae):
+    for rows in (1, 3, 4, 33, 500):
+        assert_same_posterior(vae.network, held_out(rows))
+    beyond = CompositionBatch.from_counts(np.eye(2, 89, dtype=np.int64) + 300 * np.eye(2, 89, 1, dtype=np.int64))
+    assert_same_posterior(vae.network, beyond)
+
+
+def assert_same_posterior(network, batch):
+    for found, tensor in zip(FastEncoder(network).posterior(batch), network.posterior(Pairs.of(batch)), strict=True):
+        expected = tensor.detach().numpy()
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * max(1.0, np.abs(expected).max()))
+
+
+def test_a_row_has_the_same_bits_in_any_batch(vae):
+    """So that a row of a vector environment is a single environment; on processors with AVX-512 at least."""
+    batch = held_out(40)
+    z = vae.encode(batch)
+    raw = vae.sample(40, 0).astype(np.float32)
+    decoder = FastDecoder(vae.network)
+    presence, logits = decoder.logits(raw)
+    starts = np.concatenate([[0], np.cumsum(decoder.decode(raw).size)])
+    for rows in (1, 2, 3, 5, 7, 8, 11):
+        for start in range(0, 40 - rows, rows):
+            some = slice(start, start + rows)
+            np.testing.assert_array_equal(vae.encode(batch[some]), z[some])
+            found = decoder.logits(raw[some])
+            np.testing.assert_array_equal(found[0], presence[some])
+            np.testing.assert_array_equal(found[1], logits[starts[start] : starts[start + rows]])
 
 
 def assert_same_decoding(network, fast, z):
