@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Reinforcement-learning environments for the inverse design of inorganic materials.",
 )
-latent_app = typer.Typer(no_args_is_help=True, help="Latent spaces: train, distil, evaluate.")
+latent_app = typer.Typer(no_args_is_help=True, help="Latent spaces: train, distil, evaluate, interpolate.")
 app.add_typer(latent_app, name="latent")
 predictor_app = typer.Typer(no_args_is_help=True, help="The property predictor: train, evaluate.")
 app.add_typer(predictor_app, name="predictor")
@@ -187,6 +187,27 @@ def latent_evaluate(name: Annotated[str, typer.Argument(help="Name of a latent s
     from matenv.latent.evaluate import main as run
 
     run([name])
+
+
+@latent_app.command("interpolate")
+def latent_interpolate(
+    first: Annotated[str, typer.Argument(help="Formula to start from.")],
+    last: Annotated[str, typer.Argument(help="Formula to end at.")],
+    out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("interpolation.png"),
+    points: Annotated[int, typer.Option(help="Points on the line.")] = 201,
+    latent: Annotated[str, typer.Option(help="Name of a latent space, or a weights file.")] = "vae",
+) -> None:
+    """The formulas on a straight line between two in the latent space, as a table and a picture."""
+    from matenv import load_latent
+    from matenv.latent.line import straight_line
+    from matenv.report.interpolation import draw_line
+
+    line = straight_line(load_latent(latent), first, last, points)
+    print(f"{'moved':>15s}  formula")
+    for start, stop, formula in line.stretches():
+        print(f"{line.moved[start]:6.2f} - {line.moved[stop - 1]:6.2f}  {formula}")
+    draw_line(line, out, f"From {first} to {last}, a straight line in {latent}")
+    print(f"Moved: whitened latent units from {first}, of {line.moved[-1]:.2f}. Picture: {out}")
 
 
 @predictor_app.command("train")

@@ -1,16 +1,21 @@
 """The shipped latent spaces: shapes, known statistics, recovery of held-out formulas, errors at the door."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import matenv
+from matenv.cli import app
 from matenv.composition import CompositionBatch
 from matenv.latent import SHIPPED, LatentSpace
 from matenv.latent.counts_vae import CountsVAE
 from matenv.latent.encoding import FastEncoder
 from matenv.latent.evaluate import agreement, evaluate, kl_divergence, prevalence, recovery
 from matenv.latent.inference import FastDecoder
+from matenv.latent.line import straight_line
 from matenv.latent.pairs import Pairs
 
 DATA = matenv.load_dataset()
@@ -290,3 +295,26 @@ def test_cards_report_what_is_measured(name):
     assert card["metrics"].keys() == measured.keys()
     for key, value in measured.items():
         assert value == pytest.approx(card["metrics"][key], abs=0.005, rel=0.01), key
+
+
+def test_a_straight_line_leads_from_one_formula_to_the_other(vae):
+    line = straight_line(vae, "LiFePO4", "NaCl", 101)
+    assert line.points.shape == (101, 32) and line.moved[0] == 0
+    np.testing.assert_allclose(line.moved[-1], np.linalg.norm(np.subtract(*vae.encode(["LiFePO4", "NaCl"]))))
+    stretches = line.stretches()
+    assert stretches[0][0] == 0 and stretches[-1][1] == 101
+    assert (stretches[0][2], stretches[-1][2]) == ("LiFePO4", "NaCl")
+    assert all(a[1] == b[0] and a[2] != b[2] for a, b in pairwise(stretches))
+    with pytest.raises(ValueError, match="points=1"):
+        straight_line(vae, "LiFePO4", "NaCl", 1)
+    with pytest.raises(ValueError, match="the same composition"):
+        straight_line(vae, "LiFePO4", "Li2Fe2P2O8")
+
+
+def test_interpolation_draws_and_prints(tmp_path):
+    out = tmp_path / "line.png"
+    result = CliRunner().invoke(app, ["latent", "interpolate", "LiFePO4", "NaCl", "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert lines[1].split()[-1] == "LiFePO4" and lines[-2].split()[-1] == "NaCl"
+    assert out.read_bytes().startswith(b"\x89PNG")

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,7 +78,8 @@ def test_only_the_decoder_learns(tmp_path, teacher):
 @pytest.mark.parametrize("loss, weight", [("cross_entropy", "imitation"), ("visited_cross_entropy", "visited_weight")])
 def test_the_former_decoder_is_imitated(tmp_path, teacher, monkeypatch, loss, weight):
     """Its word prevails where it weighs most: on the data, and off them."""
-    monkeypatch.setattr("matenv.latent.lean.RECIPE", replace(lean.RECIPE, **{weight: 100.0}))
+    heavy: dict[str, Any] = {weight: 100.0}
+    monkeypatch.setattr("matenv.latent.lean.RECIPE", replace(lean.RECIPE, **heavy))
     _, history = fit_decoder(teacher, SMALL, tmp_path, epochs=40, seed=0, progress=False)
     assert history[-1][loss] < history[0][loss] - 2
 
