@@ -88,14 +88,6 @@ class CompositionBatch:
         rows = zip(self.elements.tolist(), self.counts.tolist(), self.size.tolist(), strict=True)
         return [_spell(elements[:size], counts[:size]) for elements, counts, size in rows]
 
-    @classmethod
-    def concatenate(cls, batches: Sequence[CompositionBatch]) -> CompositionBatch:
-        """Several batches, at least one, as one."""
-        if len(batches) == 1:
-            return batches[0]
-        parts = zip(*((batch.elements, batch.counts, batch.size) for batch in batches), strict=True)
-        return cls(*map(np.concatenate, parts))
-
     def _scatter(self, values: NDArray) -> NDArray:
         dense = np.zeros((len(self), alphabet.NUM_ELEMENTS + 1), values.dtype)
         np.put_along_axis(dense, self.elements.astype(np.int64), values, axis=1)  # padding lands in the last column

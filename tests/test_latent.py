@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from llvmlite.binding import get_host_cpu_features
 from typer.testing import CliRunner
 
 import matenv
@@ -97,8 +98,8 @@ def test_whitening_over_the_training_rows(space):
 
 def test_held_out_recovery_of_the_default(vae):
     rates = recovery(vae, held_out(2000))
-    assert rates["element_set"] >= 0.98
-    assert rates["exact_formula"] >= 0.75
+    assert rates["element_set"] >= 0.994  # all held-out rows: 0.9972
+    assert rates["exact_formula"] >= 0.96  # all held-out rows: 0.9689
 
 
 def test_well_known_formulas_round_trip(vae):
@@ -163,21 +164,26 @@ def assert_same_posterior(network, batch):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * max(1.0, np.abs(expected).max()))
 
 
-def test_a_row_has_the_same_bits_in_any_batch(vae):
-    """So that a row of a vector environment is a single environment; on processors with AVX-512 at least."""
+def test_a_row_has_the_same_encoding_in_any_batch(vae):
     batch = held_out(40)
     z = vae.encode(batch)
+    for rows in (1, 2, 3, 5, 8, 33):
+        for start in range(0, 40 - rows, rows):
+            np.testing.assert_array_equal(vae.encode(batch[start : start + rows]), z[start : start + rows])
+
+
+@pytest.mark.skipif(not get_host_cpu_features().get("avx512f"), reason="other kernels of OpenBLAS are not known to")
+def test_a_row_has_the_same_logits_in_any_batch(vae):
+    """So a row of a vector environment meets the same formulas as a single environment, bit for bit."""
     raw = vae.sample(40, 0).astype(np.float32)
     decoder = FastDecoder(vae.network)
     presence, logits = decoder.logits(raw)
-    starts = np.concatenate([[0], np.cumsum(decoder.decode(raw).size)])
+    entries = np.concatenate([[0], np.cumsum(decoder.decode(raw).size)])
     for rows in (1, 2, 3, 5, 7, 8, 11):
         for start in range(0, 40 - rows, rows):
-            some = slice(start, start + rows)
-            np.testing.assert_array_equal(vae.encode(batch[some]), z[some])
-            found = decoder.logits(raw[some])
-            np.testing.assert_array_equal(found[0], presence[some])
-            np.testing.assert_array_equal(found[1], logits[starts[start] : starts[start + rows]])
+            found = decoder.logits(raw[start : start + rows])
+            np.testing.assert_array_equal(found[0], presence[start : start + rows])
+            np.testing.assert_array_equal(found[1], logits[entries[start] : entries[start + rows]])
 
 
 def assert_same_decoding(network, fast, z):

@@ -71,14 +71,15 @@ def _markdown(card: dict[str, Any], about: str) -> str:
     head, rule, made = "| metric | value |", "|---|---|", ""
     rows = {key: f"| {key} | {value:g} |" for key, value in card["metrics"].items()}
     if former := card.get("former"):
-        shares = card["agreement_with_former"]
+        at = {key: f"{100 * value:.1f} %" for key, value in card["agreement_with_former"].items()}
         made = f"""
-The decoder replaces a larger one of the same latent space ({_decoder(former["config"])}; now
-{_decoder(card["config"])}). The encoder, the whitening, the radius and the anchors are the same to the bit.
-It learnt from the likelihood of formulas and from the former decoder (`matenv.latent.lean`); the table has both, and
-`elbo` is computed with each. The two name the same elements / the same formula at {shares["sample_element_set"]:.1%} /
-{shares["sample_exact_formula"]:.1%} of samples and, between, away from and far off the data, where nothing is right or
-wrong, at {shares["visited_element_set"]:.1%} / {shares["visited_exact_formula"]:.1%} of points (`visited_points`).
+The decoder replaces a larger one of the same latent space: then {_decoder(former["config"])};
+now {_decoder(card["config"])}.
+The encoder, the whitening, the radius and the anchors are the same to the bit. The new decoder learnt from the
+likelihood of formulas and from the former decoder (`matenv.latent.lean`). The table has both; `elbo` is computed with
+each. Both name the same elements / formula at {at["sample_element_set"]} / {at["sample_exact_formula"]} of samples;
+at points away from the data (`visited_points`), where no answer is right, at {at["visited_element_set"]} /
+{at["visited_exact_formula"]}.
 """
         head, rule = "| metric | value | with the former decoder |", "|---|---|---|"
         rows = {key: f"{row} {former['metrics'][key]:g} |" for key, row in rows.items()}

@@ -1,9 +1,10 @@
 """Fast decoding by a trained `CountsVAE` on a CPU, without gradients.
 
 The same arithmetic as `CountsVAE.decode` (a test holds the two together), as one compiled function for one row or many.
-Rows pass through in small blocks: their intermediate values stay in the inner caches, and their matrix products below
-the size up to which OpenBLAS neither packs nor starts threads. A product of two to eight rows gives each row the same
-bits whatever the other rows are, so a row's formula does not depend on the batch it is decoded in.
+Rows pass through in small blocks: their intermediate values stay in the inner caches, and their matrix products stay
+below the million multiplications up to which OpenBLAS, on processors with AVX-512, neither packs nor starts threads.
+There a product of two to eight rows gives each row the same bits whatever the other rows are (a test holds this), so a
+row's formula does not depend on the batch it is decoded in.
 
 May import: `matenv.latent.counts_vae`, `matenv.latent.pairs`, `matenv.layers`, `matenv.parallel`.
 """
