@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Reinforcement-learning environments for the inverse design of inorganic materials.",
 )
-latent_app = typer.Typer(no_args_is_help=True, help="Latent spaces: train, evaluate.")
+latent_app = typer.Typer(no_args_is_help=True, help="Latent spaces: train, distil, evaluate, interpolate.")
 app.add_typer(latent_app, name="latent")
 predictor_app = typer.Typer(no_args_is_help=True, help="The property predictor: train, distil, evaluate.")
 app.add_typer(predictor_app, name="predictor")
@@ -148,12 +148,46 @@ def latent_train(
     run(name, out, epochs=epochs, seed=seed)
 
 
+@latent_app.command("distil")
+def latent_distil(
+    source: Annotated[Path, typer.Argument(help="Weights file of a trained vae.")],
+    out: Out,
+    epochs: Annotated[int | None, typer.Option(help="Epochs; default: the recipe's own.")] = None,
+    seed: Seed = 0,
+) -> None:
+    """Give a latent space a leaner decoder; the space stays the same."""
+    from matenv.latent.distil import distil as run
+
+    run(source, out, epochs=epochs, seed=seed)
+
+
 @latent_app.command("evaluate")
 def latent_evaluate(name: Annotated[str, typer.Argument(help="Name of a latent space, or a weights file.")]) -> None:
     """Recovery of held-out formulas and quality of prior samples."""
     from matenv.latent.evaluate import main as run
 
     run([name])
+
+
+@latent_app.command("interpolate")
+def latent_interpolate(
+    first: Annotated[str, typer.Argument(help="Formula to start from.")],
+    last: Annotated[str, typer.Argument(help="Formula to end at.")],
+    out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("interpolation.png"),
+    points: Annotated[int, typer.Option(help="Points on the line.")] = 201,
+    latent: Annotated[str, typer.Option(help="Name of a latent space, or a weights file.")] = "vae",
+) -> None:
+    """The formulas on a straight line between two in the latent space, as a table and a picture."""
+    from matenv import load_latent
+    from matenv.latent.line import straight_line
+    from matenv.report.interpolation import draw_line
+
+    line = straight_line(load_latent(latent), first, last, points)
+    print(f"{'moved':>15s}  formula")
+    for start, stop, formula in line.stretches():
+        print(f"{line.moved[start]:6.2f} - {line.moved[stop - 1]:6.2f}  {formula}")
+    draw_line(line, out, f"From {first} to {last}, a straight line in {latent}")
+    print(f"Moved: whitened latent units from {first}, of {line.moved[-1]:.2f}. Picture: {out}")
 
 
 @predictor_app.command("train")

@@ -10,8 +10,9 @@ runner = CliRunner()
 
 
 def test_every_command_explains_itself():
-    rooms = (["latent"], ["latent", "train"], ["predictor"], ["predictor", "train"], ["predictor", "distil"])
-    for command in ([], ["demo"], ["train"], ["evaluate"], ["compare"], ["explain"], *rooms):
+    latent = [["latent"], ["latent", "train"], ["latent", "distil"], ["latent", "interpolate"]]
+    predictor = [["predictor"], ["predictor", "train"], ["predictor", "distil"]]
+    for command in [[], ["demo"], ["train"], ["evaluate"], ["compare"], ["explain"], *latent, *predictor]:
         result = runner.invoke(app, [*command, "--help"])
         assert result.exit_code == 0 and "Usage" in result.output
 
