@@ -183,9 +183,13 @@ class Predictor:
             )
         if self._fast is None:
             return self._combine(self._on_device(elements, amounts, size), size)
-        fast = self._fast
-        parts = run_blocks(lambda rows: fast(elements[rows], amounts[rows], size[rows]), len(size), _ROWS_PER_THREAD)
-        return self._combine(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1), size)
+        fast, combine = self._fast, self._combine
+
+        def run(rows: slice) -> tuple[Array, Array, Array, Array]:
+            return combine(fast(elements[rows], amounts[rows], size[rows]), size[rows])
+
+        parts = run_blocks(run, len(size), _ROWS_PER_THREAD)
+        return parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts, strict=True)))  # type: ignore[return-value]
 
     @torch.inference_mode()
     def _on_device(self, elements: NDArray, amounts: NDArray, size: NDArray) -> NDArray[np.float32]:
