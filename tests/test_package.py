@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 # Rooms in import order: a room may import those above it (DESIGN: one direction, no cycles).
 ROOMS = [
     "elements", "parallel", "rational", "spelling", "layers", "composition", "ledger", "data", "thermo", "latent",
-    "properties", "stability", "oracle", "tasks", "envs", "wrappers", "report", "agents", "cli",
+    "properties", "stability", "oracle", "tasks", "sampling", "envs", "wrappers", "report", "agents", "cli",
 ]  # fmt: skip
 
 

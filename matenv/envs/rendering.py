@@ -1,6 +1,7 @@
 """Rendering: the episode in words, and as a picture of its path.
 
-May import: `matenv.envs.core` (types only), `matenv.latent` (types only), `matenv.data`.
+May import: `matenv.envs.core` (types only), `matenv.latent` (types only), `matenv.data`,
+`matenv.elements`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv.data import load_dataset
+from matenv.elements import SYMBOLS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -175,6 +177,26 @@ def plot_scores(axes: Axes, trail: Trail, horizon: int) -> None:
     axes.set_xlabel("step")
     axes.legend(loc="upper left", fontsize=8)
     axes.set_title("Score and probability of stability", fontsize=9)
+
+
+def plot_counts(axes: Axes, counts: NDArray[np.int32], horizon: int) -> None:
+    """Atoms of each element that an episode held, step by step.
+
+    Args:
+        axes: Where to draw.
+        counts: Atoms (steps + 1, 89).
+        horizon: Steps per episode.
+    """
+    met = np.flatnonzero(counts.any(axis=0))
+    shown = counts[:, met].T
+    axes.imshow(np.where(shown > 0, shown, np.nan), aspect="auto", cmap="viridis", interpolation="nearest")
+    for (element, step), count in np.ndenumerate(shown):
+        if count:
+            axes.text(step, element, str(count), ha="center", va="center", fontsize=7, color="white")
+    axes.set_yticks(range(len(met)), [SYMBOLS[element] for element in met])
+    axes.set_xlim(-0.7, horizon + 0.7)
+    axes.set_xlabel("step")
+    axes.set_title("Atoms of each element, as the edits left them", fontsize=9)
 
 
 @lru_cache(maxsize=4)  # a latent space hashes by identity
