@@ -161,8 +161,8 @@ def slots_of(counts: NDArray[np.int32], slots: NDArray[np.int16]) -> tuple[int, 
 def allowed_edits(place: NDArray[np.int32], actions: int, rules: Rules) -> NDArray[np.bool_]:
     """Which edits change the formula and break no rule, or none further than it is broken already.
 
-    From a formula that obeys the rules, every edit allowed leads to one that does. "stay" is allowed only where nothing
-    else is, so that no row is empty.
+    From a formula that obeys the rules, every edit allowed leads to one that does. Where elements are too few, only
+    additions are allowed, if there is room for one. "stay" is allowed only where nothing else is: no row is empty.
 
     Args:
         place: Places (B, 90).
@@ -177,10 +177,12 @@ def allowed_edits(place: NDArray[np.int32], actions: int, rules: Rules) -> NDArr
     for row in range(len(place)):
         counts, mask = place[row], masks[row]
         n, atoms = slots_of(counts, slots)
-        swappable = min(n, rules.max_elements)
         room = atoms < rules.max_atoms
         addable = room and n < rules.max_elements
-        removable, countable = n > rules.min_elements, n > 1  # a pure element's formula does not depend on its count
+        only_add = addable and n < rules.min_elements
+        swappable = 0 if only_add else min(n, rules.max_elements)
+        removable = n > rules.min_elements
+        countable = n > 1 and not only_add  # the formula of a pure element does not depend on its count
         some = False
         for element in range(REFUSED):
             count = counts[element]
