@@ -12,6 +12,7 @@ from matenv.envs.registration import register_envs
 
 if TYPE_CHECKING:
     from matenv import elements
+    from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
     from matenv.composition import CompositionBatch, formula, fractions
     from matenv.data import Dataset, load_dataset
     from matenv.latent import load_latent
@@ -29,6 +30,8 @@ _HOMES = {
     "CompositionBatch": "matenv.composition",
     "formula": "matenv.composition",
     "fractions": "matenv.composition",
+    "is_charge_neutral": "matenv.chemistry",
+    "is_electronegativity_balanced": "matenv.chemistry",
     "Dataset": "matenv.data",
     "load_dataset": "matenv.data",
     "load_latent": "matenv.latent",
@@ -51,6 +54,8 @@ __all__ = [
     "elements",
     "formula",
     "fractions",
+    "is_charge_neutral",
+    "is_electronegativity_balanced",
     "load_dataset",
     "load_latent",
     "load_predictor",

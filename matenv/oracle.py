@@ -1,7 +1,12 @@
 """`Oracle`: everything known or predicted about a batch of compositions, and the count of what was asked.
 
+<<<<<<< HEAD
 May import: `matenv.properties`, `matenv.thermo`, `matenv.data`, `matenv.composition`, `matenv.ledger`,
 `matenv.parallel`.
+=======
+May import: `matenv.properties`, `matenv.thermo`, `matenv.data`, `matenv.chemistry`, `matenv.composition`,
+`matenv.ledger`.
+>>>>>>> 764607ecdc8b91610d7ae75f5396e42d35d719be
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
+from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
 from matenv.composition import CompositionBatch, integer_counts
 from matenv.data import Dataset, load_dataset
 from matenv.data.neighbours import Neighbours
@@ -126,6 +132,16 @@ class Assessment:
             An empty list for rows that are not valid or not evaluated.
         """
         return self._oracle.hull.products(self.members[row], self.weights[row])
+
+    @cached_property
+    def charge_neutral(self) -> NDArray[np.bool_]:
+        """Neutral by the rules of `matenv.is_charge_neutral`, metals not exempt (B,) bool; worked out when asked."""
+        return is_charge_neutral(self.compositions)
+
+    @cached_property
+    def electronegativity_balanced(self) -> NDArray[np.bool_]:
+        """The same for `matenv.is_electronegativity_balanced` (B,) bool: what a task of the regime "ionic" asks."""
+        return is_electronegativity_balanced(self.compositions)
 
     @cached_property
     def dft_formation_energy(self) -> NDArray[np.float64]:
