@@ -1,13 +1,14 @@
 """Moves by editing a formula: add, remove, increment, decrement and swap elements.
 
-May import: `matenv.envs.core`, `matenv.envs.edits`, `matenv.envs.observations`, `matenv.envs.rendering`,
+May import: `matenv.envs.core`, `matenv.envs.checks`, `matenv.envs.edits`, `matenv.envs.neutrality`,
+`matenv.envs.observations`, `matenv.envs.rendering`,
 `matenv.sampling`, `matenv.composition`, `matenv.rational`, `matenv.elements`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from gymnasium.spaces import Discrete
@@ -16,8 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
 from matenv.composition import CompositionBatch
+from matenv.envs.checks import check_flag
 from matenv.envs.core import Core, CoreArguments
 from matenv.envs.edits import REFUSED, EditTable, Rules, allowed_edits, apply_edits, places, reduced, slots_of
+from matenv.envs.neutrality import Charges, neutral_edits
 from matenv.envs.observations import Block
 from matenv.envs.rendering import Trail, plot_counts
 from matenv.envs.state import State
@@ -47,12 +50,16 @@ _SLOT_WIDTH = 2 + _FEATURES.shape[1]  # present, count, features
 class ElementArguments(CoreArguments, total=False):
     """Arguments that the single and the vector environment share; `MaterialElementsEnv` says what they mean."""
 
+    reachability: bool
+
 
 class ElementsCore(Core):
     """Episodes that edit a formula. Arguments are those of `matenv.envs.elements.MaterialElementsEnv`.
 
     Attributes:
         edits: What each action number means.
+        rules: The task's rules.
+        reachability: Whether masks keep a neutral formula within reach.
     """
 
     ARGUMENTS = ElementArguments
@@ -60,10 +67,17 @@ class ElementsCore(Core):
     PENALTY = "illegal"
     DEFAULT_BLOCKS = ("counts", "slots")
 
+    def __init__(self, rows: int, *, reachability: bool = False, **shared: Unpack[CoreArguments]) -> None:
+        self.reachability = check_flag("reachability", reachability)
+        if self.reachability:  # the mask depends on the steps left, so the state does
+            shared.setdefault("observation", (*self.DEFAULT_BLOCKS, "steps_left"))
+        super().__init__(rows, **shared)
+
     def prepare(self) -> None:
         """A move is the number of an edit."""
         self.edits = EditTable.of(self.task)
         self.rules = Rules.of(self.task)
+        self.charges = Charges.load()
         self.action_space = Discrete(len(self.edits.kind))
         self._masks: tuple[State | None, NDArray[np.bool_]] = (None, np.zeros((0, 0), np.bool_))
 
@@ -137,7 +151,10 @@ class ElementsCore(Core):
         plot_counts(axes, np.array(trail.places)[:, :REFUSED], self.horizon)
 
     def _allowed(self, place: NDArray[np.int32], step: NDArray[np.int64]) -> NDArray[np.bool_]:
-        return allowed_edits(place, len(self.edits.kind), self.rules)
+        masks = allowed_edits(place, len(self.edits.kind), self.rules)
+        if self.reachability:
+            masks, _ = neutral_edits(place, masks, self.horizon - step, self.rules, self.charges)
+        return masks
 
 
 @njit(cache=True, nogil=True)
