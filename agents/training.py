@@ -14,7 +14,8 @@ import gymnasium as gym
 import numpy as np
 import torch
 from matenv.agents.hyperparameters import load_hyperparameters
-from stable_baselines3 import PPO, SAC
+from sb3_contrib import MaskablePPO
+from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
@@ -23,8 +24,8 @@ from stable_baselines3.common.vec_env import VecMonitor
 import matenv
 from matenv.wrappers import SB3VecEnv
 
-ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "sac": SAC}
-"""Algorithms by name."""
+ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "sac": SAC, "maskable_ppo": MaskablePPO, "dqn": DQN}
+"""Algorithms by name: PPO and SAC for moves in a latent space, MaskablePPO and DQN for edits of a formula."""
 
 ENV_ID = "MaterialLatent-v0"
 
@@ -57,7 +58,7 @@ def train(
     (mean return and final score of the episodes that ended since the last line).
 
     Args:
-        algorithm: ``"ppo"`` or ``"sac"``.
+        algorithm: A name in `ALGORITHMS`.
         out: Folder of the run.
         timesteps: Environment steps over all rows; None for the hyperparameter file's ``n_timesteps``.
         seed: Seed of environment and agent.
