@@ -76,6 +76,12 @@ class CompositionBatch:
         """Reduced formulas, spelled as pymatgen's `reduced_formula`; "" for an empty composition."""
         return spell(self.elements, self.counts, self.size)
 
+    @classmethod
+    def concatenate(cls, batches: Sequence[CompositionBatch]) -> CompositionBatch:
+        """Several batches, at least one, as one."""
+        parts = zip(*((batch.elements, batch.counts, batch.size) for batch in batches), strict=True)
+        return cls(*map(np.concatenate, parts))
+
     def _scatter(self, values: NDArray) -> NDArray:
         dense = np.zeros((len(self), alphabet.NUM_ELEMENTS + 1), values.dtype)
         np.put_along_axis(dense, self.elements.astype(np.int64), values, axis=1)  # padding lands in the last column
