@@ -48,7 +48,7 @@ def demo(
 
 @app.command()
 def train(
-    algorithm: Annotated[str, typer.Argument(help="ppo or sac.")],
+    algorithm: Annotated[str, typer.Argument(help="ppo or sac; maskable_ppo or dqn on MaterialElements-v0.")],
     out: Out,
     timesteps: Annotated[
         int | None, typer.Option(help="Environment steps; default: the hyperparameter file's.")
@@ -108,12 +108,26 @@ def compare(
     seeds: Annotated[int, typer.Option(help="Seeds per agent.")] = 5,
     episodes: Annotated[int, typer.Option(help="Evaluation episodes per seed.")] = 256,
     task: TaskName = "stiff-stable",
+    env: Annotated[str, typer.Option(help="Registered environment id.")] = "MaterialLatent-v0",
     progress: Progress = True,
 ) -> None:
-    """PPO and SAC beside a random policy and prior sampling, over several seeds."""
+    """Learning agents beside a random policy and a search that never learns, over several seeds."""
     from matenv.agents.compare import compare as run
 
-    run(out, seeds=seeds, episodes=episodes, task=task, progress=progress)
+    run(out, seeds=seeds, episodes=episodes, task=task, progress=progress, env_id=env)
+
+
+@app.command("equal-budget")
+def equal_budget(
+    out: Out = Path("runs/equal-budget"),
+    budget: Annotated[int, typer.Option(help="Distinct formulas that each run may assess.")] = 10_000,
+    seeds: Annotated[int, typer.Option(help="Seeds per method.")] = 5,
+    task: TaskName = "stiff-stable",
+) -> None:
+    """The best formulas that searches and agents, trained from nothing, find with equally many oracle calls."""
+    from matenv.agents.equal_budget import equal_budget as run
+
+    run(out, budget, seeds, task)
 
 
 @app.command()

@@ -145,7 +145,7 @@ def test_masks_are_exactly_the_edits_that_change_the_formula_and_break_no_rule_f
         batch = CompositionBatch(*reduced(new))
         changed = batch.size[0] > 0 and batch.formulas() != old.formulas()
         gone = edit.kind == "decrement" and counts[edit.element] == 1  # that is "remove"
-        brought = edit.kind in ("add", "swap") and not task.allowed[matenv.elements.INDEX[edit.element]]
+        brought = edit.kind in ("add", "swap") and not task.allowed[matenv.elements.INDEX[str(edit.element)]]
         worse = (excess(new[0]) > excess(place[0])).any() or brought
         assert mask[action] == (changed and not gone and not worse), (str(edit), counts)
     assert mask[-1] == (not mask[:-1].any())

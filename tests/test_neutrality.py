@@ -1,6 +1,7 @@
 """The reachability mask beside exhaustive search, and in random rollouts."""
 
 import itertools
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -82,11 +83,11 @@ def rollouts(number, horizon, seed, **rules):
     task = matenv.load_task("stiff-stable", **rules)
     table, limits = EditTable.of(task), Rules.of(task)
     random, place = np.random.default_rng(seed), places(random_formulas(task, number, seed))
-    started = None
+    started = np.zeros(number, np.bool_)
     for step in range(horizon):
         allowed = allowed_edits(place, len(table.kind), limits)
         masks, certain = neutral_edits(place, allowed, np.full(number, horizon - step), limits, Charges.load())
-        started = certain if started is None else started
+        started = certain if step == 0 else started
         assert certain[started].all() and masks.any(axis=1).all()
         action = (random.random(masks.shape, dtype=np.float32) * masks).argmax(axis=1)
         place, refused = apply_edits(place, action, masks, *table)
@@ -109,7 +110,7 @@ def test_no_dead_end_in_100_000_random_rollouts():
 
 @pytest.mark.parametrize("begin", ["dataset", "random", "empty"])
 def test_episodes_end_on_neutral_formulas(begin):
-    envs = gym.make_vec("MaterialElements-v0", num_envs=64, horizon=6, start=begin, reachability=True)
+    envs: Any = gym.make_vec("MaterialElements-v0", num_envs=64, horizon=6, start=begin, reachability=True)
     envs.reset(seed=3)
     assert "steps_left" in envs.unwrapped.observation_blocks
     random = np.random.default_rng(0)
@@ -121,7 +122,7 @@ def test_episodes_end_on_neutral_formulas(begin):
 
 
 def test_the_last_edit_is_refused_unless_it_ends_neutral():
-    env = gym.make("MaterialElements-v0", horizon=1, reachability=True).unwrapped
+    env: Any = gym.make("MaterialElements-v0", horizon=1, reachability=True).unwrapped
     for edit, allowed in [(("swap", "K", 0), True), (("swap", "Mg", 0), False), (("increment", "Cl"), False)]:
         env.reset(seed=0, options={"formula": "NaCl"})
         action = env.number(*edit)
@@ -132,7 +133,7 @@ def test_the_last_edit_is_refused_unless_it_ends_neutral():
 
 def test_a_neutral_formula_may_stay_where_no_edit_is_left():
     task = Task("salt", "", (), max_elements=2, elements=("Na", "Cl"))
-    env = gym.make("MaterialElements-v0", task=task, horizon=1, reachability=True, start="random").unwrapped
+    env: Any = gym.make("MaterialElements-v0", task=task, horizon=1, reachability=True, start="random").unwrapped
     env.reset(seed=0, options={"formula": "NaCl"})
     assert np.flatnonzero(env.action_masks()).tolist() == [env.number("stay")]
 

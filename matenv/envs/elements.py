@@ -54,12 +54,21 @@ class MaterialElementsEnv(MaterialEnv):
     reported as ``info["terms"]["illegal"]`` = -1 (a reward term, at weight 0 until asked for) and counted in
     ``info["refused"]``.
 
+    With ``reachability=True`` the masks also keep a charge-neutral formula within reach until the end of the episode:
+    an edit is allowed only if the formula it leads to is neutral (`matenv.is_charge_neutral`: one oxidation state per
+    element, ICSD24 set) or can be made so, within the task's rules, by no more edits than remain after it. So each
+    episode that follows the masks ends on a neutral formula, and "stay" is allowed on a neutral formula that no allowed
+    edit can leave. The last step's mask is exact; earlier ones are cautious (`matenv.envs.neutrality` says why and
+    when). It holds from the first formula on that obeys the task's rules and for which it can be said (100,000 of
+    100,000 random formulas under the default rules, 16 steps before the end), and is lost by an edit not allowed.
+
     ## Observation space
     A flat float32 `Box` of named blocks: by default ``counts`` (atoms of the 89 elements over the task's largest
     count) and ``slots`` (S x 6: for each element, in the order swaps count them, whether there is one, its count,
     electronegativity, group, period and Mendeleev number, each in [0, 1]). ``counts`` alone tells the whole state of a
     formula within the task's rules. Optional: ``composition``, ``properties``, ``decomposition_energy``,
-    ``steps_left``. `env.unwrapped.observation_blocks` maps names to slices.
+    ``steps_left`` (on by default with ``reachability=True``, where masks depend on it).
+    `env.unwrapped.observation_blocks` maps names to slices.
 
     ## Reward
     As `MaterialLatent-v0`: a weighted sum of named terms, by default ``{"score": 1}``, the score of the task at every
@@ -92,6 +101,7 @@ class MaterialElementsEnv(MaterialEnv):
         reference: Phases of the hull: ``"train"`` or ``"all"``.
         budget: Most distinct formulas the new oracle evaluates; later ones score 0.
         device: Where the predictor runs.
+        reachability: Allow only edits that keep a charge-neutral formula within reach.
         render_mode: None, ``"ansi"`` or ``"rgb_array"`` (needs matplotlib).
 
     ## Registered ids
