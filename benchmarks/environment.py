@@ -1,8 +1,9 @@
 """Environment speed, and where a step's time goes: ``python -m benchmarks.environment``.
 
 Random moves with the shipped defaults and every reward term. One measurement is one whole episode in every row, its
-resets included. Rates are wall-clock, on all cores the process may use; core-microseconds are processor time. Compared in the same process with the same environment in Gymnasium's `SyncVectorEnv` and with the
-straightforward implementation in `benchmarks.naive`. Takes a few minutes.
+resets included. Rates are wall-clock, on all cores the process may use; core-microseconds are processor time.
+Compared in the same process with the same environment in Gymnasium's `SyncVectorEnv` and with the straightforward
+implementation in `benchmarks.naive`. Takes a few minutes.
 """
 
 from __future__ import annotations
