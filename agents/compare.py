@@ -1,4 +1,4 @@
-"""Do the learned agents beat chance? PPO, SAC, a random policy and prior sampling over several seeds.
+"""Do the learned agents beat chance? Agents beside a random policy and a search that never learns, over several seeds.
 
 Every training run and evaluation is written as it ends; the same command resumes. May import: matenv's public names.
 """
@@ -16,30 +16,36 @@ from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.policies import RandomPolicy
 from matenv.agents.prior_search import prior_search
 from matenv.agents.training import ALGORITHMS, ENV_ID, train
+from matenv.agents.uniform_search import uniform_search
 from scipy.stats import t as student
 
 MEASURES = ("return", "final_score", "best_score", "success")
 
+AGENTS = {ENV_ID: ("random", "ppo", "sac"), "MaterialElements-v0": ("random", "maskable_ppo", "dqn")}
+"""Agents compared on each environment."""
+
 
 def compare(
     out: str | Path = "runs/compare",
-    agents: Sequence[str] = ("random", "ppo", "sac"),
+    agents: Sequence[str] | None = None,
     seeds: int = 5,
     timesteps: dict[str, int] | None = None,
     episodes: int = 256,
     task: str = "stiff-stable",
     progress: bool = True,
+    env_id: str = ENV_ID,
 ) -> dict[str, Any]:
     """Train and evaluate each agent over several seeds; print means with 95 % intervals over seeds.
 
     Args:
         out: Folder for runs and results.
-        agents: ``"random"`` and names of algorithms.
+        agents: ``"random"`` and names of algorithms; None for those of the environment in `AGENTS`.
         seeds: Number of seeds S; seed s trains with s and is evaluated on starts that no training used.
         timesteps: Training steps by algorithm; the hyperparameter file's own where absent.
         episodes: Evaluation episodes per seed.
         task: Task name.
         progress: Show progress bars.
+        env_id: Registered environment id.
 
     Returns:
         The table: mean and half width of the 95 % interval (Student's t over seeds) per agent and measure.
@@ -49,33 +55,38 @@ def compare(
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     table: dict[str, Any] = {}
-    for agent in agents:
+    if agents is None and env_id not in AGENTS:
+        raise ValueError(f"env_id={env_id!r} has no agents of its own; name some in agents, or use {', '.join(AGENTS)}")
+    for agent in AGENTS[env_id] if agents is None else agents:
         runs = [
-            _run(folder, agent, seed, (timesteps or {}).get(agent), episodes, task, progress) for seed in range(seeds)
+            _run(folder, agent, seed, (timesteps or {}).get(agent), episodes, task, progress, env_id)
+            for seed in range(seeds)
         ]
-        table[agent] = {measure: _interval([run[measure] for run in runs]) for measure in MEASURES}
+        table[agent] = {measure: interval([run[measure] for run in runs]) for measure in MEASURES}
         table[agent]["timesteps"] = runs[0]["timesteps"]
-    searches = [_search(folder, seed, task) for seed in range(seeds)]
-    table["prior sampling, 1,000 calls"] = {"top10": _interval(searches)}
+    search = "prior sampling" if env_id == ENV_ID else "uniform random formulas"
+    searches = [_search(folder, search, seed, task) for seed in range(seeds)]
+    table[f"{search}, 1,000 calls"] = {"top10": interval(searches)}
     (folder / "table.json").write_text(json.dumps(table, indent=1) + "\n")
     _show(table, seeds, episodes, task)
     return table
 
 
 def _run(
-    folder: Path, agent: str, seed: int, timesteps: int | None, episodes: int, task: str, progress: bool
+    folder: Path, agent: str, seed: int, timesteps: int | None, episodes: int, task: str, progress: bool, env_id: str
 ) -> dict[str, float]:
     """One agent and seed, or its stored result."""
     result = folder / f"{agent}-{seed}.json"
     if result.is_file():
         return json.loads(result.read_text())
     if agent == "random":
-        policy: Any = RandomPolicy(gym.make(ENV_ID, task=task).action_space, seed)
+        policy: Any = RandomPolicy(gym.make(env_id, task=task).action_space, seed)
     elif agent in ALGORITHMS:
-        policy = train(agent, folder / f"{agent}-{seed}", timesteps, seed, env_kwargs={"task": task}, progress=progress)
+        run = folder / f"{agent}-{seed}"
+        policy = train(agent, run, timesteps, seed, env_id, {"task": task}, progress=progress)
     else:
         raise ValueError(f"agents holds {agent!r}; choose from random, {', '.join(ALGORITHMS)}")
-    e = evaluate_policy(policy, ENV_ID, episodes, seed=1_000_000 * (seed + 1), task=task)
+    e = evaluate_policy(policy, env_id, episodes, seed=1_000_000 * (seed + 1), task=task)
     measured = {
         "return": float(e.returns.mean()),
         "final_score": float(e.final_scores.mean()),
@@ -87,16 +98,17 @@ def _run(
     return measured
 
 
-def _search(folder: Path, seed: int, task: str) -> float:
-    """Mean of the ten best scores that prior sampling finds with 1,000 calls, or its stored result."""
-    result = folder / f"prior-{seed}.json"
+def _search(folder: Path, search: str, seed: int, task: str) -> float:
+    """Mean of the ten best scores that a search finds with 1,000 calls, or its stored result."""
+    result = folder / f"{search.split()[0]}-{seed}.json"
     if not result.is_file():
-        scores = np.sort(prior_search(task, budget=1_000, seed=seed).scores)[::-1]
+        run = prior_search if search == "prior sampling" else uniform_search
+        scores = np.sort(run(task, budget=1_000, seed=seed).scores)[::-1]
         result.write_text(json.dumps({"top10": float(scores[:10].mean())}) + "\n")
     return json.loads(result.read_text())["top10"]
 
 
-def _interval(values: Sequence[float]) -> tuple[float, float]:
+def interval(values: Sequence[float]) -> tuple[float, float]:
     """Mean and half width of the 95 % interval over seeds."""
     x = np.asarray(values)
     half = student.ppf(0.975, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)) if len(x) > 1 else float("nan")

@@ -11,7 +11,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from matenv.agents.policies import Policy
+from matenv.agents.policies import Policy, takes_masks
 from numpy.typing import NDArray
 
 
@@ -73,8 +73,10 @@ def evaluate_policy(
         names = formulas()
         last_names = list(names)
         visited = dict(zip(names, info["score"].tolist(), strict=True))
+        masks = getattr(envs.unwrapped, "action_masks", None) if takes_masks(policy) else None
         while running.any():
-            actions, _ = policy.predict(observation, deterministic=deterministic)
+            options = {} if masks is None else {"action_masks": masks()}
+            actions, _ = policy.predict(observation, deterministic=deterministic, **options)
             observation, reward, terminated, truncated, info = envs.step(actions)
             returns[running] += reward[running]
             ended = running & (terminated | truncated)

@@ -5,11 +5,12 @@ May import: nothing of matenv.
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 
@@ -17,14 +18,22 @@ class Policy(Protocol):
     """Anything that maps a batch of observations to actions, as Stable-Baselines3 models do."""
 
     def predict(self, observation: Any, *, deterministic: bool = False) -> tuple[Any, Any]:
-        """Actions (N, n) for observations (N, width), and a state that is ignored."""
+        """Actions (N, ...) for observations (N, width), and a state that is ignored.
+
+        A policy that has a parameter `action_masks` is given those of the environment, (N, A) bool.
+        """
+
+
+def takes_masks(policy: Policy) -> bool:
+    """Whether a policy wants to know which actions are allowed."""
+    return "action_masks" in inspect.signature(policy.predict).parameters
 
 
 class RandomPolicy:
-    """Uniformly random moves.
+    """Uniformly random moves; of discrete ones, those allowed.
 
     Args:
-        action_space: The bounded, continuous action space of a single environment.
+        action_space: The action space of a single environment, a bounded Box or Discrete.
         seed: Seed of its own generator.
 
     Raises:
@@ -32,12 +41,18 @@ class RandomPolicy:
     """
 
     def __init__(self, action_space: gym.Space, seed: int | None = None) -> None:
-        if not isinstance(action_space, Box):
-            raise ValueError(f"action_space={action_space} is not a Box; this policy draws continuous moves")
-        self._low, self._high = action_space.low, action_space.high
+        if not isinstance(action_space, Box | Discrete):
+            raise ValueError(f"action_space={action_space} is neither a Box nor Discrete")
+        self._space = action_space
         self._random = np.random.default_rng(seed)
 
-    def predict(self, observation: NDArray, *, deterministic: bool = False) -> tuple[NDArray, None]:
-        """Uniform actions (N, n), whatever is observed."""
-        size = (len(observation), *self._low.shape)
-        return self._random.uniform(self._low, self._high, size).astype(np.float32), None
+    def predict(
+        self, observation: NDArray, *, deterministic: bool = False, action_masks: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray, None]:
+        """Uniform actions (N, n) or (N,), whatever is observed."""
+        rows, space = len(observation), self._space
+        if isinstance(space, Box):
+            drawn = self._random.uniform(space.low, space.high, (rows, *space.low.shape))
+            return drawn.astype(np.float32), None
+        weight = self._random.random((rows, int(space.n)))
+        return (weight if action_masks is None else weight * action_masks).argmax(axis=1), None

@@ -13,18 +13,24 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
+from matenv.agents.edit_policy import EditPolicy
 from matenv.agents.hyperparameters import load_hyperparameters
-from stable_baselines3 import PPO, SAC
+from sb3_contrib import MaskablePPO
+from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecMonitor
 
 import matenv
 from matenv.wrappers import SB3VecEnv
 
-ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "sac": SAC}
-"""Algorithms by name."""
+ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "sac": SAC, "maskable_ppo": MaskablePPO, "dqn": DQN}
+"""Algorithms by name: PPO and SAC for moves in a latent space, MaskablePPO and DQN for edits of a formula."""
+
+POLICIES: dict[str, type[BasePolicy]] = {"EditPolicy": EditPolicy}
+"""Policies of this package, by the name a hyperparameter file uses; other names are Stable-Baselines3's."""
 
 ENV_ID = "MaterialLatent-v0"
 
@@ -57,7 +63,7 @@ def train(
     (mean return and final score of the episodes that ended since the last line).
 
     Args:
-        algorithm: ``"ppo"`` or ``"sac"``.
+        algorithm: A name in `ALGORITHMS`.
         out: Folder of the run.
         timesteps: Environment steps over all rows; None for the hyperparameter file's ``n_timesteps``.
         seed: Seed of environment and agent.
@@ -92,7 +98,7 @@ def train(
         "hyperparameters": settings, "matenv": matenv.__version__,
     }  # fmt: skip
     resuming = _is_same_run(folder, config)
-    envs = VecMonitor(SB3VecEnv(gym.make_vec(env_id, num_envs=n_envs, **env_kwargs)))
+    envs = _make_envs(env_id, n_envs, env_kwargs)
     if not resuming:  # only once the environment could be made, so that a mistyped argument leaves no run behind
         (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
         (folder / "episodes.csv").unlink(missing_ok=True)  # of a start that was killed before its first checkpoint
@@ -111,6 +117,35 @@ def train(
         return agent
     finally:
         envs.close()
+
+
+def create(
+    algorithm: str, env_id: str, seed: int = 0, env_kwargs: dict[str, Any] | None = None
+) -> tuple[BaseAlgorithm, VecMonitor]:
+    """An untrained agent with the shipped hyperparameters, and its environments, which the caller closes.
+
+    Args:
+        algorithm: A name in `ALGORITHMS`.
+        env_id: Registered environment id.
+        seed: Seed of environment and agent.
+        env_kwargs: Arguments of the environment, over those of the hyperparameter file.
+
+    Returns:
+        The agent and the environments.
+    """
+    settings = load_hyperparameters(algorithm, env_id)
+    n_envs, _ = settings.pop("n_envs"), settings.pop("n_timesteps")
+    envs = _make_envs(env_id, n_envs, {**settings.pop("env_kwargs", {}), **(env_kwargs or {})})
+    return _make_agent(algorithm, envs, settings, seed), envs
+
+
+def _make_envs(env_id: str, n_envs: int, env_kwargs: dict[str, Any]) -> VecMonitor:
+    return VecMonitor(SB3VecEnv(gym.make_vec(env_id, num_envs=n_envs, **env_kwargs)))
+
+
+def _make_agent(algorithm: str, envs: VecMonitor, settings: dict[str, Any], seed: int) -> BaseAlgorithm:
+    policy = POLICIES.get(settings["policy"], settings["policy"])
+    return ALGORITHMS[algorithm](env=envs, seed=seed, device="cpu", **{**settings, "policy": policy})
 
 
 def load(folder: str | Path, **kwargs: Any) -> BaseAlgorithm:
@@ -147,7 +182,7 @@ def _load_or_create(
     folder: Path, algorithm: str, envs: VecMonitor, settings: dict[str, Any], seed: int, resuming: bool
 ) -> BaseAlgorithm:
     if not resuming:
-        return ALGORITHMS[algorithm](env=envs, seed=seed, device="cpu", **settings)
+        return _make_agent(algorithm, envs, settings, seed)
     agent = load(folder, env=envs)
     if isinstance(agent, OffPolicyAlgorithm) and (folder / "replay_buffer.pkl").is_file():
         agent.load_replay_buffer(folder / "replay_buffer.pkl")

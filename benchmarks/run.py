@@ -12,12 +12,12 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import breakdown, device, environment, hull, hull_growth, training
+from benchmarks import breakdown, device, edits, environment, hull, hull_growth, training
 from benchmarks.machine import use_cores
 from benchmarks.measure import Report
 
 RESULTS = Path(__file__).parent / "results"
-BENCHMARKS = ("hull", "growth", "environment", "device", "training")
+BENCHMARKS = ("hull", "growth", "environment", "edits", "device", "training")
 
 
 def main() -> None:
@@ -47,6 +47,7 @@ def main() -> None:
         "hull": lambda: hull.measure(report, options.quick),
         "growth": growth,
         "environment": steps,
+        "edits": lambda: edits.measure(report, options.quick),
         "device": lambda: device.measure(report, options.quick),
         "training": lambda: training.measure(report, options.quick, options.steps),
     }

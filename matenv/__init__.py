@@ -12,6 +12,8 @@ from matenv.envs.registration import register_envs
 
 if TYPE_CHECKING:
     from matenv import elements
+    from matenv.card import Card, explain
+    from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
     from matenv.composition import CompositionBatch, formula, fractions
     from matenv.data import Dataset, load_dataset
     from matenv.latent import load_latent
@@ -29,8 +31,12 @@ _HOMES = {
     "CompositionBatch": "matenv.composition",
     "formula": "matenv.composition",
     "fractions": "matenv.composition",
+    "is_charge_neutral": "matenv.chemistry",
+    "is_electronegativity_balanced": "matenv.chemistry",
     "Dataset": "matenv.data",
     "load_dataset": "matenv.data",
+    "Card": "matenv.card",
+    "explain": "matenv.card",
     "load_latent": "matenv.latent",
     "Assessment": "matenv.oracle",
     "Oracle": "matenv.oracle",
@@ -42,6 +48,7 @@ _HOMES = {
 
 __all__ = [
     "Assessment",
+    "Card",
     "CompositionBatch",
     "ConvexHull",
     "Dataset",
@@ -49,8 +56,11 @@ __all__ = [
     "Task",
     "__version__",
     "elements",
+    "explain",
     "formula",
     "fractions",
+    "is_charge_neutral",
+    "is_electronegativity_balanced",
     "load_dataset",
     "load_latent",
     "load_predictor",

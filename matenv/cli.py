@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Reinforcement-learning environments for the inverse design of inorganic materials.",
 )
-latent_app = typer.Typer(no_args_is_help=True, help="Latent spaces: train, evaluate.")
+latent_app = typer.Typer(no_args_is_help=True, help="Latent spaces: train, distil, evaluate, interpolate.")
 app.add_typer(latent_app, name="latent")
 predictor_app = typer.Typer(no_args_is_help=True, help="The property predictor: train, distil, evaluate.")
 app.add_typer(predictor_app, name="predictor")
@@ -48,7 +48,7 @@ def demo(
 
 @app.command()
 def train(
-    algorithm: Annotated[str, typer.Argument(help="ppo or sac.")],
+    algorithm: Annotated[str, typer.Argument(help="ppo or sac; maskable_ppo or dqn on MaterialElements-v0.")],
     out: Out,
     timesteps: Annotated[
         int | None, typer.Option(help="Environment steps; default: the hyperparameter file's.")
@@ -108,43 +108,37 @@ def compare(
     seeds: Annotated[int, typer.Option(help="Seeds per agent.")] = 5,
     episodes: Annotated[int, typer.Option(help="Evaluation episodes per seed.")] = 256,
     task: TaskName = "stiff-stable",
+    env: Annotated[str, typer.Option(help="Registered environment id.")] = "MaterialLatent-v0",
     progress: Progress = True,
 ) -> None:
-    """PPO and SAC beside a random policy and prior sampling, over several seeds."""
+    """Learning agents beside a random policy and a search that never learns, over several seeds."""
     from matenv.agents.compare import compare as run
 
-    run(out, seeds=seeds, episodes=episodes, task=task, progress=progress)
+    run(out, seeds=seeds, episodes=episodes, task=task, progress=progress, env_id=env)
+
+
+@app.command("equal-budget")
+def equal_budget(
+    out: Out = Path("runs/equal-budget"),
+    budget: Annotated[int, typer.Option(help="Distinct formulas that each run may assess.")] = 10_000,
+    seeds: Annotated[int, typer.Option(help="Seeds per method.")] = 5,
+    task: TaskName = "stiff-stable",
+) -> None:
+    """The best formulas that searches and agents, trained from nothing, find with equally many oracle calls."""
+    from matenv.agents.equal_budget import equal_budget as run
+
+    run(out, budget, seeds, task)
 
 
 @app.command()
-def assess(
+def explain(
     formulas: Annotated[list[str], typer.Argument(help="Formulas, such as LiFePO4.")],
     reference: Annotated[str, typer.Option(help="Phases of the hull: all or train.")] = "all",
 ) -> None:
-    """What formulas are predicted to be, and what they would decompose into."""
-    import numpy as np
+    """Everything known or predicted about formulas: a candidate card for each."""
+    from matenv import explain as run
 
-    from matenv import Oracle
-    from matenv.agents.candidates import CAVEAT
-
-    oracle = Oracle(reference)
-    assessment = oracle.assess(formulas)
-    for row, formula in enumerate(assessment.formulas):
-        print(formula)
-        if not assessment.valid[row]:
-            print("  nothing predicted: it needs two elements at least, all of which the table knows compounds of")
-            continue
-        for name, unit in oracle.predictor.units.items():
-            mean, std = assessment.mean[name][row], assessment.std[name][row]
-            linear = f" = {10**mean:.0f} GPa" if name.startswith("log10_") else ""
-            print(f"  {name:22s}{mean:9.3f} +- {std:.3f} {unit}{linear}")
-        print(f"  {'P(stable)':22s}{assessment.p_stable[row]:9.3f}")
-        print(f"  {'E_d, predicted':22s}{assessment.decomposition_energy[row]:+9.3f} eV/atom")
-        if np.isfinite(dft := assessment.dft_decomposition_energy[row]):
-            print(f"  {'E_d, DFT':22s}{dft:+9.3f} eV/atom")
-        hull = oracle.hull.decompose(assessment.compositions[row : row + 1], exclude_self=True)
-        print(f"  would decompose as    {hull.reaction(0)}")
-    print(f"{CAVEAT} Hull: reference={reference!r}.")
+    print("\n\n".join(str(run(formula, reference)) for formula in formulas))
 
 
 @app.command()
@@ -182,12 +176,46 @@ def latent_train(
     run(name, out, epochs=epochs, seed=seed)
 
 
+@latent_app.command("distil")
+def latent_distil(
+    source: Annotated[Path, typer.Argument(help="Weights file of a trained vae.")],
+    out: Out,
+    epochs: Annotated[int | None, typer.Option(help="Epochs; default: the recipe's own.")] = None,
+    seed: Seed = 0,
+) -> None:
+    """Give a latent space a leaner decoder; the space stays the same."""
+    from matenv.latent.distil import distil as run
+
+    run(source, out, epochs=epochs, seed=seed)
+
+
 @latent_app.command("evaluate")
 def latent_evaluate(name: Annotated[str, typer.Argument(help="Name of a latent space, or a weights file.")]) -> None:
     """Recovery of held-out formulas and quality of prior samples."""
     from matenv.latent.evaluate import main as run
 
     run([name])
+
+
+@latent_app.command("interpolate")
+def latent_interpolate(
+    first: Annotated[str, typer.Argument(help="Formula to start from.")],
+    last: Annotated[str, typer.Argument(help="Formula to end at.")],
+    out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("interpolation.png"),
+    points: Annotated[int, typer.Option(help="Points on the line.")] = 201,
+    latent: Annotated[str, typer.Option(help="Name of a latent space, or a weights file.")] = "vae",
+) -> None:
+    """The formulas on a straight line between two in the latent space, as a table and a picture."""
+    from matenv import load_latent
+    from matenv.latent.line import straight_line
+    from matenv.report.interpolation import draw_line
+
+    line = straight_line(load_latent(latent), first, last, points)
+    print(f"{'moved':>15s}  formula")
+    for start, stop, formula in line.stretches():
+        print(f"{line.moved[start]:6.2f} - {line.moved[stop - 1]:6.2f}  {formula}")
+    draw_line(line, out, f"From {first} to {last}, a straight line in {latent}")
+    print(f"Moved: whitened latent units from {first}, of {line.moved[-1]:.2f}. Picture: {out}")
 
 
 @predictor_app.command("train")

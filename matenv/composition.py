@@ -79,8 +79,6 @@ class CompositionBatch:
     @classmethod
     def concatenate(cls, batches: Sequence[CompositionBatch]) -> CompositionBatch:
         """Several batches, at least one, as one."""
-        if len(batches) == 1:
-            return batches[0]
         parts = zip(*((batch.elements, batch.counts, batch.size) for batch in batches), strict=True)
         return cls(*map(np.concatenate, parts))
 

@@ -34,8 +34,8 @@ _LANES = 16  # numbers per vector; the compiler splits vectors that the processo
 
 
 @njit(inline="always")
-def silu(x: np.float32) -> np.float32:
-    """X sigmoid(x). The exponential is 2^n times the Taylor series of 2^f, |f| <= 1/2, so that the loop vectorises."""
+def exp_minus(x: np.float32) -> np.float32:
+    """Exp(-x) as 2^n times the Taylor series of 2^f, |f| <= 1/2, so that loops vectorise."""
     t = min(max(-x * _LOG2E, np.float32(-120.0)), np.float32(120.0))
     n = np.floor(t + np.float32(0.5))
     f = t - n
@@ -46,13 +46,21 @@ def silu(x: np.float32) -> np.float32:
     p = p * f + np.float32(2.4022651e-1)
     p = p * f + np.float32(6.9314718e-1)
     p = p * f + np.float32(1.0)
-    power = np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
-    return x / (np.float32(1.0) + p * power)
+    return p * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
+
+
+@njit(inline="always")
+def silu(x: np.float32) -> np.float32:
+    """X sigmoid(x)."""
+    return x / (np.float32(1.0) + exp_minus(x))
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
-def standardise(line: Array, out: Array) -> None:
-    """Write (line - mean) / std to `out`, as LayerNorm without its affine part; `out` may be `line`."""
+def standardise(line: Array, out: Array) -> np.float32:
+    """Write (line - mean) / std to `out`, as LayerNorm without its affine part, and return 1 / std.
+
+    `out` may be `line`.
+    """
     width = line.shape[0]
     total = np.float32(0.0)
     for k in range(width):
@@ -64,6 +72,7 @@ def standardise(line: Array, out: Array) -> None:
     scale = np.float32(1.0) / np.sqrt(squares / np.float32(width) + _EPSILON)
     for k in range(width):
         out[k] = (line[k] - mean) * scale
+    return scale
 
 
 def padded(columns: int) -> int:

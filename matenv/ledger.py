@@ -71,13 +71,13 @@ class Ledger:
             _rehash(self._elements[: self._length], self._counts[: self._length], self._slots)
 
 
-@njit(cache=True, nogil=True)
-def _hash(elements: NDArray, counts: NDArray) -> np.uint64:
+@njit(inline="always")
+def _hash(elements: NDArray, counts: NDArray, row: int) -> np.uint64:
     value = np.uint64(0x9E3779B97F4A7C15)
-    for k in range(elements.shape[0]):
-        if counts[k] == 0:
+    for k in range(elements.shape[1]):
+        if counts[row, k] == 0:
             break
-        value ^= np.uint64(elements[k]) * np.uint64(0x1000003) + np.uint64(counts[k])
+        value ^= np.uint64(elements[row, k]) * np.uint64(0x1000003) + np.uint64(counts[row, k])
         value *= np.uint64(0xBF58476D1CE4E5B9)
         value ^= value >> np.uint64(29)
     return value
@@ -87,7 +87,7 @@ def _hash(elements: NDArray, counts: NDArray) -> np.uint64:
 def _rehash(elements: NDArray, counts: NDArray, slots: NDArray) -> None:
     mask = np.uint64(slots.shape[0] - 1)
     for row in range(elements.shape[0]):
-        slot = _hash(elements[row], counts[row]) & mask
+        slot = _hash(elements, counts, row) & mask
         while slots[slot] != 0:
             slot = (slot + np.uint64(1)) & mask
         slots[slot] = row + 1
@@ -103,7 +103,7 @@ def _register(  # noqa: PLR0913
         if size[row] == 0:
             accepted[row] = True
             continue
-        slot = _hash(elements[row], counts[row]) & mask
+        slot = _hash(elements, counts, row) & mask
         found = False
         while slots[slot] != 0:
             other = slots[slot] - 1
@@ -116,8 +116,9 @@ def _register(  # noqa: PLR0913
                 break
             slot = (slot + np.uint64(1)) & mask
         if not found and length < limit:
-            known_elements[length] = elements[row]
-            known_counts[length] = counts[row]
+            for k in range(MAX_ELEMENTS):
+                known_elements[length, k] = elements[row, k]
+                known_counts[length, k] = counts[row, k]
             length += 1
             slots[slot] = length
             found = True

@@ -1,7 +1,7 @@
 """`Oracle`: everything known or predicted about a batch of compositions, and the count of what was asked.
 
-May import: `matenv.properties`, `matenv.thermo`, `matenv.data`, `matenv.composition`, `matenv.ledger`,
-`matenv.parallel`.
+May import: `matenv.properties`, `matenv.stability`, `matenv.thermo`, `matenv.data`, `matenv.chemistry`,
+`matenv.composition`, `matenv.ledger`, `matenv.parallel`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
+from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
 from matenv.composition import CompositionBatch, integer_counts
 from matenv.data import Dataset, load_dataset
 from matenv.data.neighbours import Neighbours
@@ -107,6 +108,21 @@ class Assessment:
             result[self._rows] = self._prediction.prob(name, low, high)
         return result
 
+    def interval(self, name: str, coverage: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Central interval that holds a property with a given probability; NaN where nothing was predicted.
+
+        Args:
+            name: Property name, a key of `mean`.
+            coverage: Probability inside, between 0 and 1.
+
+        Returns:
+            Lower and upper ends (B,), in the property's unit.
+        """
+        low, high = np.full(len(self), np.nan), np.full(len(self), np.nan)
+        if self._prediction is not None:
+            low[self._rows], high[self._rows] = self._prediction.interval(name, coverage)
+        return low, high
+
     def prob_stable(self, threshold: float = 0.0) -> NDArray[np.float64]:
         """Probability that the decomposition energy is at most `threshold` (eV/atom); 0 where nothing was predicted."""
         result = np.zeros(len(self))
@@ -126,6 +142,16 @@ class Assessment:
             An empty list for rows that are not valid or not evaluated.
         """
         return self._oracle.hull.products(self.members[row], self.weights[row])
+
+    @cached_property
+    def charge_neutral(self) -> NDArray[np.bool_]:
+        """Neutral by the rules of `matenv.is_charge_neutral`, metals not exempt (B,) bool; worked out when asked."""
+        return is_charge_neutral(self.compositions)
+
+    @cached_property
+    def electronegativity_balanced(self) -> NDArray[np.bool_]:
+        """The same for `matenv.is_electronegativity_balanced` (B,) bool: what a task of the regime "ionic" asks."""
+        return is_electronegativity_balanced(self.compositions)
 
     @cached_property
     def dft_formation_energy(self) -> NDArray[np.float64]:

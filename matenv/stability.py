@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -147,10 +147,49 @@ def _correct(
     return result
 
 
+class HitRate(NamedTuple):
+    """How often held-out rows with like predictions were truly stable.
+
+    Attributes:
+        low: Lower end of the bin of P(stable).
+        high: Upper end.
+        rows: Held-out rows in it, of the same number of elements.
+        stable: Share of them that DFT finds stable.
+    """
+
+    low: float
+    high: float
+    rows: int
+    stable: float
+
+    def __str__(self) -> str:
+        return f"{self.stable:8.3f}   of {self.rows} held-out rows with P(stable) in {self.low:g} .. {self.high:g}"
+
+
+def hit_rate(p_stable: float, size: int, predictor: str = "default") -> HitRate | None:
+    """The observed share of stable rows among held-out rows with like predictions.
+
+    Args:
+        p_stable: P(E_d <= 0).
+        size: Number of elements.
+        predictor: Name of the shipped predictor that said so.
+
+    Returns:
+        Of the bin of width 0.1 that holds `p_stable`, for this number of elements; None if it held no row.
+    """
+    bins = _cards()[predictor]["reliability"][min(max(size, SMALLEST), LARGEST) - SMALLEST]
+    return next((HitRate(*entry) for entry in bins if entry[0] <= p_stable < entry[1]), None)
+
+
+@lru_cache(maxsize=1)
+def _cards() -> dict[str, Any]:
+    """What `main` found, by predictor."""
+    return json.loads((files("matenv.properties") / "weights" / "stability.json").read_text())["predictors"]
+
+
 @lru_cache(maxsize=4)
 def _shipped(predictor: str) -> StabilityModel:
-    cards = json.loads((files("matenv.properties") / "weights" / "stability.json").read_text())["predictors"]
-    card = cards.get(predictor, cards["default"])
+    card = _cards().get(predictor, _cards()["default"])
     return StabilityModel(*(np.array(card[key]) for key in ("intercept", "slope", "ceiling")))
 
 
@@ -194,9 +233,11 @@ def _fit_and_test(name: str) -> dict[str, Any]:
     size, stable = data.compositions.size[test], truth[test]
     corrected = model.correct(raw, size)
     report = {"raw": _reliability(raw, stable), "calibrated": _reliability(corrected, stable)}
+    bins = []
     for n in range(SMALLEST, LARGEST + 1):
         rows = np.clip(size, SMALLEST, LARGEST) == n
         report[f"calibrated, {n}{'+' if n == LARGEST else ''} elements"] = _reliability(corrected[rows], stable[rows])
+        bins.append(_bins(corrected[rows], stable[rows]))
     print(
         f"{name + ', held-out test rows':28s}{'n':>7s}{'stable':>8s}{'mean P':>8s}{'Brier':>8s}{'ECE':>7s}{'AUC':>7s}"
     )
@@ -210,7 +251,18 @@ def _fit_and_test(name: str) -> dict[str, Any]:
         "slope": [round(float(b), 4) for b in model.slope],
         "ceiling": [round(float(c), 4) for c in model.ceiling],
         "test": {title: {key: round(value, 4) for key, value in r.items()} for title, r in report.items()},
+        "reliability": bins,
     }
+
+
+def _bins(p: NDArray[np.float64], stable: NDArray[np.bool_]) -> list[tuple[float, float, int, float]]:
+    """Lower and upper end, rows and share of stable ones of each tenth of P that holds any row."""
+    tenth = np.clip((p * 10).astype(int), 0, 9)
+    return [
+        (i / 10, (i + 1) / 10, int((tenth == i).sum()), round(float(stable[tenth == i].mean()), 4))
+        for i in range(10)
+        if (tenth == i).any()
+    ]
 
 
 def _reliability(p: NDArray[np.float64], stable: NDArray[np.bool_]) -> dict[str, float]:

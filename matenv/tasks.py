@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numba import njit
@@ -30,6 +30,9 @@ TAPER_WIDTH = 0.05
 
 PREDICTED = tuple(name for name in UNITS if name != "decomposition_energy")
 """Properties a wish may be about."""
+
+Regime = Literal["any", "ionic"]
+"""What chemistry a task is about; see `Task`."""
 
 _TOO_GOOD = np.array([TOO_GOOD.get(n, -np.inf) if n <= 6 else TOO_GOOD[6] for n in range(11)])
 
@@ -144,6 +147,9 @@ class Task:
         elements: If given, the only elements allowed.
         exclude: Elements never allowed; by default the radioactive ones whose sparse hulls flatter a candidate.
         success_utility: Utility from which the target counts as met; P(stable) must be at least 0.5 besides.
+        regime: ``"any"``: oxidation states do not matter. ``"ionic"``: a formula is valid only if it is
+            electronegativity-balanced (`matenv.is_electronegativity_balanced`, metals not exempt, one oxidation state
+            per element), so metals without an anion score 0.
     """
 
     name: str
@@ -157,6 +163,7 @@ class Task:
     elements: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = field(default=alphabet.MASKED_BY_DEFAULT)
     success_utility: float = 0.5
+    regime: Regime = "any"
 
     def __post_init__(self) -> None:
         """Check the limits and the element lists."""
@@ -171,6 +178,8 @@ class Task:
             )
         if not 0 <= self.success_utility <= 1:
             raise ValueError(f"success_utility={self.success_utility} must lie in [0, 1]")
+        if self.regime not in get_args(Regime):
+            raise ValueError(f"regime={self.regime!r} is unknown; choose one of {', '.join(get_args(Regime))}")
         for parameter in ("max_atoms", "max_count"):
             if not getattr(self, parameter) >= 1:
                 raise ValueError(f"{parameter}={getattr(self, parameter)} must be at least 1")
@@ -215,6 +224,8 @@ class Task:
             The scores and their parts; rows beyond the oracle's budget score 0.
         """
         validity = self.allows(assessment.compositions) & assessment.valid & assessment.evaluated
+        if self.regime == "ionic":
+            validity = validity & assessment.electronegativity_balanced
         viability = viability_of(assessment)
         terms = {objective.name: objective.utility(assessment) for objective in self.objectives}
         utility = np.ones(len(assessment))
@@ -310,6 +321,13 @@ TASKS: dict[str, Task] = {
             "A new wide-gap insulator: P(PBE gap >= 5 eV) times P(stable), no near-copy of a known formula.",
             (Window("band_gap_pbe", low=5.0),),
             novel=True,
+        ),
+        Task(
+            "wide-gap-ionic-novel",
+            "The same among ionic compounds: oxidation states must balance, cations less electronegative than anions.",
+            (Window("band_gap_pbe", low=5.0),),
+            novel=True,
+            regime="ionic",
         ),
         Task(
             "stiff-semiconductor-novel",

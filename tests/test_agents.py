@@ -41,7 +41,8 @@ def weights(agent):
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_shipped_hyperparameters_make_an_agent(algorithm):
-    block = load_hyperparameters(algorithm, "MaterialLatent-v0")
+    continuous = algorithm in ("ppo", "sac")
+    block = load_hyperparameters(algorithm, "MaterialLatent-v0" if continuous else "MaterialElements-v0")
     assert block["n_envs"] > 1 and isinstance(block["n_timesteps"], int)
     with pytest.raises(ValueError, match="no block"):
         load_hyperparameters(algorithm, "CartPole-v1")
@@ -78,8 +79,8 @@ def test_sac_trains_and_resumes_with_its_replay_buffer(tmp_path):
 
 
 def test_training_refusals(tmp_path):
-    with pytest.raises(ValueError, match="algorithm='dqn'"):
-        train("dqn", tmp_path)
+    with pytest.raises(ValueError, match="algorithm='dreamer'"):
+        train("dreamer", tmp_path)
     with pytest.raises(ValueError, match="timesteps=0"):
         train("ppo", tmp_path, 0)
     with pytest.raises(ValueError, match="seed=-1"):

@@ -10,15 +10,16 @@ runner = CliRunner()
 
 
 def test_every_command_explains_itself():
-    rooms = (["latent"], ["latent", "train"], ["predictor"], ["predictor", "train"], ["predictor", "distil"])
-    for command in ([], ["demo"], ["train"], ["evaluate"], ["compare"], ["assess"], *rooms):
+    latent = [["latent"], ["latent", "train"], ["latent", "distil"], ["latent", "interpolate"]]
+    predictor = [["predictor"], ["predictor", "train"], ["predictor", "distil"]]
+    for command in [[], ["demo"], ["train"], ["evaluate"], ["compare"], ["explain"], *latent, *predictor]:
         result = runner.invoke(app, [*command, "--help"])
         assert result.exit_code == 0 and "Usage" in result.output
 
 
-def test_assess_tells_predictions_and_products():
-    out = runner.invoke(app, ["assess", "LiFePO4", "Fe"]).output
-    assert "Fe3(PO4)2" in out and "eV/atom" in out and "not a statement about synthesis" in out
+def test_explain_prints_a_card_for_each_formula():
+    out = runner.invoke(app, ["explain", "LiFePO4", "MgO"]).output
+    assert "1/3 Fe3(PO4)2" in out and "eV/atom" in out and out.count("Nothing here is a statement about synthesis") == 2
 
 
 def test_train_then_evaluate(tmp_path):
@@ -36,7 +37,8 @@ def test_train_then_evaluate(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["assess", "Xx2"], "matenv: formula 'Xx2' cannot be read"),
+        (["explain", "Fe"], "matenv: formula='Fe' cannot be explained: it needs two elements"),
+        (["explain", "Xx2"], "matenv: formula 'Xx2' cannot be read"),
         (["evaluate", "nowhere"], "matenv: nowhere holds no trained agent"),
         (["train", "ppo", "--out", "x", "--env-kwargs", "{"], "is not JSON"),
     ],

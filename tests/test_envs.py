@@ -21,13 +21,17 @@ def make(**kwargs) -> Any:
     return gym.make("MaterialLatent-v0", **kwargs)
 
 
-@pytest.mark.parametrize("env_id", IDS)
 @pytest.mark.parametrize(
-    "kwargs",
+    ("env_id", "kwargs"),
     [
-        {},
-        {"observation": ALL_BLOCKS, "start": "prior", "terminate_on_success": True},
-        {"latent": "vae-elawady", "task": "wide-gap-novel", "reference": "all"},
+        *((env_id, {}) for env_id in IDS),
+        ("MaterialLatent-v0", {"observation": ALL_BLOCKS, "start": "prior", "terminate_on_success": True}),
+        ("MaterialLatent-v0", {"latent": "vae-elawady", "task": "wide-gap-novel", "reference": "all"}),
+        (
+            "MaterialElements-v0",
+            {"observation": ["counts", *ALL_BLOCKS[1:5]], "start": "random", "task": "stable-novel"},
+        ),
+        ("MaterialElements-v0", {"start": "empty", "reference": "all", "terminate_on_success": True}),
     ],
 )
 def test_both_env_checkers_are_clean(env_id, kwargs):

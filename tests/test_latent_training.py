@@ -70,7 +70,7 @@ def test_learning_lowers_the_loss(tmp_path, small_table):
 
 def test_train_exports_weights_and_cards(tmp_path, small_table, monkeypatch):
     monkeypatch.setattr("matenv.latent.train.choose_anchors", partial(choose_anchors, number=500))
-    monkeypatch.setattr("matenv.latent.train.evaluate", partial(evaluate, samples=300))
+    monkeypatch.setattr("matenv.latent.card.evaluate", partial(evaluate, samples=300))
     path = train("vae", tmp_path, epochs=2, seed=3, progress=False)
     space = load_latent(path)
     assert space.dim == 32 and space.name == "vae"

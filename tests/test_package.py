@@ -11,8 +11,9 @@ ROOT = Path(__file__).parent.parent
 
 # Rooms in import order: a room may import those above it (DESIGN: one direction, no cycles).
 ROOMS = [
-    "elements", "parallel", "rational", "spelling", "layers", "composition", "ledger", "data", "thermo", "latent",
-    "properties", "stability", "oracle", "tasks", "benchmark", "envs", "wrappers", "report", "agents", "cli",
+    "elements", "parallel", "rational", "packing", "spelling", "layers", "composition", "chemistry", "ledger", "data",
+    "thermo", "latent", "properties", "stability", "oracle", "card", "tasks", "benchmark", "sampling", "envs", "wrappers",
+    "report", "agents", "cli",
 ]  # fmt: skip
 
 
@@ -82,7 +83,8 @@ def test_wheel_holds_agents_as_a_submodule_and_all_data(tmp_path):
     code = (
         f"import sys; sys.path.insert(0, {str(target)!r}); import matenv, matenv.agents.training as t;"
         "from matenv.agents.hyperparameters import load_hyperparameters as l; l('ppo', 'MaterialLatent-v0');"
-        "matenv.Oracle(); matenv.load_latent('vae'); print(t.__file__, matenv.__file__)"
+        "matenv.Oracle(); matenv.load_latent('vae'); matenv.is_charge_neutral('NaCl');"
+        "print(t.__file__, matenv.__file__)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path).stdout
     assert out.count(str(target)) == 2

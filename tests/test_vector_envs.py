@@ -22,7 +22,7 @@ def actions_of(envs, steps, seed=0):
 @pytest.mark.parametrize("env_id", IDS)
 def test_native_batch_is_registered_and_declares_its_mode(env_id):
     envs: Any = gym.make_vec(env_id, num_envs=3)
-    assert type(envs.unwrapped).__name__ == "MaterialLatentVectorEnv"
+    assert type(envs.unwrapped).__name__ == IDS[env_id][1].split(":")[1]
     assert envs.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
     assert envs.observation_space.shape == (3, *envs.unwrapped.core.observer.space.shape)
 

@@ -70,6 +70,26 @@ class Neighbours:
         return distance, rows
 
 
+def closest(
+    table: CompositionBatch, composition: CompositionBatch, k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The k formulas of a table that are nearest to one composition, whatever their elements.
+
+    Args:
+        table: The known formulas (N).
+        composition: One composition.
+        k: How many, at most N.
+
+    Returns:
+        Rows (k,) of the table and L1 distances (k,) of the atom fractions, nearest first; ties in the table's order.
+    """
+    x = composition.fractions()[0]
+    covered = np.append(x, 0.0)[table.elements]  # the last entry stands for padding
+    distance = np.abs(covered - table.amounts).sum(axis=1) + 1.0 - covered.sum(axis=1)
+    rows = np.argsort(distance, kind="stable")[:k]
+    return rows, np.maximum(distance[rows], 0.0)
+
+
 @njit(cache=True, nogil=True)
 def _search(
     query_elements: NDArray[np.int16],

@@ -56,6 +56,24 @@ def check_number(name: str, value: Any, low: float, high: float, what: str) -> f
     return number
 
 
+def check_flag(name: str, value: Any) -> bool:
+    """A truth value.
+
+    Args:
+        name: Parameter name.
+        value: What was given.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: Anything but True or False.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name}={value!r} must be True or False")
+    return bool(value)
+
+
 def check_known(arguments: Iterable[str], known: Iterable[str]) -> None:
     """Refuse argument names that do not exist, with the nearest that does.
 

@@ -1,46 +1,46 @@
-"""The batched core of the latent environment: N episodes as arrays. Both the single and the vector environment own one.
+"""The batched core of every environment: N episodes as arrays. Both the single and the vector environment own one.
+
+An environment is only a way of proposing the next composition. `Core` holds everything else: oracle, task, reward
+terms, observations, starts, descriptions. `LatentCore` and `ElementsCore` say how a move leads to a composition.
 
 May import: `matenv.envs.checks`, `matenv.envs.state`, `matenv.envs.rewards`, `matenv.envs.observations`,
-`matenv.latent`, `matenv.oracle`, `matenv.tasks`, `matenv.data`, `matenv.composition`.
+`matenv.oracle`, `matenv.tasks`, `matenv.data`, `matenv.composition`.
 """
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
+import gymnasium as gym
 import numpy as np
 from gymnasium.utils.seeding import np_random
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv.composition import CompositionBatch, integer_counts
 from matenv.data import load_dataset
 from matenv.elements import ABSENT, positions
 from matenv.envs.checks import check_device, check_number, check_whole
-from matenv.envs.observations import DEFAULT_BLOCKS, Observer
-from matenv.envs.rewards import TERMS, check_weights, reward_terms, weighted_sum
+from matenv.envs.observations import Block, Observer, shared_blocks
+from matenv.envs.rewards import check_weights, reward_terms, terms_with, weighted_sum
 from matenv.envs.state import State, judge, replace_rows, same_formula
-from matenv.latent import LatentSpace, load_latent
 from matenv.oracle import Oracle
 from matenv.tasks import DEFAULT_TASK, Task, load_task
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from numpy.random import Generator
 
-STARTS = ("dataset", "prior")
+    from matenv.envs.rendering import Trail
 
 
-class LatentArguments(TypedDict, total=False):
-    """Arguments that the single and the vector environment share; `MaterialLatentEnv` says what they mean."""
+class CoreArguments(TypedDict, total=False):
+    """Arguments that all environments share; the environments' pages say what they mean."""
 
     task: str | Task
-    latent: str | LatentSpace
     horizon: int
-    step_size: float
-    radius: float | None
     start: str
     observation: Sequence[str]
     reward: Mapping[str, float] | None
@@ -54,26 +54,38 @@ class LatentArguments(TypedDict, total=False):
     device: str
 
 
-class LatentCore:
-    """Dynamics of N episodes. Arguments are those of `matenv.envs.latent.MaterialLatentEnv`.
+class Core(ABC):
+    """Dynamics of N episodes, up to how a move leads to the next composition: `enter`, `sample`, `move`, `read`.
 
     Attributes:
         state: Where the episodes stand; replaced, never changed in place.
         generators: One random generator per row.
         terms: Unweighted reward terms of the last step (N,) each.
+        action_space: Moves of one row.
     """
+
+    ARGUMENTS: ClassVar[type]
+    """The `TypedDict` of the constructor's arguments."""
+
+    STARTS: ClassVar[tuple[str, ...]]
+    """Ways to start an episode; the first is a training formula, the others are those `sample` knows."""
+
+    PENALTY: ClassVar[str]
+    """Reward term that charges moves which leave their bounds, a key of `matenv.envs.rewards.PENALTIES`."""
+
+    DEFAULT_BLOCKS: ClassVar[tuple[str, ...]]
+    """Observation blocks if none are asked for."""
+
+    action_space: gym.Space
 
     def __init__(
         self,
         rows: int,
         *,
         task: str | Task = DEFAULT_TASK,
-        latent: str | LatentSpace = "vae",
         horizon: int = 16,
-        step_size: float = 1.0,
-        radius: float | None = None,
         start: str = "dataset",
-        observation: Sequence[str] = DEFAULT_BLOCKS,
+        observation: Sequence[str] | None = None,
         reward: Mapping[str, float] | None = None,
         discount: float = 0.99,
         terminate_on_success: bool = False,
@@ -86,11 +98,8 @@ class LatentCore:
     ) -> None:
         check_whole("num_envs", rows, "environments")
         self.horizon = check_whole("horizon", horizon, "steps")
-        self.step_size = check_number("step_size", step_size, 0, np.inf, "a positive number of standard deviations")
-        if radius is not None:
-            check_number("radius", radius, 0, np.inf, "positive, or None for the latent space's own")
-        if start not in STARTS:
-            raise ValueError(f"start={start!r} is unknown; choose one of {', '.join(STARTS)}")
+        if start not in self.STARTS:
+            raise ValueError(f"start={start!r} is unknown; choose one of {', '.join(self.STARTS)}")
         self.discount = check_number("discount", discount, 0, 1, "a number in [0, 1]")
         if oracle is not None and not isinstance(oracle, Oracle):
             raise ValueError(f"oracle={oracle!r} must be a matenv.Oracle, or None for a new one")
@@ -103,17 +112,59 @@ class LatentCore:
             )
         check_device(device)
         self.task = load_task(task, elements, exclude)
-        self.latent = _shared_latent(latent, device) if isinstance(latent, str) else latent
         self.oracle = oracle or Oracle(reference, budget, device=device)
-        self.weights = check_weights(reward)
-        self.radius = float(radius or self.latent.radius)
+        self.term_names = tuple(terms_with(self.PENALTY))
+        self.weights = check_weights(reward, self.term_names)
         self.terminate_on_success = bool(terminate_on_success)
         self.start = start
-        self.observer = Observer(observation, self.latent.dim, tuple(self.oracle.predictor.units))
         self._start_pool = self._allowed_starts() if start == "dataset" else None
         self.generators: list[Generator] = [np_random(None)[0] for _ in range(rows)]
         self.state: State | None = None
-        self.terms = {name: np.zeros(rows) for name in TERMS}
+        self.terms = {name: np.zeros(rows) for name in self.term_names}
+        self.prepare()
+        offered = self.blocks() | shared_blocks(tuple(self.oracle.predictor.units), self.horizon)
+        self.observer = Observer(self.DEFAULT_BLOCKS if observation is None else observation, offered)
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Build what the moves need, once task and oracle are known: at least `action_space`."""
+
+    @abstractmethod
+    def blocks(self) -> dict[str, Block]:
+        """Observation blocks of this environment alone."""
+
+    @abstractmethod
+    def enter(self, formulas: CompositionBatch) -> NDArray:
+        """Places (B, ...) to start from, from formulas (B)."""
+
+    @abstractmethod
+    def sample(self, generators: Sequence[Generator]) -> NDArray:
+        """Places (B, ...) for ``start=`` other than a training formula, with the same number of draws at every call."""
+
+    @abstractmethod
+    def move(self, place: NDArray, actions: ArrayLike, step: NDArray[np.int64]) -> tuple[NDArray, NDArray[np.float64]]:
+        """Where moves lead.
+
+        Args:
+            place: Where the rows stand (B, ...).
+            actions: A move per row.
+            step: Steps taken before (B,).
+
+        Returns:
+            The new places (B, ...), freshly allocated, and how far each move tried to leave its bounds (B,).
+        """
+
+    @abstractmethod
+    def read(self, place: NDArray) -> CompositionBatch:
+        """The compositions at some places."""
+
+    @abstractmethod
+    def plot(self, axes: Axes, trail: Trail) -> None:
+        """Draw the path of an episode."""
+
+    def details(self, place: NDArray) -> dict[str, Any]:
+        """What one row's info says beside what all environments say; `place` is that row's."""
+        return {}
 
     @property
     def rows(self) -> int:
@@ -130,31 +181,23 @@ class LatentCore:
         which = np.arange(self.rows) if rows is None else rows
         start: CompositionBatch | None
         if formulas is not None:
-            asked = CompositionBatch.from_counts(integer_counts(formulas))
-            absent = np.isin(asked.elements, positions(ABSENT)).any(axis=1)
-            if absent.any():
-                raise ValueError(
-                    f"start formula {formulas[int(absent.argmax())]!r} holds a noble gas; the embedded data know no "
-                    f"compound of {', '.join(ABSENT)}"
-                )
-            start, z = asked, self.latent.encode(asked)
+            start = _read_starts(formulas)
+            place = self.enter(start)
         elif self._start_pool is not None:
             draws = np.array([self.generators[row].random() for row in which.tolist()])
-            drawn = self._start_pool[(draws * len(self._start_pool)).astype(np.int64)]
-            start, z = drawn, self.latent.encode(drawn)
+            start = self._start_pool[(draws * len(self._start_pool)).astype(np.int64)]
+            place = self.enter(start)
         else:
             start = None
-            seeds = [int(self.generators[row].integers(2**32)) for row in which.tolist()]
-            z = np.concatenate([self.latent.sample(1, seed) for seed in seeds])
-        z, _ = project(z, self.radius)
-        decoded = self.latent.decode_batch(z)
+            place = self.sample([self.generators[row] for row in which.tolist()])
+        compositions = self.read(place)
         fresh = State(
-            z=z,
+            place=place,
             step=np.zeros(len(which), np.int64),
-            compositions=decoded,
-            facts=judge(self.oracle, self.task, decoded),
-            start=decoded if start is None else start,
-            round_trip=np.ones(len(which), np.bool_) if start is None else same_formula(start, decoded),
+            compositions=compositions,
+            facts=judge(self.oracle, self.task, compositions),
+            start=compositions if start is None else start,
+            round_trip=np.ones(len(which), np.bool_) if start is None else same_formula(start, compositions),
         )
         self.state = fresh if self.state is None or len(which) == self.rows else replace_rows(self.state, which, fresh)
         self.terms = {name: _with_zeros(values, which) for name, values in self.terms.items()}
@@ -165,38 +208,34 @@ class LatentCore:
         """Move some rows by one step.
 
         Args:
-            actions: Moves (len(rows), n), clipped to [-1, 1].
+            actions: A move per row, as `move` takes them.
             rows: Row numbers, ascending; None for all.
 
         Returns:
             rewards (N,), terminated (N,), truncated (N,); zero and False for rows that did not move.
 
         Raises:
-            ValueError: Actions of the wrong shape or not finite.
+            ValueError: Actions of the wrong shape or kind.
             RuntimeError: `reset` has not been called.
         """
         if self.state is None:
             raise RuntimeError("step() was called before reset(); begin an episode with reset(seed=...)")
         which = slice(None) if rows is None else rows  # a slice views the old state, an index copies it
         old = self.state
-        action = np.ascontiguousarray(actions, dtype=np.float64)
-        if action.shape != old.z[which].shape:
-            raise ValueError(f"actions have shape {action.shape}; expected {old.z[which].shape}")
-        z, overshoot, bad = _move(old.z[which], action, self.step_size, self.radius)
-        if bad >= 0:
-            raise ValueError(f"action row {bad} is not finite")
-        decoded = self.latent.decode_batch(z)
+        place, outside = self.move(old.place[which], actions, old.step[which])
+        compositions = self.read(place)
         moved = State(
-            z, old.step[which] + 1, decoded, judge(self.oracle, self.task, decoded), old.start[which],
+            place, old.step[which] + 1, compositions, judge(self.oracle, self.task, compositions), old.start[which],
             old.round_trip[which],
         )  # fmt: skip
         terms = reward_terms(
             moved.facts["score"],
             old.facts["score"][which],
-            ~same_formula(decoded, old.compositions[which]),
+            ~same_formula(compositions, old.compositions[which]),
             moved.facts["novel"] & moved.facts["valid"],  # valid by the task's rules
-            overshoot,
+            outside,
             self.discount,
+            self.PENALTY,
         )
         reward = weighted_sum(terms, self.weights)
         truncated = moved.step >= self.horizon
@@ -215,7 +254,7 @@ class LatentCore:
     def observe(self) -> NDArray[np.float32]:
         """Observations of all rows (N, width), freshly allocated."""
         assert self.state is not None
-        return self.observer(self.state, self.radius, self.horizon)
+        return self.observer(self.state)
 
     def describe(self, row: int) -> dict[str, Any]:
         """Everything about one row's current formula, in words and Python numbers; undefined values are left out.
@@ -233,7 +272,7 @@ class LatentCore:
         info: dict[str, Any] = {
             "formula": state.compositions[row : row + 1].formulas()[0],
             "score": float(facts["score"][row]),
-            "terms": {**{name: float(self.terms[name][row]) for name in TERMS}, **task_terms},
+            "terms": {**{name: float(self.terms[name][row]) for name in self.term_names}, **task_terms},
             "success": bool(facts["success"][row]),
             "valid": bool(facts["valid"][row]),
             "evaluated": bool(facts["evaluated"][row]),
@@ -243,6 +282,7 @@ class LatentCore:
             "start_formula": state.start[row : row + 1].formulas()[0],
             "start_round_trip": bool(state.round_trip[row]),
             "step": int(state.step[row]),
+            **self.details(state.place[row]),
         }
         if math.isfinite(facts["decomposition_energy"][row]):
             info["decomposition_energy"] = float(facts["decomposition_energy"][row])
@@ -263,43 +303,20 @@ class LatentCore:
         if len(pool) == 0:
             raise ValueError(
                 f"no training formula obeys the rules of task {self.task.name!r} (elements={self.task.elements}, "
-                f"exclude={self.task.exclude}); widen them or use start='prior'"
+                f"exclude={self.task.exclude}); widen them or use start={self.STARTS[1]!r}"
             )
         return pool
 
 
-def project(z: NDArray[np.float64], radius: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Bring positions back onto the ball of a radius.
-
-    Args:
-        z: Positions (B, n).
-        radius: Radius of the ball.
-
-    Returns:
-        Projected positions (B, n), and how far each stood outside in radii (B,).
-    """
-    moved, overshoot, _ = _move(z, np.zeros_like(z), 0.0, radius)
-    return moved, overshoot
-
-
-@njit(cache=True, nogil=True)
-def _move(
-    z: NDArray[np.float64], action: NDArray[np.float64], step_size: float, radius: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-    """Positions after a step and a projection (B, n), how far outside each went (B,), first bad row of action or -1."""
-    moved, overshoot = np.empty_like(z), np.empty(len(z))
-    for row in range(len(z)):
-        square = 0.0
-        for k in range(z.shape[1]):
-            if not math.isfinite(action[row, k]):
-                return moved, overshoot, row
-            moved[row, k] = z[row, k] + step_size * min(max(action[row, k], -1.0), 1.0)
-            square += moved[row, k] * moved[row, k]
-        outside = max(math.sqrt(square) / radius, 1.0)
-        for k in range(z.shape[1]):
-            moved[row, k] /= outside
-        overshoot[row] = outside - 1.0
-    return moved, overshoot, -1
+def _read_starts(formulas: Sequence[str]) -> CompositionBatch:
+    asked = CompositionBatch.from_counts(integer_counts(formulas))
+    absent = np.isin(asked.elements, positions(ABSENT)).any(axis=1)
+    if absent.any():
+        raise ValueError(
+            f"start formula {formulas[int(absent.argmax())]!r} holds a noble gas; the embedded data know no "
+            f"compound of {', '.join(ABSENT)}"
+        )
+    return asked
 
 
 def _scatter(values: NDArray, rows: NDArray[np.int64], length: int) -> NDArray:
@@ -312,8 +329,3 @@ def _with_zeros(values: NDArray, rows: NDArray[np.int64]) -> NDArray:
     zeroed = values.copy()
     zeroed[rows] = 0.0
     return zeroed
-
-
-@lru_cache(maxsize=4)
-def _shared_latent(name: str, device: str) -> LatentSpace:
-    return load_latent(name, device=device)

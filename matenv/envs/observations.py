@@ -7,7 +7,8 @@ May import: `matenv.envs.state`, `matenv.elements`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from gymnasium.spaces import Box
@@ -35,65 +36,95 @@ ENERGY_BOUND = 1.0
 """Decomposition energies are clipped to +- this [eV/atom]."""
 
 
+class Block(NamedTuple):
+    """One named part of an observation.
+
+    Attributes:
+        width: Number of values.
+        low: Lower bound of each.
+        high: Upper bound of each.
+        write: Writes the block (N, width) of a batch of states into an array of zeros.
+    """
+
+    width: int
+    low: float
+    high: float
+    write: Callable[[State, NDArray[np.float32]], None]
+
+
 class Observer:
     """Writes observations from states.
 
     Args:
-        blocks: Names of the blocks, in order: ``"latent"`` (z / R), ``"composition"`` (89 atom fractions),
-            ``"properties"`` (scaled predicted means), ``"decomposition_energy"`` (E_d in eV/atom, and whether it is
-            defined), ``"steps_left"`` (share of the horizon), ``"ood"`` (norm of z over R).
-        dim: Latent dimension.
-        properties: Names of the predicted properties.
+        blocks: Names of the blocks, in order.
+        offered: The blocks there are, by name.
+
+    Attributes:
+        slices: Where each block lies.
+        space: The observation space of one row.
 
     Raises:
         ValueError: Unknown or repeated block, or none.
     """
 
-    def __init__(self, blocks: Sequence[str], dim: int, properties: Sequence[str]) -> None:
-        sizes = {
-            "latent": (dim, -1.0, 1.0),
-            "composition": (alphabet.NUM_ELEMENTS, 0.0, 1.0),
-            "properties": (len(properties), -PROPERTY_BOUND, PROPERTY_BOUND),
-            "decomposition_energy": (2, -ENERGY_BOUND, ENERGY_BOUND),
-            "steps_left": (1, 0.0, 1.0),
-            "ood": (1, 0.0, 1.0),
-        }
-        if isinstance(blocks, str) or not blocks or len(set(blocks)) != len(blocks) or set(blocks) - set(sizes):
-            raise ValueError(f"observation={blocks!r} must be a list of distinct blocks out of {', '.join(sizes)}")
-        self._properties = tuple(properties)
+    def __init__(self, blocks: Sequence[str], offered: Mapping[str, Block]) -> None:
+        if isinstance(blocks, str) or not blocks or len(set(blocks)) != len(blocks) or set(blocks) - set(offered):
+            raise ValueError(f"observation={blocks!r} must be a list of distinct blocks out of {', '.join(offered)}")
         low, high, start = [], [], 0
         self.slices: dict[str, slice] = {}
-        for block in blocks:
-            width, lowest, highest = sizes[block]
-            self.slices[block] = slice(start, start + width)
-            low += [lowest] * width
-            high += [highest] * width
-            start += width
+        self._writers: list[tuple[slice, Callable[[State, NDArray[np.float32]], None]]] = []
+        for name in blocks:
+            block = offered[name]
+            self.slices[name] = slice(start, start + block.width)
+            self._writers.append((self.slices[name], block.write))
+            low += [block.low] * block.width
+            high += [block.high] * block.width
+            start += block.width
         self.space = Box(np.array(low, np.float32), np.array(high, np.float32), dtype=np.float32)
 
-    def __call__(self, state: State, radius: float, horizon: int) -> NDArray[np.float32]:
+    def __call__(self, state: State) -> NDArray[np.float32]:
         """Observations (N, width) float32 of a batch of states, freshly allocated."""
         observation = np.zeros((len(state.step), self.space.shape[0]), np.float32)
-        for block, where in self.slices.items():
-            view = observation[:, where]
-            if block == "latent":
-                np.clip(state.z / radius, -1.0, 1.0, out=view)
-            elif block == "composition":
-                _write_amounts(state.compositions.elements, state.compositions.amounts, view)
-            elif block == "properties":
-                for column, name in enumerate(self._properties):
-                    centre, scale = SCALES[name]
-                    view[:, column] = np.nan_to_num((state.facts[f"mean.{name}"] - centre) / scale)
-                np.clip(view, -PROPERTY_BOUND, PROPERTY_BOUND, out=view)
-            elif block == "decomposition_energy":
-                energy = state.facts["decomposition_energy"]
-                view[:, 0] = np.clip(np.nan_to_num(energy), -ENERGY_BOUND, ENERGY_BOUND)
-                view[:, 1] = np.isfinite(energy)
-            elif block == "steps_left":
-                view[:, 0] = np.maximum(1.0 - state.step / horizon, 0.0)  # stepping on past the end stays in bounds
-            else:
-                view[:, 0] = np.minimum(np.linalg.norm(state.z, axis=1) / radius, 1.0)
+        for where, write in self._writers:
+            write(state, observation[:, where])
         return observation
+
+
+def shared_blocks(properties: Sequence[str], horizon: int) -> dict[str, Block]:
+    """The blocks that every environment offers.
+
+    Args:
+        properties: Names of the predicted properties.
+        horizon: Steps per episode.
+
+    Returns:
+        ``"composition"`` (89 atom fractions), ``"properties"`` (scaled predicted means), ``"decomposition_energy"``
+        (E_d in eV/atom, and whether it is defined), ``"steps_left"`` (share of the horizon).
+    """
+
+    def composition(state: State, view: NDArray[np.float32]) -> None:
+        _write_amounts(state.compositions.elements, state.compositions.amounts, view)
+
+    def predictions(state: State, view: NDArray[np.float32]) -> None:
+        for column, name in enumerate(properties):
+            centre, scale = SCALES[name]
+            view[:, column] = np.nan_to_num((state.facts[f"mean.{name}"] - centre) / scale)
+        np.clip(view, -PROPERTY_BOUND, PROPERTY_BOUND, out=view)
+
+    def decomposition_energy(state: State, view: NDArray[np.float32]) -> None:
+        energy = state.facts["decomposition_energy"]
+        view[:, 0] = np.clip(np.nan_to_num(energy), -ENERGY_BOUND, ENERGY_BOUND)
+        view[:, 1] = np.isfinite(energy)
+
+    def steps_left(state: State, view: NDArray[np.float32]) -> None:
+        view[:, 0] = np.maximum(1.0 - state.step / horizon, 0.0)  # stepping on past the end stays in bounds
+
+    return {
+        "composition": Block(alphabet.NUM_ELEMENTS, 0.0, 1.0, composition),
+        "properties": Block(len(properties), -PROPERTY_BOUND, PROPERTY_BOUND, predictions),
+        "decomposition_energy": Block(2, -ENERGY_BOUND, ENERGY_BOUND, decomposition_energy),
+        "steps_left": Block(1, 0.0, 1.0, steps_left),
+    }
 
 
 @njit(cache=True, nogil=True)

@@ -5,8 +5,14 @@ May import: nothing of matenv (entry points are strings, so that registering sta
 
 import gymnasium as gym
 
-IDS = ("MaterialLatent-v0",)
-"""Ids this package registers."""
+IDS = {
+    "MaterialLatent-v0": ("matenv.envs.latent:MaterialLatentEnv", "matenv.envs.latent:MaterialLatentVectorEnv"),
+    "MaterialElements-v0": (
+        "matenv.envs.elements:MaterialElementsEnv",
+        "matenv.envs.elements:MaterialElementsVectorEnv",
+    ),
+}
+"""Ids this package registers, with their single and their natively batched environment."""
 
 
 def register_envs() -> None:
@@ -14,10 +20,6 @@ def register_envs() -> None:
 
     No `max_episode_steps`: the environments own their horizon, so that single and batched ones end alike.
     """
-    for env_id in IDS:
+    for env_id, (single, batched) in IDS.items():
         if env_id not in gym.registry:
-            gym.register(
-                id=env_id,
-                entry_point="matenv.envs.latent:MaterialLatentEnv",
-                vector_entry_point="matenv.envs.latent:MaterialLatentVectorEnv",
-            )
+            gym.register(id=env_id, entry_point=single, vector_entry_point=batched)

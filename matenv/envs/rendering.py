@@ -1,6 +1,7 @@
-"""Rendering: the episode in words, and as a picture of the path through the latent space.
+"""Rendering: the episode in words, and as a picture of its path.
 
-May import: `matenv.envs.core` (types only), `matenv.latent` (types only), `matenv.data`.
+May import: `matenv.envs.core` (types only), `matenv.latent` (types only), `matenv.data`,
+`matenv.elements`.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv.data import load_dataset
+from matenv.elements import SYMBOLS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from matenv.envs.core import LatentCore
+    from matenv.envs.core import Core
     from matenv.envs.state import State
     from matenv.latent import LatentSpace
 
@@ -30,17 +32,17 @@ class Trail:
     """One episode so far.
 
     Attributes:
-        z: Latent positions, one (n,) array per step.
+        places: Where the episode stood, one array per step: latent position or atom counts.
         infos: The info dictionary of each step.
     """
 
-    z: list[NDArray[np.float64]] = field(default_factory=list)
+    places: list[NDArray] = field(default_factory=list)
     infos: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, state: State | None, info: dict[str, Any]) -> None:
         """Append the current step."""
         assert state is not None
-        self.z.append(state.z[0].copy())
+        self.places.append(state.place[0].copy())
         self.infos.append(info)
 
 
@@ -69,8 +71,8 @@ def products_text(products: list[tuple[str, float]]) -> str:
     return " + ".join(f"{amount:.3f} {formula}" for formula, amount in products)
 
 
-def draw(trail: Trail, core: LatentCore) -> NDArray[np.uint8]:
-    """The episode as a picture: the path through the latent space, and the score at each step.
+def draw(trail: Trail, core: Core) -> NDArray[np.uint8]:
+    """The episode as a picture: its path, and the score at each step.
 
     Args:
         trail: The episode.
@@ -90,7 +92,7 @@ def draw(trail: Trail, core: LatentCore) -> NDArray[np.uint8]:
     figure = Figure(figsize=(10, 4.5), dpi=100, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
-    plot_path(left, core.latent, np.array(trail.z), [info["formula"] for info in trail.infos])
+    core.plot(left, trail)
     plot_scores(right, trail, core.horizon)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
@@ -175,6 +177,26 @@ def plot_scores(axes: Axes, trail: Trail, horizon: int) -> None:
     axes.set_xlabel("step")
     axes.legend(loc="upper left", fontsize=8)
     axes.set_title("Score and probability of stability", fontsize=9)
+
+
+def plot_counts(axes: Axes, counts: NDArray[np.int32], horizon: int) -> None:
+    """Atoms of each element that an episode held, step by step.
+
+    Args:
+        axes: Where to draw.
+        counts: Atoms (steps + 1, 89).
+        horizon: Steps per episode.
+    """
+    met = np.flatnonzero(counts.any(axis=0))
+    shown = counts[:, met].T
+    axes.imshow(np.where(shown > 0, shown, np.nan), aspect="auto", cmap="viridis", interpolation="nearest")
+    for (element, step), count in np.ndenumerate(shown):
+        if count:
+            axes.text(step, element, str(count), ha="center", va="center", fontsize=7, color="white")
+    axes.set_yticks(range(len(met)), [SYMBOLS[element] for element in met])
+    axes.set_xlim(-0.7, horizon + 0.7)
+    axes.set_xlabel("step")
+    axes.set_title("Atoms of each element, as the edits left them", fontsize=9)
 
 
 @lru_cache(maxsize=4)  # a latent space hashes by identity

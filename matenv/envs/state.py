@@ -27,20 +27,25 @@ class State:
     """Where N episodes stand.
 
     Attributes:
-        z: Latent positions (N, n) float64, whitened.
+        place: What the moves act on, a row per episode: latent positions (N, n) float64, or atom counts (N, 90) int32.
         step: Steps taken in the episode (N,) int64.
-        compositions: Decoded formulas.
+        compositions: The formulas there.
         facts: What oracle and task say about them.
         start: Formulas the episodes started from: those asked for, or those decoded where none was.
         round_trip: Whether the start formula survived encoding and decoding (N,) bool.
     """
 
-    z: NDArray[np.float64]
+    place: NDArray
     step: NDArray[np.int64]
     compositions: CompositionBatch
     facts: Facts
     start: CompositionBatch
     round_trip: NDArray[np.bool_]
+
+    @property
+    def z(self) -> NDArray[np.float64]:
+        """The latent environment's name for `place`: latent positions (N, n), whitened."""
+        return self.place
 
 
 def judge(oracle: Oracle, task: Task, batch: CompositionBatch) -> Facts:
@@ -104,7 +109,7 @@ def replace_rows(state: State, rows: NDArray[np.int64], part: State) -> State:
         )
 
     return State(
-        merge(state.z, part.z),
+        merge(state.place, part.place),
         merge(state.step, part.step),
         merge_batch(state.compositions, part.compositions),
         {key: merge(values, part.facts[key]) for key, values in state.facts.items()},

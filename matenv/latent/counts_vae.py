@@ -26,6 +26,13 @@ ABSENT_SHIFT = -100.0
 """Added to the presence log-odds of elements without a single training row (noble gases)."""
 
 
+LOG_VARIANCE_RANGE = (-14.0, 6.0)
+"""The posterior's log-variance is kept within these."""
+
+DECODER = ("decoder_", "presence_head.", "count_in.", "head_")
+"""How the names of the decoder's tensors begin."""
+
+
 class Residual(nn.Module):
     """Pre-normalised two-layer residual block."""
 
@@ -53,6 +60,7 @@ class CountsVAE(nn.Module):
         decoder_inner: Inner width of the decoder's residual blocks.
         decoder_blocks: Number of residual blocks of the decoder.
         head: Width of the count head, evaluated once per element present.
+        head_hidden: Whether the count head has a hidden layer.
     """
 
     def __init__(
@@ -65,11 +73,13 @@ class CountsVAE(nn.Module):
         decoder_inner: int = 256,
         decoder_blocks: int = 2,
         head: int = 128,
+        head_hidden: bool = True,
     ) -> None:
         super().__init__()
         self.config = {
             "latent": latent, "token": token, "encoder": encoder, "encoder_blocks": encoder_blocks,
             "decoder": decoder, "decoder_inner": decoder_inner, "decoder_blocks": decoder_blocks, "head": head,
+            "head_hidden": head_hidden,
         }  # fmt: skip
         width = alphabet.NUM_ELEMENTS
         self.element_shift = _table(width, token, 0.5)
@@ -91,7 +101,7 @@ class CountsVAE(nn.Module):
         self.head_scale = _table(width, head, 0.5)
         self.head_set = _table(width, head, 0.3)  # what the rest of the formula says to each of its counts
         self.head_norm = nn.LayerNorm(head)
-        self.head_hidden = nn.Linear(head, head)
+        self.head_hidden = nn.Linear(head, head) if head_hidden else None
         self.head_out = nn.Linear(head, MAX_COUNT)
         shift = torch.zeros(width)
         shift[[alphabet.INDEX[symbol] for symbol in alphabet.ABSENT]] = ABSENT_SHIFT
@@ -115,7 +125,7 @@ class CountsVAE(nn.Module):
         pooled = token.new_zeros(pairs.rows, token.shape[1]).index_add(0, pairs.row, token)
         h = self.encoder_norm(self.encoder_blocks(self.encoder_in(pooled)))
         mean, log_variance = self.posterior_head(h).float().chunk(2, dim=1)
-        return mean, log_variance.clamp(-14.0, 6.0)
+        return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
 
     def trunk(self, z: Tensor) -> Tensor:
         """Shared features (B, decoder) of latent vectors (B, n)."""
@@ -131,7 +141,8 @@ class CountsVAE(nn.Module):
         about = (self.count_in(h) + rest).index_select(0, row)
         x = torch.addcmul(F.embedding(element, self.head_shift) + about, about, F.embedding(element, self.head_scale))
         x = F.silu(self.head_norm(x))
-        x = x + F.silu(self.head_hidden(x))
+        if self.head_hidden is not None:
+            x = x + F.silu(self.head_hidden(x))
         return self.head_out(x)
 
     def log_likelihood(self, z: Tensor, pairs: Pairs) -> Tensor:

@@ -3,15 +3,13 @@
 All randomness of epoch k comes from generators seeded with (seed, k), so a run that is stopped and resumed repeats
 exactly what an uninterrupted one would have done (same machine, same number of threads).
 
-May import: `matenv.latent` networks, `matenv.latent.augment`, `matenv.data`.
+May import: `matenv.latent` networks, `matenv.latent.augment`, `matenv.latent.checkpoint`, `matenv.data`.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,12 +22,11 @@ from torch import Tensor, nn
 from matenv.composition import CompositionBatch
 from matenv.data import Dataset
 from matenv.latent.augment import Augmenter
+from matenv.latent.checkpoint import epochs_left, resume, save
 from matenv.latent.counts_vae import MAX_COUNT, CountsVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
 from matenv.latent.evaluate import agreement
 from matenv.latent.pairs import Pairs
-
-CHECKPOINT = "checkpoint.pt"
 
 
 class Network(Protocol):
@@ -138,7 +135,7 @@ def fit(
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.99), fused=True
     )
-    history = _resume(out / CHECKPOINT, identity, network, optimizer)
+    history = resume(out, identity, network, optimizer)
     rows = training_rows(data)
     if not len(rows):
         raise ValueError(f"{data.name} has no training rows: its systems all fall into the held-out parts")
@@ -146,7 +143,7 @@ def fit(
     validation = data.compositions[data.part("validation")]
     augmenter = Augmenter(formulas) if recipe.augment else None
     last = min(epochs, stop_after if stop_after is not None else epochs)
-    for epoch in _bar(range(len(history), last), progress):
+    for epoch in epochs_left(len(history), last, progress):
         random = np.random.default_rng([seed, epoch])
         shown = augmenter.vary(formulas, random) if augmenter else formulas
         record = {"epoch": epoch + 1, **_epoch(network, optimizer, shown, recipe, epoch, epochs, random)}
@@ -155,7 +152,7 @@ def fit(
                 decoded = network.decode(network.posterior(Pairs.of(validation))[0])
             record |= agreement(decoded, validation)
         history.append(record)
-        _save(out, identity, network, optimizer, history)
+        save(out, identity, network, optimizer, history)
         if report:
             report(record)
     return network.eval(), history
@@ -177,10 +174,7 @@ def _epoch(
     starts = range(0, len(order) - batch + 1, batch)  # the incomplete last batch is left out
     totals = np.zeros(2)
     for step, start in enumerate(starts):
-        done = (epoch + step / len(starts)) / epochs
-        warm = min((epoch * len(starts) + step + 1) / 200, 1.0)
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * done))
+        done = set_learning_rate(optimizer, recipe.learning_rate, epoch, epochs, step, len(starts))
         beta = recipe.beta * min(done / recipe.beta_warmup, 1.0)
         pairs = Pairs.of(formulas[order[start : start + batch]])
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
@@ -198,51 +192,29 @@ def _epoch(
     return {"log_likelihood": log_likelihood, "kl": kl_mean, "beta": beta}
 
 
+def set_learning_rate(
+    optimizer: torch.optim.Optimizer, peak: float, epoch: int, epochs: int, step: int, steps: int
+) -> float:
+    """Cosine schedule with a linear warm-up over the first 200 steps.
+
+    Args:
+        optimizer: Its rate is set.
+        peak: Highest rate.
+        epoch: Epochs finished.
+        epochs: Length of the run.
+        step: Steps finished in this epoch.
+        steps: Steps of an epoch.
+
+    Returns:
+        Share of the run that is done.
+    """
+    done = (epoch + step / steps) / epochs
+    warm = min((epoch * steps + step + 1) / 200, 1.0)
+    for group in optimizer.param_groups:
+        group["lr"] = peak * warm * 0.5 * (1 + math.cos(math.pi * done))
+    return done
+
+
 def _repeat_complex(batch: CompositionBatch, times: int) -> CompositionBatch:
     """Oversampling of El-Awady (arXiv:2401.06779): rows of 8 or more elements appear `times` times."""
     return batch[np.repeat(np.arange(len(batch)), np.where(batch.size >= 8, times, 1))]
-
-
-def _resume(path: Path, identity: dict, network: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, float]]:
-    if not path.exists():
-        return []
-    try:
-        state = torch.load(path, weights_only=True)
-    except Exception as error:
-        raise ValueError(f"{path} cannot be read ({error}); delete it to start afresh") from None
-    differ = {
-        key: (state["identity"].get(key), value)
-        for key, value in identity.items()
-        if state["identity"].get(key) != value
-    }
-    if differ:
-        raise ValueError(f"{path} belongs to another run, (its, yours) = {differ}; choose another out= or delete it")
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
-    return state["history"]
-
-
-def _save(
-    out: Path, identity: dict, network: nn.Module, optimizer: torch.optim.Optimizer, history: list[dict[str, float]]
-) -> None:
-    """Write the checkpoint so that an interruption leaves either the old or the new one, never half of it."""
-    out.mkdir(parents=True, exist_ok=True)
-    state = {
-        "identity": identity, "network": network.state_dict(), "optimizer": optimizer.state_dict(), "history": history,
-    }  # fmt: skip
-    temporary = out / (CHECKPOINT + ".part")
-    torch.save(state, temporary)
-    os.replace(temporary, out / CHECKPOINT)
-    temporary = out / "history.json.part"
-    temporary.write_text(json.dumps(history, indent=0))
-    os.replace(temporary, out / "history.json")
-
-
-def _bar(epochs: Iterable[int], show: bool) -> Iterable[int]:
-    if not show:
-        return epochs
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return epochs
-    return tqdm(epochs, unit="epoch")

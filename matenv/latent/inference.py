@@ -1,15 +1,17 @@
 """Fast decoding by a trained `CountsVAE` on a CPU, without gradients.
 
-The same arithmetic as `CountsVAE.decode` (a test holds the two together). An environment of one row asks for one
-formula at a time, and thirty small tensor operations cost several times what the arithmetic does: a few rows are
-decoded by one compiled function, products included. Many rows leave the products to torch, and share the rest.
+The same arithmetic as `CountsVAE.decode` (a test holds the two together), as one compiled function for one row or many.
+Rows pass through in small blocks: their intermediate values stay in the inner caches, and their matrix products stay
+below the million multiplications up to which OpenBLAS, on processors with AVX-512, neither packs nor starts threads.
+There a product of two to eight rows gives each row the same bits whatever the other rows are (a test holds this), so a
+row's formula does not depend on the batch it is decoded in.
 
-May import: `matenv.latent.counts_vae`, `matenv.latent.pairs`, `matenv.layers`.
+May import: `matenv.latent.counts_vae`, `matenv.latent.pairs`, `matenv.layers`, `matenv.parallel`.
 """
 
 from __future__ import annotations
 
-from typing import Generic, NamedTuple, TypeVar, cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -21,82 +23,81 @@ from matenv.composition import CompositionBatch
 from matenv.latent.counts_vae import CountsVAE, Residual
 from matenv.latent.pairs import choose_counts, choose_elements
 from matenv.layers import FASTMATH, Array, silu, standardise
+from matenv.parallel import run_blocks
+from matenv.rational import MAX_ELEMENTS
 
-FEW = 16
-"""Up to this many rows the compiled products are faster than torch's."""
+BLOCK = 8
+"""Rows decoded at a time."""
+
+ROWS_PER_THREAD = 128
+"""Fewest rows whose decoding is worth a thread of its own."""
 
 Decoded = tuple[NDArray[np.int16], NDArray[np.int32], NDArray[np.int16], Array, Array]
 """Elements (B, 10), counts (B, 10), sizes (B,), presence log-odds (B, 89), logits of the listed counts (P, 64)."""
 
 
-Values = TypeVar("Values", Array, Tensor)
+class Weights(NamedTuple):
+    """A decoder's weights, float32. Products map inputs to ``inputs @ weight + bias``.
 
-
-class Weights(NamedTuple, Generic[Values]):
-    """A decoder's weights, float32, as arrays or as tensors.
-
-    The affine part of each normalisation is folded into the product that follows, where one follows directly.
-    Products map inputs to ``inputs @ weight.T + bias``.
+    The affine part of each normalisation is folded into the product that follows, where one follows directly. The first
+    state is an affine map of z, and so, but for its division by one number, is its normalised form: the first block's
+    first product is folded into the entrance and costs n rows of weights in place of `width`.
 
     Attributes:
-        enter: Latent vector to state, weight (width, n).
-        enter_bias: Its bias (width,).
-        up: First products of the residual blocks (blocks, inner, width).
-        up_bias: Their biases (blocks, inner).
-        down: Second products of the residual blocks (blocks, width, inner).
+        enter: Latent vector to the first state and to the first block's inner values (n, width + inner).
+        enter_bias: Its bias (width + inner,).
+        up: First products of the later blocks (blocks - 1, width, inner).
+        up_bias: Biases of the first products of all blocks (blocks, inner).
+        down: Second products of the blocks (blocks, inner, width).
         down_bias: Their biases (blocks, width).
-        presence: State to presence log-odds, weight (89, width).
-        presence_bias: Its bias (89,).
-        about: State to what the count head knows of the row, weight (head, width).
-        about_bias: Its bias (head,).
-        shift: Added for each element (89, head).
-        scale: Multiplies what is known of the row, for each element (89, head).
-        others: What each element tells the counts of its row (89, head).
-        gain: Affine part of the count head's normalisation (head,).
-        offset: Likewise (head,).
-        hidden: Count head, weight (head, head).
-        hidden_bias: Its bias (head,).
-        out: Count head to logits of counts 1..64, weight (64, head).
+        heads: State to presence log-odds and to what the count head knows of the row (width, 89 + head).
+        heads_bias: Its bias (89 + head,).
+        tables: For each element, what it tells the counts of its row, its shift and its scale (3, 89, head).
+        normal: Gain and offset of the count head's normalisation (2, head).
+        hidden: Hidden layers of the count head, none or one (0 or 1, head, head).
+        hidden_bias: Their biases (0 or 1, head).
+        out: Count head to logits of counts 1..64 (head, 64).
         out_bias: Its bias (64,).
     """
 
-    enter: Values
-    enter_bias: Values
-    up: Values
-    up_bias: Values
-    down: Values
-    down_bias: Values
-    presence: Values
-    presence_bias: Values
-    about: Values
-    about_bias: Values
-    shift: Values
-    scale: Values
-    others: Values
-    gain: Values
-    offset: Values
-    hidden: Values
-    hidden_bias: Values
-    out: Values
-    out_bias: Values
+    enter: Array
+    enter_bias: Array
+    up: Array
+    up_bias: Array
+    down: Array
+    down_bias: Array
+    heads: Array
+    heads_bias: Array
+    tables: Array
+    normal: Array
+    hidden: Array
+    hidden_bias: Array
+    out: Array
+    out_bias: Array
 
     @staticmethod
     @torch.no_grad()
-    def of(network: CountsVAE) -> Weights[Array]:
+    def of(network: CountsVAE) -> Weights:
         """Copy a network's weights."""
-        width, inner = network.config["decoder"], network.config["decoder_inner"]
+        width, inner, head = (network.config[key] for key in ("decoder", "decoder_inner", "head"))
         blocks = [cast(Residual, block) for block in network.decoder_blocks]
-        ups = [_fold(block.norm, block.up.weight, block.up.bias) for block in blocks]
+        ups = [fold(block.norm, block.up) for block in blocks]
+        enter, enter_bias = network.decoder_in.weight.double(), network.decoder_in.bias.double()
+        first = ups[0][0] if ups else torch.zeros(0, width, dtype=torch.float64)
+        centred = first - first.mean(1, keepdim=True)  # equals removing the mean of what it multiplies
+        presence, presence_bias = fold(network.decoder_norm, network.presence_head)
+        about, about_bias = fold(network.decoder_norm, network.count_in)
+        hidden = [] if network.head_hidden is None else [network.head_hidden]
         tensors = (
-            network.decoder_in.weight, network.decoder_in.bias,
-            _stack([weight for weight, _ in ups], inner, width), _stack([bias for _, bias in ups], inner),
-            _stack([block.down.weight for block in blocks], width, inner),
-            _stack([block.down.bias for block in blocks], width),
-            *_fold(network.decoder_norm, network.presence_head.weight, network.presence_head.bias + network.absent),
-            *_fold(network.decoder_norm, network.count_in.weight, network.count_in.bias),
-            network.head_shift, 1.0 + network.head_scale, network.head_set,
-            network.head_norm.weight, network.head_norm.bias,
-            network.head_hidden.weight, network.head_hidden.bias, network.head_out.weight, network.head_out.bias,
+            torch.cat([enter, centred @ enter]).T, torch.cat([enter_bias, centred @ enter_bias]),
+            stack([weight.T for weight, _ in ups[1:]], width, inner), stack([bias for _, bias in ups], inner),
+            stack([block.down.weight.T for block in blocks], inner, width),
+            stack([block.down.bias for block in blocks], width),
+            torch.cat([presence, about]).T, torch.cat([presence_bias + network.absent, about_bias]),
+            torch.stack([network.head_set, network.head_shift, 1.0 + network.head_scale]),
+            torch.stack([network.head_norm.weight, network.head_norm.bias]),
+            stack([layer.weight.T for layer in hidden], head, head), stack([layer.bias for layer in hidden], head),
+            network.head_out.weight.T, network.head_out.bias,
         )  # fmt: skip
         return Weights(*(np.array(tensor.cpu().numpy(), dtype=np.float32, order="C") for tensor in tensors))
 
@@ -110,7 +111,6 @@ class FastDecoder:
 
     def __init__(self, network: CountsVAE) -> None:
         self.weights = Weights.of(network)
-        self._tensors = Weights(*(torch.from_numpy(array) for array in self.weights))  # the same memory
 
     def decode(self, z: Array) -> CompositionBatch:
         """Formula of each latent vector: the likeliest elements, and the likeliest count of each.
@@ -121,168 +121,150 @@ class FastDecoder:
         Returns:
             The formulas, as `CountsVAE.decode`.
         """
-        elements, counts, size, _, _ = self._decode(z)
+        rows = len(z)
+        elements = np.empty((rows, MAX_ELEMENTS), np.int16)
+        counts = np.empty((rows, MAX_ELEMENTS), np.int32)
+        size = np.empty(rows, np.int16)
+
+        def decode_rows(block: slice) -> None:
+            _decode(z[block], self.weights, elements[block], counts[block], size[block])
+
+        if rows < 2 * ROWS_PER_THREAD:
+            _decode(z, self.weights, elements, counts, size)
+        else:
+            run_blocks(decode_rows, rows, ROWS_PER_THREAD)
         return CompositionBatch(elements, counts, size)
 
     def logits(self, z: Array) -> tuple[Array, Array]:
         """What `decode` decides by: presence log-odds (B, 89), and logits (P, 64) of the counts of those chosen."""
-        return self._decode(z)[3:]
-
-    def _decode(self, z: Array) -> Decoded:
-        return _decode_few(z, self.weights) if len(z) <= FEW else self._decode_many(z)
-
-    def _decode_many(self, z: Array) -> Decoded:
-        """The same steps, the products by torch."""
-        w = self._tensors
-        update = torch.addmm(w.enter_bias, torch.from_numpy(z), w.enter.T)
-        state, standard = torch.zeros_like(update), torch.empty_like(update)
-        _add_and_standardise(state.numpy(), update.numpy(), standard.numpy())
-        for up, up_bias, down, down_bias in zip(w.up, w.up_bias, w.down, w.down_bias, strict=True):
-            inner = torch.addmm(up_bias, standard, up.T)
-            _activate(inner.numpy())
-            torch.addmm(down_bias, inner, down.T, out=update)
-            _add_and_standardise(state.numpy(), update.numpy(), standard.numpy())
-        presence = torch.addmm(w.presence_bias, standard, w.presence.T).numpy()
-        about = torch.addmm(w.about_bias, standard, w.about.T)
-        elements, size, _, element = choose_elements(presence)
-        entries = torch.empty(len(element), about.shape[1])
-        own = self.weights
-        tables = (own.others, own.shift, own.scale)
-        _begin_entries(about.numpy(), size, element, tables, own.gain, own.offset, entries.numpy())
-        hidden = torch.addmm(w.hidden_bias, entries, w.hidden.T)
-        _add_activated(entries.numpy(), hidden.numpy())
-        logits = torch.addmm(w.out_bias, entries, w.out.T).numpy()
-        return elements, choose_counts(size, logits), size, presence, logits
+        blocks = [_decode_block(z[start : start + BLOCK], self.weights) for start in range(0, len(z), BLOCK)]
+        presence, logits = [np.zeros((0, 89), np.float32)], [np.zeros((0, 64), np.float32)]
+        return np.concatenate(presence + [b[3] for b in blocks]), np.concatenate(logits + [b[4] for b in blocks])
 
 
-def _fold(norm: nn.LayerNorm, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a product of normalised inputs, in terms of inputs normalised without an affine part."""
-    return weight * norm.weight, weight @ norm.bias + bias
+def fold(norm: nn.LayerNorm, linear: nn.Linear) -> tuple[Tensor, Tensor]:
+    """Weight and bias, float64, of ``linear(norm(x))`` in terms of x normalised without an affine part."""
+    weight = linear.weight.double()
+    return weight * norm.weight, weight @ norm.bias.double() + linear.bias
 
 
-def _stack(tensors: list[Tensor], *shape: int) -> Tensor:
+def stack(tensors: list[Tensor], *shape: int) -> Tensor:
+    """Tensors of the given shape on a new first axis; there may be none."""
     return torch.stack(tensors) if tensors else torch.zeros(0, *shape)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
-def _multiply(x: Array, weight: Array, bias: Array) -> Array:
-    """``x @ weight.T + bias``, reading the weights once; two rows by four outputs share what they load."""
-    # No views of single rows: counting their references would cost as much as a short product.
-    rows, inputs, outputs = x.shape[0], x.shape[1], weight.shape[0]
-    out = np.empty((rows, outputs), np.float32)
-    for j in range(0, outputs, 4):
-        # Where fewer than four outputs are left, the last is computed more than once.
-        j1, j2, j3 = min(j + 1, outputs - 1), min(j + 2, outputs - 1), min(j + 3, outputs - 1)
-        for i in range(0, rows - 1, 2):
-            s0 = s1 = s2 = s3 = t0 = t1 = t2 = t3 = np.float32(0.0)
-            for k in range(inputs):
-                s0 += x[i, k] * weight[j, k]
-                s1 += x[i, k] * weight[j1, k]
-                s2 += x[i, k] * weight[j2, k]
-                s3 += x[i, k] * weight[j3, k]
-                t0 += x[i + 1, k] * weight[j, k]
-                t1 += x[i + 1, k] * weight[j1, k]
-                t2 += x[i + 1, k] * weight[j2, k]
-                t3 += x[i + 1, k] * weight[j3, k]
-            out[i, j], out[i, j1], out[i, j2], out[i, j3] = s0, s1, s2, s3
-            out[i + 1, j], out[i + 1, j1], out[i + 1, j2], out[i + 1, j3] = t0, t1, t2, t3
-        if rows % 2:
-            i = rows - 1
-            s0 = s1 = s2 = s3 = np.float32(0.0)
-            for k in range(inputs):
-                s0 += x[i, k] * weight[j, k]
-                s1 += x[i, k] * weight[j1, k]
-                s2 += x[i, k] * weight[j2, k]
-                s3 += x[i, k] * weight[j3, k]
-            out[i, j], out[i, j1], out[i, j2], out[i, j3] = s0, s1, s2, s3
-    for i in range(rows):
-        for j in range(outputs):
-            out[i, j] += bias[j]
-    return out
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
-def _add_and_standardise(state: Array, update: Array, out: Array) -> None:
-    """Add `update` to `state` in place, and standardise each row of the sum into `out`."""
-    for i in range(state.shape[0]):
-        line, added = state[i], update[i]
-        for k in range(line.shape[0]):
-            line[k] += added[k]
-        standardise(line, out[i])
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
-def _activate(values: Array) -> None:
-    """In place: silu."""
-    for i in range(values.shape[0]):
-        line = values[i]
-        for k in range(line.shape[0]):
-            line[k] = silu(line[k])
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
-def _add_activated(values: Array, hidden: Array) -> None:
-    """Add silu(hidden) to `values` in place."""
-    for i in range(values.shape[0]):
-        line, added = values[i], hidden[i]
-        for k in range(line.shape[0]):
-            line[k] += silu(added[k])
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
-def _begin_entries(
-    about: Array,
-    size: NDArray[np.int16],
-    element: NDArray[np.int64],
-    tables: tuple[Array, Array, Array],
-    gain: Array,
-    offset: Array,
-    entries: Array,
+def _decode(
+    z: Array, w: Weights, elements: NDArray[np.int16], counts: NDArray[np.int32], size: NDArray[np.int16]
 ) -> None:
-    """First layer of the count head.
+    """Decode block by block, and write the formulas."""
+    for start in range(0, z.shape[0], BLOCK):
+        stop = min(start + BLOCK, z.shape[0])
+        found, amounts, number, _, _ = _decode_block(z[start:stop], w)
+        for i in range(stop - start):
+            size[start + i] = number[i]
+            for k in range(MAX_ELEMENTS):
+                elements[start + i, k] = found[i, k]
+                counts[start + i, k] = amounts[i, k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
+def _decode_block(z: Array, w: Weights) -> Decoded:
+    """All of the decoder for at most `BLOCK` rows.
+
+    A lone row is decoded twice: the product of a single row sums in another order than that of several.
+    """
+    rows = z.shape[0]
+    x = np.empty((max(rows, 2), z.shape[1]), np.float32)
+    for i in range(x.shape[0]):
+        for k in range(x.shape[1]):
+            x[i, k] = z[min(i, rows - 1), k]
+    heads = np.dot(_trunk(x, w), w.heads)[:rows]
+    presence = np.empty((rows, w.tables.shape[1]), np.float32)
+    about = np.empty((rows, w.tables.shape[2]), np.float32)
+    for i in range(rows):
+        line, odds, known = heads[i], presence[i], about[i]
+        for k in range(len(odds)):
+            odds[k] = line[k] + w.heads_bias[k]
+        for k in range(len(known)):
+            known[k] = line[len(odds) + k] + w.heads_bias[len(odds) + k]
+    elements, size, _, element = choose_elements(presence)
+    logits = np.dot(_entries(about, size, element, w), w.out)
+    for p in range(logits.shape[0]):
+        line = logits[p]
+        for k in range(len(line)):
+            line[k] += w.out_bias[k]
+    return elements, choose_counts(size, logits), size, presence, logits
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
+def _trunk(z: Array, w: Weights) -> Array:
+    """Normalised final state (B, width)."""
+    rows, blocks, inner, width = z.shape[0], w.down.shape[0], w.up_bias.shape[1], w.down_bias.shape[1]
+    entered = np.dot(z, w.enter)
+    state, standard = np.empty((rows, width), np.float32), np.empty((rows, width), np.float32)
+    hidden = np.empty((rows, inner), np.float32)
+    for i in range(rows):
+        line, values = entered[i], state[i]
+        for k in range(width):
+            values[k] = line[k] + w.enter_bias[k]
+        scale = standardise(values, standard[i])
+        if blocks:
+            values, bias = hidden[i], w.up_bias[0]
+            for k in range(inner):
+                values[k] = silu((line[width + k] + w.enter_bias[width + k]) * scale + bias[k])
+    update = np.empty_like(state)
+    for block in range(blocks):
+        if block:
+            np.dot(standard, w.up[block - 1], hidden)
+            for i in range(rows):
+                values, bias = hidden[i], w.up_bias[block]
+                for k in range(inner):
+                    values[k] = silu(values[k] + bias[k])
+        np.dot(hidden, w.down[block], update)
+        for i in range(rows):
+            values, line, bias = state[i], update[i], w.down_bias[block]
+            for k in range(width):
+                values[k] += line[k] + bias[k]
+            standardise(values, standard[i])
+    return standard
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
+def _entries(about: Array, size: NDArray[np.int16], element: NDArray[np.int64], w: Weights) -> Array:
+    """What the count head makes of each element present, before its last product.
 
     Args:
         about: What the head knows of each row (B, head); what its elements tell one another is added in place.
         size: Number of entries of each row (B,).
         element: Alphabet position of each entry (P,), row by row.
-        tables: What elements tell the rest of their row, and their shifts and scales, each (89, head).
-        gain: Affine part of the normalisation (head,).
-        offset: Likewise (head,).
-        entries: Written (P, head).
+        w: The weights.
+
+    Returns:
+        Array (P, head).
     """
-    others, shifts, scales = tables
+    head = about.shape[1]
+    entries = np.empty((len(element), head), np.float32)
+    gain, offset = w.normal[0], w.normal[1]
     p = 0
     for i in range(about.shape[0]):
         line = about[i]
         for q in range(p, p + size[i]):
-            told = others[element[q]]
-            for k in range(line.shape[0]):
+            told = w.tables[0, element[q]]
+            for k in range(head):
                 line[k] += told[k]
         for q in range(p, p + size[i]):
-            entry, shift, scale = entries[q], shifts[element[q]], scales[element[q]]
-            for k in range(line.shape[0]):
+            entry, shift, scale = entries[q], w.tables[1, element[q]], w.tables[2, element[q]]
+            for k in range(head):
                 entry[k] = shift[k] + line[k] * scale[k]
             standardise(entry, entry)
-            for k in range(line.shape[0]):
+            for k in range(head):
                 entry[k] = silu(entry[k] * gain[k] + offset[k])
         p += size[i]
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
-def _decode_few(z: Array, w: Weights[Array]) -> Decoded:
-    """All of the decoder in one compiled function."""
-    state = np.zeros((z.shape[0], w.enter.shape[0]), np.float32)
-    standard = np.empty_like(state)
-    _add_and_standardise(state, _multiply(z, w.enter, w.enter_bias), standard)
-    for block in range(w.up.shape[0]):
-        inner = _multiply(standard, w.up[block], w.up_bias[block])
-        _activate(inner)
-        _add_and_standardise(state, _multiply(inner, w.down[block], w.down_bias[block]), standard)
-    presence = _multiply(standard, w.presence, w.presence_bias)
-    about = _multiply(standard, w.about, w.about_bias)
-    elements, size, _, element = choose_elements(presence)
-    entries = np.empty((len(element), about.shape[1]), np.float32)
-    _begin_entries(about, size, element, (w.others, w.shift, w.scale), w.gain, w.offset, entries)
-    _add_activated(entries, _multiply(entries, w.hidden, w.hidden_bias))
-    logits = _multiply(entries, w.out, w.out_bias)
-    return elements, choose_counts(size, logits), size, presence, logits
+    for layer in range(w.hidden.shape[0]):
+        hidden = np.dot(entries, w.hidden[layer])
+        for q in range(len(element)):
+            entry, added = entries[q], hidden[q]
+            for k in range(head):
+                entry[k] += silu(added[k] + w.hidden_bias[layer, k])
+    return entries

@@ -1,6 +1,6 @@
 """Flat lists of (row, element, count): how networks read and write compositions without dense (B, 89, counts) work.
 
-May import: `matenv.composition`.
+May import: `matenv.composition`, `matenv.layers`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from matenv.composition import CompositionBatch
+from matenv.layers import FASTMATH, exp_minus
 from matenv.rational import MAX_ELEMENTS
 
-NEGLIGIBLE_LOGIT = -10.0
+NEGLIGIBLE_LOGIT = np.float32(-10.0)
 """Presence log-odds below which an element (probability < 5e-5) is not added to the expected number of elements."""
 
-HESITATION = 0.3
+HESITATION = np.float32(0.3)
 """Weight of the presence variance in the number of elements. Measured on the shipped space: held-out recovery does not
 change between 0 and 0.8, and up to 0.4 neither do samples, while points off the data come closer to its numbers."""
 
@@ -71,7 +72,11 @@ class Pairs:
         return cls(len(size), *tensors)
 
 
-@njit(cache=True, nogil=True)
+# Log-odds are finite (arguments are checked at the door), so largest values may be found by vector instructions.
+_FINITE = FASTMATH | {"nnan"}
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FINITE)
 def choose_elements(
     logits: NDArray[np.float32],
 ) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int64], NDArray[np.int64]]:
@@ -91,60 +96,74 @@ def choose_elements(
     rows, width = logits.shape
     elements = np.full((rows, MAX_ELEMENTS), -1, np.int16)
     size = np.empty(rows, np.int16)
+    row = np.empty(rows * MAX_ELEMENTS, np.int64)
+    element = np.empty(rows * MAX_ELEMENTS, np.int64)
+    likely = np.empty(width, np.int16)
     best = np.empty(MAX_ELEMENTS, np.int16)
-    total = 0
+    entry = 0
     for i in range(rows):
-        expected = 0.0
+        line, chosen = logits[i], elements[i]
+        expected = np.float32(0.0)
         for j in range(width):
-            if logits[i, j] > NEGLIGIBLE_LOGIT:
-                p = 1.0 / (1.0 + np.exp(-logits[i, j]))
-                expected += p + HESITATION * p * (1.0 - p)
-        n = min(max(int(expected + 0.5), FEWEST), MAX_ELEMENTS)
+            p = np.float32(1.0) / (np.float32(1.0) + exp_minus(line[j]))
+            expected += p + HESITATION * p * (np.float32(1.0) - p) if line[j] > NEGLIGIBLE_LOGIT else np.float32(0.0)
+        n = min(max(int(expected + np.float32(0.5)), FEWEST), MAX_ELEMENTS)
+        number = 0
+        for j in range(width):
+            likely[number] = j
+            number += line[j] > NEGLIGIBLE_LOGIT
+        if number < n:  # too few to choose from: all elements, then
+            number = width
+            for j in range(width):
+                likely[j] = j
         kept = 0
-        for j in range(width):  # insertion into the n largest so far, in descending order
+        for j in likely[:number]:  # insertion into the n largest so far, in descending order
             if kept < n:
                 kept += 1
-            elif not logits[i, j] > logits[i, best[n - 1]]:
+            elif not line[j] > line[best[n - 1]]:
                 continue
             k = kept - 1
-            while k > 0 and logits[i, j] > logits[i, best[k - 1]]:
+            while k > 0 and line[j] > line[best[k - 1]]:
                 best[k] = best[k - 1]
                 k -= 1
             best[k] = j
-        elements[i, :n] = np.sort(best[:n])
+        for m in range(n):  # and into ascending order
+            k = m
+            while k > 0 and best[m] < chosen[k - 1]:
+                chosen[k] = chosen[k - 1]
+                k -= 1
+            chosen[k] = best[m]
         size[i] = n
-        total += n
-    row = np.empty(total, np.int64)
-    element = np.empty(total, np.int64)
-    entry = 0
-    for i in range(rows):
-        for k in range(size[i]):
+        for k in range(n):
             row[entry] = i
-            element[entry] = elements[i, k]
+            element[entry] = chosen[k]
             entry += 1
-    return elements, size, row, element
+    return elements, size, row[:entry], element[:entry]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FINITE)
 def choose_counts(size: NDArray[np.int16], logits: NDArray[np.float32]) -> NDArray[np.int32]:
     """Most probable count of each entry, each row divided by its greatest common divisor.
 
     Args:
         size: Number of entries of each row (B,).
-        logits: (P, C) log-odds of counts 1..C, entries row by row.
+        logits: (P, C) log-odds of counts 1..C, entries row by row, finite.
 
     Returns:
-        Counts (B, 10) int32 padded with 0.
+        Counts (B, 10) int32 padded with 0. Equal odds go to the smaller count.
     """
     counts = np.zeros((len(size), MAX_ELEMENTS), np.int32)
     p = 0
     for i in range(len(size)):
         divisor = 0
         for k in range(size[i]):
+            line = logits[p]
+            top = line[0]
+            for c in range(len(line)):
+                top = max(top, line[c])
             best = 0
-            for c in range(1, logits.shape[1]):
-                if logits[p, c] > logits[p, best]:
-                    best = c
+            while line[best] < top:
+                best += 1
             p += 1
             counts[i, k] = best + 1
             a, b = best + 1, divisor

@@ -1,36 +1,32 @@
 """`VAESpace`: a trained variational autoencoder as a `LatentSpace`, whitening included.
 
-May import: `matenv.latent.protocol`, `matenv.latent` networks, `matenv.composition`,
-`matenv.parallel`.
+May import: `matenv.latent.protocol`, `matenv.latent` networks, `matenv.composition`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from matenv.composition import CompositionBatch, fractions
 from matenv.latent.counts_vae import CountsVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
+from matenv.latent.encoding import FastEncoder
 from matenv.latent.inference import FastDecoder
 from matenv.latent.pairs import Pairs
 from matenv.latent.protocol import Compositions
-from matenv.parallel import run_blocks
 
 FARTHEST = 1e4
 """Raw latent coordinates are clipped here: far beyond any training point, and still finite in float32 layers."""
 
 SCORE_DRAWS = 8
 """Posterior draws over which `score` averages the reconstruction term; the same for every composition."""
-
-ROWS_PER_THREAD = 128
-"""Smallest block of points whose decoding is worth a thread of its own (about 1.5 ms of work)."""
 
 ENCODE_ROWS = 4096
 """Rows encoded at a time, which bounds memory."""
@@ -98,7 +94,6 @@ class VAESpace:
         self.anchors = anchors
         self.device = torch.device(device)
         self._anchor_posteriors: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
-        self._fast: FastDecoder | None = None
 
     def __repr__(self) -> str:
         return f"VAESpace({self.name!r}, dim={self.dim}, radius={self.radius:.3f})"
@@ -150,11 +145,8 @@ class VAESpace:
         raw, bad = _raw_points(z, self.whitening.mean, self.whitening.std)
         if bad >= 0:
             raise ValueError(f"Z row {bad} holds NaN or infinite values")
-        if isinstance(self.network, CountsVAE) and self.device.type == "cpu":
-            if self._fast is None:
-                self._fast = FastDecoder(self.network)
-            decode = self._fast.decode
-            return CompositionBatch.concatenate(run_blocks(lambda rows: decode(raw[rows]), len(raw), ROWS_PER_THREAD))
+        if self._decoder is not None:
+            return self._decoder.decode(raw)
         with torch.inference_mode():
             return self.network.decode(torch.from_numpy(raw).to(self.device))
 
@@ -178,7 +170,8 @@ class VAESpace:
             return self.sample_nominal(k, seed)
         _check_number(k)
         if self._anchor_posteriors is None:
-            self._anchor_posteriors = self._posterior(self.anchors)
+            mean, log_variance = self._posterior(self.anchors)
+            self._anchor_posteriors = mean, np.exp(0.5 * log_variance)
         mean, std = self._anchor_posteriors
         random = np.random.default_rng(seed)
         # One anchor from each of k equal slices of the list, in random order: evener than k independent draws.
@@ -234,14 +227,27 @@ class VAESpace:
         return np.concatenate(scores).astype(np.float64) if scores else np.zeros(0)
 
     def _posterior(self, batch: CompositionBatch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Raw posterior means and standard deviations, each (B, n)."""
-        means, stds = [np.zeros((0, self.dim))], [np.zeros((0, self.dim))]
+        """Raw posterior means and log-variances, each (B, n)."""
+        if self._encoder is not None:
+            mean, log_variance = self._encoder.posterior(batch)
+            return mean.astype(np.float64), log_variance.astype(np.float64)
+        parts = [np.zeros((2, 0, self.dim))]
         with torch.inference_mode():
             for part in _chunks(batch):
-                mean, log_variance = self.network.posterior(Pairs.of(part, self.device))
-                means.append(_numpy(mean))
-                stds.append(_numpy(torch.exp(0.5 * log_variance)))
-        return np.concatenate(means), np.concatenate(stds)
+                moments = self.network.posterior(Pairs.of(part, self.device))
+                parts.append(torch.stack(moments).cpu().numpy().astype(np.float64))
+        mean, log_variance = np.concatenate(parts, axis=1)
+        return mean, log_variance
+
+    @cached_property
+    def _encoder(self) -> FastEncoder | None:
+        """The compiled encoder, where there is one for this network and device."""
+        return FastEncoder(self.network) if isinstance(self.network, CountsVAE) and self.device.type == "cpu" else None
+
+    @cached_property
+    def _decoder(self) -> FastDecoder | None:
+        """Likewise the decoder."""
+        return FastDecoder(self.network) if isinstance(self.network, CountsVAE) and self.device.type == "cpu" else None
 
 
 @njit(cache=True, nogil=True)
@@ -279,10 +285,6 @@ def _packed(X: Compositions) -> CompositionBatch:  # noqa: N803
 
 def _chunks(batch: CompositionBatch) -> list[CompositionBatch]:
     return [batch[start : start + ENCODE_ROWS] for start in range(0, len(batch), ENCODE_ROWS)]
-
-
-def _numpy(tensor: Tensor) -> NDArray[np.float64]:
-    return tensor.cpu().numpy().astype(np.float64)
 
 
 def _check_number(k: int) -> None:

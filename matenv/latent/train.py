@@ -9,9 +9,6 @@ May import: `matenv.latent`, `matenv.data`.
 from __future__ import annotations
 
 import argparse
-import datetime
-import hashlib
-import json
 import shlex
 import sys
 from dataclasses import asdict
@@ -23,7 +20,7 @@ import torch
 
 from matenv.data import Dataset, load_dataset
 from matenv.latent.anchors import choose_anchors
-from matenv.latent.evaluate import evaluate
+from matenv.latent.card import write_card
 from matenv.latent.fit import RECIPES, fit, training_rows
 from matenv.latent.space import VAESpace, Whitening
 from matenv.latent.store import read, write
@@ -91,55 +88,13 @@ def export(name: str, network: Any, data: Dataset, out: Path, run: dict[str, Any
     whitening = Whitening.of(VAESpace(name, network, unit).encode(train_rows))
     path = out / f"{name}.safetensors"
     write(VAESpace(name, network, whitening, anchors), path)
-    space = read(path, name)
-    card = {
-        "name": name,
-        "network": type(network).__name__,
-        "config": network.config,
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "table": data.name,
-        "table_sha256": hashlib.sha256("\n".join(data.formulas.tolist()).encode()).hexdigest(),
-        "split": "system; trained on its train part without validation, counts up to 64",
-        "training_rows": len(seen),
+    how = {
         "recipe": {key: value for key, value in asdict(recipe).items() if key not in ("build", "epochs")},
         **run,
-        "metrics": {key: round(value, 5) for key, value in evaluate(space, data).items()},
-        "torch": torch.__version__,
-        "date": datetime.date.today().isoformat(),
         "command": f"python -m matenv.latent.train {name} --epochs {run['epochs']} --seed {run['seed']}",
     }
-    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
-    path.with_suffix(".md").write_text(_markdown(card, (sys.modules[type(network).__module__].__doc__ or "")))
+    write_card(path, read(path, name), data, how)
     return path
-
-
-def _markdown(card: dict[str, Any], about: str) -> str:
-    """The card as a page: what the network is, where it comes from, what was measured."""
-    # The module's docstring opens with one sentence per idea; its import rule is of no interest here.
-    text = about.split("May import:")[0].strip()
-    recipe = ", ".join(f"{key} {value}" for key, value in card["recipe"].items())
-    rows = "\n".join(f"| {key} | {value:g} |" for key, value in card["metrics"].items())
-    return f"""# Latent space `{card["name"]}`
-
-{text}
-
-- Table: `{card["table"]}` (SHA-256 of its formulas: {card["table_sha256"][:16]}...).
-- Training rows: {card["training_rows"]:,}.
-- Split: {card["split"]}. Whitening and radius: all rows of `split("system").train`.
-- Recipe: {recipe}; {card["epochs"]} epochs, seed {card["seed"]}; {card["parameters"]:,} parameters stored as float16.
-- Made by `{card["command"]}` on {card["date"]} with torch {card["torch"]}.
-
-Measured on the stored weights (`python -m matenv.latent.evaluate {card["name"]}`, which defines each metric).
-`test` rows are the held-out chemical systems, `sample` is `space.sample`, `nominal` is the prior N(0, I).
-
-| metric | value |
-|---|---|
-{rows}
-
-Samples are compositions without a structure; that they are likely under this model does not make them stable or
-synthesizable.
-"""
 
 
 def main(arguments: list[str] | None = None) -> None:

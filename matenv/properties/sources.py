@@ -80,9 +80,13 @@ class Networks:
         """The summary of B compositions; compiled families give a row the same bits whatever the other rows."""
         if self._fast is None:
             return self._combine(self._by_torch(elements, amounts, size), size)
-        fast = self._fast
-        parts = run_blocks(lambda rows: fast(elements[rows], amounts[rows], size[rows]), len(size), _ROWS_PER_THREAD)
-        return self._combine(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1), size)
+        fast, combine = self._fast, self._combine
+
+        def run(rows: slice) -> Summary:
+            return combine(fast(elements[rows], amounts[rows], size[rows]), size[rows])
+
+        parts = run_blocks(run, len(size), _ROWS_PER_THREAD)
+        return parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts, strict=True)))  # type: ignore[return-value]
 
     @torch.inference_mode()
     def _by_torch(self, elements: NDArray, amounts: NDArray, size: NDArray) -> NDArray[np.float32]:

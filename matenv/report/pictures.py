@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from matenv.envs.core import LatentCore
+from matenv.envs.latent_core import LatentCore
 from matenv.envs.rendering import Trail, plot_path, plot_scores
 
 
@@ -69,7 +69,7 @@ def draw_trajectory(trail: Trail, core: LatentCore, out: Path, title: str) -> No
     figure = Figure(figsize=(12, 5.6), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
-    plot_path(left, core.latent, np.array(trail.z), [info["formula"] for info in trail.infos], own_plane=True)
+    plot_path(left, core.latent, np.array(trail.places), [info["formula"] for info in trail.infos], own_plane=True)
     plot_scores(right, trail, core.horizon)
     figure.suptitle(title, fontsize=11)
     figure.savefig(out)

@@ -13,38 +13,6 @@ from matenv.thermo.simplex import KEEP_ALL, SKIP
 
 
 @njit(cache=True, nogil=True)
-def restore(
-    elements: NDArray[np.int16], shares: NDArray[np.float64], places: NDArray[np.int16], counts: NDArray[np.int32]
-) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
-    """Undo the packing of an integer formula that was found on packed atom fractions.
-
-    Args:
-        elements: Alphabet position of each packed column (B, 10), -1 where empty.
-        shares: Atom fractions (B, 10) in those columns.
-        places: Column of each count (B, 10), -1 where padded.
-        counts: Integer formula (B, 10).
-
-    Returns:
-        Alphabet position of each count (B, 10) int16, padded with -1, and the largest difference (B,) between the
-        fractions of the formula and `shares`.
-    """
-    rows, width = elements.shape
-    found = np.full((rows, width), -1, np.int16)
-    deviation = np.zeros(rows)
-    for row in range(rows):
-        atoms = counts[row].sum()
-        entry = 0
-        for column in range(width):
-            share = shares[row, column]
-            if entry < width and places[row, entry] == column:
-                found[row, entry] = elements[row, column]
-                share -= counts[row, entry] / atoms
-                entry += 1
-            deviation[row] = max(deviation[row], abs(share))
-    return found, deviation
-
-
-@njit(cache=True, nogil=True)
 def route(
     phase: NDArray[np.int64],
     size: NDArray[np.int16],

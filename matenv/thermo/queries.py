@@ -1,6 +1,6 @@
 """`Queries`: the compositions asked about, checked at the door and packed for the simplex.
 
-May import: `matenv.composition`, `matenv.elements`, `matenv.rational`, `matenv.thermo`'s own_formula and packing.
+May import: `matenv.composition`, `matenv.elements`, `matenv.packing`, `matenv.rational`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from matenv.composition import CompositionBatch, check_fractions, parse
 from matenv.elements import NUM_ELEMENTS
+from matenv.packing import pack, restore
 from matenv.rational import smallest_counts
-from matenv.thermo.own_formula import restore
-from matenv.thermo.packing import pack
 
 if TYPE_CHECKING:
     from pymatgen.core import Composition

@@ -1,0 +1,178 @@
+"""Charge neutrality and electronegativity balance, batched, with the answers of SMACT 4.0.2.
+
+Validity is not viability: SMACT-neutral formulas are hardly more often stable than others, and many good intermetallics
+fail. It acts only in a task whose regime is ionic.
+
+May import: `matenv.composition`, `matenv.elements`, `matenv.packing`, `matenv.parallel`, `matenv.rational`, and
+`matenv.chemistry`'s table and reachable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from matenv import elements as alphabet
+from matenv.chemistry.reachable import neutral_rows
+from matenv.chemistry.table import load_table
+from matenv.composition import MAX_ATOMS, TOLERANCE, CompositionBatch, check_fractions, integer_counts
+from matenv.packing import pack, restore
+from matenv.parallel import run_blocks
+from matenv.rational import smallest_counts
+
+if TYPE_CHECKING:
+    from pymatgen.core import Composition
+
+    Compositions = CompositionBatch | ArrayLike | str | Composition | Sequence[str | Composition]
+
+MOST_ATOMS = 1_000_000
+"""Most atoms per formula unit; the cost of a row grows with them (a few milliseconds at the limit)."""
+
+_EXACT_MAX_ATOMS, _EXACT_TOLERANCE = 1000, 2e-7  # as matenv.formula: what float64 and float32 fractions hold exactly
+_ROWS_PER_THREAD = 2048
+_NONE_MIXED = np.zeros(alphabet.NUM_ELEMENTS, np.bool_)
+
+
+def is_charge_neutral(X: Compositions, alloys: bool = False, mixed_valence: bool = False) -> NDArray[np.bool_]:  # noqa: N803
+    """Whether oxidation states exist that sum to zero: one state per element, from the set ICSD24.
+
+    Equal to ``smact_validity(x, use_pauling_test=False, include_alloys=alloys, mixed_valence=mixed_valence)`` of
+    SMACT 4.0.2 with its other defaults: a single element passes; elements without oxidation states (He, Ne, Ar) fail.
+
+    Args:
+        X: Atom fractions (B, 89) or (89,), a `CompositionBatch`, a formula, or a list of formulas. Fractions stand for
+            the smallest formula of at most 60 atoms within 1e-4, else of at most 1,000 within 2e-7.
+        alloys: Let formulas of metals only pass (SMACT's list of 68 metals within the alphabet; Pm is not in it).
+        mixed_valence: Let the atoms of 24 elements, such as Fe, differ in oxidation state where one state each does
+            not do; as in SMACT, not where that makes more than 1,000,000 combinations.
+
+    Returns:
+        (B,) bool; False for empty compositions.
+
+    Raises:
+        ValueError: As `composition.check_fractions` and `composition.parse`; more than 1,000,000 atoms per formula.
+
+    Examples:
+        >>> is_charge_neutral(["LiFePO4", "NaCl2", "Fe3O4", "Mg2Cu"]).tolist()
+        [True, False, False, False]
+        >>> is_charge_neutral(["Fe3O4", "Mg2Cu"], alloys=True, mixed_valence=True).tolist()
+        [True, True]
+    """
+    return _passes(X, alloys, mixed_valence, ordered=False)
+
+
+def is_electronegativity_balanced(
+    X: Compositions,  # noqa: N803
+    alloys: bool = False,
+    mixed_valence: bool = False,
+) -> NDArray[np.bool_]:
+    """Whether neutral oxidation states exist with every cation less electronegative than every anion.
+
+    Equal to ``smact_validity(x, use_pauling_test=True, include_alloys=alloys, mixed_valence=mixed_valence)`` of
+    SMACT 4.0.2 with its other defaults. Electronegativities are SMACT's; elements that have none there (Pm) fail.
+
+    Args:
+        X: As `is_charge_neutral`.
+        alloys: As `is_charge_neutral`.
+        mixed_valence: As `is_charge_neutral`.
+
+    Returns:
+        (B,) bool; False for empty compositions. Never True where `is_charge_neutral` is False.
+
+    Raises:
+        ValueError: As `is_charge_neutral`.
+
+    Examples:
+        >>> is_electronegativity_balanced(["LiFePO4", "Ni3Al"]).tolist(), is_charge_neutral("Ni3Al").tolist()
+        ([True, False], [True])
+    """
+    return _passes(X, alloys, mixed_valence, ordered=True)
+
+
+def is_all_metal(X: Compositions) -> NDArray[np.bool_]:  # noqa: N803
+    """Whether all elements are metals by SMACT's list: the rows that ``alloys=True`` lets pass.
+
+    Args:
+        X: As `is_charge_neutral`.
+
+    Returns:
+        (B,) bool; False for empty compositions.
+
+    Raises:
+        ValueError: As `is_charge_neutral`.
+    """
+    return _all_metal(read(X))
+
+
+def read(X: Compositions) -> CompositionBatch:  # noqa: N803
+    """Read any accepted form of a batch of compositions, checked.
+
+    Args:
+        X: As `is_charge_neutral`.
+
+    Returns:
+        The packed batch, B = 1 for a single composition.
+
+    Raises:
+        ValueError: As `is_charge_neutral`.
+    """
+    batch = X if isinstance(X, CompositionBatch) else _pack(X)
+    if batch.atoms.max(initial=0) > MOST_ATOMS:
+        row = int(batch.atoms.argmax())
+        raise ValueError(f"X row {row} has {batch.atoms[row]:,} atoms per formula unit; at most {MOST_ATOMS:,}")
+    return batch
+
+
+def _pack(X: ArrayLike | str | Composition | Sequence[str | Composition]) -> CompositionBatch:  # noqa: N803
+    if isinstance(X, str) or hasattr(X, "reduced_formula"):
+        return CompositionBatch.from_counts(integer_counts([cast(str, X)]))
+    if isinstance(X, Sequence) and len(X) > 0 and (isinstance(X[0], str) or hasattr(X[0], "reduced_formula")):
+        return CompositionBatch.from_counts(integer_counts(cast("Sequence[str]", X)))
+    x = np.asarray(X, dtype=np.float64)
+    dense = np.ascontiguousarray(x[None] if x.ndim == 1 else x)
+    if dense.ndim != 2 or dense.shape[1] != alphabet.NUM_ELEMENTS:
+        check_fractions(dense, "X")  # raises
+    elements, amounts, _, good = pack(dense)
+    if not good:
+        check_fractions(dense, "X")  # raises, and says which row and why
+    shares = amounts / amounts.sum(axis=1, keepdims=True)
+    batch, deviation = _nearest(elements, shares, MAX_ATOMS, TOLERANCE)
+    # Exact fractions of a formula of more than 60 atoms are not those of a small one nearby.
+    far = np.flatnonzero(deviation > TOLERANCE)
+    if len(far):
+        large, deviation = _nearest(elements[far], shares[far], _EXACT_MAX_ATOMS, _EXACT_TOLERANCE)
+        found = deviation <= _EXACT_TOLERANCE
+        for small, exact in ((batch.elements, large.elements), (batch.counts, large.counts), (batch.size, large.size)):
+            small[far[found]] = exact[found]
+    return batch
+
+
+def _nearest(
+    elements: NDArray[np.int16], shares: NDArray[np.float64], max_atoms: int, tolerance: float
+) -> tuple[CompositionBatch, NDArray[np.float64]]:
+    """Integer formulas of packed fractions, and how far each is from them (B,)."""
+    places, counts, size = smallest_counts(shares, max_atoms, tolerance)
+    kept, deviation = restore(elements, shares, places, counts)
+    return CompositionBatch(kept, counts, size), deviation
+
+
+def _all_metal(batch: CompositionBatch) -> NDArray[np.bool_]:
+    metal = np.append(load_table().metal, True)  # the last entry stands for padding
+    return metal[batch.elements].all(axis=1) & (batch.size > 0)
+
+
+def _passes(X: Compositions, alloys: bool, mixed_valence: bool, ordered: bool) -> NDArray[np.bool_]:  # noqa: N803
+    batch, table = read(X), load_table()
+    mixed = table.mixed_valence if mixed_valence else _NONE_MIXED
+
+    def block(rows: slice) -> NDArray[np.bool_]:
+        return neutral_rows(
+            batch.elements[rows], batch.counts[rows], batch.size[rows], table.states, table.number, table.negative,
+            table.electronegativity, mixed, ordered,
+        )  # fmt: skip
+
+    passed = np.concatenate(run_blocks(block, len(batch), _ROWS_PER_THREAD)) | (batch.size == 1)
+    return passed | _all_metal(batch) if alloys else passed

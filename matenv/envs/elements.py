@@ -1,0 +1,167 @@
+"""`MaterialElements-v0`: design a material by adding, removing, counting and swapping its elements.
+
+May import: `matenv.envs.base`, `matenv.envs.edits`, `matenv.envs.elements_core`.
+"""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from matenv.envs.base import MaterialEnv, MaterialVectorEnv
+from matenv.envs.edits import Edit
+from matenv.envs.elements_core import ElementArguments, ElementsCore
+
+
+class MaterialElementsEnv(MaterialEnv):
+    """Design a material by editing its formula, one element at a time.
+
+    ## Description
+    Each episode starts at a known material. The agent edits the formula: it adds or removes an element, counts one up
+    or down, or swaps one for another. After each edit the oracle says what the formula is predicted to be and what it
+    would decompose into. Tasks, oracle, reward, budget and info are those of `MaterialLatent-v0`; the moves differ.
+
+    The formula is kept as the agent left it, not reduced: from Fe2O3 one edit leads to Fe2O4, which the oracle sees as
+    FeO2, and the next can lead to Fe2O5.
+
+    ## Action space
+    `Discrete(A)`, A = 4 x 89 + 89 x S + 1, where S is the largest number of elements the task allows (891 for S = 6).
+    `env.unwrapped.edit(action)` says what a number means, `env.unwrapped.number("swap", "Co", 1)` is the way back.
+
+    | Edit | Numbers | Allowed if |
+    |---|---|---|
+    | add e, one atom | 0 + e | e is allowed by the task and absent, with room for one more element and atom |
+    | remove e | 89 + e | e is present, and the task's fewest elements remain |
+    | increment e | 178 + e | e is present, with room for one more atom; the formula has at least two elements |
+    | decrement e | 267 + e | e is present with two atoms or more; the formula has at least two elements |
+    | swap element k for e | 356 + 89 k + e | there is an element k; e is allowed by the task and absent |
+    | stay | A - 1 | nothing else is |
+
+    e is the element's position in `matenv.elements.SYMBOLS`. Element k of a swap is counted from 0 in order of
+    electronegativity, in which formulas are written: in LiFePO4, element 1 is Fe. The new element takes over its count.
+
+    ## Action masks
+    `env.unwrapped.action_masks()` is the last column of the table as (A,) bool, (N, A) from the vector environment. It
+    is never all False. From a formula that obeys the task's rules on elements and counts, allowed edits lead to
+    formulas that obey them: in particular, never through a formula of fewer elements than the task's fewest. From one
+    that does not (a start formula beyond them, or the empty start) they lead no further away, and while elements are
+    too few only additions are allowed. Every allowed edit but "stay" changes the formula.
+
+    An edit that is not allowed raises no error: the formula stays, the step counts and earns a score of 0. It is
+    reported as ``info["terms"]["illegal"]`` = -1 (a reward term, at weight 0 until asked for) and counted in
+    ``info["refused"]``.
+
+    With ``reachability=True`` the masks also keep a charge-neutral formula within reach until the end of the episode:
+    an edit is allowed only if the formula it leads to is neutral (`matenv.is_charge_neutral`: one oxidation state per
+    element, ICSD24 set) or can be made so, within the task's rules, by no more edits than remain after it. So each
+    episode that follows the masks ends on a neutral formula, and "stay" is allowed on a neutral formula that no allowed
+    edit can leave. The last step's mask is exact; earlier ones are cautious (`matenv.envs.neutrality` says why and
+    when). It holds from the first formula on that obeys the task's rules and for which it can be said (100,000 of
+    100,000 random formulas under the default rules, 16 steps before the end), and is lost by an edit not allowed.
+
+    ## Observation space
+    A flat float32 `Box` of named blocks: by default ``counts`` (atoms of the 89 elements over the task's largest
+    count) and ``slots`` (S x 6: for each element, in the order swaps count them, whether there is one, its count,
+    electronegativity, group, period and Mendeleev number, each in [0, 1]). ``counts`` alone tells the whole state of a
+    formula within the task's rules. Optional: ``composition``, ``properties``, ``decomposition_energy``,
+    ``steps_left`` (on by default with ``reachability=True``, where masks depend on it).
+    `env.unwrapped.observation_blocks` maps names to slices.
+
+    ## Reward
+    As `MaterialLatent-v0`: a weighted sum of named terms, by default ``{"score": 1}``, the score of the task at every
+    step, 0 for a step that leaves the formula unchanged. Other terms, at weight 0 until asked for: ``illegal``,
+    ``novelty``, ``step_cost``, ``shaping``.
+
+    ## Episode end
+    Truncated after `horizon` steps. Never terminated, unless `terminate_on_success` is set.
+
+    ## Info
+    Everything in the info of `MaterialLatent-v0`, and ``counts`` (atoms by symbol, not reduced) and ``refused`` (edits
+    that were not allowed, in this episode).
+
+    ## Reset options
+    ``options={"formula": "LiFePO4"}`` starts this episode at one reduced formula unit of it.
+
+    ## Arguments
+    Args:
+        task: Name of a task in `matenv.tasks.TASKS`, or a `Task`.
+        horizon: Steps per episode. Set it rather than Gymnasium's `max_episode_steps`, which can only cut it short.
+        start: ``"dataset"`` (a training formula the task allows), ``"random"`` (uniformly random elements and counts
+            within the task's rules, see `matenv.sampling`) or ``"empty"`` (nothing: the first edits add elements).
+        observation: Names of the observation blocks.
+        reward: Weight by term name.
+        discount: Discount of the ``shaping`` term.
+        terminate_on_success: End the episode once the task's target is met.
+        elements: If given, the only elements allowed: episodes start within them, and no edit brings in others.
+        exclude: Elements never allowed, likewise, beside those the task leaves out.
+        oracle: An `Oracle` to share; None for a new one.
+        reference: Phases of the hull: ``"train"`` or ``"all"``.
+        budget: Most distinct formulas the new oracle evaluates; later ones score 0.
+        device: Where the predictor runs.
+        reachability: Allow only edits that keep a charge-neutral formula within reach.
+        render_mode: None, ``"ansi"`` or ``"rgb_array"`` (needs matplotlib).
+
+    ## Registered ids
+    `MaterialElements-v0`
+    """
+
+    core: ElementsCore
+
+    def __init__(self, *, render_mode: str | None = None, **arguments: Unpack[ElementArguments]) -> None:
+        super().__init__(ElementsCore, render_mode, arguments)
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Which actions are allowed now (A,) bool; `MaskablePPO` asks for them by this name."""
+        return self.core.masks()[0]
+
+    def edit(self, action: int) -> Edit:
+        """What an action number means, such as ``Edit(kind="add", element="Fe")``; `str` puts it into words."""
+        return self.core.edits.edit(action)
+
+    def number(self, kind: str, element: str | None = None, slot: int | None = None) -> int:
+        """The action number of an edit: the inverse of `edit`."""
+        return self.core.edits.number(kind, element, slot)
+
+
+class MaterialElementsVectorEnv(MaterialVectorEnv):
+    """N episodes of `MaterialElementsEnv` in one batch: edits, masks, prediction and hull run once per step for all.
+
+    Row i equals a single environment seeded with seed + i, up to rounding in single precision. Infos hold arrays;
+    `describe(i)` and ``final_info`` hold words. Arguments are those of `MaterialElementsEnv`, and:
+
+    Args:
+        num_envs: Number of episodes N.
+        max_episode_steps: The horizon, under the name Gymnasium passes it.
+        autoreset_mode: A Gymnasium `AutoresetMode` or its name: ``SAME_STEP`` (the last step of an episode returns the
+            next one's first observation; the last observation is in ``info["final_obs"]``), ``NEXT_STEP`` or
+            ``DISABLED`` (reset with ``options={"reset_mask": mask}``).
+        render_mode: None only; draw a single environment instead.
+    """
+
+    core: ElementsCore
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        max_episode_steps: int | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        render_mode: str | None = None,
+        **arguments: Unpack[ElementArguments],
+    ) -> None:
+        super().__init__(ElementsCore, num_envs, max_episode_steps, autoreset_mode, render_mode, arguments)
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Which actions are allowed now (N, A) bool."""
+        return self.core.masks()
+
+    def edit(self, action: int) -> Edit:
+        """What an action number means."""
+        return self.core.edits.edit(action)
+
+    def number(self, kind: str, element: str | None = None, slot: int | None = None) -> int:
+        """The action number of an edit: the inverse of `edit`."""
+        return self.core.edits.number(kind, element, slot)
