@@ -122,6 +122,8 @@ class Prediction:
             return mixture.calibrate(*raw, c.numbers, c.by_size, c.weights, c.widths)
 
         parts = run_blocks(run, len(size), ROWS_PER_THREAD)
+        self._centre: Array
+        self._scale: Array
         self._centre, self._scale, mean, std, p0 = (
             parts[0] if len(parts) == 1 else (np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
         )
