@@ -145,14 +145,14 @@ def explain(
 def gap(
     tasks: Annotated[list[str] | None, typer.Argument(help="Tasks; default: all that are registered.")] = None,
     calls: Annotated[int, typer.Option(help="Distinct formulas per search.")] = 10_000,
-    seed: Seed = 0,
+    seeds: Annotated[int, typer.Option(help="Repetitions of every search.")] = 3,
     out: Annotated[Path | None, typer.Option(help="Folder for gap.json and gap.md.")] = None,
 ) -> None:
     """Proxy, gold, truth: how far rewards can be trusted, by task."""
     from matenv.benchmark.gap import report
     from matenv.tasks import TASKS
 
-    print(report(tasks or list(TASKS), calls, seed, out))
+    print(report(tasks or list(TASKS), calls, seeds, out))
 
 
 @app.command()

@@ -17,6 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from matenv.benchmark.adversary import Search, best_by_system, evolve
 from matenv.benchmark.candidates import bare_oracle, prior_samples
 from matenv.benchmark.truth import error_correlations, markdown, truth_check
@@ -52,6 +54,7 @@ class Gap:
         full_hull: The same against the hull of the whole table; novelty still against train rows.
         stable: Share that gold says are on or below the hull of the whole table, by its mean prediction.
         examples: The first three candidates.
+        spread: Standard deviation of the gap over seeds; 0 for one.
     """
 
     task: str
@@ -63,6 +66,7 @@ class Gap:
     full_hull: float
     stable: float
     examples: tuple[str, ...]
+    spread: float = 0.0
 
     @property
     def gap(self) -> float:
@@ -109,6 +113,20 @@ def measure(task: Task, reward: str, source: str, calls: int, seed: int = 0) -> 
     )
 
 
+def average(gaps: Sequence[Gap]) -> Gap:
+    """The mean of what several seeds found, with the first one's examples.
+
+    Args:
+        gaps: One or more, alike but for the seed.
+
+    Returns:
+        Their mean.
+    """
+    names = ("proxy", "gold", "calibrated", "full_hull", "stable")
+    means = {name: float(np.mean([getattr(g, name) for g in gaps])) for name in names}
+    return replace(gaps[0], **means, spread=float(np.std([g.gap for g in gaps])))  # type: ignore[arg-type]
+
+
 def _oracle(name: str, reference: str = "train", budget: int | None = None, judge: bool = False) -> Oracle:
     """An oracle by name of a shipped predictor, or with one from a file, whose P(stable) is then that of "default"."""
     predictor = name if name in SHIPPED else load_predictor(name)
@@ -118,25 +136,25 @@ def _oracle(name: str, reference: str = "train", budget: int | None = None, judg
 def table(gaps: list[Gap]) -> str:
     """The gaps as a Markdown table."""
     lines = [
-        "| task | candidates from | reward | its score | gold, same scale | gap | gold, calibrated | gold, full hull "
-        "| stable by gold | first |",
+        "| task | candidates from | reward | its score | gold, same scale | gap (std) | gold, calibrated "
+        "| gold, full hull | stable by gold | first |",
         "|---" * 10 + "|",
     ]
     lines += [
-        f"| {g.task} | {g.source} | {g.reward} | {g.proxy:.3f} | {g.gold:.3f} | {g.gap:+.3f} | {g.calibrated:.3f} "
-        f"| {g.full_hull:.3f} | {g.stable:.2f} | {', '.join(g.examples)} |"
+        f"| {g.task} | {g.source} | {g.reward} | {g.proxy:.3f} | {g.gold:.3f} | {g.gap:+.3f} ({g.spread:.3f}) "
+        f"| {g.calibrated:.3f} | {g.full_hull:.3f} | {g.stable:.2f} | {', '.join(g.examples)} |"
         for g in gaps
     ]
     return "\n".join(lines)
 
 
-def report(tasks: Sequence[str], calls: int, seed: int, out: Path | None, rewards: Sequence[str] = REWARDS) -> str:
+def report(tasks: Sequence[str], calls: int, seeds: int, out: Path | None, rewards: Sequence[str] = REWARDS) -> str:
     """Measure and describe everything.
 
     Args:
         tasks: Names of tasks.
         calls: Distinct formulas per search.
-        seed: Of the searches.
+        seeds: Repetitions of every search, with the seeds 0, 1, ...
         out: Folder for ``gap.json`` and ``gap.md``, or None.
         rewards: As `measure`.
 
@@ -146,19 +164,23 @@ def report(tasks: Sequence[str], calls: int, seed: int, out: Path | None, reward
     gaps, truths = [], []
     for name in tasks:
         task = load_task(name)
-        gaps += [measure(task, reward, source, calls, seed) for source in SOURCES for reward in rewards]
+        gaps += [
+            average([measure(task, reward, source, calls, seed) for seed in range(seeds)])
+            for source in SOURCES
+            for reward in rewards
+        ]
         truths += [truth_check(task, predictor) for predictor in ("default", "two-family", "gold-train")]
         print(f"{name}: done", file=sys.stderr, flush=True)
     correlations = error_correlations(("default", "statistics", "two-family", "gold-train"))
     text = (
-        f"Top {TOP} by the reward's own score, one per chemical system, of {calls:,} formulas; seed {seed}.\n\n"
+        f"Top {TOP} by the reward's own score, one per chemical system, of {calls:,} formulas; {seeds} seeds.\n\n"
         f"{table(gaps)}\n\n{markdown(truths, correlations)}"
     )
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         content = {
             "calls": calls,
-            "seed": seed,
+            "seeds": seeds,
             "gaps": [{**asdict(g), "gap": g.gap} for g in gaps],
             "truth": [asdict(t) for t in truths],
             "error_correlations": [asdict(c) for c in correlations],
@@ -173,13 +195,13 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m matenv.benchmark.gap", description=__doc__)
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), help="tasks; default: all that are registered")
     parser.add_argument("--calls", type=int, default=10_000, help="distinct formulas per search; default 10000")
-    parser.add_argument("--seed", type=int, default=0, help="default 0")
+    parser.add_argument("--seeds", type=int, default=3, help="repetitions; default 3")
     parser.add_argument(
         "--rewards", nargs="+", default=list(REWARDS), help=f"predictors, or {BARE}NAME for one taken at its word"
     )
     parser.add_argument("--out", type=Path, help="folder for gap.json and gap.md; default: print only")
     arguments = parser.parse_args(argv)
-    print(report(arguments.tasks, arguments.calls, arguments.seed, arguments.out, arguments.rewards))
+    print(report(arguments.tasks, arguments.calls, arguments.seeds, arguments.out, arguments.rewards))
     return 0
 
 

@@ -24,8 +24,8 @@ from matenv.properties.export import calibrate
 from matenv.properties.predictor import Predictor
 from matenv.properties.sources import Committee, Networks
 
-CAUTION = 4.0
-"""Factor of the variance between models beyond what fits table rows; 4 doubles its part of the standard deviation."""
+CAUTION = 9.0
+"""Factor of the variance between models beyond what fits table rows; 9 triples its part of the standard deviation."""
 
 
 def assemble(parts: Sequence[str], shares: Sequence[float], target: Path, caution: float = CAUTION) -> dict[str, Any]:
@@ -91,7 +91,7 @@ joins the variance between models (law of total variance), and the whole is cali
 of the `system` split. The parts' cards say what they were trained on.
 
 The variance between models is then multiplied by {card["caution"]:g}: intervals are wider, on purpose, than fits table
-rows, and most so where the parts disagree.
+rows, most so where the parts disagree. The expected value of a gap, which cannot be negative, rises with its interval.
 
 Command: `{card["command"]}`.
 
