@@ -72,7 +72,7 @@ def test_truth_check_and_correlations():
 def test_two_families_close_most_of_the_gap_that_an_adversary_opens():
     tasks = [load_task(name) for name in ("wide-gap-novel", "stiff-semiconductor-novel")]
     bare, guarded = (
-        [gap.measure(task, reward, "adversary", 5000, seed=0) for task in tasks]
+        [gap.measure(task, reward, "adversary", 10_000, seed=0) for task in tasks]
         for reward in ("bare-default", "two-family")
     )
     opened, left = (sum(g.gap for g in found) for found in (bare, guarded))
