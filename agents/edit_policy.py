@@ -111,18 +111,20 @@ class EditQPolicy(DQNPolicy):
 
 
 class RandomKinds:
-    """Random edits: a kind drawn from those allowed as often as `KINDS` says, then an edit of that kind.
+    """Random edits: a kind drawn from those allowed in given proportions, then an edit of that kind.
 
-    It is what an `EditPolicy` does before it learns.
+    With the default proportions it does what an `EditPolicy` does before it learns.
 
     Args:
         action_space: The action space of `MaterialElements-v0`.
         seed: Seed of its own generator.
+        kinds: How often each kind is chosen, in proportion, in the order of `KINDS`.
     """
 
-    def __init__(self, action_space: gym.Space, seed: int | None = None) -> None:
+    def __init__(self, action_space: gym.Space, seed: int | None = None, kinds: tuple[float, ...] = KINDS) -> None:
         assert isinstance(action_space, Discrete)
         self._of_kind = kinds_of(int(action_space.n)) == np.arange(BY_ELEMENT + 2)[:, None]
+        self._kinds = np.array(kinds)
         self._random = np.random.default_rng(seed)
 
     def predict(
@@ -131,7 +133,7 @@ class RandomKinds:
         """Random allowed actions (N,), whatever is observed."""
         if action_masks is None:
             action_masks = np.ones((len(observation), self._of_kind.shape[1]), np.bool_)
-        offered = np.stack([(action_masks & kind).any(axis=1) for kind in self._of_kind], axis=1) * np.array(KINDS)
+        offered = np.stack([(action_masks & kind).any(axis=1) for kind in self._of_kind], axis=1) * self._kinds
         share = offered.cumsum(axis=1) / offered.sum(axis=1, keepdims=True)
         kind = (self._random.random((len(share), 1)) > share).sum(axis=1)
         weight = self._random.random(action_masks.shape) * (action_masks & self._of_kind[kind])

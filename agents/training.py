@@ -120,7 +120,12 @@ def train(
 
 
 def create(
-    algorithm: str, env_id: str, seed: int = 0, env_kwargs: dict[str, Any] | None = None, settings: str | None = None
+    algorithm: str,
+    env_id: str,
+    seed: int = 0,
+    env_kwargs: dict[str, Any] | None = None,
+    settings: str | None = None,
+    policy: str | None = None,
 ) -> tuple[BaseAlgorithm, VecMonitor]:
     """An untrained agent with shipped hyperparameters, and its environments, which the caller closes.
 
@@ -130,12 +135,14 @@ def create(
         seed: Seed of environment and agent.
         env_kwargs: Arguments of the environment, over those of the hyperparameter file.
         settings: Name of the hyperparameter file; None for the algorithm's.
+        policy: Another policy than the file's.
 
     Returns:
         The agent and the environments.
     """
     block = load_hyperparameters(settings or algorithm, env_id)
     n_envs, _ = block.pop("n_envs"), block.pop("n_timesteps")
+    block["policy"] = policy or block["policy"]
     envs = _make_envs(env_id, n_envs, {**block.pop("env_kwargs", {}), **(env_kwargs or {})})
     return _make_agent(algorithm, envs, block, seed), envs
 

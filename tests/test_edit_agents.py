@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from matenv.agents import equal_budget as budgets
-from matenv.agents.edit_policy import BY_ELEMENT, KINDS, EditHead, RandomKinds, kinds_of
+from matenv.agents.edit_policy import BY_ELEMENT, KINDS, EditHead, EditPolicy, RandomKinds, kinds_of
 from matenv.agents.equal_budget import area_under_curve, best_so_far, equal_budget, policy_search
 from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.policies import RandomPolicy
@@ -69,8 +69,9 @@ def test_an_untrained_edit_policy_chooses_kinds_about_as_stated(masks):
     agent, envs = create("maskable_ppo", ENV_ID, settings="maskable_ppo-few-calls")
     observation = envs.reset()
     allowed = np.stack(envs.env_method("action_masks"))
+    assert isinstance(agent.policy, EditPolicy)
     with torch.no_grad():
-        distribution = agent.policy.get_distribution(torch.as_tensor(observation), allowed)  # type: ignore[call-arg]
+        distribution = agent.policy.get_distribution(torch.as_tensor(observation), allowed)
     probability = distribution.distribution.probs.numpy()
     assert (probability[~allowed] < 1e-6).all()
     share = np.array([probability[:, kinds_of(ACTIONS) == kind].sum(axis=1).mean() for kind in range(5)])
