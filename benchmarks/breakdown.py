@@ -37,7 +37,7 @@ def draw(report: Report, path: Path) -> None:
     """Draw one bar per part, for the batch of 1,024 and for the single environment, into a PNG file."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    figure = Figure(figsize=(10, 3.9), layout="constrained")
     for axes, label in zip(figure.subplots(1, 2), ("N = 1,024", "single"), strict=True):
         shares = parts(report, label)
         bars = axes.barh(list(shares), list(shares.values()), color="#3b6ea5")
@@ -45,7 +45,8 @@ def draw(report: Report, path: Path) -> None:
         axes.invert_yaxis()
         axes.margins(x=0.15)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.set_title(f"{label}: {sum(shares.values()):.3g} core-microseconds a step and row", fontsize=10)
-        axes.set_xlabel("core-microseconds (median over episodes, resets included)")
+        axes.set_title(f"{label}: {sum(shares.values()):.3g} in all", fontsize=10)
+        axes.set_xlabel("core-microseconds a step and row")
+    figure.suptitle("Where a step's time goes (medians over episodes, resets included)", fontsize=11)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)

@@ -1,9 +1,9 @@
 """Environment speed, and where a step's time goes: ``python -m benchmarks.environment``.
 
 Random moves with the shipped defaults and every reward term. One measurement is one whole episode in every row, its
-resets included. Rates are wall-clock, on all cores the process may use; core-microseconds are processor time with one
-torch thread. Compared in the same process with the same environment in Gymnasium's `SyncVectorEnv` and with the
-straightforward implementation in `benchmarks.naive`. Takes a few minutes.
+resets included. Rates are wall-clock, on all cores the process may use; core-microseconds are processor time.
+Compared in the same process with the same environment in Gymnasium's `SyncVectorEnv` and with the straightforward
+implementation in `benchmarks.naive`. Takes a few minutes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 import matenv
@@ -69,9 +68,6 @@ def throughput(report: Report, quick: bool) -> tuple[Measurement, Measurement]:
     dim = env.action_space.shape[0]  # type: ignore[index]
     seconds = timed(single_episode(env, moves(1, dim)[:, 0]), repeats * 5)
     single = report.add(GROUP, "single", "steps/s", STEPS / seconds, at_least=2_000)
-    with one_thread():
-        seconds = timed(single_episode(env, moves(1, dim)[:, 0]), repeats * 5)
-    report.add(GROUP, "single, one torch thread", "steps/s", STEPS / seconds)
     for rows in (64, 256, ROWS, 4096):
         envs = gym.make_vec(ENV_ID, num_envs=rows)
         envs.reset(seed=0)
@@ -80,9 +76,6 @@ def throughput(report: Report, quick: bool) -> tuple[Measurement, Measurement]:
         measured = report.add(GROUP, f"batched, N = {rows:,}", "steps/s", rate, at_least=goal)
         if rows == ROWS:
             batched = measured
-            with one_thread():
-                rate = STEPS * rows / timed(episode(envs, moves(rows, dim)), repeats)
-            report.add(GROUP, f"batched, N = {rows:,}, one torch thread", "steps/s", rate)
     sync = gym.make_vec(ENV_ID, num_envs=64, vectorization_mode="sync")
     sync.reset(seed=0)
     rate = STEPS * 64 / timed(episode(sync, moves(64, dim)), 1 if quick else 3)
@@ -203,7 +196,7 @@ def parts_of_a_step(report: Report, rows: int, quick: bool) -> None:
     run = episode(env, actions) if rows > 1 else single_episode(env, actions[:, 0])
     repeats = (3 if quick else 9) * (1 if rows > 1 else 10)
     whole, parts = np.empty(repeats), np.empty((repeats, len(models) + len(others)))
-    with one_thread(), watching(models | others, time.process_time) as watches:
+    with watching(models | others, time.process_time) as watches:
         run()
         for i in range(repeats):
             before = [watch.seconds for watch in watches.values()]
@@ -220,17 +213,6 @@ def parts_of_a_step(report: Report, rows: int, quick: bool) -> None:
     for name, column in zip(watches, parts.T, strict=True):
         report.add(GROUP, f"{label}: {name}", "core-us/row", column)
     report.add(GROUP, f"{label}: all the rest", "core-us/row", whole - parts.sum(axis=1))
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch on one thread, so that waiting threads do not count as processor time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def adapter(report: Report, quick: bool) -> None:

@@ -1,9 +1,8 @@
 import threading
 
 import numpy as np
-import torch
 
-from matenv.parallel import one_torch_thread, run_blocks
+from matenv.parallel import alongside, run_blocks
 
 
 def test_blocks_cover_all_rows_in_order():
@@ -12,18 +11,6 @@ def test_blocks_cover_all_rows_in_order():
         assert [row for block in seen for row in block] == list(range(rows))
     assert len(run_blocks(lambda block: block, 1000, smallest=10, threads=4)) == 4
     assert len(run_blocks(lambda block: block, 15, smallest=10, threads=4)) == 1
-
-
-def test_torch_is_held_to_one_thread_and_released():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        counts = run_blocks(lambda block: torch.get_num_threads(), 100, smallest=10, threads=3)
-        assert counts == [1, 1, 1] and torch.get_num_threads() == 2
-        with one_torch_thread():
-            assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(before)
 
 
 def test_a_block_may_ask_for_blocks_itself():
@@ -48,3 +35,15 @@ def test_errors_come_through_and_threads_are_shared():
         except ValueError as error:
             assert str(error) == "row 0"
     assert len(names) <= 17
+
+
+def test_work_alongside_goes_on_meanwhile_and_its_errors_come_through():
+    go = threading.Event()
+    result = alongside(lambda: go.wait(10))
+    go.set()
+    assert result() is True
+    try:
+        alongside(lambda: 1 / 0)()
+    except ZeroDivisionError:
+        return
+    raise AssertionError("the error was lost")
