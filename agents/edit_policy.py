@@ -1,6 +1,6 @@
 """Policies for edits of a formula: what they begin with, and what edits that bring in the same element share.
 
-Of the edits allowed, more than nine in ten add or swap an element, since each of the 80-odd absent elements makes one.
+Of the edits allowed, more than nine in ten add or swap an element, since each of the 70-odd absent elements makes one.
 Chosen uniformly, edits carry every formula towards the most elements allowed, away from where stable formulas are
 (docs/elements.md has the numbers). So the first logits here make the kinds of edits about as frequent as `KINDS` says.
 
