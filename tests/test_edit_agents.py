@@ -72,7 +72,7 @@ def test_an_untrained_edit_policy_chooses_kinds_about_as_stated(masks):
     assert isinstance(agent.policy, EditPolicy)
     with torch.no_grad():
         distribution = agent.policy.get_distribution(torch.as_tensor(observation), allowed)
-    probability = distribution.distribution.probs.numpy()
+    probability = distribution.distribution.probs.numpy()  # type: ignore[union-attr]
     assert (probability[~allowed] < 1e-6).all()
     share = np.array([probability[:, kinds_of(ACTIONS) == kind].sum(axis=1).mean() for kind in range(5)])
     assert share / share.sum() == pytest.approx(np.array(KINDS[: BY_ELEMENT + 1]) / 6, abs=0.12)
