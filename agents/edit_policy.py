@@ -125,7 +125,7 @@ class RandomKinds:
         assert isinstance(action_space, Discrete)
         self._of_kind = kinds_of(int(action_space.n)) == np.arange(BY_ELEMENT + 2)[:, None]
         self._kinds = np.array(kinds)
-        self._random = np.random.default_rng(seed)
+        self.random = np.random.default_rng(seed)
 
     def predict(
         self, observation: NDArray, *, deterministic: bool = False, action_masks: NDArray[np.bool_] | None = None
@@ -135,6 +135,6 @@ class RandomKinds:
             action_masks = np.ones((len(observation), self._of_kind.shape[1]), np.bool_)
         offered = np.stack([(action_masks & kind).any(axis=1) for kind in self._of_kind], axis=1) * self._kinds
         share = offered.cumsum(axis=1) / offered.sum(axis=1, keepdims=True)
-        kind = (self._random.random((len(share), 1)) > share).sum(axis=1)
-        weight = self._random.random(action_masks.shape) * (action_masks & self._of_kind[kind])
+        kind = (self.random.random((len(share), 1)) > share).sum(axis=1)
+        weight = self.random.random(action_masks.shape) * (action_masks & self._of_kind[kind])
         return weight.argmax(axis=1), None

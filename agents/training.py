@@ -13,10 +13,11 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
+from matenv.agents.edit_dqn import EditDQN
 from matenv.agents.edit_policy import EditPolicy, EditQPolicy
 from matenv.agents.hyperparameters import load_hyperparameters
 from sb3_contrib import MaskablePPO
-from stable_baselines3 import DQN, PPO, SAC
+from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
@@ -26,8 +27,8 @@ from stable_baselines3.common.vec_env import VecMonitor
 import matenv
 from matenv.wrappers import SB3VecEnv
 
-ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "sac": SAC, "maskable_ppo": MaskablePPO, "dqn": DQN}
-"""Algorithms by name: PPO and SAC for moves in a latent space, MaskablePPO and DQN for edits of a formula."""
+ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "sac": SAC, "maskable_ppo": MaskablePPO, "dqn": EditDQN}
+"""Algorithms by name: PPO and SAC move in a latent space, MaskablePPO and DQN (with masks) edit formulas."""
 
 POLICIES: dict[str, type[BasePolicy]] = {"EditPolicy": EditPolicy, "EditQPolicy": EditQPolicy}
 """Policies of this package, by the name a hyperparameter file uses; other names are Stable-Baselines3's."""

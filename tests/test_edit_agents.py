@@ -89,6 +89,14 @@ def test_agents_train_save_load_and_are_evaluated_with_masks(tmp_path, algorithm
     again = train(algorithm, tmp_path / "b", 128, 1, ENV_ID, {"horizon": 4}, path, progress=False)
     for a, b, c in zip(*(x.policy.state_dict().values() for x in (agent, stored, again)), strict=True):
         assert torch.equal(a, b) and torch.equal(a, c)
+    envs = gym.make_vec(ENV_ID, num_envs=16)
+    observation, _ = envs.reset(seed=0)
+    for deterministic in (True, False):
+        masks = envs.unwrapped.action_masks()  # type: ignore[attr-defined]
+        actions, _ = stored.predict(observation, deterministic=deterministic, action_masks=masks)  # type: ignore[call-arg]
+        assert masks[np.arange(16), actions].all()
+        action, _ = stored.predict(observation[0], deterministic=True, action_masks=masks[0])  # type: ignore[call-arg]
+        assert masks[0, action]
     e = evaluate_policy(stored, ENV_ID, episodes=6, horizon=4)
     assert len(e.final_formulas) == 6 and (e.returns >= 0).all()
     task = matenv.load_task("stiff-stable")
