@@ -13,7 +13,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
-from matenv.agents.edit_policy import EditPolicy
+from matenv.agents.edit_policy import EditPolicy, EditQPolicy
 from matenv.agents.hyperparameters import load_hyperparameters
 from sb3_contrib import MaskablePPO
 from stable_baselines3 import DQN, PPO, SAC
@@ -29,7 +29,7 @@ from matenv.wrappers import SB3VecEnv
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "sac": SAC, "maskable_ppo": MaskablePPO, "dqn": DQN}
 """Algorithms by name: PPO and SAC for moves in a latent space, MaskablePPO and DQN for edits of a formula."""
 
-POLICIES: dict[str, type[BasePolicy]] = {"EditPolicy": EditPolicy}
+POLICIES: dict[str, type[BasePolicy]] = {"EditPolicy": EditPolicy, "EditQPolicy": EditQPolicy}
 """Policies of this package, by the name a hyperparameter file uses; other names are Stable-Baselines3's."""
 
 ENV_ID = "MaterialLatent-v0"
@@ -120,23 +120,31 @@ def train(
 
 
 def create(
-    algorithm: str, env_id: str, seed: int = 0, env_kwargs: dict[str, Any] | None = None
+    algorithm: str,
+    env_id: str,
+    seed: int = 0,
+    env_kwargs: dict[str, Any] | None = None,
+    settings: str | None = None,
+    policy: str | None = None,
 ) -> tuple[BaseAlgorithm, VecMonitor]:
-    """An untrained agent with the shipped hyperparameters, and its environments, which the caller closes.
+    """An untrained agent with shipped hyperparameters, and its environments, which the caller closes.
 
     Args:
         algorithm: A name in `ALGORITHMS`.
         env_id: Registered environment id.
         seed: Seed of environment and agent.
         env_kwargs: Arguments of the environment, over those of the hyperparameter file.
+        settings: Name of the hyperparameter file; None for the algorithm's.
+        policy: Another policy than the file's.
 
     Returns:
         The agent and the environments.
     """
-    settings = load_hyperparameters(algorithm, env_id)
-    n_envs, _ = settings.pop("n_envs"), settings.pop("n_timesteps")
-    envs = _make_envs(env_id, n_envs, {**settings.pop("env_kwargs", {}), **(env_kwargs or {})})
-    return _make_agent(algorithm, envs, settings, seed), envs
+    block = load_hyperparameters(settings or algorithm, env_id)
+    n_envs, _ = block.pop("n_envs"), block.pop("n_timesteps")
+    block["policy"] = policy or block["policy"]
+    envs = _make_envs(env_id, n_envs, {**block.pop("env_kwargs", {}), **(env_kwargs or {})})
+    return _make_agent(algorithm, envs, block, seed), envs
 
 
 def _make_envs(env_id: str, n_envs: int, env_kwargs: dict[str, Any]) -> VecMonitor:
