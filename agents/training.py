@@ -55,7 +55,7 @@ def train(
     env_kwargs: dict[str, Any] | None = None,
     hyperparameters: str | Path | None = None,
     progress: bool = True,
-    threads: int | None = None,
+    threads: int = 1,
     checkpoint_every: int = 50_000,
 ) -> BaseAlgorithm:
     """Train an agent; what it learns is on disk as it goes, and a second call resumes.
@@ -72,7 +72,7 @@ def train(
         env_kwargs: Arguments of the environment, over those of the hyperparameter file.
         hyperparameters: A YAML file of one's own.
         progress: Show a progress bar.
-        threads: Torch threads; None leaves torch's own choice.
+        threads: Torch threads. For networks this small a second one gains little, and on a busy machine it costs much.
         checkpoint_every: Steps between checkpoints.
 
     Returns:
@@ -90,8 +90,9 @@ def train(
     if timesteps < 1:
         raise ValueError(f"timesteps={timesteps} must be at least 1")
     check_seed(seed)
-    if threads is not None:
-        torch.set_num_threads(threads)
+    if threads < 1:
+        raise ValueError(f"threads={threads} must be at least 1")
+    torch.set_num_threads(threads)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     config = {
