@@ -142,6 +142,20 @@ def explain(
 
 
 @app.command()
+def gap(
+    tasks: Annotated[list[str] | None, typer.Argument(help="Tasks; default: all that are registered.")] = None,
+    calls: Annotated[int, typer.Option(help="Distinct formulas per search.")] = 10_000,
+    seeds: Annotated[int, typer.Option(help="Repetitions of every search.")] = 3,
+    out: Annotated[Path | None, typer.Option(help="Folder for gap.json and gap.md.")] = None,
+) -> None:
+    """Proxy, gold, truth: how far rewards can be trusted, by task."""
+    from matenv.benchmark.gap import report
+    from matenv.tasks import TASKS
+
+    print(report(tasks or list(TASKS), calls, seeds, out))
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     import matenv
@@ -207,14 +221,16 @@ def latent_interpolate(
 @predictor_app.command("train")
 def predictor_train(
     out: Out,
+    family: Annotated[str, typer.Option(help="Family of the networks: set, statistics or attention.")] = "set",
     epochs: Annotated[int, typer.Option(help="Epochs of each network.")] = 100,
     members: Annotated[int, typer.Option(help="Networks in the ensemble.")] = 3,
     seed: Seed = 0,
 ) -> None:
-    """Train and calibrate the predictor on the frozen split."""
+    """Train and calibrate a predictor on the frozen split (all settings: python -m matenv.properties.train)."""
     from matenv.properties.train import main as run
 
-    run(["--out", str(out), "--epochs", str(epochs), "--members", str(members), "--seed", str(seed)])
+    settings = {"--out": out, "--family": family, "--epochs": epochs, "--members": members, "--seed": seed}
+    run([str(word) for setting in settings.items() for word in setting])
 
 
 @predictor_app.command("distil")
@@ -232,9 +248,9 @@ def predictor_distil(
 
 @predictor_app.command("evaluate")
 def predictor_evaluate(
-    name: Annotated[str, typer.Argument(help="default, ensemble, or a file.")] = "default",
+    name: Annotated[str, typer.Argument(help="Name of a predictor, or a file.")] = "default",
 ) -> None:
-    """Held-out errors and coverage of a predictor."""
+    """Held-out errors and coverage of a predictor that was trained on train rows."""
     from matenv.properties.evaluate import main as run
 
     run(["--model", name])

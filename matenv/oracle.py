@@ -178,6 +178,8 @@ class Oracle:
         predictor: A loaded predictor, or the name of one. P(stable) is calibrated for the shipped ones, by name; for
             others the calibration of ``"default"`` stands in (assign `stability` a `StabilityModel` of one's own).
         device: Where the predictor runs: ``"cpu"``, or ``"cuda"`` with the hull on the CPU at the same time.
+        judge: This oracle scores candidates that were found otherwise and pays no reward; environments refuse it. Only
+            a judge may have a predictor whose role is "gold": one that has seen the labels of held-out rows.
 
     Attributes:
         hull: The convex hull of the reference phases.
@@ -185,7 +187,8 @@ class Oracle:
         predictor: The property predictor.
 
     Raises:
-        ValueError: Unknown reference, a budget below 1, or energies of different schemes.
+        ValueError: Unknown reference, a budget below 1, energies of different schemes, or a gold predictor without
+            ``judge=True``.
 
     Examples:
         >>> oracle = Oracle(reference="all")
@@ -201,6 +204,7 @@ class Oracle:
         *,
         predictor: str | Predictor = "default",
         device: str = "cpu",
+        judge: bool = False,
     ) -> None:
         if budget is not None and not isinstance(budget, int | np.integer):
             raise ValueError(f"budget={budget!r} must be a whole number of formulas, or None for no limit")
@@ -210,6 +214,12 @@ class Oracle:
             _embedded_reference(reference) if isinstance(reference, str) else _index(reference)
         )
         self.predictor = _shared_predictor(predictor, device) if isinstance(predictor, str) else predictor
+        self.judge = bool(judge)
+        if self.predictor.role == "gold" and not self.judge:
+            raise ValueError(
+                f"predictor={predictor!r} is a gold predictor: it has seen the labels of held-out rows, so it never "
+                "pays a reward; choose 'default' or 'two-family'; pass judge=True to score candidates found otherwise"
+            )
         if self.predictor.energy_scheme != self.hull.energy_scheme:
             raise ValueError(
                 f"the predictor's energies are {self.predictor.energy_scheme!r} and the hull's "

@@ -9,8 +9,9 @@ from matenv.composition import CompositionBatch
 from matenv.data.embedded import ENERGY_SCHEME
 from matenv.properties import weights
 from matenv.properties.evaluate import probability_transform
+from matenv.properties.families import build
 from matenv.properties.heads import NAMES
-from matenv.properties.model import CompositionNetwork
+from matenv.properties.sources import Networks
 
 FORMULAS = ["NaCl", "LiFePO4", "Fe2O3", "WC", "Ga(MoS2)4", "YBa2Cu3O7", "Si3N4", "CsPbI3"]
 
@@ -86,11 +87,12 @@ def test_networks_on_a_device_agree_with_the_compiled_ones(name, held_out):
     """The path of other devices, tried on this one."""
     contents = weights.load(weights.locate(name))
     model, other = matenv.load_predictor(name), matenv.load_predictor(name)
-    other._fast, other._networks = None, []
+    assert isinstance(source := other.source, Networks)
+    source._fast, source._networks = None, []
     for parameters in contents.members:
-        network = CompositionNetwork(contents.outputs, contents.width, contents.layers)
+        network = build(contents.family, contents.outputs, contents.width, contents.layers)
         network.load_state_dict(parameters)
-        other._networks.append(network.eval())
+        source._networks.append(network.eval())
     ours, theirs = (m.predict_batch(held_out.compositions) for m in (model, other))
     for name in NAMES:
         np.testing.assert_allclose(ours.mean[name], theirs.mean[name], rtol=1e-5, atol=1e-5)

@@ -105,6 +105,11 @@ class Core(ABC):
             raise ValueError(f"oracle={oracle!r} must be a matenv.Oracle, or None for a new one")
         if oracle is not None and budget is not None:
             raise ValueError("give budget to the Oracle you pass, not to the environment as well")
+        if oracle is not None and oracle.judge:
+            raise ValueError(
+                "oracle was made with judge=True, to score candidates that were found otherwise; an environment pays "
+                "rewards and needs one without it"
+            )
         check_device(device)
         self.task = load_task(task, elements, exclude)
         self.oracle = oracle or Oracle(reference, budget, device=device)

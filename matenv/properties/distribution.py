@@ -56,6 +56,12 @@ class Calibration:
     intercept: float = 0.0
 
 
+UNCALIBRATED: Mapping[str, Calibration] = dict.fromkeys(
+    heads.NAMES, Calibration(1.0, 1.0, 0.0, 1.0, (1.0,) * (MAX_SIZE + 1), (1.0,), (1.0,))
+)
+"""Calibrations that change nothing."""
+
+
 class CalibrationTable:
     """The calibrations of all properties as arrays, rows as `heads.NAMES`: what `mixture.calibrate` reads.
 
@@ -116,6 +122,8 @@ class Prediction:
             return mixture.calibrate(*raw, c.numbers, c.by_size, c.weights, c.widths)
 
         parts = run_blocks(run, len(size), ROWS_PER_THREAD)
+        self._centre: Array
+        self._scale: Array
         self._centre, self._scale, mean, std, p0 = (
             parts[0] if len(parts) == 1 else (np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
         )

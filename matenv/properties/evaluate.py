@@ -132,8 +132,12 @@ def _metals(is_zero: NDArray[np.bool_], probability: Array) -> dict[str, float]:
 def main(argv: list[str] | None = None) -> int:
     """Command line: print the held-out table of a predictor."""
     parser = argparse.ArgumentParser(prog="python -m matenv.properties.evaluate", description=__doc__)
-    parser.add_argument("--model", default="default", help="'default', 'ensemble' or the path of a .safetensors file")
-    report = held_out(load_predictor(parser.parse_args(argv).model))
+    parser.add_argument("--model", default="default", help="name or file of a predictor")
+    name = parser.parse_args(argv).model
+    model = load_predictor(name)
+    if model.role == "gold":
+        raise ValueError(f"model={name!r} has fitted the test rows; evaluate 'gold-train', its recipe on train rows")
+    report = held_out(model)
     print("Test part of the `system` split (chemical systems held out), embedded ground states.\n")
     print(table(report))
     for name, entry in report.items():

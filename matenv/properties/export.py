@@ -20,26 +20,35 @@ from matenv.data.embedded import ENERGY_SCHEME
 from matenv.properties import calibration, evaluate, heads, weights
 from matenv.properties.agreement import compare
 from matenv.properties.checkpoint import read_checkpoint
-from matenv.properties.distribution import MAX_SIZE, Calibration
+from matenv.properties.distribution import UNCALIBRATED, Calibration
 from matenv.properties.labels import labelled_rows
 from matenv.properties.predictor import Predictor
 
-_UNCALIBRATED = Calibration(1.0, 1.0, 0.0, 1.0, (1.0,) * (MAX_SIZE + 1), (1.0,), (1.0,))
+_FAMILY_NAMES = {
+    "set": "set networks",
+    "statistics": "networks on element statistics",
+    "attention": "attention networks",
+}
 
 
-def export(run: str | Path, target: str | Path, command: str) -> dict[str, Any]:
+def export(
+    run: str | Path, target: str | Path, command: str, calibrated_on: str | Path | None = None
+) -> dict[str, Any]:
     """Assemble the members of a training run into one file, and write its card beside it.
 
     Args:
         run: Folder that `train` wrote.
         target: File to write, ending in .safetensors; the card goes to the same name with .json and .md.
         command: The command that made the run, for the card.
+        calibrated_on: For a run on all rows: name or path of the predictor of the same recipe on train rows, whose
+            calibration and held-out errors stand in for those that this one cannot have.
 
     Returns:
         The card, as written to the .json file.
 
     Raises:
-        ValueError: `run` holds no checkpoint, or an unfinished one.
+        ValueError: `run` holds no checkpoint, or an unfinished one; `calibrated_on` is missing, not wanted, or of
+            another recipe.
     """
     target = Path(target)
     paths = sorted(Path(run).glob("member-*/checkpoint.pt"))
@@ -57,17 +66,27 @@ def export(run: str | Path, target: str | Path, command: str) -> dict[str, Any]:
             f"run={str(run)!r} holds {len(paths)} of {config['members']} members; finish the training first"
         )
     members = tuple(state["best"] for state in states)
-    facts = {
-        "split": "system: fitted on train, epoch chosen and calibrated on validation, tested on test",
+    if (config["rows"] == "all") != (calibrated_on is not None):
+        raise ValueError(
+            f"calibrated_on={calibrated_on!r}: a run on all rows has none left to calibrate on and needs the predictor "
+            "of the same recipe on train rows; a run on train rows takes no other's calibration"
+        )
+    epoch = "last epoch kept" if config["keep"] == "last" else "epoch chosen on validation"
+    facts: dict[str, Any] = {
+        "split": f"system: fitted on train, {epoch}, calibrated on validation, tested on test",
         "config": config,
-        "best_epoch": [int(np.argmin([_score(errors) for errors in state["history"]])) + 1 for state in states],
         "command": command,
     }
+    if config["keep"] == "best":
+        facts["best_epoch"] = [int(np.argmin([_score(errors) for errors in state["history"]])) + 1 for state in states]
+    if calibrated_on is not None:
+        facts["split"] = f"none: fitted on every labelled row, held-out ones included, {epoch}"
+        facts["role"] = "gold"
     what = (
-        f"{config['members']} networks ({_parameters(members):,} parameters each; width {config['width']}, "
-        f"{config['layers']} layers, {config['epochs']} epochs, seed {config['seed']})"
+        f"{config['members']} {_FAMILY_NAMES[config['family']]} ({_parameters(members):,} parameters each; width "
+        f"{config['width']}, {config['layers']} layers, {config['epochs']} epochs, seed {config['seed']})"
     )
-    return _finish(members, target, facts, what)
+    return _finish(members, target, facts, what, calibrated_on=calibrated_on)
 
 
 def export_student(run: str | Path, target: str | Path, command: str) -> dict[str, Any]:
@@ -112,14 +131,30 @@ def _finish(
     facts: dict[str, Any],
     what: str,
     teacher: str | None = None,
+    calibrated_on: str | Path | None = None,
 ) -> dict[str, Any]:
     """Calibrate and test trained weights, and write the file and its card."""
     # Calibration and test must see the weights as stored, that is rounded to half precision.
     rounded = tuple({name: tensor.to(torch.float16).float() for name, tensor in member.items()} for member in members)
-    shape = (facts["config"]["width"], facts["config"]["layers"])
-    raw = weights.Weights(rounded, *shape, ENERGY_SCHEME, dict.fromkeys(heads.NAMES, _UNCALIBRATED))
-    weights.save(target, replace(raw, calibrations=_calibrate(Predictor(raw))))
-    model = Predictor(weights.load(target))
+    config = facts["config"]
+    raw = weights.Weights(
+        rounded,
+        config["width"],
+        config["layers"],
+        ENERGY_SCHEME,
+        UNCALIBRATED,
+        config.get("family", "set"),  # a student is always one
+        "proxy" if calibrated_on is None else "gold",
+    )
+    if calibrated_on is None:
+        weights.save(target, replace(raw, calibrations=calibrate(Predictor.from_weights(raw))))
+        model = Predictor.from_weights(weights.load(target))
+    else:
+        twin = weights.load(weights.locate(calibrated_on))
+        if twin.recipe != raw.recipe or twin.role == "gold":
+            raise ValueError(f"calibrated_on={str(calibrated_on)!r} is not of the same recipe on train rows")
+        weights.save(target, replace(raw, calibrations=twin.calibrations))
+        model = Predictor.from_weights(twin)
     report = evaluate.held_out(model)
     comparison, text = compare(model, report, teacher) if teacher else ({}, "")
     card = {
@@ -130,6 +165,7 @@ def _finish(
         **facts,
         "parameters_per_member": _parameters(members),
         "storage": "float16 weights, float32 arithmetic",
+        "held_out_of": target.stem if calibrated_on is None else Path(calibrated_on).stem,
         "held_out": report,
         **comparison,
     }
@@ -142,7 +178,12 @@ def _parameters(members: tuple[dict[str, Tensor], ...]) -> int:
     return sum(tensor.numel() for tensor in members[0].values())
 
 
-def _calibrate(model: Predictor) -> dict[str, Calibration]:
+def calibrate(model: Predictor) -> dict[str, Calibration]:
+    """Calibration of each property on the validation part.
+
+    Args:
+        model: A predictor that has fitted train rows only, with calibrations that change nothing.
+    """
     batch, targets = labelled_rows("validation")
     location, within, between, zero = model.uncalibrated(batch)
     result = {}
@@ -164,6 +205,13 @@ def _table_hash(name: str) -> str:
 
 
 def _markdown(card: dict[str, Any], what: str, text: str) -> str:
+    borrowed = limit = ""
+    if card["held_out_of"] != card["model"]:
+        borrowed = f"""
+Of `{card["held_out_of"]}`, the same recipe on train rows, whose calibration this predictor carries: there is no row
+left on which an error of its own would mean anything. It judges candidates and is never in a reward.
+"""
+        limit = "What it says of a known formula is what it was told.\n"
     data = "\n".join(f"- `{name}`, sha256 `{digest}`" for name, digest in card["data"].items())
     return f"""# Property predictor `{card["model"]}`
 
@@ -178,7 +226,7 @@ Split: {card["split"]}.
 Command: `{card["command"]}`. File sha256: `{card["sha256"]}`.
 
 ## Held-out accuracy and calibration
-
+{borrowed}
 Test part of the `system` split, embedded ground states. MAE is that of the mean; gaps and moduli on rows without a wide
 spread over polymorphs, beside all rows. Coverage of a gap uses the randomised probability transform.
 
@@ -186,7 +234,7 @@ spread over polymorphs, beside all rows. Coverage of a gap uses the randomised p
 {text}
 ## Limits
 
-Sees the composition only: polymorphs cannot be told apart. Trained on what the Materials Project holds, a selection of
-mostly stable or nearly stable compounds. Moduli are known for 11 % of the rows and experimental gaps for 4 %. PBE gaps
-are smaller than measured ones. No compounds of He, Ne, Ar, Kr and Xe.
+{limit}Sees the composition only: polymorphs cannot be told apart. Trained on what the Materials Project holds, a
+selection of mostly stable or nearly stable compounds. Moduli are known for 11 % of the rows and experimental gaps for
+4 %. PBE gaps are smaller than measured ones. No compounds of He, Ne, Ar, Kr and Xe.
 """

@@ -27,7 +27,8 @@ HARMONICS = 16
 FRACTION_FEATURES = HARMONICS + 3
 """Width of `fraction_features`."""
 
-_REFERENCE_VALUES = ("group", "period", "mass", "electronegativity", "radius", "ionization_energy", "mendeleev")
+REFERENCE_VALUES = ("group", "period", "mass", "electronegativity", "radius", "ionization_energy", "mendeleev")
+"""The element values that open each row of `element_features`."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def element_features() -> Tensor:
         (89, 32) float32: the seven values of `matenv.elements` (undefined ones at the mean), 18 groups, 7 periods.
     """
     columns = []
-    for name in _REFERENCE_VALUES:
+    for name in REFERENCE_VALUES:
         column = alphabet.values(name)
         column = (column - np.nanmean(column)) / np.nanstd(column)
         columns.append(np.nan_to_num(column))

@@ -74,37 +74,38 @@ def _arranged(network: CompositionNetwork) -> tuple[Array, Array, Array]:
         panels(network.from_fraction.weight.T.numpy(), FRACTION_FEATURES, hidden),
         panels(network.enter.weight.T.numpy(), hidden, state),
     ]
-    biases = [_padded_bias(network.enter.bias.numpy(), state)]
+    biases = [padded_bias(network.enter.bias.numpy(), state)]
     for layer in network.layers:
         layer = cast(SetLayer, layer)
-        own, own_bias = _fold(layer.norm, layer.own)
-        context, context_bias = _fold(layer.context_norm, layer.gate_shift)
+        own, own_bias = fold(layer.norm, layer.own)
+        context, context_bias = fold(layer.context_norm, layer.gate_shift)
         halves = (slice(None, 2 * width), slice(2 * width, None))  # gate and shift, each padded by itself
         matrices.append(panels(own, state, hidden))
         matrices += [panels(context[:, half], state, hidden) for half in halves]
         matrices.append(panels(layer.out.weight.T.numpy(), hidden, state))
-        biases.append(_padded_bias(own_bias, hidden))
-        biases += [_padded_bias(context_bias[half], hidden) for half in halves]
-    trunk_in, trunk_in_bias = _fold(network.pool_norm, network.trunk_in)
-    head, head_bias = _fold(network.head_norm, network.head)
+        biases.append(padded_bias(own_bias, hidden))
+        biases += [padded_bias(context_bias[half], hidden) for half in halves]
+    trunk_in, trunk_in_bias = fold(network.pool_norm, network.trunk_in)
+    head, head_bias = fold(network.head_norm, network.head)
     matrices += [
         panels(trunk_in, state, trunk),
         panels(network.trunk_out.weight.T.numpy(), trunk, state),
         panels(head, state, padded(outputs)),
     ]
     biases += [
-        _padded_bias(trunk_in_bias, trunk),
-        _padded_bias(network.trunk_out.bias.numpy(), state),
-        _padded_bias(head_bias, padded(outputs)),
+        padded_bias(trunk_in_bias, trunk),
+        padded_bias(network.trunk_out.bias.numpy(), state),
+        padded_bias(head_bias, padded(outputs)),
     ]
     return table, np.concatenate(matrices), np.concatenate(biases)
 
 
-def _padded_bias(bias: Array, columns: int) -> Array:
+def padded_bias(bias: Array, columns: int) -> Array:
+    """A bias with zeros for the columns that fill up a panel."""
     return np.pad(bias, (0, columns - len(bias)))
 
 
-def _fold(norm: torch.nn.LayerNorm, linear: torch.nn.Linear) -> tuple[Array, Array]:
+def fold(norm: torch.nn.LayerNorm, linear: torch.nn.Linear) -> tuple[Array, Array]:
     """Weight (in, out) and bias (out,) of ``linear(norm(x))`` in terms of x normalised without an affine part."""
     bias: Tensor = linear.weight @ norm.bias
     if linear.bias is not None:
@@ -113,7 +114,7 @@ def _fold(norm: torch.nn.LayerNorm, linear: torch.nn.Linear) -> tuple[Array, Arr
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _multiply(base: Array, left: Array, matrices: Array, used: int, result: Array) -> int:
+def multiply(base: Array, left: Array, matrices: Array, used: int, result: Array) -> int:
     """Base + left @ the next matrix; returns how many lines of `matrices` are used up."""
     after = used + left.shape[1] * result.shape[1] // PANEL
     add_product(base, left, matrices[used:after], result)
@@ -121,7 +122,7 @@ def _multiply(base: Array, left: Array, matrices: Array, used: int, result: Arra
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
-def _activate(lines: Array) -> None:
+def activate(lines: Array) -> None:
     """In place: silu."""
     flat = lines.reshape(-1)
     for k in range(len(flat)):
@@ -154,7 +155,7 @@ def _pool(values: Array, amounts: Array, offsets: Index, pooled: Array) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _standardise(values: Array, width: int, out: Array) -> None:
+def standardise_rows(values: Array, width: int, out: Array) -> None:
     """Each line by itself, over its first `width` numbers."""
     for row in range(len(values)):
         standardise(values[row][:width], out[row][:width])
@@ -187,35 +188,35 @@ def _outputs(
     for t in range(tokens):
         for k in range(hidden.shape[1]):
             hidden[t, k] = table[elements[t], k]
-    m = _multiply(hidden, features, matrices, 0, hidden)
-    _activate(hidden)
+    m = multiply(hidden, features, matrices, 0, hidden)
+    activate(hidden)
     b = state.shape[1]
-    m = _multiply(biases[:, :b], hidden, matrices, m, state)
+    m = multiply(biases[:, :b], hidden, matrices, m, state)
     for layer in range(layers):
         _pool(state, amounts, offsets, row)
-        _standardise(state, width, state_in)
-        _standardise(row, width, row_in)
+        standardise_rows(state, width, state_in)
+        standardise_rows(row, width, row_in)
         middle = b + hidden.shape[1]
-        m = _multiply(biases[:, b:middle], state_in, matrices, m, hidden)
+        m = multiply(biases[:, b:middle], state_in, matrices, m, hidden)
         b = middle + context.shape[1]
-        m = _multiply(biases[:, middle:b], row_in, matrices, m, context)
+        m = multiply(biases[:, middle:b], row_in, matrices, m, context)
         _modulate(hidden, context, offsets)
         if layer + 1 < layers:
-            m = _multiply(state, hidden, matrices, m, state)
+            m = multiply(state, hidden, matrices, m, state)
     # The last states are needed only as sums over each row, so their product is taken after summing.
     _pool(hidden, amounts, offsets, pooled)
-    m = _multiply(row, pooled, matrices, m, row)
-    _standardise(row, width, row_in)
+    m = multiply(row, pooled, matrices, m, row)
+    standardise_rows(row, width, row_in)
     middle = b + trunk.shape[1]
-    m = _multiply(biases[:, b:middle], row_in, matrices, m, trunk)
-    _activate(trunk)
-    m = _multiply(row, trunk, matrices, m, row)
+    m = multiply(biases[:, b:middle], row_in, matrices, m, trunk)
+    activate(trunk)
+    m = multiply(row, trunk, matrices, m, row)
     b = middle + row.shape[1]
     for r in range(rows):
         for k in range(width):
             row[r, k] += biases[0, middle + k]
-    _standardise(row, width, row_in)
-    _multiply(biases[:, b:], row_in, matrices, m, result)
+    standardise_rows(row, width, row_in)
+    multiply(biases[:, b:], row_in, matrices, m, result)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -241,11 +242,11 @@ def _evaluate(
     for start in range(0, rows, _BLOCK):
         most = max(most, offsets[min(start + _BLOCK, rows)] - offsets[start])
     few = min(rows, _BLOCK)
-    by_token = (_zeros(most, states), _zeros(most, states), _zeros(most, hidden))
+    by_token = (zeros(most, states), zeros(most, states), zeros(most, hidden))
     by_row = (
-        _zeros(few, states), _zeros(few, states), _zeros(few, hidden), _zeros(few, 2 * hidden), _zeros(few, trunk),
+        zeros(few, states), zeros(few, states), zeros(few, hidden), zeros(few, 2 * hidden), zeros(few, trunk),
     )  # fmt: skip
-    block = _zeros(few, -(-outputs // PANEL) * PANEL)
+    block = zeros(few, -(-outputs // PANEL) * PANEL)
     result = np.empty((members, rows, outputs), np.float32)
     for m in range(members):
         for start in range(0, rows, _BLOCK):
@@ -272,5 +273,6 @@ def _evaluate(
 
 
 @njit(cache=True, nogil=True)
-def _zeros(rows: int, columns: int) -> Array:
+def zeros(rows: int, columns: int) -> Array:
+    """Room to work in."""
     return np.zeros((rows, columns), np.float32)

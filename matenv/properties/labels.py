@@ -14,14 +14,17 @@ from matenv.data import load_dataset
 from matenv.data.dataset import PARTS
 from matenv.properties import heads
 
+ALL = "all"
+"""Every row, whatever its part."""
+
 
 def labelled_rows(part: str, max_rows: int = 0) -> tuple[CompositionBatch, NDArray[np.float64]]:
     """Compositions and labels of one part of the `system` split, over both embedded tables.
 
-    The training part also holds the pure elements, whose formation energy is zero by definition.
+    What is trained on also holds the pure elements, whose formation energy is zero by definition.
 
     Args:
-        part: "train", "validation" or "test".
+        part: "train", "validation", "test", or "all" for the three together.
         max_rows: Keep a spread-out subset of so many rows; 0 for all.
 
     Returns:
@@ -30,10 +33,10 @@ def labelled_rows(part: str, max_rows: int = 0) -> tuple[CompositionBatch, NDArr
     batches, labels = [], []
     for name in ("mp-ground-states", "mp-properties"):
         data = load_dataset(name)
-        rows = data.part(part)
+        rows = np.arange(len(data)) if part == ALL else data.part(part)
         batches.append(data.compositions[rows])
         labels.append(np.column_stack([data.formation_energy, *(data.labels[key] for key in heads.NAMES[1:])])[rows])
-    if part == PARTS[0]:
+    if part in (PARTS[0], ALL):
         present = [k for k, symbol in enumerate(alphabet.SYMBOLS) if symbol not in alphabet.ABSENT]
         pure = np.full((len(present), len(heads.NAMES)), np.nan)
         pure[:, 0] = 0.0

@@ -5,7 +5,7 @@ May import: `matenv.composition`, `matenv.data`, `matenv.properties`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,19 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from matenv import elements as alphabet
 from matenv.composition import CompositionBatch, check_fractions, fractions
 from matenv.data.dataset import UNITS
-from matenv.parallel import run_blocks
-from matenv.properties import heads, summary, weights
-from matenv.properties.distribution import Array, CalibrationTable, Prediction
-from matenv.properties.features import pack_amounts
-from matenv.properties.inference import FastEnsemble
-from matenv.properties.model import CompositionNetwork
+from matenv.properties import committee_file, heads, weights
+from matenv.properties.distribution import Array, Calibration, CalibrationTable, Prediction
+from matenv.properties.sources import Committee, Networks, Source
 from matenv.rational import MAX_ELEMENTS
-
-# Rows computed at a time on another device: bounds the memory of the intermediate arrays.
-_BLOCK = 1 << 14
-
-# Smallest block of rows worth a thread of its own (about 0.6 ms of work for the student, 2 ms for the ensemble).
-_ROWS_PER_THREAD = 128
 
 # Noble gases have no compound in the data.
 _UNKNOWN = np.zeros(alphabet.NUM_ELEMENTS, dtype=bool)
@@ -38,11 +29,13 @@ Compositions = CompositionBatch | ArrayLike | str | Sequence[str]
 
 
 class Predictor:
-    """An ensemble of networks, or its student, with calibrated uncertainty. Sees the composition and nothing else.
+    """Calibrated properties of compositions. Sees the composition and nothing else.
 
     Attributes:
         units: Unit of each predicted property.
         energy_scheme: Which energies ``formation_energy`` is meant against; a hull must have the same.
+        role: ``"proxy"``, or ``"gold"`` for one that has seen the labels of held-out rows: it may judge what a proxy
+            led to, but no reward may use it (`matenv.Oracle` refuses it).
 
     Examples:
         >>> import matenv
@@ -52,33 +45,39 @@ class Predictor:
         ((1,), (1,))
     """
 
-    def __init__(self, contents: weights.Weights, device: str = "cpu") -> None:
-        """Build the networks.
+    def __init__(
+        self, source: Source, calibrations: Mapping[str, Calibration], energy_scheme: str, role: str = "proxy"
+    ) -> None:
+        """Calibrate a source.
 
         Args:
-            contents: Weights and calibration, as `weights.load` returns them.
+            source: What says something about compositions.
+            calibrations: How that becomes a distribution, for each name of `heads.NAMES`.
+            energy_scheme: Which energies the source learned.
+            role: As the attribute.
+        """
+        self.units = {name: UNITS[name] for name in heads.NAMES}
+        self.energy_scheme, self.role = energy_scheme, role
+        self.source = source
+        self._calibrations = CalibrationTable(calibrations)
+
+    @classmethod
+    def from_weights(cls, contents: weights.Weights, device: str | torch.device = "cpu") -> Predictor:
+        """Networks of one family with their calibration.
+
+        Args:
+            contents: As `weights.load` returns them.
             device: Torch device of the networks.
 
         Raises:
             ValueError: The weights do not fit the network.
         """
-        self.units = {name: UNITS[name] for name in heads.NAMES}
-        self.energy_scheme = contents.energy_scheme
-        self.device = torch.device(device)
-        self._calibrations = CalibrationTable(contents.calibrations)
-        members = []
-        for parameters in contents.members:
-            network = CompositionNetwork(contents.outputs, contents.width, contents.layers)
-            try:
-                network.load_state_dict(parameters)
-            except RuntimeError as error:
-                raise ValueError(f"the weights do not fit this version of the network: {error}") from None
-            members.append(network.eval().requires_grad_(False))
-        self._outputs_per_row = contents.outputs
-        self._combine = summary.decode if contents.outputs == summary.OUTPUTS else heads.combine
-        on_cpu = self.device.type == "cpu"
-        self._fast = FastEnsemble(members) if on_cpu else None
-        self._networks = [] if on_cpu else [network.to(self.device) for network in members]
+        return cls(Networks(contents, device), contents.calibrations, contents.energy_scheme, contents.role)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.source.device
 
     def predict(self, X: Compositions) -> dict[str, tuple[Array, Array]]:
         """Expected value and standard deviation of every property.
@@ -144,7 +143,8 @@ class Predictor:
             batch: B compositions, none of them empty.
 
         Returns:
-            The distributions. On a CPU a row's result does not depend on the other rows, bit for bit.
+            The distributions. On a CPU a row's result does not depend on the other rows, bit for bit; the gold
+            predictors, which no step loop uses, hold this to rounding.
 
         Raises:
             ValueError: A row is empty or holds a noble gas.
@@ -181,27 +181,7 @@ class Predictor:
                 f"row {row} holds one of {', '.join(alphabet.ABSENT)}: the data have no compound of these noble gases, "
                 "so nothing can be predicted"
             )
-        if self._fast is None:
-            return self._combine(self._on_device(elements, amounts, size), size)
-        fast, combine = self._fast, self._combine
-
-        def run(rows: slice) -> tuple[Array, Array, Array, Array]:
-            return combine(fast(elements[rows], amounts[rows], size[rows]), size[rows])
-
-        parts = run_blocks(run, len(size), _ROWS_PER_THREAD)
-        return parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts, strict=True)))  # type: ignore[return-value]
-
-    @torch.inference_mode()
-    def _on_device(self, elements: NDArray, amounts: NDArray, size: NDArray) -> NDArray[np.float32]:
-        """Outputs of all networks (members, B, outputs), as `FastEnsemble` but by torch."""
-        outputs = np.empty((len(self._networks), len(size), self._outputs_per_row), np.float32)
-        for start in range(0, len(size), _BLOCK):
-            rows = slice(start, start + _BLOCK)
-            tokens, order = pack_amounts(elements[rows], amounts[rows], size[rows])
-            moved = tokens.to(self.device)
-            for member, network in enumerate(self._networks):
-                outputs[member, start + order] = network(moved).cpu().numpy()
-        return outputs
+        return self.source(elements, amounts, size)
 
 
 @njit(cache=True, nogil=True)
@@ -220,15 +200,27 @@ def load_predictor(name: str | Path = "default", device: str = "cpu") -> Predict
     """Load a property predictor.
 
     Args:
-        name: ``"default"`` for the fast student, ``"ensemble"`` for the networks it was distilled from, or the path of
-            a .safetensors file made by ``python -m matenv.properties.train`` or ``python -m matenv.properties.distil``.
+        name: ``"default"`` for the fast student, ``"ensemble"`` for the networks it was distilled from,
+            ``"statistics"`` for a second family of models, ``"two-family"`` for default and statistics together,
+            ``"gold"`` for the judge (a third family, trained on all rows; never in a reward), ``"gold-train"`` for the
+            same recipe on train rows. Or the path of a .safetensors file made by ``python -m matenv.properties.train``
+            or ``python -m matenv.properties.distil``, or of a .json file made by
+            ``python -m matenv.properties.committee``.
         device: Torch device to compute on.
 
     Returns:
         The predictor.
 
     Raises:
-        ValueError: Unknown name, or a file that is truncated, corrupted or not a predictor.
+        ValueError: Unknown name; a file that is truncated, corrupted or not a predictor; a committee whose parts have
+            changed since it was calibrated.
         FileNotFoundError: A path that does not exist.
     """
-    return Predictor(weights.load(weights.locate(name)), device)
+    path = weights.locate(name)
+    if path.suffix != ".json":
+        return Predictor.from_weights(weights.load(path), device)
+    contents = committee_file.load(path)
+    parts = [weights.load(part) for part in contents.parts]
+    role = "gold" if "gold" in [part.role for part in parts] else "proxy"
+    source = Committee([Networks(part, device) for part in parts], contents.shares)
+    return Predictor(source, contents.calibrations, contents.energy_scheme, role)

@@ -18,15 +18,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from matenv.composition import CompositionBatch
 from matenv.properties import heads
 from matenv.properties.checkpoint import read_checkpoint, row_batches, save_checkpoint, seed_everything
 from matenv.properties.evaluate import table
 from matenv.properties.export import export
+from matenv.properties.families import FAMILIES, build
 from matenv.properties.features import pack
 from matenv.properties.labels import labelled_rows
-from matenv.properties.model import CompositionNetwork
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,10 @@ class TrainConfig:
     """What a training run depends on.
 
     Attributes:
+        family: Family of the networks, a key of `families.FAMILIES`.
+        rows: "train" for the train part of the `system` split; "all" for every labelled row, held-out ones included.
+            What has seen all rows can only judge: its role is "gold", and no reward may use it.
+        keep: "best" for the weights of the epoch with the least validation error, "last" for the final ones.
         members: Networks of the ensemble, alike but for their seed.
         epochs: Passes over the training rows per member.
         width: Width of an element's state.
@@ -46,6 +51,9 @@ class TrainConfig:
         max_rows: Use only so many rows of each part, for a quick trial; 0 for all.
     """
 
+    family: str = "set"
+    rows: str = "train"
+    keep: str = "best"
     members: int = 3
     epochs: int = 100
     width: int = 64
@@ -58,6 +66,11 @@ class TrainConfig:
     max_rows: int = 0
 
     def __post_init__(self) -> None:
+        for name, allowed in (("family", tuple(FAMILIES)), ("rows", ("train", "all")), ("keep", ("best", "last"))):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}={getattr(self, name)!r} must be one of {', '.join(allowed)}")
+        if self.rows == "all" and self.keep == "best":
+            raise ValueError("keep='best' chooses on validation rows, which rows='all' has fitted; use keep='last'")
         for name in ("members", "epochs", "width", "layers", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
@@ -82,7 +95,7 @@ def train(out: str | Path, config: TrainConfig | None = None, *, progress: bool 
         ValueError: `out` holds a run with other settings.
     """
     config = config or TrainConfig()
-    training = labelled_rows("train", config.max_rows)
+    training = labelled_rows(config.rows, config.max_rows)
     validation = labelled_rows("validation", config.max_rows)
     paths = []
     for member in range(config.members):
@@ -104,7 +117,7 @@ def _train_member(
     batch, targets = training[0], torch.from_numpy(training[1].astype(np.float32))
     steps = sum(1 for _ in row_batches(batch.size, config.batch_size, np.random.default_rng(0)))
     seed_everything(config.seed, member, 0)
-    network = CompositionNetwork(heads.OUTPUTS, config.width, config.layers, config.dropout)
+    network = build(config.family, heads.OUTPUTS, config.width, config.layers, config.dropout)
     optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, config.learning_rate, total_steps=steps * config.epochs, pct_start=0.15
@@ -139,26 +152,25 @@ def _train_member(
         errors = _mean_absolute_errors(network, *validation)
         score = float(np.nansum(errors / heads.ERROR_UNIT))
         state["history"].append([float(e) for e in errors])
-        if score < state["best_score"]:
+        if score < state["best_score"] or config.keep == "last":
             state["best_score"] = score
             state["best"] = {key: tensor.clone() for key, tensor in network.state_dict().items()}
         state.update(epoch=epoch + 1, network=network.state_dict())
         state.update(optimizer=optimizer.state_dict(), schedule=schedule.state_dict())
         save_checkpoint(path, state)
         if progress:
+            seen = "" if config.rows == "train" else " (on fitted rows)"
             shown = "  ".join(f"{name} {e:.4f}" for name, e in zip(heads.NAMES, errors, strict=True))
             seconds = time.perf_counter() - started
             print(
-                f"member {member} epoch {epoch + 1}/{config.epochs} {seconds:.0f} s  validation MAE: {shown}",
+                f"member {member} epoch {epoch + 1}/{config.epochs} {seconds:.0f} s  validation MAE{seen}: {shown}",
                 file=sys.stderr,
                 flush=True,
             )
 
 
 @torch.no_grad()
-def _mean_absolute_errors(
-    network: CompositionNetwork, batch: CompositionBatch, targets: NDArray
-) -> NDArray[np.float64]:
+def _mean_absolute_errors(network: nn.Module, batch: CompositionBatch, targets: NDArray) -> NDArray[np.float64]:
     """Mean absolute error (5,) of a single network; a gap's point prediction is 0 where a metal is likelier."""
     network.eval()
     tokens, order = pack(batch)
@@ -168,10 +180,12 @@ def _mean_absolute_errors(
     return torch.nanmean(error, dim=0).double().numpy()
 
 
-def command_line(out: str | Path, config: TrainConfig) -> str:
+def command_line(out: str | Path, config: TrainConfig, calibrated_on: str | None = None) -> str:
     """The command that repeats a run: settings that differ from the defaults are spelled out."""
     default = asdict(TrainConfig())
     changed = [f"--{k.replace('_', '-')} {v}" for k, v in asdict(config).items() if v != default[k]]
+    if calibrated_on is not None:
+        changed.append(f"--calibrated-on {Path(calibrated_on).name}")
     return " ".join([f"python -m matenv.properties.train --out {Path(out).name}", *changed])
 
 
@@ -182,17 +196,22 @@ def main(argv: list[str] | None = None) -> int:
     for name, value in asdict(TrainConfig()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"default {value}")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch; more than 2 rarely help")
+    parser.add_argument(
+        "--calibrated-on", help="with --rows all: name or file of the predictor of the same recipe on train rows"
+    )
     arguments = vars(parser.parse_args(argv))
-    out, threads = arguments.pop("out"), arguments.pop("threads")
+    out, threads, calibrated_on = (arguments.pop(key) for key in ("out", "threads", "calibrated_on"))
     torch.set_num_threads(threads)
     config = TrainConfig(**arguments)
+    if (config.rows == "all") != (calibrated_on is not None):
+        parser.error("--rows all goes with --calibrated-on, and only with it")
     try:
         train(out, config)
     except KeyboardInterrupt:
         print(f"\nstopped; the same command resumes from {out}", file=sys.stderr)
         return 130
     target = Path(out) / "predictor.safetensors"
-    card = export(out, target, command_line(out, config))
+    card = export(out, target, command_line(out, config, calibrated_on), calibrated_on)
     print(f"{table(card['held_out'])}\n\nwrote {target}; use it as matenv.load_predictor({str(target)!r})")
     return 0
 

@@ -22,10 +22,18 @@ from matenv.properties.distribution import Calibration
 from matenv.properties.features import element_features
 
 FORMAT = "matenv-predictor-1"
-SHIPPED = ("default", "ensemble")
-"""Predictors that come with the package: the fast student, and the ensemble it was distilled from."""
+SHIPPED = ("default", "ensemble", "statistics", "two-family", "gold-train", "gold")
+"""Predictors that come with the package: the fast student, the ensemble it was distilled from, a second family, the two
+families together, and a third family that judges them: the recipe on train rows, and on all rows."""
 
-_FOLDER = Path(__file__).parent / "weights"
+COMMITTEES = ("two-family",)
+"""Those of them that are committees: a .json file that names its parts."""
+
+ROLES = ("proxy", "gold")
+"""Whether a predictor may be in a reward, or has seen the labels of held-out rows and can only judge."""
+
+FOLDER = Path(__file__).parent / "weights"
+"""Where the shipped files lie."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,8 @@ class Weights:
         layers: Rounds of exchange.
         energy_scheme: Which energies the predictor learned.
         calibrations: Calibration of each property.
+        family: Family of the networks, a key of `families.FAMILIES`.
+        role: One of `ROLES`.
     """
 
     members: tuple[Mapping[str, Tensor], ...]
@@ -45,6 +55,13 @@ class Weights:
     layers: int
     energy_scheme: str
     calibrations: Mapping[str, Calibration]
+    family: str = "set"
+    role: str = "proxy"
+
+    @property
+    def recipe(self) -> tuple[str, int, int, int, int]:
+        """What predictors of one recipe share: family, members, outputs, width, layers."""
+        return self.family, len(self.members), self.outputs, self.width, self.layers
 
     @property
     def outputs(self) -> int:
@@ -56,7 +73,7 @@ def locate(name: str | Path) -> Path:
     """The file of a predictor.
 
     Args:
-        name: A shipped one (`SHIPPED`), or a path ending in .safetensors.
+        name: A shipped one (`SHIPPED`), or a path ending in .safetensors, or in .json for a committee.
 
     Returns:
         Its path; not checked to exist.
@@ -65,11 +82,12 @@ def locate(name: str | Path) -> Path:
         ValueError: Neither of them.
     """
     if str(name) in SHIPPED:
-        return _FOLDER / f"{name}.safetensors"
+        return FOLDER / f"{name}.{'json' if name in COMMITTEES else 'safetensors'}"
     path = Path(name)
-    if path.suffix != ".safetensors":
+    if path.suffix not in (".safetensors", ".json"):
         raise ValueError(
-            f"name={str(name)!r} is not a predictor; choose one of {', '.join(SHIPPED)} or give a .safetensors path"
+            f"name={str(name)!r} is not a predictor; choose one of {', '.join(SHIPPED)} or give the path of a "
+            ".safetensors file, or of a committee's .json file"
         )
     return path
 
@@ -91,6 +109,8 @@ def save(path: str | Path, weights: Weights) -> None:
         "width": weights.width,
         "layers": weights.layers,
         "energy_scheme": weights.energy_scheme,
+        "family": weights.family,
+        "role": weights.role,
         "names": list(heads.NAMES),
         "element_values": _element_checksum(),
         "calibrations": {name: asdict(calibration) for name, calibration in weights.calibrations.items()},
@@ -120,7 +140,7 @@ def load(path: str | Path) -> Weights:
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; train one with python -m matenv.properties.train --out ...")
     remedy = (
-        "reinstall matenv" if path.parent == _FOLDER else "copy it again, or train it again (matenv.properties.train)"
+        "reinstall matenv" if path.parent == FOLDER else "copy it again, or train it again (matenv.properties.train)"
     )
     try:
         with safe_open(path, framework="pt", device="cpu") as stream:
@@ -147,7 +167,16 @@ def load(path: str | Path) -> Weights:
         calibrations = {name: Calibration(**values) for name, values in settings["calibrations"].items()}
     except TypeError as error:
         raise ValueError(f"{path} was made by another version of matenv ({error}); {remedy}") from None
-    return Weights(tuple(members), settings["width"], settings["layers"], settings["energy_scheme"], calibrations)
+    # Files written before there were families are set networks that saw the train part only.
+    return Weights(
+        tuple(members),
+        settings["width"],
+        settings["layers"],
+        settings["energy_scheme"],
+        calibrations,
+        settings.get("family", "set"),
+        settings.get("role", "proxy"),
+    )
 
 
 def _checksum(tensors: Mapping[str, Tensor], settings: str) -> str:

@@ -1,4 +1,4 @@
-"""Pictures of a run.
+"""Pictures: of a run, and of how far predictions can be trusted.
 
-May import: `matenv.envs`, `matenv.latent`.
+May import: `matenv.benchmark`, `matenv.envs`, `matenv.latent`, `matenv.properties`.
 """

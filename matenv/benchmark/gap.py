@@ -1,0 +1,209 @@
+"""Proxy, gold, truth: ``python -m matenv.benchmark.gap --out runs/gap`` measures how far rewards can be trusted.
+
+The *proxy* is what pays the reward. *Gold* is a model of another family that has seen all rows and is never in a
+reward. The *hacking gap* is the mean proxy score minus the mean gold score of the 100 candidates the proxy likes best,
+one per chemical system: among prior samples of the latent space, and among what an adversary found that optimises it.
+*Truth* is DFT values of held-out table rows (`truth`).
+
+May import: `matenv.oracle`, `matenv.properties`, `matenv.tasks`, `matenv.benchmark`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from matenv.benchmark.adversary import Search, best_by_system, evolve
+from matenv.benchmark.candidates import bare_oracle, prior_samples
+from matenv.benchmark.truth import error_correlations, markdown, truth_check
+from matenv.oracle import Oracle
+from matenv.properties import load_predictor
+from matenv.properties.weights import SHIPPED
+from matenv.tasks import TASKS, Task, load_task
+
+TOP = 100
+"""Candidates judged, one per chemical system."""
+
+SOURCES: dict[str, Callable[[Task, Oracle, int], Search]] = {"prior samples": prior_samples, "adversary": evolve}
+"""Where candidates come from."""
+
+BARE = "bare-"
+"""Put before the name of a predictor to take it at its word (`candidates.bare_oracle`)."""
+
+REWARDS = ("bare-default", "default", "two-family")
+"""Rewards compared by default: names of predictors."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Scores of the `TOP` candidates that a reward likes best. Means over them.
+
+    Attributes:
+        task: Name of the task.
+        reward: Name of the predictor, after `BARE` if taken at its word.
+        source: Key of `SOURCES`.
+        proxy: The score that the reward pays.
+        gold: The same score computed with the gold predictor: same task, same hull, same way of scoring.
+        calibrated: Gold's calibrated score, whatever the reward: what the candidates are worth on one scale.
+        full_hull: The same against the hull of the whole table; novelty still against train rows.
+        stable: Share that gold says are on or below the hull of the whole table, by its mean prediction.
+        examples: The first three candidates.
+        spread: Standard deviation of the gap over seeds; 0 for one.
+    """
+
+    task: str
+    reward: str
+    source: str
+    proxy: float
+    gold: float
+    calibrated: float
+    full_hull: float
+    stable: float
+    examples: tuple[str, ...]
+    spread: float = 0.0
+
+    @property
+    def gap(self) -> float:
+        """Proxy minus gold."""
+        return self.proxy - self.gold
+
+
+def measure(task: Task, reward: str, source: str, calls: int, seed: int = 0) -> Gap:
+    """The gap of one reward on one task.
+
+    Args:
+        task: The task.
+        reward: Name or path of the predictor, after `BARE` to take it at its word.
+        source: Key of `SOURCES`.
+        calls: Distinct formulas the source may assess.
+        seed: Of the source.
+
+    Returns:
+        The scores.
+
+    Raises:
+        ValueError: An unknown predictor or source, or a gold predictor as reward.
+    """
+    if source not in SOURCES:
+        raise ValueError(f"source={source!r} is unknown; choose one of {', '.join(SOURCES)}")
+    predictor, bare = reward.removeprefix(BARE), reward.startswith(BARE)
+    oracle = bare_oracle(predictor, budget=calls) if bare else _oracle(predictor, budget=calls)
+    found = SOURCES[source](task, oracle, seed)
+    rows = best_by_system(found.compositions, found.scores, TOP)
+    best = found.compositions[rows]
+    gold = _oracle("gold", judge=True).assess(best)
+    same = bare_oracle("gold", judge=True).assess(best) if bare else gold
+    seen = replace(_oracle("gold", "all", judge=True).assess(best), novelty_distance=gold.novelty_distance)
+    return Gap(
+        task=task.name,
+        reward=reward,
+        source=source,
+        proxy=float(found.scores[rows].mean()),
+        gold=float(task.score(same).score.mean()),
+        calibrated=float(task.score(gold).score.mean()),
+        full_hull=float(task.score(seen).score.mean()),
+        stable=float((seen.decomposition_energy <= 0.0).mean()),
+        examples=tuple(best[:3].formulas()),
+    )
+
+
+def average(gaps: Sequence[Gap]) -> Gap:
+    """The mean of what several seeds found, with the first one's examples.
+
+    Args:
+        gaps: One or more, alike but for the seed.
+
+    Returns:
+        Their mean.
+    """
+    names = ("proxy", "gold", "calibrated", "full_hull", "stable")
+    means = {name: float(np.mean([getattr(g, name) for g in gaps])) for name in names}
+    return replace(gaps[0], **means, spread=float(np.std([g.gap for g in gaps])))  # type: ignore[arg-type]
+
+
+def _oracle(name: str, reference: str = "train", budget: int | None = None, judge: bool = False) -> Oracle:
+    """An oracle by name of a shipped predictor, or with one from a file, whose P(stable) is then that of "default"."""
+    predictor = name if name in SHIPPED else load_predictor(name)
+    return Oracle(reference, budget, predictor=predictor, judge=judge)
+
+
+def table(gaps: list[Gap]) -> str:
+    """The gaps as a Markdown table."""
+    lines = [
+        "| task | candidates from | reward | its score | gold, same scale | gap (std) | gold, calibrated "
+        "| gold, full hull | stable by gold | first |",
+        "|---" * 10 + "|",
+    ]
+    lines += [
+        f"| {g.task} | {g.source} | {g.reward} | {g.proxy:.3f} | {g.gold:.3f} | {g.gap:+.3f} ({g.spread:.3f}) "
+        f"| {g.calibrated:.3f} | {g.full_hull:.3f} | {g.stable:.2f} | {', '.join(g.examples)} |"
+        for g in gaps
+    ]
+    return "\n".join(lines)
+
+
+def report(tasks: Sequence[str], calls: int, seeds: int, out: Path | None, rewards: Sequence[str] = REWARDS) -> str:
+    """Measure and describe everything.
+
+    Args:
+        tasks: Names of tasks.
+        calls: Distinct formulas per search.
+        seeds: Repetitions of every search, with the seeds 0, 1, ...
+        out: Folder for ``gap.json`` and ``gap.md``, or None.
+        rewards: As `measure`.
+
+    Returns:
+        The text.
+    """
+    gaps, truths = [], []
+    for name in tasks:
+        task = load_task(name)
+        gaps += [
+            average([measure(task, reward, source, calls, seed) for seed in range(seeds)])
+            for source in SOURCES
+            for reward in rewards
+        ]
+        truths += [truth_check(task, predictor) for predictor in ("default", "two-family", "gold-train")]
+        print(f"{name}: done", file=sys.stderr, flush=True)
+    correlations = error_correlations(("default", "statistics", "two-family", "gold-train"))
+    text = (
+        f"Top {TOP} by the reward's own score, one per chemical system, of {calls:,} formulas; {seeds} seeds.\n\n"
+        f"{table(gaps)}\n\n{markdown(truths, correlations)}"
+    )
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        content = {
+            "calls": calls,
+            "seeds": seeds,
+            "gaps": [{**asdict(g), "gap": g.gap} for g in gaps],
+            "truth": [asdict(t) for t in truths],
+            "error_correlations": [asdict(c) for c in correlations],
+        }
+        (out / "gap.json").write_text(json.dumps(content, indent=1) + "\n")
+        (out / "gap.md").write_text(text + "\n")
+    return text
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line: print the report."""
+    parser = argparse.ArgumentParser(prog="python -m matenv.benchmark.gap", description=__doc__)
+    parser.add_argument("--tasks", nargs="+", default=list(TASKS), help="tasks; default: all that are registered")
+    parser.add_argument("--calls", type=int, default=10_000, help="distinct formulas per search; default 10000")
+    parser.add_argument("--seeds", type=int, default=3, help="repetitions; default 3")
+    parser.add_argument(
+        "--rewards", nargs="+", default=list(REWARDS), help=f"predictors, or {BARE}NAME for one taken at its word"
+    )
+    parser.add_argument("--out", type=Path, help="folder for gap.json and gap.md; default: print only")
+    arguments = parser.parse_args(argv)
+    print(report(arguments.tasks, arguments.calls, arguments.seeds, arguments.out, arguments.rewards))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""Families of networks: different ideas of how a composition becomes properties, trained and stored alike.
+
+A family's network is made by ``network(outputs, width, layers, dropout)`` and maps `features.Tokens` to (B, outputs).
+
+May import: `attention`, `element_statistics` and `model` of `matenv.properties`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+from matenv.properties.attention import AttentionNetwork
+from matenv.properties.element_statistics import StatisticsNetwork
+from matenv.properties.model import CompositionNetwork
+
+FAMILIES: dict[str, Callable[[int, int, int, float], nn.Module]] = {
+    "set": CompositionNetwork,
+    "statistics": StatisticsNetwork,
+    "attention": AttentionNetwork,
+}
+"""The network of each family, by name."""
+
+
+def build(family: str, outputs: int, width: int, layers: int, dropout: float = 0.0) -> nn.Module:
+    """An untrained network.
+
+    Args:
+        family: A key of `FAMILIES`.
+        outputs: Numbers per row.
+        width: Width of its states.
+        layers: Layers.
+        dropout: Dropout while training.
+
+    Returns:
+        The network.
+
+    Raises:
+        ValueError: Unknown family, or a width that the family refuses.
+    """
+    if family not in FAMILIES:
+        raise ValueError(f"family={family!r} is unknown; choose one of {', '.join(FAMILIES)}")
+    return FAMILIES[family](outputs, width, layers, dropout)

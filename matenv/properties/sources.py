@@ -1,0 +1,135 @@
+"""Where a prediction comes from before calibration: the networks of one family, or several families together.
+
+A source maps compositions to a summary, as `heads.combine`: mean location (B, 5), mean variance (B, 5), variance
+between models (B, 5), probability of a zero gap (B, 2).
+
+May import: `matenv.parallel`, `matenv.properties`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from matenv.parallel import run_blocks
+from matenv.properties import heads, summary
+from matenv.properties.families import build
+from matenv.properties.features import pack_amounts
+from matenv.properties.inference import FastEnsemble
+from matenv.properties.statistics_inference import FastStatistics
+from matenv.properties.summary import Summary
+from matenv.properties.weights import Weights
+
+# Rows computed at a time by torch: bounds the memory of the intermediate arrays.
+_BLOCK = 1 << 14
+
+# Smallest block of rows worth a thread of its own (about 0.6 ms of work for the student, 2 ms for the ensemble).
+_ROWS_PER_THREAD = 128
+
+_COMPILED: dict[str, Callable[[Any], Callable[..., NDArray[np.float32]]]] = {
+    "set": FastEnsemble,
+    "statistics": FastStatistics,
+}
+
+
+class Source(Protocol):
+    """What a predictor asks."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+
+    def __call__(self, elements: NDArray[np.int16], amounts: NDArray[np.float64], size: NDArray[np.int16]) -> Summary:
+        """The summary of B compositions, listed as in `features.pack_amounts`."""
+
+
+class Networks:
+    """Networks of one family and shape: an ensemble, or a student that stands for one.
+
+    On a CPU the families that rewards use are compiled; the others, and other devices, are left to torch.
+
+    Args:
+        contents: Their weights.
+        device: Torch device they run on.
+
+    Raises:
+        ValueError: The weights do not fit the family's network.
+    """
+
+    def __init__(self, contents: Weights, device: str | torch.device = "cpu") -> None:
+        self.device = torch.device(device)
+        networks = []
+        for parameters in contents.members:
+            network = build(contents.family, contents.outputs, contents.width, contents.layers)
+            try:
+                network.load_state_dict(parameters)
+            except RuntimeError as error:
+                raise ValueError(f"the weights do not fit this version of the network: {error}") from None
+            networks.append(network.eval().requires_grad_(False))
+        self._outputs_per_row = contents.outputs
+        self._combine = summary.decode if contents.outputs == summary.OUTPUTS else heads.combine
+        compiled = _COMPILED.get(contents.family) if self.device.type == "cpu" else None
+        self._fast = compiled(networks) if compiled else None
+        self._networks = [] if compiled else [network.to(self.device) for network in networks]
+
+    def __call__(self, elements: NDArray[np.int16], amounts: NDArray[np.float64], size: NDArray[np.int16]) -> Summary:
+        """The summary of B compositions; compiled families give a row the same bits whatever the other rows."""
+        if self._fast is None:
+            return self._combine(self._by_torch(elements, amounts, size), size)
+        fast, combine = self._fast, self._combine
+
+        def run(rows: slice) -> Summary:
+            return combine(fast(elements[rows], amounts[rows], size[rows]), size[rows])
+
+        parts = run_blocks(run, len(size), _ROWS_PER_THREAD)
+        return parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts, strict=True)))  # type: ignore[return-value]
+
+    @torch.inference_mode()
+    def _by_torch(self, elements: NDArray, amounts: NDArray, size: NDArray) -> NDArray[np.float32]:
+        """Outputs of all networks (members, B, outputs)."""
+        outputs = np.empty((len(self._networks), len(size), self._outputs_per_row), np.float32)
+        for start in range(0, len(size), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            tokens, order = pack_amounts(elements[rows], amounts[rows], size[rows])
+            moved = tokens.to(self.device)
+            for member, network in enumerate(self._networks):
+                outputs[member, start + order] = network(moved).cpu().numpy()
+        return outputs
+
+
+class Committee:
+    """Several sources as one.
+
+    By the law of total variance: what the sources disagree about joins the variance between models, so that no
+    distribution is narrow where the families differ.
+
+    Args:
+        parts: The sources, two or more, on one device.
+        shares: What share each has in the mean; positive, with sum 1.
+
+    Raises:
+        ValueError: Fewer than two parts, or shares that do not fit them.
+    """
+
+    def __init__(self, parts: Sequence[Source], shares: Sequence[float]) -> None:
+        if len(parts) < 2:
+            raise ValueError(f"parts holds {len(parts)} sources; a committee needs two or more")
+        if len(shares) != len(parts) or min(shares) <= 0 or abs(sum(shares) - 1.0) > 1e-6:
+            raise ValueError(f"shares={list(shares)} must be {len(parts)} positive numbers with sum 1, one per part")
+        self.device = parts[0].device
+        self._parts, self._shares = tuple(parts), np.array(shares, np.float64)
+
+    def __call__(self, elements: NDArray[np.int16], amounts: NDArray[np.float64], size: NDArray[np.int16]) -> Summary:
+        """The summary of B compositions."""
+        location, within, between, zero = (
+            np.stack(said) for said in zip(*(part(elements, amounts, size) for part in self._parts), strict=True)
+        )
+        mean = self._mean(location)
+        return mean, self._mean(within), self._mean(between + (location - mean) ** 2), self._mean(zero)
+
+    def _mean(self, said: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.tensordot(self._shares, said, axes=1)
