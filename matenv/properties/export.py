@@ -206,7 +206,7 @@ def _table_hash(name: str) -> str:
 
 def _markdown(card: dict[str, Any], what: str, text: str) -> str:
     borrowed = limit = ""
-    if card["role"] == "gold":
+    if card.get("role") == "gold":
         borrowed = f"""
 Of `{card["held_out_of"]}`, the same recipe on train rows, whose calibration this predictor carries: there is no row
 left on which an error of its own would mean anything. It judges candidates and is never in a reward.
