@@ -1,11 +1,11 @@
-"""A policy for edits of a formula that begins by choosing each kind of edit about equally often.
+"""Policies for edits of a formula: what they begin with, and what edits that bring in the same element share.
 
-Of the edits allowed, more than nine in ten add or swap an element, since each of the 80-odd absent elements makes one.
-Chosen uniformly, edits therefore carry every formula to the most elements allowed, away from where stable formulas are
-(docs/elements.md has the numbers). Here the network's first logits are those of an even choice between the kinds.
+Of the edits allowed, more than nine in ten add or swap an element, since each of the 70-odd absent elements makes one.
+Chosen uniformly, edits carry every formula towards the most elements allowed, away from where stable formulas are
+(docs/elements.md has the numbers). So the first logits here make the kinds of edits about as frequent as `KINDS` says.
 
-And what the network learns about an element it learns for all edits that bring it in: the logit of "add e" is
-kind("add") + element(e), that of "swap element k for e" is kind("swap", k) + element(e).
+And what a network learns about an element it learns for all edits that bring it in: the output of "add e" is
+part("add") + part(e), that of "swap element k for e" is part("swap", k) + part(e).
 
 May import: matenv's public names.
 """
@@ -21,6 +21,7 @@ from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from stable_baselines3.common.type_aliases import Schedule
+from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 
 from matenv.elements import SYMBOLS
 
@@ -49,7 +50,7 @@ def kinds_of(actions: int) -> NDArray[np.int64]:
 
 
 class EditHead(torch.nn.Module):
-    """The last layer of a network that chooses edits: a few outputs, added up to one logit per action.
+    """The last layer of a network that chooses edits: a few outputs, added up to one number per action.
 
     Outputs: one per block of 89 actions and one for "stay" (add, remove, increment, decrement, swap 0, 1, ...), 89 for
     the element that an edit brings in, 3 x 89 for the element that is removed or counted.
@@ -57,9 +58,10 @@ class EditHead(torch.nn.Module):
     Args:
         features: Width of the layer before.
         actions: Number of actions A.
+        prior: Begin with logits that follow `KINDS`, rather than with zeros.
     """
 
-    def __init__(self, features: int, actions: int) -> None:
+    def __init__(self, features: int, actions: int, prior: bool) -> None:
         super().__init__()
         n = len(SYMBOLS)
         action = np.arange(actions - 1)
@@ -74,6 +76,8 @@ class EditHead(torch.nn.Module):
         self.outputs = torch.nn.Linear(features, blocks + 1 + BY_ELEMENT * n)
         torch.nn.init.orthogonal_(self.outputs.weight, gain=0.01)
         torch.nn.init.zeros_(self.outputs.bias)
+        if not prior:
+            return
         kinds = np.minimum(np.arange(blocks + 1), BY_ELEMENT)
         kinds[-1] = BY_ELEMENT + 1
         allowed = np.array([n, PRESENT, PRESENT, PRESENT, PRESENT * n, 1])
@@ -81,10 +85,10 @@ class EditHead(torch.nn.Module):
             self.outputs.bias[: blocks + 1] = torch.from_numpy(np.log(np.array(KINDS) / allowed)[kinds]).float()
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Logits (N, A) for features (N, F)."""
+        """One number per action (N, A) for features (N, F)."""
         outputs = self.outputs(features)
-        logits = outputs[:, self.block] + outputs[:, self.element]
-        return torch.cat([logits[:, :-1], outputs[:, self.block[-1:]]], dim=1)
+        values = outputs[:, self.block] + outputs[:, self.element]
+        return torch.cat([values[:, :-1], outputs[:, self.block[-1:]]], dim=1)
 
 
 class EditPolicy(MaskableActorCriticPolicy):
@@ -92,22 +96,36 @@ class EditPolicy(MaskableActorCriticPolicy):
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)
-        self.action_net = EditHead(self.mlp_extractor.latent_dim_pi, int(self.action_space.n))  # type: ignore[attr-defined]
+        self.action_net = EditHead(self.mlp_extractor.latent_dim_pi, int(self.action_space.n), True)  # type: ignore[attr-defined]
         self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
 
 
+class EditQPolicy(DQNPolicy):
+    """Stable-Baselines3's DQN policy with an `EditHead`, for `MaterialElements-v0`."""
+
+    def make_q_net(self) -> QNetwork:
+        """The Q network, its last layer replaced."""
+        network = super().make_q_net()
+        network.q_net[-1] = EditHead(network.q_net[-1].in_features, int(self.action_space.n), False)  # type: ignore[attr-defined, arg-type]
+        return network.to(self.device)
+
+
 class RandomKinds:
-    """Random edits: a kind drawn evenly from those allowed, then an edit of that kind.
+    """Random edits: a kind drawn from those allowed in given proportions, then an edit of that kind.
+
+    With the default proportions it does what an `EditPolicy` does before it learns.
 
     Args:
         action_space: The action space of `MaterialElements-v0`.
         seed: Seed of its own generator.
+        kinds: How often each kind is chosen, in proportion, in the order of `KINDS`.
     """
 
-    def __init__(self, action_space: gym.Space, seed: int | None = None) -> None:
+    def __init__(self, action_space: gym.Space, seed: int | None = None, kinds: tuple[float, ...] = KINDS) -> None:
         assert isinstance(action_space, Discrete)
         self._of_kind = kinds_of(int(action_space.n)) == np.arange(BY_ELEMENT + 2)[:, None]
-        self._random = np.random.default_rng(seed)
+        self._kinds = np.array(kinds)
+        self.random = np.random.default_rng(seed)
 
     def predict(
         self, observation: NDArray, *, deterministic: bool = False, action_masks: NDArray[np.bool_] | None = None
@@ -115,7 +133,8 @@ class RandomKinds:
         """Random allowed actions (N,), whatever is observed."""
         if action_masks is None:
             action_masks = np.ones((len(observation), self._of_kind.shape[1]), np.bool_)
-        offered = np.stack([(action_masks & kind).any(axis=1) for kind in self._of_kind], axis=1)
-        kind = (self._random.random(offered.shape) * offered).argmax(axis=1)
-        weight = self._random.random(action_masks.shape) * (action_masks & self._of_kind[kind])
+        offered = np.stack([(action_masks & kind).any(axis=1) for kind in self._of_kind], axis=1) * self._kinds
+        share = offered.cumsum(axis=1) / offered.sum(axis=1, keepdims=True)
+        kind = (self.random.random((len(share), 1)) > share).sum(axis=1)
+        weight = self.random.random(action_masks.shape) * (action_masks & self._of_kind[kind])
         return weight.argmax(axis=1), None

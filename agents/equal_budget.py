@@ -65,8 +65,10 @@ def policy_search(
     return _found(oracle, task)
 
 
-def agent_search(algorithm: str, env_id: str, task: str | Task, budget: int, seed: int) -> SearchResult:
-    """Train an agent with its shipped hyperparameters until the budget is spent.
+def agent_search(
+    algorithm: str, env_id: str, task: str | Task, budget: int, seed: int, policy: str | None = None
+) -> SearchResult:
+    """Train an agent with its hyperparameters for few calls until the budget is spent.
 
     Args:
         algorithm: A name in `matenv.agents.training.ALGORITHMS`.
@@ -74,12 +76,13 @@ def agent_search(algorithm: str, env_id: str, task: str | Task, budget: int, see
         task: Task name or `Task`.
         budget: Distinct formulas to assess.
         seed: Seed of agent and starts.
+        policy: Another policy than the hyperparameter file's.
 
     Returns:
         The formulas met and their scores.
     """
     oracle = Oracle("train", budget)
-    agent, envs = create(algorithm, env_id, seed, {"task": task, "oracle": oracle})
+    agent, envs = create(algorithm, env_id, seed, {"task": task, "oracle": oracle}, f"{algorithm}-few-calls", policy)
     try:
         agent.learn(STEPS_PER_CALL * budget, _UntilSpent(oracle))
     finally:
@@ -104,8 +107,9 @@ def _found(oracle: Oracle, task: str | Task) -> SearchResult:
 METHODS: dict[str, Callable[..., SearchResult]] = {
     "uniform random formulas": uniform_search,
     "random walk, edits": partial(policy_search, RandomPolicy, ELEMENTS),
-    "random walk, even kinds": partial(policy_search, RandomKinds, ELEMENTS),
+    "random walk, by kind": partial(policy_search, RandomKinds, ELEMENTS),
     "MaskablePPO, edits": partial(agent_search, "maskable_ppo", ELEMENTS),
+    "MaskablePPO, plain policy": partial(agent_search, "maskable_ppo", ELEMENTS, policy="MlpPolicy"),
     "DQN, edits": partial(agent_search, "dqn", ELEMENTS),
     "prior sampling": lambda task, budget, seed: prior_search(task, budget=budget, seed=seed),
     "random walk, latent": partial(policy_search, RandomPolicy, LATENT),

@@ -13,10 +13,11 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
-from matenv.agents.edit_policy import EditPolicy
+from matenv.agents.edit_dqn import EditDQN
+from matenv.agents.edit_policy import EditPolicy, EditQPolicy
 from matenv.agents.hyperparameters import load_hyperparameters
 from sb3_contrib import MaskablePPO
-from stable_baselines3 import DQN, PPO, SAC
+from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
@@ -26,10 +27,10 @@ from stable_baselines3.common.vec_env import VecMonitor
 import matenv
 from matenv.wrappers import SB3VecEnv
 
-ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "sac": SAC, "maskable_ppo": MaskablePPO, "dqn": DQN}
-"""Algorithms by name: PPO and SAC for moves in a latent space, MaskablePPO and DQN for edits of a formula."""
+ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "sac": SAC, "maskable_ppo": MaskablePPO, "dqn": EditDQN}
+"""Algorithms by name: PPO and SAC move in a latent space, MaskablePPO and DQN (with masks) edit formulas."""
 
-POLICIES: dict[str, type[BasePolicy]] = {"EditPolicy": EditPolicy}
+POLICIES: dict[str, type[BasePolicy]] = {"EditPolicy": EditPolicy, "EditQPolicy": EditQPolicy}
 """Policies of this package, by the name a hyperparameter file uses; other names are Stable-Baselines3's."""
 
 ENV_ID = "MaterialLatent-v0"
@@ -54,7 +55,7 @@ def train(
     env_kwargs: dict[str, Any] | None = None,
     hyperparameters: str | Path | None = None,
     progress: bool = True,
-    threads: int | None = None,
+    threads: int = 1,
     checkpoint_every: int = 50_000,
 ) -> BaseAlgorithm:
     """Train an agent; what it learns is on disk as it goes, and a second call resumes.
@@ -71,7 +72,7 @@ def train(
         env_kwargs: Arguments of the environment, over those of the hyperparameter file.
         hyperparameters: A YAML file of one's own.
         progress: Show a progress bar.
-        threads: Torch threads; None leaves torch's own choice.
+        threads: Torch threads. For networks this small a second one gains little, and on a busy machine it costs much.
         checkpoint_every: Steps between checkpoints.
 
     Returns:
@@ -89,8 +90,9 @@ def train(
     if timesteps < 1:
         raise ValueError(f"timesteps={timesteps} must be at least 1")
     check_seed(seed)
-    if threads is not None:
-        torch.set_num_threads(threads)
+    if threads < 1:
+        raise ValueError(f"threads={threads} must be at least 1")
+    torch.set_num_threads(threads)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     config = {
@@ -120,23 +122,31 @@ def train(
 
 
 def create(
-    algorithm: str, env_id: str, seed: int = 0, env_kwargs: dict[str, Any] | None = None
+    algorithm: str,
+    env_id: str,
+    seed: int = 0,
+    env_kwargs: dict[str, Any] | None = None,
+    settings: str | None = None,
+    policy: str | None = None,
 ) -> tuple[BaseAlgorithm, VecMonitor]:
-    """An untrained agent with the shipped hyperparameters, and its environments, which the caller closes.
+    """An untrained agent with shipped hyperparameters, and its environments, which the caller closes.
 
     Args:
         algorithm: A name in `ALGORITHMS`.
         env_id: Registered environment id.
         seed: Seed of environment and agent.
         env_kwargs: Arguments of the environment, over those of the hyperparameter file.
+        settings: Name of the hyperparameter file; None for the algorithm's.
+        policy: Another policy than the file's.
 
     Returns:
         The agent and the environments.
     """
-    settings = load_hyperparameters(algorithm, env_id)
-    n_envs, _ = settings.pop("n_envs"), settings.pop("n_timesteps")
-    envs = _make_envs(env_id, n_envs, {**settings.pop("env_kwargs", {}), **(env_kwargs or {})})
-    return _make_agent(algorithm, envs, settings, seed), envs
+    block = load_hyperparameters(settings or algorithm, env_id)
+    n_envs, _ = block.pop("n_envs"), block.pop("n_timesteps")
+    block["policy"] = policy or block["policy"]
+    envs = _make_envs(env_id, n_envs, {**block.pop("env_kwargs", {}), **(env_kwargs or {})})
+    return _make_agent(algorithm, envs, block, seed), envs
 
 
 def _make_envs(env_id: str, n_envs: int, env_kwargs: dict[str, Any]) -> VecMonitor:

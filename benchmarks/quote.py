@@ -14,22 +14,25 @@ README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- speed: written by `make bench` -->\n", "<!-- end of speed -->"
 
 LINES = {
-    "environment, 1,024 rows in a batch": "batched, N = 1,024",
-    "environment, single": "single",
-    "... its ceiling: the models alone, 1,024 rows": "models alone (decode + predict), N = 1,024",
-    "... over the same environment in `SyncVectorEnv`": "batched N = 1,024 over SyncVectorEnv",
-    "... over pymatgen + SMACT + a scikit-learn forest": "batched N = 1,024 over straightforward (diagrams kept)",
-    "outside decoding and predicting": "N = 1,024: outside the models",
-    "memory for 4,096 environments": "4,096 environments: memory above that of two",
-    "process start to first step": "process start to first step (make, reset, step)",
-    "PPO, a million steps": "PPO: wall time",
-    "... of which in the environment": "PPO: share of time in the environment",
-    "hull, 4,096 mixed queries in a batch": "energy, 4,096 fractions",
-    "... over pymatgen, diagram built for each query": "matenv over pymatgen build + decompose",
-    "... over pymatgen, diagrams prebuilt": "matenv over pymatgen, prebuilt",
-    "... over highspy": "matenv over highspy",
+    "environment, 1,024 rows in a batch": ("environment", "batched, N = 1,024"),
+    "environment, single": ("environment", "single"),
+    "... its ceiling: the models alone, 1,024 rows": ("environment", "models alone (decode + predict), N = 1,024"),
+    "... over the same environment in `SyncVectorEnv`": ("environment", "batched N = 1,024 over SyncVectorEnv"),
+    "... over pymatgen + SMACT + a scikit-learn forest": (
+        "environment",
+        "batched N = 1,024 over straightforward (diagrams kept)",
+    ),
+    "outside decoding and predicting": ("environment", "N = 1,024: outside the models"),
+    "memory for 4,096 environments": ("environment", "4,096 environments: memory above that of two"),
+    "process start to first step": ("environment", "process start to first step (make, reset, step)"),
+    "PPO, a million steps": ("training", "PPO: wall time"),
+    "... of which in the environment": ("training", "PPO: share of time in the environment"),
+    "hull, 4,096 mixed queries in a batch": ("hull", "energy, 4,096 fractions"),
+    "... over pymatgen, diagram built for each query": ("hull", "matenv over pymatgen build + decompose"),
+    "... over pymatgen, diagrams prebuilt": ("hull", "matenv over pymatgen, prebuilt"),
+    "... over highspy": ("hull", "matenv over highspy"),
 }
-"""What the README says, and which measurement it quotes."""
+"""What the README says, and group and name of the measurement it quotes."""
 
 
 def newest(folder: Path = RESULTS) -> Path:
@@ -57,11 +60,11 @@ def block(path: Path) -> str:
         ValueError: The file lacks a measurement that is quoted.
     """
     report = Report.read(path)
-    measured = {m.name: m for m in report.measurements}
-    missing = [name for name in LINES.values() if name not in measured]
+    measured = {(m.group, m.name): m for m in report.measurements}
+    missing = [key for key in LINES.values() if key not in measured]
     if missing:
         raise ValueError(f"{path.name} lacks {missing}; run `make bench` without OPTIONS")
-    rows = "".join(f"| {what} | {_quantity(measured[name])} |\n" for what, name in LINES.items())
+    rows = "".join(f"| {what} | {_quantity(measured[key])} |\n" for what, key in LINES.items())
     return (
         f"{report.machine['cores']} cores of {report.machine['processor']}, medians, as "
         f"[`{path.stem}.md`](benchmarks/results/{path.stem}.md) has them with spread and versions (`make bench`):\n\n"

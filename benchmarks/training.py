@@ -11,6 +11,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import torch
 from matenv.agents.hyperparameters import load_hyperparameters
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecMonitor
@@ -68,6 +69,7 @@ def measure(
     rows = rows or shipped_rows
     steps = steps or (20_000 if quick else STEPS)
     envs = TimedVecEnv(VecMonitor(SB3VecEnv(gym.make_vec(ENV_ID, num_envs=rows, **env_kwargs))))
+    torch.set_num_threads(1)  # as `matenv.agents.training.train` does
     agent = PPO(env=envs, seed=seed, device="cpu", **settings)
     start = time.perf_counter()
     agent.learn(steps)
@@ -77,6 +79,9 @@ def measure(
     report.add(GROUP, "PPO: wall time", "s", wall)
     report.add(GROUP, "PPO: rate", "steps/s", agent.num_timesteps / wall)
     report.add(GROUP, "PPO: share of time in the environment", "%", 100 * envs.seconds / wall)
+    asked = agent.num_timesteps + len(envs.returns) + rows  # every step and every start
+    repeats = 100 * (1 - envs.get_attr("core", 0)[0].oracle.calls / asked)
+    report.add(GROUP, "PPO: share of formulas assessed before", "%", repeats)
     tenth = max(len(envs.returns) // 10, 1)
     report.add(GROUP, "PPO: mean return, first tenth of episodes", "score", float(np.mean(envs.returns[:tenth])))
     report.add(GROUP, "PPO: mean return, last tenth of episodes", "score", float(np.mean(envs.returns[-tenth:])))

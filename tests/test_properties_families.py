@@ -231,7 +231,7 @@ def test_gold_knows_the_held_out_rows(held_out):
                - held_out.formation_energy).mean()
         for name in ("gold", "gold-train")
     ]  # fmt: skip
-    assert errors[0] < 0.85 * errors[1]
+    assert errors[0] < 0.8 * errors[1]  # measured: 0.76
 
 
 def test_what_the_families_disagree_about_is_in_the_variance_between_models(held_out):

@@ -10,7 +10,7 @@ May import: `matenv.composition`, `matenv.elements`, `matenv.packing`, `matenv.p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,7 +26,7 @@ from matenv.rational import smallest_counts
 if TYPE_CHECKING:
     from pymatgen.core import Composition
 
-    Compositions = CompositionBatch | ArrayLike | str | Composition | Sequence[str | Composition]
+    Compositions: TypeAlias = CompositionBatch | ArrayLike | str | Composition | Sequence[str | Composition]
 
 MOST_ATOMS = 1_000_000
 """Most atoms per formula unit; the cost of a row grows with them (a few milliseconds at the limit)."""

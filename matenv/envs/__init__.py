@@ -1,4 +1,5 @@
 """Environments: ways of proposing the next composition. `import matenv` registers their ids.
 
-May import: `matenv.tasks`, `matenv.oracle`, `matenv.latent`, `matenv.data`, `matenv.composition`.
+May import: `matenv.sampling`, `matenv.tasks`, `matenv.oracle`, `matenv.latent`, `matenv.data`, `matenv.chemistry`,
+`matenv.composition`.
 """

@@ -166,6 +166,10 @@ class Core(ABC):
         """What one row's info says beside what all environments say; `place` is that row's."""
         return {}
 
+    def arrays(self) -> dict[str, NDArray]:
+        """What the vector environment's info says beside what all environments say, (N,) each, freshly allocated."""
+        return {}
+
     @property
     def rows(self) -> int:
         """Number of episodes N."""

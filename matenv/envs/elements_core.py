@@ -146,6 +146,11 @@ class ElementsCore(Core):
             "refused": int(place[REFUSED]),
         }
 
+    def arrays(self) -> dict[str, NDArray]:
+        """``refused`` (N,)."""
+        assert self.state is not None
+        return {"refused": self.state.place[:, REFUSED].copy()}
+
     def plot(self, axes: Axes, trail: Trail) -> None:
         """The counts of each element, step by step."""
         plot_counts(axes, np.array(trail.places)[:, :REFUSED], self.horizon)

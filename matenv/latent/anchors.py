@@ -1,11 +1,12 @@
 """Anchors: the compositions around which `VAESpace.sample` draws.
 
 They are variants of training formulas with elements exchanged for similar ones (`matenv.latent.augment`), so that most
-samples are not training formulas. Exchanges shift how often each element occurs; candidates are therefore reweighted
-until the share of every element and the number of elements follow the training rows again (generalised iterative
-scaling: Darroch and Ratcliff, Ann. Math. Stat. 43, 1470, 1972), and anchors drawn by those weights.
+samples are not training formulas. Exchanges shift how often each element occurs and how many formulas are charge
+neutral; candidates are therefore reweighted until the share of every element, the number of elements and the validity
+at each number follow the training rows again (generalised iterative scaling: Darroch and Ratcliff, Ann. Math. Stat. 43,
+1470, 1972), and anchors drawn by those weights.
 
-May import: `matenv.latent.augment`, `matenv.composition`, `matenv.elements`.
+May import: `matenv.latent.augment`, `matenv.chemistry`, `matenv.composition`, `matenv.elements`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
+from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
 from matenv.composition import CompositionBatch
 from matenv.latent.augment import Augmenter
 from matenv.rational import MAX_ELEMENTS
@@ -29,6 +31,9 @@ CANDIDATES = 8
 
 ROUNDS = 50
 """Rounds of reweighting."""
+
+KINDS = 3 * (MAX_ELEMENTS + 1)
+"""Number of classes that `kinds` tells apart."""
 
 
 def choose_anchors(formulas: CompositionBatch, seed: int, number: int = ANCHORS) -> CompositionBatch:
@@ -56,7 +61,7 @@ def choose_anchors(formulas: CompositionBatch, seed: int, number: int = ANCHORS)
 
 
 def matching_weights(candidates: CompositionBatch, target: CompositionBatch) -> NDArray[np.float64]:
-    """Weights under which candidates have the target's share of each element and number of elements.
+    """Weights under which candidates have the target's share of each element, and of each size and validity.
 
     Args:
         candidates: Compositions (B,).
@@ -66,14 +71,14 @@ def matching_weights(candidates: CompositionBatch, target: CompositionBatch) -> 
         Weights (B,), non-negative, sum 1.
     """
     wanted = _element_shares(target, np.ones(len(target)))
-    wanted_size = _size_shares(target, np.ones(len(target)))
+    kind, wanted_kind = kinds(candidates), np.bincount(kinds(target), minlength=KINDS) / len(target)
     weight = np.ones(len(candidates))
     for _ in range(ROUNDS):
         share = _element_shares(candidates, weight)
         step = np.log(np.where(share > 0, np.maximum(wanted, 1e-12) / np.where(share > 0, share, 1.0), 1.0))
         weight *= np.exp((candidates.amounts * np.append(step, 0.0)[candidates.elements]).sum(axis=1))
-        size = _size_shares(candidates, weight)
-        weight *= np.where(size > 0, wanted_size / np.where(size > 0, size, 1.0), 0.0)[candidates.size]
+        found = np.bincount(kind, weights=weight, minlength=KINDS) / weight.sum()
+        weight *= np.where(found > 0, wanted_kind / np.where(found > 0, found, 1.0), 0.0)[kind]
     return weight / weight.sum()
 
 
@@ -83,5 +88,11 @@ def _element_shares(batch: CompositionBatch, weight: NDArray[np.float64]) -> NDA
     return np.bincount(batch.elements[listed], weights=values, minlength=alphabet.NUM_ELEMENTS) / weight.sum()
 
 
-def _size_shares(batch: CompositionBatch, weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.bincount(batch.size, weights=weight, minlength=MAX_ELEMENTS + 1) / weight.sum()
+def kinds(batch: CompositionBatch) -> NDArray[np.int64]:
+    """Number of elements and validity of each row (B,) as one number below `KINDS`.
+
+    Validity is 0 for neither, 1 for charge neutral, 2 for neutral with electronegativities in order; no exemption for
+    alloys (`matenv.chemistry`).
+    """
+    validity = is_charge_neutral(batch).astype(np.int64) + is_electronegativity_balanced(batch)
+    return 3 * batch.size.astype(np.int64) + validity

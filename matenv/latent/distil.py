@@ -18,9 +18,11 @@ import numpy as np
 import torch
 
 from matenv.data import Dataset, load_dataset
+from matenv.latent.anchors import choose_anchors
 from matenv.latent.card import write_card
 from matenv.latent.counts_vae import CountsVAE
 from matenv.latent.evaluate import agreement
+from matenv.latent.fit import training_rows
 from matenv.latent.lean import RECIPE, fit_decoder, visited_points
 from matenv.latent.space import VAESpace
 from matenv.latent.store import load_latent, read, write
@@ -71,7 +73,8 @@ def distil(
     torch.set_num_threads(threads)
     table = load_dataset(data)
     network, history = fit_decoder(teacher, table, folder, epochs=epochs, seed=seed, progress=progress)
-    write(VAESpace(teacher.name, network, teacher.whitening, teacher.anchors), path)
+    anchors = None if teacher.anchors is None else choose_anchors(table.compositions[training_rows(table)], seed)
+    write(VAESpace(teacher.name, network, teacher.whitening, anchors), path)
     space = read(path, teacher.name)
     run = {
         "recipe": {key: value for key, value in asdict(RECIPE).items() if key != "epochs"},

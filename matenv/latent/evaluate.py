@@ -6,8 +6,11 @@ formulas, summed over compositions and divided by the total. *Prevalence KL*: KL
 1e-6 to each share; the opposite direction, and shares of atom fractions in place of atoms, are given beside it.
 *Number-of-elements TV*: half the L1 distance between the distributions of the number of elements. *Data* are the
 training rows. *Active units* (Burda et al., ICLR 2016): dimensions whose posterior mean has a variance above 0.01.
+*Neutral / balanced*: share of formulas that `matenv.is_charge_neutral` / `matenv.is_electronegativity_balanced` passes,
+metals not exempt. *Detour*: along straight lines between encodings of pairs of training rows, the L1 changes of the
+decoded atom fractions added up, over the L1 distance of the ends; 1 where the composition goes straight over.
 
-May import: `matenv.latent.space`, `matenv.latent.store`, `matenv.data`.
+May import: `matenv.latent.space`, `matenv.latent.store`, `matenv.chemistry`, `matenv.data`.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
+from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
 from matenv.composition import CompositionBatch
 from matenv.data import Dataset, load_dataset
 from matenv.latent.space import VAESpace
@@ -31,6 +35,9 @@ SAMPLES = 10_000
 
 ACTIVE_VARIANCE = 0.01
 """Variance of a posterior mean above which its dimension counts as used."""
+
+LINES, LINE_POINTS = 500, 201
+"""Lines between pairs of training rows, and points decoded on each."""
 
 SMOOTHING = 1e-6
 """Added to every element's share before a KL divergence is taken."""
@@ -55,8 +62,10 @@ def evaluate(space: VAESpace, data: Dataset, samples: int = SAMPLES, seed: int =
         metrics |= {f"test_{key}": value for key, value in recovery(space, test).items()}
         metrics["test_elbo"] = float(space.score(test).mean())
     metrics |= {f"train_{key}": value for key, value in agreement(space.decode_batch(codes), train).items()}
+    metrics |= {f"train_{key}": value for key, value in validity(train).items()}
     metrics["active_units"] = float(((codes * space.whitening.std).var(axis=0) > ACTIVE_VARIANCE).sum())
     metrics["radius"] = space.radius
+    metrics["detour"] = detour(space, codes, seed)
     known = {row.tobytes() for row in _keys(data.compositions)}
     for prefix, points in (("sample", space.sample(samples, seed)), ("nominal", space.sample_nominal(samples, seed))):
         metrics |= {f"{prefix}_{key}": value for key, value in sample_quality(space, points, train, known).items()}
@@ -108,7 +117,41 @@ def sample_quality(
         "valid": float((decoded.size >= 2).mean()),
         "unique": len(set(keys)) / len(keys),
         "known": float(np.mean([key in known for key in keys])),
+        **validity(decoded),
     }
+
+
+def validity(batch: CompositionBatch) -> dict[str, float]:
+    """Share of charge-neutral and of electronegativity-balanced formulas, no exemption for alloys."""
+    return {
+        "neutral": float(is_charge_neutral(batch).mean()),
+        "balanced": float(is_electronegativity_balanced(batch).mean()),
+    }
+
+
+def lines(codes: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """Points on straight lines between random pairs of encodings.
+
+    Args:
+        codes: Encodings (N, n).
+        seed: Seed of the pairs.
+
+    Returns:
+        (`LINES`, `LINE_POINTS`, n), ends included.
+    """
+    pairs = np.random.default_rng(seed).integers(len(codes), size=(2, LINES))
+    start, end = codes[pairs[0]], codes[pairs[1]]
+    along = np.linspace(0.0, 1.0, LINE_POINTS)[None, :, None]
+    return (1 - along) * start[:, None] + along * end[:, None]
+
+
+def detour(space: VAESpace, codes: NDArray[np.float64], seed: int) -> float:
+    """Median over lines of the way the composition goes, over the way it need go; see this module's docstring."""
+    points = lines(codes, seed)
+    x = space.decode_batch(points.reshape(-1, space.dim)).fractions().reshape(LINES, LINE_POINTS, -1)
+    way = np.abs(np.diff(x, axis=1)).sum(axis=(1, 2))
+    need = np.abs(x[:, -1] - x[:, 0]).sum(axis=1)
+    return float(np.median(way[need > 0] / need[need > 0]))
 
 
 def prevalence(batch: CompositionBatch, by: str = "counts") -> NDArray[np.float64]:

@@ -1,8 +1,8 @@
 """Training of a lean decoder for a latent space that has a larger one.
 
 An environment decodes at every step and encodes only when an episode starts, so it is the decoder that must be small.
-The encoder stays as it is, to the bit, and with it every encoding, the whitening, the radius and the anchors: it is the
-same space. A new decoder learns from points drawn from the posteriors of training formulas and their variants, by the
+The encoder stays as it is, to the bit, and with it every encoding, the whitening and the radius: it is the same space.
+A new decoder learns from points drawn from the posteriors of training formulas and their variants, by the
 likelihood of the formula and by what the former decoder says there; and, at points that an agent visits away from the
 data, by what the former decoder says (distillation: Hinton et al., arXiv:1503.02531).
 

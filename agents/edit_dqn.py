@@ -1,0 +1,70 @@
+"""DQN that keeps to the allowed edits, and explores by kind of edit.
+
+Stable-Baselines3's DQN knows no masks: of the edits it would try at random, most are refused. May import: matenv's
+public names.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from matenv.agents.edit_policy import RandomKinds
+from numpy.typing import NDArray
+from stable_baselines3 import DQN
+from stable_baselines3.common.noise import ActionNoise
+
+
+class EditDQN(DQN):
+    """DQN for `MaterialElements-v0` that never chooses an edit its mask forbids.
+
+    Masks act on the choice of edits, greedy or exploring; the targets of the update are Stable-Baselines3's own.
+    """
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        self.explorer = RandomKinds(self.action_space, self.seed)
+
+    def predict(  # type: ignore[override]
+        self,
+        observation: NDArray,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = False,
+        action_masks: NDArray[np.bool_] | None = None,
+    ) -> tuple[NDArray, Any]:
+        """The best allowed actions (N,) or (); exploring, unless deterministic, as often as training did at its end.
+
+        Args:
+            observation: Observations (N, width) or (width,).
+            state: Returned as it is.
+            episode_start: Ignored.
+            deterministic: Never explore.
+            action_masks: Allowed actions (N, A) or (A,); None for all.
+
+        Returns:
+            Actions and `state`.
+        """
+        rows = np.atleast_2d(observation)
+        masks = np.ones((len(rows), int(self.action_space.n)), np.bool_) if action_masks is None else action_masks  # type: ignore[attr-defined]
+        actions = self._choose(rows, np.atleast_2d(masks), 0.0 if deterministic else self.exploration_rate)
+        return actions.reshape(np.shape(observation)[:-1]), state
+
+    def _sample_action(
+        self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
+    ) -> tuple[NDArray, NDArray]:
+        assert self.env is not None
+        masks = np.stack(self.env.env_method("action_masks"))
+        explore = 1.0 if self.num_timesteps < learning_starts else self.exploration_rate
+        actions = self._choose(np.asarray(self._last_obs), masks, explore)
+        return actions, actions
+
+    def _choose(self, observation: NDArray, masks: NDArray[np.bool_], explore: float) -> NDArray[np.int64]:
+        with torch.no_grad():
+            values = self.q_net(torch.as_tensor(observation, device=self.device)).cpu().numpy()
+        best = np.where(masks, values, -np.inf).argmax(axis=1)
+        if explore == 0.0:
+            return best
+        tried, _ = self.explorer.predict(observation, action_masks=masks)
+        return np.where(self.explorer.random.random(len(best)) < explore, tried, best)
