@@ -52,7 +52,7 @@ def test_network_does_not_see_order_or_neighbours(family):
         alone, _ = pack(batch(formula), told[row : row + 1])
         np.testing.assert_allclose(network(alone).detach().numpy()[0], together[row], atol=1e-5)
     one = batch("LiFePO4")
-    reversed_order = [one.elements[:, [3, 2, 1, 0]], one.counts[:, [3, 2, 1, 0]], one.size]
+    reversed_order = one.elements[:, [3, 2, 1, 0]], one.counts[:, [3, 2, 1, 0]], one.size
     turned = network(pack_amounts(*reversed_order, told[:1, [3, 2, 1, 0]])[0]).detach().numpy()
     np.testing.assert_allclose(turned[0], together[0], atol=1e-5)
 

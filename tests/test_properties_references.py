@@ -8,8 +8,8 @@ import matenv
 from matenv import CompositionBatch, ConvexHull
 from matenv import elements as alphabet
 from matenv.properties import heads, references, train
-from matenv.properties.families import build
 from matenv.properties.features import pack
+from matenv.properties.informed import InformedNetwork
 from matenv.properties.optimizer import OPTIMIZERS
 from matenv.properties.references import References
 from matenv.thermo import solver
@@ -112,9 +112,9 @@ def test_polymorphs_see_each_other_but_not_themselves():
     told = References(table, known, polymorphs=True)
     column = 3 + 4 * len(heads.NAMES) + 2  # of the PBE gap
     own = told.describe(table, fitted=True)[:, 0, column : column + 2]
-    np.testing.assert_allclose(own, [[5.25 / 1.5, 1], [4.5 / 1.5, 1], [6.75 / 1.5, 1], [0, 0]], atol=1e-6)
+    np.testing.assert_allclose(own, np.array([[3.5, 1.0], [3.0, 1.0], [4.5, 1.0], [0.0, 0.0]]), atol=1e-6)
     asked = told.describe(batch("SiO2", "GeO2"))[:, 0, column : column + 2]
-    np.testing.assert_allclose(asked, [[5.5 / 1.5, 1], [0, 0]], atol=1e-6)
+    np.testing.assert_allclose(asked, np.array([[5.5 / 1.5, 1.0], [0.0, 0.0]]), atol=1e-6)
     assert not References(table, known).describe(table)[:, :, column - 2 :].any()
 
 
@@ -125,7 +125,7 @@ def test_unknown_competitors_are_refused(energies):
 
 def test_an_informed_network_starts_from_the_competing_phases():
     torch.manual_seed(0)
-    network = build("informed", heads.OUTPUTS, 8, 1).eval()
+    network = InformedNetwork(heads.OUTPUTS, 8, 1).eval()
     told = np.zeros((1, 10, references.WIDTH), np.float32)
     low = network(pack(batch("NaCl"), told)[0])
     told[:, :2, 1] = -2.0
@@ -141,11 +141,11 @@ def test_an_informed_network_starts_from_the_competing_phases():
 
 
 def test_muon_moves_hidden_matrices_and_adamw_the_rest():
-    network = build("informed", heads.OUTPUTS, 8, 2)
+    network = InformedNetwork(heads.OUTPUTS, 8, 2)
     muon, adamw = OPTIMIZERS["muon"](network, 1e-3, 0.0)
     parts = [{id(p) for group in part.param_groups for p in group["params"]} for part in (muon, adamw)]
     assert not parts[0] & parts[1] and len(parts[0] | parts[1]) == len(list(network.parameters()))
-    assert id(network.layers[0].own.weight) in parts[0]
+    assert id(network.enter.weight) in parts[0] and len(parts[0]) == 3 + 2 * 3
     assert {id(network.embedding.weight), id(network.head.weight), id(network.from_references.weight)} <= parts[1]
 
 
