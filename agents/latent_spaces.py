@@ -77,7 +77,9 @@ def compare_spaces(
         raise ValueError(f"spaces={list(spaces)}, seeds={seeds}: at least one of each")
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    result = {name: {"task": TASKS.get(name, task), "metrics": _metrics(folder, name)} for name in spaces}
+    result: dict[str, dict[str, Any]] = {
+        name: {"task": TASKS.get(name, task), "metrics": _metrics(folder, name)} for name in spaces
+    }
     for name, rate in _speeds(folder, result).items():
         result[name]["steps_per_second"] = rate
     for name, entry in result.items():
@@ -186,7 +188,7 @@ def _returns(folder: Path, name: str, task: str, seed: int, timesteps: int) -> d
     run = folder / f"{Path(name).stem}-ppo-{seed}"
 
     def measure() -> dict[str, float]:
-        kwargs = {"latent": name, "task": task}
+        kwargs: dict[str, Any] = {"latent": name, "task": task}
         agent = train("ppo", run, timesteps, seed, ENV_ID, kwargs, progress=False)
         chance = RandomPolicy(gym.make(ENV_ID, **kwargs).action_space, seed)
         starts = 1_000_000 * (seed + 1)

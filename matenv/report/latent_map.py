@@ -105,9 +105,11 @@ def draw_map(
 
 def _by_property(axes: Axes, place: NDArray, value: NDArray, label: str) -> None:
     known = np.isfinite(value)
-    axes.scatter(*place[~known].T, s=3, color="0.85", rasterized=True)
+    axes.scatter(place[~known, 0], place[~known, 1], s=3, color="0.85", rasterized=True)
     low, high = np.quantile(value[known], [0.02, 0.98])
-    dots = axes.scatter(*place[known].T, c=value[known], s=4, cmap="viridis", vmin=low, vmax=high, rasterized=True)
+    dots = axes.scatter(
+        place[known, 0], place[known, 1], c=value[known], s=4, cmap="viridis", vmin=low, vmax=high, rasterized=True
+    )
     figure = axes.get_figure()
     assert figure is not None
     figure.colorbar(dots, ax=axes, label=label, extend="both", shrink=0.85)
@@ -117,5 +119,6 @@ def _by_family(axes: Axes, place: NDArray, family: NDArray[np.int64]) -> None:
     names = [(name, colour) for name, _, colour in FAMILIES] + [METALS]
     for number, (name, colour) in enumerate(names):
         here = family == number
-        axes.scatter(*place[here].T, s=4, color=colour, label=f"{name} ({here.mean():.0%})", rasterized=True)
+        label = f"{name} ({here.mean():.0%})"
+        axes.scatter(place[here, 0], place[here, 1], s=4, color=colour, label=label, rasterized=True)
     axes.legend(fontsize=8, markerscale=4, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
