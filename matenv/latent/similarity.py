@@ -84,7 +84,8 @@ def compare(codes: ArrayLike, mixed: ArrayLike, centre: ArrayLike = 0.0) -> Simi
     z, other = np.asarray(codes, dtype=np.float64), np.asarray(mixed, dtype=np.float64)
     if z.shape != other.shape or z.ndim != 2:
         raise ValueError(f"codes has shape {z.shape}, mixed {other.shape}; expected the same (B, n)")
-    z, other = z - centre, other - centre
+    middle = np.asarray(centre, dtype=np.float64)
+    z, other = z - middle, other - middle
     length, other_length = np.linalg.norm(z, axis=1), np.linalg.norm(other, axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         cosine = (z * other).sum(axis=1) / (length * other_length)
