@@ -176,8 +176,11 @@ def hit_rate(p_stable: float, size: int, predictor: str = "default") -> HitRate 
         predictor: Name of the shipped predictor that said so.
 
     Returns:
-        Of the bin of width 0.1 that holds `p_stable`, for this number of elements; None if it held no row.
+        Of the bin of width 0.1 that holds `p_stable`, for this number of elements; None if it held no row, or if
+            the predictor is not a shipped one.
     """
+    if predictor not in _cards():
+        return None
     bins = _cards()[predictor]["reliability"][min(max(size, SMALLEST), LARGEST) - SMALLEST]
     return next((HitRate(*entry) for entry in bins if entry[0] <= p_stable < entry[1]), None)
 
