@@ -9,8 +9,8 @@ May import: `matenv.latent` networks, `matenv.latent.augment`, `matenv.latent.ch
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,6 +47,42 @@ class Network(Protocol):
         ...
 
 
+Objective = Callable[[Any, Pairs, Tensor, torch.Generator, float], tuple[Tensor, dict[str, float]]]
+"""Loss of a batch, and what to record of it: of (network, pairs, labels (B, L), noise, beta).
+
+Labels are NaN where the table has none, and where augmentation changed the formula.
+"""
+
+
+def elbo(
+    network: Any, pairs: Pairs, labels: Tensor, noise: torch.Generator, beta: float
+) -> tuple[Tensor, dict[str, float]]:
+    """Negative evidence lower bound per composition, KL term at weight beta; an `Objective`."""
+    mean, log_variance = network.posterior(pairs)
+    z = mean + torch.exp(0.5 * log_variance) * torch.randn(mean.shape, generator=noise)
+    likelihood = network.log_likelihood(z, pairs).mean()
+    kl = kl_to_prior(mean, log_variance).mean()
+    return beta * kl - likelihood, {"log_likelihood": likelihood.item(), "kl": kl.item()}
+
+
+def kl_to_prior(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(q(z|x) || N(0, I)) (B,) in nats."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What an epoch shows to the network.
+
+    Attributes:
+        formulas: Compositions (N,).
+        labels: Their labels (N, L) float32, NaN where unknown.
+    """
+
+    formulas: CompositionBatch
+    labels: NDArray[np.float32]
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a latent space is trained.
@@ -62,6 +98,9 @@ class Recipe:
         augment: Whether to train on variants of the formulas (`matenv.latent.augment`).
         oversample: How often rows of 8 or more elements are repeated.
         bfloat16: Whether matrix products run in bfloat16.
+        labels: Columns of the table that the objective is given.
+        objective: Loss of a batch.
+        run_epoch: One pass over what is shown; None for one step of `objective` per batch.
     """
 
     build: Callable[[], nn.Module]
@@ -74,6 +113,14 @@ class Recipe:
     augment: bool
     oversample: int
     bfloat16: bool
+    labels: tuple[str, ...] = ()
+    objective: Objective = elbo
+    run_epoch: Callable[..., dict[str, float]] | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """What tells two runs apart, beside their length: every attribute that is a plain value."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "epochs"}
+        return {key: value for key, value in values.items() if value is not None and not callable(value)}
 
 
 RECIPES: dict[str, Recipe] = {
@@ -128,7 +175,7 @@ def fit(
     """
     recipe = RECIPES[name]
     identity = {"name": name, "epochs": epochs, "seed": seed, "table": data.name, "rows": len(data)}
-    identity |= {key: value for key, value in asdict(recipe).items() if key not in ("build", "epochs")}
+    identity |= recipe.settings()
     torch.manual_seed(seed)
     network: Any = recipe.build()
     identity |= {"network": network.config}
@@ -139,14 +186,16 @@ def fit(
     rows = training_rows(data)
     if not len(rows):
         raise ValueError(f"{data.name} has no training rows: its systems all fall into the held-out parts")
-    formulas = _repeat_complex(data.compositions[rows], recipe.oversample)
+    rows = _repeat_complex(rows, data.compositions.size[rows], recipe.oversample)
+    formulas, labels = data.compositions[rows], label_columns(data, recipe.labels)[rows]
     validation = data.compositions[data.part("validation")]
     augmenter = Augmenter(formulas) if recipe.augment else None
     last = min(epochs, stop_after if stop_after is not None else epochs)
     for epoch in epochs_left(len(history), last, progress):
         random = np.random.default_rng([seed, epoch])
-        shown = augmenter.vary(formulas, random) if augmenter else formulas
-        record = {"epoch": epoch + 1, **_epoch(network, optimizer, shown, recipe, epoch, epochs, random)}
+        shown = _variants(augmenter, formulas, labels, random) if augmenter else Shown(formulas, labels)
+        run_epoch = recipe.run_epoch or _epoch
+        record = {"epoch": epoch + 1, **run_epoch(network, optimizer, shown, recipe, epoch, epochs, random)}
         if len(validation):
             with torch.inference_mode():
                 decoded = network.decode(network.posterior(Pairs.of(validation))[0])
@@ -158,10 +207,41 @@ def fit(
     return network.eval(), history
 
 
+def label_columns(data: Dataset, names: Sequence[str]) -> NDArray[np.float32]:
+    """Labels of every row of a table (N, L) float32, NaN where absent.
+
+    Args:
+        data: The table.
+        names: ``"formation_energy"``, or keys of `Dataset.labels`.
+
+    Raises:
+        ValueError: The table has no such column, or a column without a single value.
+    """
+    columns = {"formation_energy": data.formation_energy, **data.labels}
+    for name in names:
+        if name not in columns or not np.isfinite(columns[name]).any():
+            having = [key for key, values in columns.items() if np.isfinite(values).any()]
+            raise ValueError(
+                f"{data.name} has no label {name!r}, which this latent space is trained on; it has "
+                f"{', '.join(having) or 'none'}: add a column {name!r}"
+            )
+    empty = np.zeros((len(data), 0))
+    return np.column_stack([empty, *(columns[name] for name in names)]).astype(np.float32)
+
+
+def _variants(
+    augmenter: Augmenter, formulas: CompositionBatch, labels: NDArray[np.float32], random: np.random.Generator
+) -> Shown:
+    """Variants of the formulas; those that differ from the original have no label."""
+    varied = augmenter.vary(formulas, random)
+    same = (varied.elements == formulas.elements).all(axis=1) & (varied.counts == formulas.counts).all(axis=1)
+    return Shown(varied, np.where(same[:, None], labels, np.float32(np.nan)))
+
+
 def _epoch(
     network: Any,
     optimizer: torch.optim.Optimizer,
-    formulas: CompositionBatch,
+    shown: Shown,
     recipe: Recipe,
     epoch: int,
     epochs: int,
@@ -169,27 +249,29 @@ def _epoch(
 ) -> dict[str, float]:
     network.train()
     noise = torch.Generator().manual_seed(int(random.integers(2**62)))
-    order = random.permutation(len(formulas))
+    order = random.permutation(len(shown.formulas))
     batch = min(recipe.batch, len(order))
     starts = range(0, len(order) - batch + 1, batch)  # the incomplete last batch is left out
-    totals = np.zeros(2)
+    records = []
     for step, start in enumerate(starts):
         done = set_learning_rate(optimizer, recipe.learning_rate, epoch, epochs, step, len(starts))
         beta = recipe.beta * min(done / recipe.beta_warmup, 1.0)
-        pairs = Pairs.of(formulas[order[start : start + batch]])
+        rows = order[start : start + batch]
+        pairs, labels = Pairs.of(shown.formulas[rows]), torch.from_numpy(shown.labels[rows])
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
-            mean, log_variance = network.posterior(pairs)
-            z = mean + torch.exp(0.5 * log_variance) * torch.randn(mean.shape, generator=noise)
-            likelihood = network.log_likelihood(z, pairs).mean()
-        kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
+            loss, record = recipe.objective(network, pairs, labels, noise, beta)
         optimizer.zero_grad(set_to_none=True)
-        (beta * kl - likelihood).backward()
+        loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
-        totals += (likelihood.item(), kl.item())
+        records.append(record)
     network.eval()
-    log_likelihood, kl_mean = (totals / len(starts)).tolist()
-    return {"log_likelihood": log_likelihood, "kl": kl_mean, "beta": beta}
+    return mean_record(records) | {"beta": beta}
+
+
+def mean_record(records: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Mean of each entry over the steps of an epoch."""
+    return {key: sum(record[key] for record in records) / len(records) for key in records[0]}
 
 
 def set_learning_rate(
@@ -215,6 +297,6 @@ def set_learning_rate(
     return done
 
 
-def _repeat_complex(batch: CompositionBatch, times: int) -> CompositionBatch:
+def _repeat_complex(rows: NDArray[np.int64], size: NDArray, times: int) -> NDArray[np.int64]:
     """Oversampling of El-Awady (arXiv:2401.06779): rows of 8 or more elements appear `times` times."""
-    return batch[np.repeat(np.arange(len(batch)), np.where(batch.size >= 8, times, 1))]
+    return np.repeat(rows, np.where(size >= 8, times, 1))
