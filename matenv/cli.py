@@ -100,7 +100,7 @@ def evaluate(
         config["env_kwargs"].get("elements"),
         config["env_kwargs"].get("exclude"),
     )
-    oracle = Oracle(config["env_kwargs"].get("reference", "train"))
+    oracle = Oracle(config["env_kwargs"].get("reference", "train"), properties=task.properties)
     show_table(rank_candidates(list(result.visited), task, oracle, top), f"Best of {len(result.visited)} formulas met")
 
 
@@ -151,10 +151,9 @@ def gap(
     out: Annotated[Path | None, typer.Option(help="Folder for gap.json and gap.md.")] = None,
 ) -> None:
     """Proxy, gold, truth: how far rewards can be trusted, by task."""
-    from matenv.benchmark.gap import report
-    from matenv.tasks import TASKS
+    from matenv.benchmark.gap import TASKS_WITH_TRUTH, report
 
-    print(report(tasks or list(TASKS), calls, seeds, out))
+    print(report(tasks or list(TASKS_WITH_TRUTH), calls, seeds, out))
 
 
 @app.command()
@@ -167,7 +166,7 @@ def version() -> None:
 
 @latent_app.command("train")
 def latent_train(
-    name: Annotated[str, typer.Argument(help="vae or vae-elawady.")],
+    name: Annotated[str, typer.Argument(help="vae, vae-elawady, cvae or dvae.")],
     out: Out,
     epochs: Annotated[int | None, typer.Option(help="Epochs; default: the model's own.")] = None,
     seed: Seed = 0,

@@ -78,6 +78,9 @@ class Core(ABC):
 
     action_space: gym.Space
 
+    start_table: str = "mp-ground-states"
+    """Dataset whose training formulas ``start="dataset"`` draws from."""
+
     def __init__(
         self,
         rows: int,
@@ -112,7 +115,7 @@ class Core(ABC):
             )
         check_device(device)
         self.task = load_task(task, elements, exclude)
-        self.oracle = oracle or Oracle(reference, budget, device=device)
+        self.oracle = oracle or Oracle(reference, budget, device=device, properties=self.task.properties)
         self.task.check(self.oracle.units)
         self.terminate_on_success = bool(terminate_on_success)
         self.start = start
@@ -295,12 +298,12 @@ class Core(ABC):
         return info
 
     def _allowed_starts(self) -> CompositionBatch:
-        data = load_dataset("mp-ground-states")
+        data = load_dataset(self.start_table)
         pool = data.compositions[data.split("system").train]
         pool = pool[np.flatnonzero(self.task.allows(pool))]
         if len(pool) == 0:
             raise ValueError(
-                f"no training formula obeys the rules of task {self.task.name!r} (elements={self.task.elements}, "
+                f"no training formula of {data.name!r} obeys the rules of task {self.task.name!r} (elements={self.task.elements}, "
                 f"exclude={self.task.exclude}); widen them or use start={self.STARTS[1]!r}"
             )
         return pool

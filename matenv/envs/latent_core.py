@@ -66,6 +66,7 @@ class LatentCore(Core):
         device = check_device(shared.get("device", "cpu"))
         self.latent = _shared_latent(latent, device) if isinstance(latent, str) else latent
         self.radius = float(radius or self.latent.radius)
+        self.start_table = getattr(self.latent, "table", self.start_table)
         super().__init__(rows, **shared)
 
     def prepare(self) -> None:

@@ -26,10 +26,10 @@ from matenv.latent.elawady_vae import ElAwadyVAE
 from matenv.latent.space import VAESpace, Whitening
 from matenv.rational import MAX_ELEMENTS
 
-SHIPPED = ("vae", "vae-elawady")
+SHIPPED = ("vae", "vae-elawady", "dvae")
 """Latent spaces that come with the package."""
 
-NETWORKS: dict[str, type[CountsVAE] | type[ElAwadyVAE]] = {
+NETWORKS: dict[str, type[CountsVAE] | type[DisentangledVAE] | type[ElAwadyVAE]] = {
     "CountsVAE": CountsVAE,
     "ElAwadyVAE": ElAwadyVAE,
     "ConditionalVAE": ConditionalVAE,
@@ -45,7 +45,8 @@ def load_latent(name: str | Path = "vae", device: str = "cpu", rule: str | None 
 
     Args:
         name: ``"vae"`` (default: presence and integer counts, 32 dimensions), ``"vae-elawady"`` (El-Awady,
-            arXiv:2401.06779: 10 dimensions), or the path of a ``.safetensors`` file that training wrote.
+            arXiv:2401.06779: 10 dimensions), ``"dvae"`` (alloys, one dimension for whether they form a single phase:
+            Zeng et al., arXiv:2409.06740), or the path of a ``.safetensors`` file that training wrote.
         device: PyTorch device to run on.
         rule: For spaces that decode to fractions (``"vae-elawady"``), how these become an integer formula:
             ``"threshold"`` is the paper's rule and the default, ``"smallest"`` takes the smallest formula close by.
