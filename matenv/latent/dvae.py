@@ -115,7 +115,11 @@ class DisentangledVAE(nn.Module):
         return sum(kl_to_prior(mean, log_variance, self.describe(fractions_of(pairs))[1]))
 
     def log_likelihood(self, z: Tensor, pairs: Pairs) -> Tensor:
-        """Log p(x|t,z) (B,) in nats: presence of all 89 elements, and 50 atoms of those present (constant left out)."""
+        """Log p(x|t,z) (B,) in nats: presence of all 89 elements, and shares of those present.
+
+        The shares count as minus 50 times their KL divergence from the decoder's: a multinomial of 50 atoms, its
+        coefficient by Stirling's formula, so that a perfect decoder scores 0 whatever the alloy.
+        """
         return self.fit(z, fractions_of(pairs))
 
     def fit(self, z: Tensor, x: Tensor) -> Tensor:
@@ -124,7 +128,7 @@ class DisentangledVAE(nn.Module):
         present = x > 0
         named = -F.binary_cross_entropy_with_logits(presence, present.float(), reduction="none").sum(1)
         log_share = F.log_softmax(share.masked_fill(~present, -torch.inf), dim=1)
-        return named + ATOMS * torch.where(present, x * log_share, 0.0).sum(1)
+        return named + ATOMS * torch.where(present, x * (log_share - torch.log(x)), 0.0).sum(1)
 
     def decode(self, z: Tensor) -> CompositionBatch:
         """Formula of each latent vector (B, n): the likeliest elements, then the smallest formula within 1.5 at.%."""
