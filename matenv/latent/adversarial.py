@@ -165,7 +165,7 @@ def small_fractions_gan() -> FractionsGAN:
     return FractionsGAN(critic=256, latent=32, width=256, rule="smallest")
 
 
-def adam_by_part(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def adam_by_part(network: Any, recipe: Recipe) -> torch.optim.Optimizer:
     """Adam with the betas of Gulrajani et al. for critic and generator, and the usual ones for the encoder."""
     parts: dict[str, list[nn.Parameter]] = {"adversarial": [], "encoder": []}
     for name, parameter in network.named_parameters():
