@@ -19,6 +19,7 @@ from torch import Tensor
 
 from matenv.composition import CompositionBatch
 from matenv.elements import NUM_ELEMENTS
+from matenv.latent.adversarial import CountsGAN, FractionsGAN
 from matenv.latent.conditional import ConditionalSpace, ConditionalVAE
 from matenv.latent.counts_vae import CountsVAE
 from matenv.latent.dvae import DisentangledVAE
@@ -34,6 +35,8 @@ NETWORKS: dict[str, type[CountsVAE] | type[DisentangledVAE] | type[ElAwadyVAE]] 
     "ElAwadyVAE": ElAwadyVAE,
     "ConditionalVAE": ConditionalVAE,
     "DisentangledVAE": DisentangledVAE,
+    "CountsGAN": CountsGAN,
+    "FractionsGAN": FractionsGAN,
 }
 """Architectures a weights file may name."""
 
