@@ -1,4 +1,4 @@
-"""PPO beside random moves in the alloy space, and what a judge outside the reward says: ``python -m benchmarks.alloy_agent``.
+"""PPO beside random moves in the alloy space, and a judge outside the reward: ``python -m benchmarks.alloy_agent``.
 
 The reward is the head of `dvae`. The judge is a random forest on the same labels, which no reward has seen. A last run
 takes the task's limits away (from two elements on, any fractions) to show what they stop.
@@ -17,12 +17,12 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
-from sklearn.ensemble import RandomForestClassifier
-
-import matenv
 from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.policies import RandomPolicy
 from matenv.agents.training import train
+from sklearn.ensemble import RandomForestClassifier
+
+import matenv
 from matenv.chemistry.alloys import alloy_descriptors
 from matenv.composition import CompositionBatch, integer_counts
 from matenv.properties.single_phase import p_single_phase
@@ -32,9 +32,8 @@ RESULT = Path(__file__).parent / "results" / "alloy-agent.json"
 ENV_ID, SPACE, TASK = "MaterialLatent-v0", "dvae", "single-phase-alloy"
 SEEDS, STEPS, EPISODES, STARTS = 3, 60_000, 256, 1_000_000
 
-UNLIMITED = replace(
-    matenv.load_task(TASK), name="single-phase-unlimited", min_elements=2, min_fraction=0.0, max_fraction=1.0, max_count=60
-)  # fmt: skip
+NO_LIMITS = {"min_elements": 2, "min_fraction": 0.0, "max_fraction": 1.0, "max_count": 60}
+UNLIMITED = replace(matenv.load_task(TASK), name="single-phase-unlimited", **NO_LIMITS)  # type: ignore[arg-type]
 """The same wish with nothing that keeps an agent from dilute binaries."""
 
 

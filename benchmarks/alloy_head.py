@@ -2,10 +2,10 @@
 
 *Head*: exact Shapley values of the log-odds t (Shapley 1953; the value of a coalition of features is the mean over a
 background of 50 training alloys that lend the others; 8 features: seven descriptors, and the composition itself);
-permutation importance, the loss in balanced accuracy on held-out systems when one feature is shuffled; and what 5 at.% of
-an element does to P(single phase) of held-out alloys of four and more elements, descriptors worked out anew.
-*Latent*: how well the label is told from t alone and from the rest z alone, on held-out systems; and what moving t alone
-does. Figures go to ``benchmarks/results/alloy-head.json``, the pictures to ``docs/images``.
+permutation importance, the loss in balanced accuracy on held-out systems when one feature is shuffled; and what 5 at.%
+of an element does to P(single phase) of held-out alloys of four and more elements, descriptors worked out anew.
+*Latent*: how well the label is told from t alone and from the rest z alone, on held-out systems; and what moving t
+alone does. Figures go to ``benchmarks/results/alloy-head.json``, the pictures to ``docs/images``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ HEAD = matenv.load_latent("dvae").network.head
 
 
 def log_odds(x: Array, described: Array) -> Array:
-    """Mean of the target's log-odds (B,) from fractions (B, 89) and descriptors (B, 7), which need not belong together."""
+    """Mean log-odds t (B,) from fractions (B, 89) and descriptors (B, 7), which need not belong together."""
     scaled = (torch.from_numpy(described).float() - SCALES[:, 0]) / SCALES[:, 1]
     with torch.inference_mode():
         shift, _ = HEAD(torch.from_numpy(x).float(), scaled)

@@ -2,7 +2,7 @@
 
 Ten random splits 80/20, stratified by label; ten splits that hold out 20 % of the chemical systems; and, on five of the
 latter, few labels. What is held out is not shown at all; labels taken away from the rest leave alloys without a label,
-which `dvae` learns from as well, together with those of Borg et al. Their labels are never shown: they are a second test.
+which `dvae` learns from as well, together with those of Borg et al., whose labels are never shown: a second test.
 A run keeps each model's figures as it goes, and resumes. The table goes to ``benchmarks/results/alloys.json``.
 """
 
@@ -134,6 +134,7 @@ class Case:
     labels: int | None
 
     def key(self, model: str) -> str:
+        """What its figures are kept under."""
         return f"{self.split}|{self.number}|{self.labels or 'all'}|{model}"
 
 

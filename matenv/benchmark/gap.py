@@ -196,7 +196,9 @@ def report(tasks: Sequence[str], calls: int, seeds: int, out: Path | None, rewar
 def main(argv: list[str] | None = None) -> int:
     """Command line: print the report."""
     parser = argparse.ArgumentParser(prog="python -m matenv.benchmark.gap", description=__doc__)
-    parser.add_argument("--tasks", nargs="+", default=list(TASKS_WITH_TRUTH), help="tasks; default: all with DFT values")
+    parser.add_argument(
+        "--tasks", nargs="+", default=list(TASKS_WITH_TRUTH), help="tasks; default: all with DFT values"
+    )
     parser.add_argument("--calls", type=int, default=10_000, help="distinct formulas per search; default 10000")
     parser.add_argument("--seeds", type=int, default=3, help="repetitions; default 3")
     parser.add_argument(

