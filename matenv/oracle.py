@@ -123,6 +123,13 @@ class Assessment:
             low[self._rows], high[self._rows] = self._prediction.interval(name, coverage)
         return low, high
 
+    def disagreement(self, name: str) -> NDArray[np.float64]:
+        """Standard deviation between the predictor's models (B,) in the property's unit; NaN without a prediction."""
+        result = np.full(len(self), np.nan)
+        if self._prediction is not None:
+            result[self._rows] = self._prediction.disagreement(name)
+        return result
+
     def prob_stable(self, threshold: float = 0.0) -> NDArray[np.float64]:
         """Probability that the decomposition energy is at most `threshold` (eV/atom); 0 where nothing was predicted."""
         result = np.zeros(len(self))
