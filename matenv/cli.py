@@ -21,7 +21,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Reinforcement-learning environments for the inverse design of inorganic materials.",
 )
-latent_app = typer.Typer(no_args_is_help=True, help="Latent spaces: train, distil, evaluate, interpolate.")
+latent_app = typer.Typer(
+    no_args_is_help=True, help="Latent spaces: train, distil, evaluate, compare, interpolate, map."
+)
 app.add_typer(latent_app, name="latent")
 predictor_app = typer.Typer(no_args_is_help=True, help="The property predictor: train, distil, evaluate.")
 app.add_typer(predictor_app, name="predictor")
@@ -218,6 +220,36 @@ def latent_interpolate(
     print(f"Moved: whitened latent units from {first}, of {line.moved[-1]:.2f}. Picture: {out}")
 
 
+@latent_app.command("map")
+def latent_map(
+    name: Annotated[str, typer.Argument(help="Name of a latent space, or a weights file.")] = "vae",
+    out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("latent-map.png"),
+    property: Annotated[str, typer.Option(help="Property that colours the first map.")] = "formation_energy",
+    rows: Annotated[int, typer.Option(help="Formulas shown.")] = 4000,
+) -> None:
+    """Two maps of training formulas: coloured by a property, and by family of compounds."""
+    from matenv import load_dataset, load_latent
+    from matenv.report.latent_map import draw_map
+
+    draw_map(load_latent(name), load_dataset(), out, property, rows)
+    print(f"Picture: {out}")
+
+
+@latent_app.command("compare")
+def latent_compare(
+    spaces: Annotated[list[str] | None, typer.Argument(help="Latent spaces; default: all that are shipped.")] = None,
+    out: Out = Path("runs/latent-compare"),
+    seeds: Annotated[int, typer.Option(help="Training runs per space.")] = 3,
+    timesteps: Annotated[int, typer.Option(help="Environment steps of each training run.")] = 100_000,
+    page: Annotated[Path | None, typer.Option(help="Markdown page to write the tables into.")] = None,
+) -> None:
+    """Every latent space beside every other: recovery, samples, speed, and what PPO reaches in it."""
+    from matenv.agents.latent_spaces import compare_spaces as run
+    from matenv.latent import SHIPPED
+
+    run(out, spaces or SHIPPED, seeds, timesteps, page=page)
+
+
 @predictor_app.command("train")
 def predictor_train(
     out: Out,
@@ -260,7 +292,7 @@ def main() -> None:
     """Run the command line; a user's mistake is one line, not a traceback."""
     try:
         app()
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, ImportError) as error:
         sys.exit(f"matenv: {error}")
     except KeyboardInterrupt:
         sys.exit(130)

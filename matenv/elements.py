@@ -154,6 +154,20 @@ ABSENT: tuple[str, ...] = ("Ar", "He", "Kr", "Ne", "Xe")
 MASKED_BY_DEFAULT: tuple[str, ...] = ("Ac", "Np", "Pa", "Pm", "Pu", "Tc", "Th", "U")
 """Radioactive elements that tasks leave out unless asked: sparse hulls there flatter a candidate."""
 
+# fmt: off
+_MODIFIED_PETTIFOR = (
+    "He Ne Ar Kr Xe Rn Fr Cs Rb K Na Li Ra Ba Sr Ca Eu Yb Lu Tm Y Er Ho Dy Tb Gd Sm Pm Nd Pr Ce La Ac Th Pa U Np Pu "
+    "Am Cm Bk Cf Es Fm Md No Lr Sc Zr Hf Ti Ta Nb V Cr Mo W Re Tc Os Ru Ir Rh Pt Pd Au Ag Cu Ni Co Fe Mn Mg Zn Cd Hg "
+    "Be Al Ga In Tl Pb Sn Ge Si B C N P As Sb Bi Po Te Se S O At I Br Cl F H"
+).split()
+# fmt: on
+
+MODIFIED_PETTIFOR: tuple[int, ...] = tuple(_MODIFIED_PETTIFOR.index(symbol) + 1 for symbol in SYMBOLS)
+"""Place of each element, 1-103, on the modified Pettifor scale: neighbours replace each other in crystals most often.
+
+Glawe, Sanna, Gross and Marques, New J. Phys. 18, 093011 (2016); the field `mendeleev` is the older ordering.
+"""
+
 
 def values(name: str) -> NDArray[np.float64]:
     """One reference value of all elements as an array.

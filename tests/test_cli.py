@@ -11,6 +11,7 @@ runner = CliRunner()
 
 def test_every_command_explains_itself():
     latent = [["latent"], ["latent", "train"], ["latent", "distil"], ["latent", "interpolate"]]
+    latent += [["latent", "compare"], ["latent", "map"]]
     predictor = [["predictor"], ["predictor", "train"], ["predictor", "distil"]]
     for command in [[], ["demo"], ["train"], ["evaluate"], ["compare"], ["explain"], *latent, *predictor]:
         result = runner.invoke(app, [*command, "--help"])

@@ -8,9 +8,7 @@ May import: `matenv.latent` networks, `matenv.latent.augment`, `matenv.latent.ch
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,8 +21,10 @@ from matenv.composition import CompositionBatch
 from matenv.data import Dataset
 from matenv.latent.augment import Augmenter
 from matenv.latent.checkpoint import epochs_left, resume, save
+from matenv.latent.conditional import CONDITIONS, conditional_elbo, small_conditional
 from matenv.latent.counts_vae import MAX_COUNT, CountsVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
+from matenv.latent.epochs import Recipe, Shown, one_epoch
 from matenv.latent.evaluate import agreement
 from matenv.latent.pairs import Pairs
 
@@ -47,35 +47,6 @@ class Network(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How a latent space is trained.
-
-    Attributes:
-        build: Makes the untrained network.
-        epochs: Default number of passes over the training rows.
-        batch: Compositions per step.
-        learning_rate: Peak of the cosine schedule (linear warm-up over the first 200 steps).
-        weight_decay: AdamW's weight decay.
-        beta: Weight of the KL term once warmed up.
-        beta_warmup: Share of the run over which beta rises linearly from 0.
-        augment: Whether to train on variants of the formulas (`matenv.latent.augment`).
-        oversample: How often rows of 8 or more elements are repeated.
-        bfloat16: Whether matrix products run in bfloat16.
-    """
-
-    build: Callable[[], nn.Module]
-    epochs: int
-    batch: int
-    learning_rate: float
-    weight_decay: float
-    beta: float
-    beta_warmup: float
-    augment: bool
-    oversample: int
-    bfloat16: bool
-
-
 RECIPES: dict[str, Recipe] = {
     "vae": Recipe(
         CountsVAE, epochs=220, batch=1024, learning_rate=2e-3, weight_decay=0.02, beta=0.1, beta_warmup=0.25,
@@ -85,6 +56,10 @@ RECIPES: dict[str, Recipe] = {
     "vae-elawady": Recipe(
         ElAwadyVAE, epochs=600, batch=1024, learning_rate=2e-3, weight_decay=0.0, beta=1.0, beta_warmup=0.1,
         augment=False, oversample=10, bfloat16=False,
+    ),
+    "cvae": Recipe(
+        small_conditional, epochs=100, batch=512, learning_rate=2e-3, weight_decay=0.02, beta=0.2, beta_warmup=0.25,
+        augment=True, oversample=1, bfloat16=True, labels=tuple(CONDITIONS), objective=conditional_elbo,
     ),
 }  # fmt: skip
 """The shipped latent spaces by name."""
@@ -128,25 +103,25 @@ def fit(
     """
     recipe = RECIPES[name]
     identity = {"name": name, "epochs": epochs, "seed": seed, "table": data.name, "rows": len(data)}
-    identity |= {key: value for key, value in asdict(recipe).items() if key not in ("build", "epochs")}
+    identity |= recipe.settings()
     torch.manual_seed(seed)
     network: Any = recipe.build()
     identity |= {"network": network.config}
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.99), fused=True
-    )
+    optimizer = recipe.optimizer(network, recipe)
     history = resume(out, identity, network, optimizer)
     rows = training_rows(data)
     if not len(rows):
         raise ValueError(f"{data.name} has no training rows: its systems all fall into the held-out parts")
-    formulas = _repeat_complex(data.compositions[rows], recipe.oversample)
+    rows = _repeat_complex(rows, data.compositions.size[rows], recipe.oversample)
+    formulas, labels = data.compositions[rows], label_columns(data, recipe.labels)[rows]
     validation = data.compositions[data.part("validation")]
     augmenter = Augmenter(formulas) if recipe.augment else None
     last = min(epochs, stop_after if stop_after is not None else epochs)
     for epoch in epochs_left(len(history), last, progress):
         random = np.random.default_rng([seed, epoch])
-        shown = augmenter.vary(formulas, random) if augmenter else formulas
-        record = {"epoch": epoch + 1, **_epoch(network, optimizer, shown, recipe, epoch, epochs, random)}
+        shown = _variants(augmenter, formulas, labels, random) if augmenter else Shown(formulas, labels)
+        run_epoch = recipe.run_epoch or one_epoch
+        record = {"epoch": epoch + 1, **run_epoch(network, optimizer, shown, recipe, epoch, epochs, random)}
         if len(validation):
             with torch.inference_mode():
                 decoded = network.decode(network.posterior(Pairs.of(validation))[0])
@@ -158,63 +133,37 @@ def fit(
     return network.eval(), history
 
 
-def _epoch(
-    network: Any,
-    optimizer: torch.optim.Optimizer,
-    formulas: CompositionBatch,
-    recipe: Recipe,
-    epoch: int,
-    epochs: int,
-    random: np.random.Generator,
-) -> dict[str, float]:
-    network.train()
-    noise = torch.Generator().manual_seed(int(random.integers(2**62)))
-    order = random.permutation(len(formulas))
-    batch = min(recipe.batch, len(order))
-    starts = range(0, len(order) - batch + 1, batch)  # the incomplete last batch is left out
-    totals = np.zeros(2)
-    for step, start in enumerate(starts):
-        done = set_learning_rate(optimizer, recipe.learning_rate, epoch, epochs, step, len(starts))
-        beta = recipe.beta * min(done / recipe.beta_warmup, 1.0)
-        pairs = Pairs.of(formulas[order[start : start + batch]])
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
-            mean, log_variance = network.posterior(pairs)
-            z = mean + torch.exp(0.5 * log_variance) * torch.randn(mean.shape, generator=noise)
-            likelihood = network.log_likelihood(z, pairs).mean()
-        kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
-        optimizer.zero_grad(set_to_none=True)
-        (beta * kl - likelihood).backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        totals += (likelihood.item(), kl.item())
-    network.eval()
-    log_likelihood, kl_mean = (totals / len(starts)).tolist()
-    return {"log_likelihood": log_likelihood, "kl": kl_mean, "beta": beta}
-
-
-def set_learning_rate(
-    optimizer: torch.optim.Optimizer, peak: float, epoch: int, epochs: int, step: int, steps: int
-) -> float:
-    """Cosine schedule with a linear warm-up over the first 200 steps.
+def label_columns(data: Dataset, names: Sequence[str]) -> NDArray[np.float32]:
+    """Labels of every row of a table (N, L) float32, NaN where absent.
 
     Args:
-        optimizer: Its rate is set.
-        peak: Highest rate.
-        epoch: Epochs finished.
-        epochs: Length of the run.
-        step: Steps finished in this epoch.
-        steps: Steps of an epoch.
+        data: The table.
+        names: ``"formation_energy"``, or keys of `Dataset.labels`.
 
-    Returns:
-        Share of the run that is done.
+    Raises:
+        ValueError: The table has no such column, or a column without a single value.
     """
-    done = (epoch + step / steps) / epochs
-    warm = min((epoch * steps + step + 1) / 200, 1.0)
-    for group in optimizer.param_groups:
-        group["lr"] = peak * warm * 0.5 * (1 + math.cos(math.pi * done))
-    return done
+    columns = {"formation_energy": data.formation_energy, **data.labels}
+    for name in names:
+        if name not in columns or not np.isfinite(columns[name]).any():
+            having = [key for key, values in columns.items() if np.isfinite(values).any()]
+            raise ValueError(
+                f"{data.name} has no label {name!r}, which this latent space is trained on; it has "
+                f"{', '.join(having) or 'none'}: add a column {name!r}"
+            )
+    empty = np.zeros((len(data), 0))
+    return np.column_stack([empty, *(columns[name] for name in names)]).astype(np.float32)
 
 
-def _repeat_complex(batch: CompositionBatch, times: int) -> CompositionBatch:
+def _variants(
+    augmenter: Augmenter, formulas: CompositionBatch, labels: NDArray[np.float32], random: np.random.Generator
+) -> Shown:
+    """Variants of the formulas; those that differ from the original have no label."""
+    varied = augmenter.vary(formulas, random)
+    same = (varied.elements == formulas.elements).all(axis=1) & (varied.counts == formulas.counts).all(axis=1)
+    return Shown(varied, np.where(same[:, None], labels, np.float32(np.nan)))
+
+
+def _repeat_complex(rows: NDArray[np.int64], size: NDArray, times: int) -> NDArray[np.int64]:
     """Oversampling of El-Awady (arXiv:2401.06779): rows of 8 or more elements appear `times` times."""
-    return batch[np.repeat(np.arange(len(batch)), np.where(batch.size >= 8, times, 1))]
+    return np.repeat(rows, np.where(size >= 8, times, 1))

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +88,7 @@ def export(name: str, network: Any, data: Dataset, out: Path, run: dict[str, Any
     path = out / f"{name}.safetensors"
     write(VAESpace(name, network, whitening, anchors), path)
     how = {
-        "recipe": {key: value for key, value in asdict(recipe).items() if key not in ("build", "epochs")},
+        "recipe": recipe.settings(),
         **run,
         "command": f"python -m matenv.latent.train {name} --epochs {run['epochs']} --seed {run['seed']}",
     }

@@ -108,6 +108,11 @@ class ConvexHull:
         """Reduced formulas of the stable compounds (len(self),), alphabetically."""
         return np.sort(np.array(self._phases.compositions[self._stable_rows].formulas(), dtype=np.str_))
 
+    @cached_property
+    def references(self) -> CompositionBatch:
+        """Compositions (R,) that reference numbers stand for: the 89 pure elements, then every compound."""
+        return self._phases.references(list(range(NUM_ELEMENTS + len(self._phases))))
+
     def energy(
         self,
         X: CompositionBatch | ArrayLike | str | Composition | Sequence[str | Composition],

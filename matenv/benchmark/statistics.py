@@ -1,0 +1,99 @@
+"""What to say about a few runs of a method: interquartile mean, its interval, and who improves on whom.
+
+The protocol of Agarwal, Schwarzer, Castro, Courville and Bellemare, "Deep reinforcement learning at the edge of the
+statistical precipice", NeurIPS 2021: runs are (tasks, seeds), and the bootstrap draws seeds anew within each task.
+
+May import: nothing of matenv.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import trim_mean
+
+RESAMPLES = 2000
+"""Bootstrap samples behind an interval."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number and the ends of its 95 % interval.
+
+    Attributes:
+        value: The estimate from all runs.
+        low: 2.5 % quantile of the bootstrap.
+        high: 97.5 % quantile.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def interquartile_mean(runs: ArrayLike) -> float:
+    """Mean of the middle half of all runs, tasks and seeds together: a quarter of them is cut off at either end.
+
+    A quarter that is no whole number is rounded down, as in the authors' own package.
+
+    Args:
+        runs: Any shape, at least one value.
+
+    Returns:
+        The mean.
+    """
+    return float(trim_mean(np.asarray(runs, np.float64), 0.25, axis=None))
+
+
+def probability_of_improvement(runs: ArrayLike, others: ArrayLike) -> float:
+    """How likely a run of one method beats a run of another on the same task; ties count half. Mean over tasks.
+
+    Args:
+        runs: (tasks, seeds).
+        others: (tasks, seeds of the other method).
+
+    Returns:
+        A probability; 0.5 where neither is better.
+
+    Raises:
+        ValueError: The two have different tasks.
+    """
+    x, y = np.atleast_2d(np.asarray(runs, np.float64)), np.atleast_2d(np.asarray(others, np.float64))
+    if len(x) != len(y):
+        raise ValueError(f"runs has {len(x)} tasks and others has {len(y)}; they must be the same tasks")
+    better = x[:, :, None] - y[:, None, :]
+    return float(((better > 0) + 0.5 * (better == 0)).mean())
+
+
+def estimate(statistic: Callable[..., float], *runs: ArrayLike, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
+    """A statistic with its 95 % interval from a stratified bootstrap: seeds are drawn with replacement within a task.
+
+    Args:
+        statistic: `interquartile_mean`, `probability_of_improvement`, `numpy.mean`, ... of one array or several.
+        *runs: The statistic's arguments, (tasks, seeds) each; seeds of different arguments are drawn independently.
+        resamples: Bootstrap samples.
+        seed: Of the draws.
+
+    Returns:
+        The estimate.
+
+    Raises:
+        ValueError: Runs that are not a table of at least one task and seed.
+    """
+    tables = [np.asarray(table, np.float64) for table in runs]
+    for table in tables:
+        if table.ndim != 2 or table.size == 0:
+            raise ValueError(f"runs has shape {table.shape}; expected (tasks, seeds)")
+    random = np.random.default_rng(seed)
+    drawn = np.empty(resamples)
+    for sample in range(resamples):
+        anew = [np.take_along_axis(t, random.integers(t.shape[1], size=t.shape), axis=1) for t in tables]
+        drawn[sample] = statistic(*anew)
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return Estimate(float(statistic(*tables)), float(low), float(high))

@@ -1,0 +1,80 @@
+"""The map of a latent space, and the page that compares all of them."""
+
+import json
+
+import pytest
+from matenv.agents import latent_spaces
+
+import matenv
+from matenv.composition import CompositionBatch
+from matenv.report.latent_map import FAMILIES, draw_map, family_of
+
+ROW = {
+    "task": "stiff-stable",
+    "metrics": {"dim": 32, "parameters": 1000, "test_element_set": 0.997, "test_elbo": -29.8, "detour": 2.2},
+    "steps_per_second": 1000.0,
+    "random": (1.0, 0.1),
+    "ppo": (7.0, 0.5),
+    "ppo_score": (0.5, 0.05),
+}
+
+
+def test_families_of_compounds():
+    names = [name for name, *_ in FAMILIES] + ["intermetallics"]
+    batch = CompositionBatch.from_fractions(
+        matenv.fractions(["LiFePO4", "BiOCl", "GaAs", "CuS", "Ni3Al", "TiC", "LiH"])
+    )
+    expected = [
+        "oxides",
+        "halides",
+        "pnictides",
+        "chalcogenides",
+        "intermetallics",
+        "of B, C, Si, Ge, Sn, Pb",
+        "hydrides",
+    ]
+    assert [names[k] for k in family_of(batch)] == expected
+
+
+def test_map_is_drawn_and_its_arguments_checked(tmp_path):
+    space, data = matenv.load_latent("vae"), matenv.load_dataset()
+    draw_map(space, data, tmp_path / "map.png", "band_gap_pbe", rows=120)
+    assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(ValueError, match="property='colour' is not in the table"):
+        draw_map(space, data, tmp_path / "map.png", "colour")
+    with pytest.raises(ValueError, match="rows=10 "):
+        draw_map(space, data, tmp_path / "map.png", rows=10)
+
+
+def test_tables_show_shares_counts_and_what_is_missing():
+    text = latent_spaces.tables({"a": ROW, "b": {**ROW, "steps_per_second": 500.0}}, seeds=3, timesteps=1000)
+    assert "| `a` | 32 | 1,000 | 99.7 % | - |" in text and "| -29.8 | 2.200 |" in text
+    assert "| `b` | stiff-stable | 500 | 0.50 | 1.000 +- 0.100 | 7.000 +- 0.500 | 0.500 +- 0.050 |" in text
+
+
+def test_page_needs_its_markers(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("text\n")
+    with pytest.raises(ValueError, match="lacks the lines"):
+        latent_spaces.write_between_markers(page, "table\n")
+    page.write_text(f"head\n{latent_spaces.BEGIN}old\n{latent_spaces.END}\nfoot\n")
+    latent_spaces.write_between_markers(page, "new\n")
+    assert page.read_text() == f"head\n{latent_spaces.BEGIN}new\n{latent_spaces.END}\nfoot\n"
+
+
+def test_comparison_resumes_from_what_is_stored(tmp_path, monkeypatch):
+    (tmp_path / "vae-metrics.json").write_text(json.dumps(ROW["metrics"]))
+    (tmp_path / "vae-ppo-0.json").write_text(json.dumps({"ppo": 2.0, "ppo_score": 0.2, "random": 1.0}))
+    monkeypatch.setattr(latent_spaces, "ROWS", 8)
+    monkeypatch.setattr(latent_spaces, "ROUNDS", 1)
+    result = latent_spaces.compare_spaces(tmp_path, ["vae"], seeds=1, timesteps=10)
+    assert result["vae"]["ppo"][0] == 2.0 and result["vae"]["steps_per_second"] > 0
+    assert json.loads((tmp_path / "table.json").read_text())["vae"]["metrics"] == ROW["metrics"]
+    with pytest.raises(ValueError, match="at least one"):
+        latent_spaces.compare_spaces(tmp_path, [])
+
+
+@pytest.mark.slow
+def test_comparison_measures_and_trains(tmp_path):
+    result = latent_spaces.compare_spaces(tmp_path, ["vae-elawady"], seeds=1, timesteps=2048)
+    assert 0.3 < result["vae-elawady"]["metrics"]["test_element_set"] < 0.6
