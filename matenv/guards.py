@@ -180,7 +180,7 @@ class Guards:
         if unknown or not properties:
             raise ValueError(f"properties={list(properties)!r} must be some of {', '.join(predictor.units)}")
         self.properties, self._space = tuple(properties), space
-        self._latent = _latent_guards(space) if wanting and space is not None else ({}, {})
+        self._latent = _latent_guards(space) if wanting and space is not None else ({}, {})  # type: ignore[arg-type]
         predicted = any(name not in LATENT_GUARDS for name in self.names)
         self._scales = _prediction_scales(predictor, self.properties) if predicted else {}
         self.units = {name: self._latent[1].get(name, 1.0) for name in self.names}
@@ -201,15 +201,18 @@ class Guards:
                 assert z is not None
                 result[name] = self._latent[0][name](z, assessment.compositions) / self.units[name]
             else:
-                spread = {p: _spread(assessment, name, p) for p in self.properties}
-                result[name] = np.nan_to_num(_worst(spread, self._scales[name]))
+                result[name] = self._predicted(name, assessment)
         return result
+
+    def _predicted(self, name: str, assessment: Assessment) -> Values:
+        spread = {p: _spread(assessment, name, p) for p in self.properties}
+        return np.nan_to_num(_worst(spread, self._scales[name]))
 
     def of_formulas(self, assessment: Assessment) -> dict[str, Values]:
         """The same for formulas that nobody moved to: their latent position is their encoding.
 
         Args:
-            assessment: What the oracle says of B formulas, none of them empty.
+            assessment: What the oracle says of B formulas; empty ones get 0.
 
         Returns:
             By name, each (B,). `cycle` compares with what the encoding decodes to, which is nearly always the formula
@@ -217,10 +220,20 @@ class Guards:
         """
         if self._space is None or not self._latent[0]:
             return self(None, assessment)
-        z = self._space.encode(assessment.compositions)
-        result = self(z, assessment)
-        if "cycle" in result:
-            result["cycle"] = cycle_error(self._space, z, self._space.decode_batch(z)) / self.units["cycle"]
+        batch = assessment.compositions
+        rows = np.flatnonzero(batch.size > 0)
+        z = np.zeros((len(batch), self._space.dim))
+        z[rows] = self._space.encode(batch[rows])
+        decoded = batch[:0] if "cycle" not in self.names else self._space.decode_batch(z[rows])
+        result = {}
+        for name in self.names:
+            if name == "cycle":
+                result[name] = np.zeros(len(batch))
+                result[name][rows] = cycle_error(self._space, z[rows], decoded) / self.units[name]
+            elif name in LATENT_GUARDS:
+                result[name] = self._latent[0][name](z, batch) / self.units[name] * (batch.size > 0)
+            else:
+                result[name] = self._predicted(name, assessment)
         return result
 
 
@@ -241,8 +254,8 @@ def check_guard(name: str, parameter: str) -> None:
 
 
 def reference_rows(rows: int = REFERENCE_ROWS) -> NDArray[np.int64]:
-    """Table rows whose encodings stand for the training data: evenly spread over the train part, validation left out."""
-    train = load_dataset("mp-ground-states").part("train")
+    """Table rows whose encodings stand for all training rows: evenly spread over the train part."""
+    train = load_dataset("mp-ground-states").part("train")  # without validation rows
     return train[np.linspace(0, len(train) - 1, min(rows, len(train))).astype(np.int64)]
 
 

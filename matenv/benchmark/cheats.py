@@ -4,7 +4,7 @@ For each of them the adversary (`matenv.benchmark.adversary`) searches twice wit
 without the rule, and with it. Of the 100 formulas it likes best, one per chemical system, the table shows how many are
 the cheat that the rule is about, what they are paid, and what gold says of them.
 
-May import: `matenv.benchmark`, `matenv.composition`, `matenv.elements`, `matenv.guards`, `matenv.latent`,
+May import: `matenv.benchmark`, `matenv.guards`, `matenv.latent`,
 `matenv.oracle`, `matenv.tasks`, `matenv.thermo`.
 """
 
@@ -15,18 +15,18 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matenv import elements as alphabet
 from matenv.benchmark.adversary import best_by_system, evolve
 from matenv.guards import GUARDS, Guards, properties_of
 from matenv.latent import load_latent
 from matenv.oracle import NOVEL_DISTANCE, Assessment, Oracle
 from matenv.tasks import TOO_GOOD, Task, TaskScore, load_task
+from matenv.thermo.keys import keys_of
 
 TOP = 100
 """Formulas judged, one per chemical system."""
@@ -114,12 +114,13 @@ def rules() -> list[Case]:
     return [
         Case(
             "viability factor", f"unstable: gold's E_d above {UNSTABLE} eV/atom",
-            alter(stiff, lambda a, s: s.terms["utility"] * s.terms["validity"]), stiff,
+            replace(stiff, viability="none"), stiff,
             lambda proxy, gold: gold.decomposition_energy > UNSTABLE,
         ),
         Case(
             "unsaturated viability", f"unstable: gold's E_d above {UNSTABLE} eV/atom",
-            alter(stiff, lambda a, s: s.terms["utility"] * s.terms["validity"] * (a.decomposition_energy <= 0.0)), stiff,
+            alter(stiff, lambda a, s: s.terms["utility"] * s.terms["validity"] * (a.decomposition_energy <= 0.0)),
+            stiff,
             lambda proxy, gold: gold.decomposition_energy > UNSTABLE,
         ),
         Case(
@@ -178,8 +179,7 @@ def guard_cases(task: str = "wide-gap-novel") -> list[Case]:
     cases = [
         Case(
             f"guard {name}", "beyond the guard's limit",
-            bare, alter(bare, lambda a, s, name=name: s.score * (_guard(bare, a, name) <= 1.0)),
-            lambda proxy, gold, name=name: _guard(bare, proxy, name) > 1.0,
+            bare, alter(bare, partial(_gated, bare, name)), partial(_warned, bare, name),
         )
         for name in GUARDS
     ]  # fmt: skip
@@ -231,7 +231,8 @@ def _search(case: Case, setting: str, calls: int, seed: int, predictor: str) -> 
 def average(outcomes: Sequence[Outcome]) -> Outcome:
     """The mean of what several seeds found, with the first one's examples."""
     names = ("paid", "gold", "cheats", "stable", "unstable")
-    return replace(outcomes[0], **{name: float(np.mean([getattr(o, name) for o in outcomes])) for name in names})  # type: ignore[arg-type]
+    means = {name: float(np.mean([getattr(o, name) for o in outcomes])) for name in names}
+    return replace(outcomes[0], **means)  # type: ignore[arg-type]
 
 
 def table(outcomes: Sequence[Outcome], cheats: dict[str, str]) -> str:
@@ -245,7 +246,7 @@ def table(outcomes: Sequence[Outcome], cheats: dict[str, str]) -> str:
         The table.
     """
     lines = [
-        "| rule | the cheat | rule is | paid | gold | cheats | stable by gold | unstable by gold | for example (gold's E_d) |",
+        "| rule | the cheat | rule is | paid | gold | cheats | stable by gold | unstable by gold | for example (E_d) |",
         "|---" * 9 + "|",
     ]
     lines += [
@@ -275,14 +276,19 @@ def _guard(task: Task, assessment: Assessment, name: str) -> Values:
     return _guards(task, assessment._oracle, name).of_formulas(assessment)[name]
 
 
+def _gated(task: Task, name: str, assessment: Assessment, scored: TaskScore) -> Values:
+    """The score, or 0 where the guard warns."""
+    return scored.score * ~_warned(task, name, assessment)
+
+
+def _warned(task: Task, name: str, assessment: Assessment, gold: Assessment | None = None) -> Flags:
+    return _guard(task, assessment, name) > 1.0
+
+
 def _chance(assessment: Assessment) -> Flags:
     """A tenth of all formulas, by their counts (B,)."""
     batch = assessment.compositions
-    weights = np.arange(1, alphabet.NUM_ELEMENTS + 1) * 7919 % 104729
-    return np.array(
-        [int((weights[e[:n]] * c[:n]).sum()) % 10 == 0 for e, c, n in zip(batch.elements, batch.counts, batch.size, strict=True)],
-        np.bool_,
-    )
+    return keys_of(batch.elements, batch.counts, batch.size, 1) % np.uint64(10) == 0
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -151,13 +151,14 @@ def verdicts(rows: Rows, predictor: str, space: LatentSpace) -> list[Verdict]:
     assessment = Oracle(predictor=predictor).assess(rows.compositions)
     model, size = load_predictor(predictor), rows.compositions.size
     everywhere = _latent_values(rows, space)
+    families = [load_predictor(family).predict_batch(rows.compositions) for family in ("default", "statistics")]
     result = []
     for name in PROPERTIES:
         error = np.abs(assessment.mean[name] - rows.truth[name])
         known = np.isfinite(error)
         own = Guards(("uncertainty", "disagreement"), None, model, (name,))(None, assessment)
-        both = [load_predictor(family).predict_batch(rows.compositions).mean[name] for family in ("default", "statistics")]
-        values = {**everywhere, **own, "families": np.abs(both[0] - both[1]), "elements": size.astype(np.float64)}
+        apart = np.abs(families[0].mean[name] - families[1].mean[name])
+        values = {**everywhere, **own, "families": apart, "elements": size.astype(np.float64)}
         for guard in (*GUARDS, *OTHERS):
             result.append(
                 Verdict(
@@ -170,8 +171,8 @@ def verdicts(rows: Rows, predictor: str, space: LatentSpace) -> list[Verdict]:
 
 def spearman(a: NDArray, b: NDArray) -> float:
     """Spearman's rank correlation, ties at their mean rank; 0 if one of them is constant."""
-    ranks = [_mean_ranks(values) for values in (a, b)]
-    return 0.0 if min(r.std() for r in ranks) == 0 else float(np.corrcoef(*ranks)[0, 1])
+    x, y = _mean_ranks(a), _mean_ranks(b)
+    return 0.0 if min(x.std(), y.std()) == 0 else float(np.corrcoef(x, y)[0, 1])
 
 
 def _judged(
@@ -195,7 +196,7 @@ def _judged(
 
 
 def _tail(value: NDArray, error: NDArray) -> tuple[float, float]:
-    """Mean error of the tenth with the largest values, and of the others; a tie at the border is shared out by order."""
+    """Mean error of the tenth with the largest values, and of the others."""
     order = np.argsort(value, kind="stable")
     cut = len(order) - max(len(order) // 10, 1)
     return float(error[order[cut:]].mean()), float(error[order[:cut]].mean())
@@ -208,12 +209,12 @@ def _mean_ranks(values: NDArray) -> NDArray[np.float64]:
 
 
 def _latent_values(rows: Rows, space: LatentSpace) -> dict[str, NDArray[np.float64]]:
-    """The guards that do not depend on the predictor; at the encodings of table rows and of the adversary's formulas."""
+    """The guards that do not depend on the predictor; of formulas nobody moved to, at their encodings."""
     guards = Guards(("mahalanobis", "nearest", "cycle"), space, load_predictor("default"))
     assessment = Oracle().assess(rows.compositions)
     moved_to = rows.source in ("walk", "prior")
     values = guards(rows.z, assessment) if moved_to else guards.of_formulas(assessment)
-    cloud, known = _training(space)
+    cloud, known = _training(space)  # type: ignore[arg-type]
     values["norm"] = np.linalg.norm(rows.z, axis=1)
     values["nearest, all"] = cloud(rows.z)
     values["novelty"] = known.nearest(rows.compositions)[0][:, 0]
@@ -264,9 +265,7 @@ def table(found: list[Verdict], predictor: str, property_name: str) -> str:
     ]
     for guard in dict.fromkeys(v.guard for v in chosen):
         of = {v.source: v for v in chosen if v.guard == guard}
-        cells = [
-            f"{of[s].spearman:+.2f} ({of[s].within:+.2f}) | {of[s].worst:.3f} / {of[s].rest:.3f}" for s in sources
-        ]
+        cells = [f"{of[s].spearman:+.2f} ({of[s].within:+.2f}) | {of[s].worst:.3f} / {of[s].rest:.3f}" for s in sources]
         lines.append(f"| {guard} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -247,7 +247,7 @@ class MaterialVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
             info[key] = np.where(info[f"_{key}"], facts[key], 0.0)
         task_terms = {key[5:]: values.copy() for key, values in facts.items() if key.startswith("term.")}
         info["terms"] = {**{name: values.copy() for name, values in self.core.terms.items()}, **task_terms}
-        return info | self.core.arrays()
+        return info | self.core.optional(self.core.state) | self.core.arrays()  # type: ignore[arg-type]
 
     def _final_info(self, rows: NDArray[np.int64]) -> dict[str, Any]:
         """Facts and words about the rows whose episode ended; other rows hold zeros and None."""
