@@ -46,11 +46,10 @@ class MaterialLatentEnv(MaterialEnv):
 
     ## Info
     ``formula``, ``score``, ``terms``, ``predicted`` (mean and standard deviation by property), ``decomposition_energy``
-    and ``hull_energy`` [eV/atom], ``p_stable``, ``products`` (formula, atom fraction), ``potentials`` (chemical potential
-    by element [eV/atom]) with ``potentials_unique``, ``known``, ``novel``, ``valid``
-    (obeys the task's composition rules), ``success`` (target met by the predictor in use, P(stable) at least 0.5),
-    ``evaluated`` (within the oracle's budget), ``start_formula``, ``start_round_trip``, ``step``. Undefined values are
-    left out.
+    and ``hull_energy`` [eV/atom], ``p_stable``, ``products`` (formula, atom fraction), ``potentials`` (chemical
+    potential by element [eV/atom]) and ``potentials_unique``, ``known``, ``novel``, ``valid`` (obeys the task's
+    composition rules), ``success`` (target met by the predictor in use, P(stable) at least 0.5), ``evaluated`` (within
+    the oracle's budget), ``start_formula``, ``start_round_trip``, ``step``. Undefined values are left out.
 
     ## Reset options
     ``options={"formula": "LiFePO4"}`` starts this episode there: z = encode(formula). The composition is always
