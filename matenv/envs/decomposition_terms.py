@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +65,11 @@ def latent_similarity(space: Callable[[], LatentSpace], hull: ConvexHull) -> Ter
         similarity = np.zeros(len(transition.moved))
         rows = np.flatnonzero((after.facts["weights"] > 0.0).any(axis=1))
         if len(rows):
-            mixed = blend(_codes(model, hull), after.facts["members"][rows], after.facts["weights"][rows])
+            mixed = blend(
+                _codes(model, hull),  # type: ignore[arg-type]
+                after.facts["members"][rows],
+                after.facts["weights"][rows],
+            )
             similarity[rows] = np.nan_to_num(compare(model.encode(after.compositions[rows]), mixed).cosine)
         return similarity
 
@@ -74,6 +77,6 @@ def latent_similarity(space: Callable[[], LatentSpace], hull: ConvexHull) -> Ter
 
 
 @lru_cache(maxsize=2)
-def _codes(space: Any, hull: ConvexHull) -> NDArray[np.float64]:
+def _codes(space: LatentSpace, hull: ConvexHull) -> NDArray[np.float64]:
     """Latent vectors of all references of a hull (R, n). A latent space, like a hull, hashes by identity."""
     return space.encode(hull.references)
