@@ -85,6 +85,10 @@ class LatentCore(Core):
 
         return {"latent": Block(self.latent.dim, -1.0, 1.0, latent), "ood": Block(1, 0.0, 1.0, ood)}
 
+    def space(self) -> LatentSpace:
+        """The one that is moved in."""
+        return self.latent
+
     def enter(self, formulas: CompositionBatch) -> NDArray[np.float64]:
         """Positions (B, n) of formulas: their encodings."""
         return project(self.latent.encode(formulas), self.radius)[0]
@@ -109,10 +113,6 @@ class LatentCore(Core):
     def read(self, place: NDArray[np.float64]) -> CompositionBatch:
         """What the positions decode to."""
         return self.latent.decode_batch(place)
-
-    def guard_space(self) -> LatentSpace:
-        """The space moved in."""
-        return self.latent
 
     def guard_values(
         self, guards: Guards, place: NDArray[np.float64], assessment: Assessment
