@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +27,8 @@ from matenv.latent.checkpoint import epochs_left, resume, save
 from matenv.latent.counts_vae import MAX_COUNT, CountsVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
 from matenv.latent.evaluate import agreement
+from matenv.latent.joint import DeepKernelVAE, elbo_with_label, label_only
+from matenv.latent.objective import Objective, elbo
 from matenv.latent.pairs import Pairs
 
 
@@ -45,29 +48,6 @@ class Network(Protocol):
     def decode(self, z: Tensor) -> CompositionBatch:
         """Most probable formula of each latent vector (B, n)."""
         ...
-
-
-Objective = Callable[[Any, Pairs, Tensor, torch.Generator, float], tuple[Tensor, dict[str, float]]]
-"""Loss of a batch, and what to record of it: of (network, pairs, labels (B, L), noise, beta).
-
-Labels are NaN where the table has none, and where augmentation changed the formula.
-"""
-
-
-def elbo(
-    network: Any, pairs: Pairs, labels: Tensor, noise: torch.Generator, beta: float
-) -> tuple[Tensor, dict[str, float]]:
-    """Negative evidence lower bound per composition, KL term at weight beta; an `Objective`."""
-    mean, log_variance = network.posterior(pairs)
-    z = mean + torch.exp(0.5 * log_variance) * torch.randn(mean.shape, generator=noise)
-    likelihood = network.log_likelihood(z, pairs).mean()
-    kl = kl_to_prior(mean, log_variance).mean()
-    return beta * kl - likelihood, {"log_likelihood": likelihood.item(), "kl": kl.item()}
-
-
-def kl_to_prior(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(q(z|x) || N(0, I)) (B,) in nats."""
-    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
 
 
 @dataclass(frozen=True)
@@ -101,6 +81,8 @@ class Recipe:
         labels: Columns of the table that the objective is given.
         objective: Loss of a batch.
         run_epoch: One pass over what is shown; None for one step of `objective` per batch.
+        prepare: Readies the untrained network for the rows it will learn from, and gives the optimiser's groups of
+            parameters; a group may have a ``factor`` on the learning rate. None: all parameters alike.
     """
 
     build: Callable[[], nn.Module]
@@ -116,6 +98,7 @@ class Recipe:
     labels: tuple[str, ...] = ()
     objective: Objective = elbo
     run_epoch: Callable[..., dict[str, float]] | None = None
+    prepare: Callable[[Any, Shown], list[dict[str, Any]]] | None = None
 
     def settings(self) -> dict[str, Any]:
         """What tells two runs apart, beside their length: every attribute that is a plain value."""
@@ -133,8 +116,21 @@ RECIPES: dict[str, Recipe] = {
         ElAwadyVAE, epochs=600, batch=1024, learning_rate=2e-3, weight_decay=0.0, beta=1.0, beta_warmup=0.1,
         augment=False, oversample=10, bfloat16=False,
     ),
+    "dkl-vae": Recipe(
+        DeepKernelVAE, epochs=40, batch=1024, learning_rate=1e-3, weight_decay=0.02, beta=0.1, beta_warmup=0.01,
+        augment=True, oversample=1, bfloat16=True, labels=("formation_energy",),
+        objective=elbo_with_label, prepare=DeepKernelVAE.prepare,
+    ),
+    # What joint training is measured against: the same process on the latent space that it starts from.
+    "vae-gp": Recipe(
+        partial(DeepKernelVAE, frozen=True), epochs=20, batch=1024, learning_rate=1e-3, weight_decay=0.0, beta=0.1, beta_warmup=0.01,
+        augment=False, oversample=1, bfloat16=False, labels=("formation_energy",),
+        objective=label_only, prepare=DeepKernelVAE.prepare,
+    ),
 }  # fmt: skip
-"""The shipped latent spaces by name."""
+RECIPES["dkl-vae-gap"] = replace(RECIPES["dkl-vae"], labels=("band_gap_pbe",))
+RECIPES["vae-gp-gap"] = replace(RECIPES["vae-gp"], labels=("band_gap_pbe",))
+"""What can be trained, by name."""
 
 
 def training_rows(data: Dataset) -> NDArray[np.int64]:
@@ -179,15 +175,16 @@ def fit(
     torch.manual_seed(seed)
     network: Any = recipe.build()
     identity |= {"network": network.config}
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.99), fused=True
-    )
-    history = resume(out, identity, network, optimizer)
     rows = training_rows(data)
     if not len(rows):
         raise ValueError(f"{data.name} has no training rows: its systems all fall into the held-out parts")
     rows = _repeat_complex(rows, data.compositions.size[rows], recipe.oversample)
     formulas, labels = data.compositions[rows], label_columns(data, recipe.labels)[rows]
+    parameters = recipe.prepare(network, Shown(formulas, labels)) if recipe.prepare else network.parameters()
+    optimizer = torch.optim.AdamW(
+        parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.99), fused=True
+    )
+    history = resume(out, identity, network, optimizer)
     validation = data.compositions[data.part("validation")]
     augmenter = Augmenter(formulas) if recipe.augment else None
     last = min(epochs, stop_after if stop_after is not None else epochs)
@@ -293,7 +290,7 @@ def set_learning_rate(
     done = (epoch + step / steps) / epochs
     warm = min((epoch * steps + step + 1) / 200, 1.0)
     for group in optimizer.param_groups:
-        group["lr"] = peak * warm * 0.5 * (1 + math.cos(math.pi * done))
+        group["lr"] = peak * group.get("factor", 1.0) * warm * 0.5 * (1 + math.cos(math.pi * done))
     return done
 
 
