@@ -8,9 +8,8 @@ May import: `matenv.latent` networks, `matenv.latent.augment`, `matenv.latent.ch
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,11 +23,12 @@ from matenv.composition import CompositionBatch
 from matenv.data import Dataset
 from matenv.latent.augment import Augmenter
 from matenv.latent.checkpoint import epochs_left, resume, save
+from matenv.latent.conditional import CONDITIONS, conditional_elbo, small_conditional
 from matenv.latent.counts_vae import MAX_COUNT, CountsVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
+from matenv.latent.epochs import Recipe, Shown, one_epoch
 from matenv.latent.evaluate import agreement
 from matenv.latent.joint import DeepKernelVAE, elbo_with_label, label_only
-from matenv.latent.objective import Objective, elbo
 from matenv.latent.pairs import Pairs
 
 
@@ -50,62 +50,6 @@ class Network(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Shown:
-    """What an epoch shows to the network.
-
-    Attributes:
-        formulas: Compositions (N,).
-        labels: Their labels (N, L) float32, NaN where unknown.
-    """
-
-    formulas: CompositionBatch
-    labels: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a latent space is trained.
-
-    Attributes:
-        build: Makes the untrained network.
-        epochs: Default number of passes over the training rows.
-        batch: Compositions per step.
-        learning_rate: Peak of the cosine schedule (linear warm-up over the first 200 steps).
-        weight_decay: AdamW's weight decay.
-        beta: Weight of the KL term once warmed up.
-        beta_warmup: Share of the run over which beta rises linearly from 0.
-        augment: Whether to train on variants of the formulas (`matenv.latent.augment`).
-        oversample: How often rows of 8 or more elements are repeated.
-        bfloat16: Whether matrix products run in bfloat16.
-        labels: Columns of the table that the objective is given.
-        objective: Loss of a batch.
-        run_epoch: One pass over what is shown; None for one step of `objective` per batch.
-        prepare: Readies the untrained network for the rows it will learn from, and gives the optimiser's groups of
-            parameters; a group may have a ``factor`` on the learning rate. None: all parameters alike.
-    """
-
-    build: Callable[[], nn.Module]
-    epochs: int
-    batch: int
-    learning_rate: float
-    weight_decay: float
-    beta: float
-    beta_warmup: float
-    augment: bool
-    oversample: int
-    bfloat16: bool
-    labels: tuple[str, ...] = ()
-    objective: Objective = elbo
-    run_epoch: Callable[..., dict[str, float]] | None = None
-    prepare: Callable[[Any, Shown], list[dict[str, Any]]] | None = None
-
-    def settings(self) -> dict[str, Any]:
-        """What tells two runs apart, beside their length: every attribute that is a plain value."""
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "epochs"}
-        return {key: value for key, value in values.items() if value is not None and not callable(value)}
-
-
 RECIPES: dict[str, Recipe] = {
     "vae": Recipe(
         CountsVAE, epochs=220, batch=1024, learning_rate=2e-3, weight_decay=0.02, beta=0.1, beta_warmup=0.25,
@@ -116,16 +60,20 @@ RECIPES: dict[str, Recipe] = {
         ElAwadyVAE, epochs=600, batch=1024, learning_rate=2e-3, weight_decay=0.0, beta=1.0, beta_warmup=0.1,
         augment=False, oversample=10, bfloat16=False,
     ),
+    "cvae": Recipe(
+        small_conditional, epochs=100, batch=512, learning_rate=2e-3, weight_decay=0.02, beta=0.2, beta_warmup=0.25,
+        augment=True, oversample=1, bfloat16=True, labels=tuple(CONDITIONS), objective=conditional_elbo,
+    ),
     "dkl-vae": Recipe(
         DeepKernelVAE, epochs=40, batch=1024, learning_rate=1e-3, weight_decay=0.02, beta=0.1, beta_warmup=0.01,
-        augment=True, oversample=1, bfloat16=True, labels=("formation_energy",),
-        objective=elbo_with_label, prepare=DeepKernelVAE.prepare,
+        augment=True, oversample=1, bfloat16=True, labels=("formation_energy",), objective=elbo_with_label,
+        prepare=DeepKernelVAE.prepare, optimizer=DeepKernelVAE.optimizer,
     ),
     # What joint training is measured against: the same process on the latent space that it starts from.
     "vae-gp": Recipe(
-        partial(DeepKernelVAE, frozen=True), epochs=20, batch=1024, learning_rate=1e-3, weight_decay=0.0, beta=0.1, beta_warmup=0.01,
-        augment=False, oversample=1, bfloat16=False, labels=("formation_energy",),
-        objective=label_only, prepare=DeepKernelVAE.prepare,
+        partial(DeepKernelVAE, frozen=True), epochs=20, batch=1024, learning_rate=1e-3, weight_decay=0.0, beta=0.1,
+        beta_warmup=0.01, augment=False, oversample=1, bfloat16=False, labels=("formation_energy",),
+        objective=label_only, prepare=DeepKernelVAE.prepare, optimizer=DeepKernelVAE.optimizer,
     ),
 }  # fmt: skip
 RECIPES["dkl-vae-gap"] = replace(RECIPES["dkl-vae"], labels=("band_gap_pbe",))
@@ -175,15 +123,14 @@ def fit(
     torch.manual_seed(seed)
     network: Any = recipe.build()
     identity |= {"network": network.config}
+    optimizer = recipe.optimizer(network, recipe)
     rows = training_rows(data)
     if not len(rows):
         raise ValueError(f"{data.name} has no training rows: its systems all fall into the held-out parts")
     rows = _repeat_complex(rows, data.compositions.size[rows], recipe.oversample)
     formulas, labels = data.compositions[rows], label_columns(data, recipe.labels)[rows]
-    parameters = recipe.prepare(network, Shown(formulas, labels)) if recipe.prepare else network.parameters()
-    optimizer = torch.optim.AdamW(
-        parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.99), fused=True
-    )
+    if recipe.prepare:
+        recipe.prepare(network, Shown(formulas, labels))
     history = resume(out, identity, network, optimizer)
     validation = data.compositions[data.part("validation")]
     augmenter = Augmenter(formulas) if recipe.augment else None
@@ -191,7 +138,7 @@ def fit(
     for epoch in epochs_left(len(history), last, progress):
         random = np.random.default_rng([seed, epoch])
         shown = _variants(augmenter, formulas, labels, random) if augmenter else Shown(formulas, labels)
-        run_epoch = recipe.run_epoch or _epoch
+        run_epoch = recipe.run_epoch or one_epoch
         record = {"epoch": epoch + 1, **run_epoch(network, optimizer, shown, recipe, epoch, epochs, random)}
         if len(validation):
             with torch.inference_mode():
@@ -233,65 +180,6 @@ def _variants(
     varied = augmenter.vary(formulas, random)
     same = (varied.elements == formulas.elements).all(axis=1) & (varied.counts == formulas.counts).all(axis=1)
     return Shown(varied, np.where(same[:, None], labels, np.float32(np.nan)))
-
-
-def _epoch(
-    network: Any,
-    optimizer: torch.optim.Optimizer,
-    shown: Shown,
-    recipe: Recipe,
-    epoch: int,
-    epochs: int,
-    random: np.random.Generator,
-) -> dict[str, float]:
-    network.train()
-    noise = torch.Generator().manual_seed(int(random.integers(2**62)))
-    order = random.permutation(len(shown.formulas))
-    batch = min(recipe.batch, len(order))
-    starts = range(0, len(order) - batch + 1, batch)  # the incomplete last batch is left out
-    records = []
-    for step, start in enumerate(starts):
-        done = set_learning_rate(optimizer, recipe.learning_rate, epoch, epochs, step, len(starts))
-        beta = recipe.beta * min(done / recipe.beta_warmup, 1.0)
-        rows = order[start : start + batch]
-        pairs, labels = Pairs.of(shown.formulas[rows]), torch.from_numpy(shown.labels[rows])
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
-            loss, record = recipe.objective(network, pairs, labels, noise, beta)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        records.append(record)
-    network.eval()
-    return mean_record(records) | {"beta": beta}
-
-
-def mean_record(records: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Mean of each entry over the steps of an epoch."""
-    return {key: sum(record[key] for record in records) / len(records) for key in records[0]}
-
-
-def set_learning_rate(
-    optimizer: torch.optim.Optimizer, peak: float, epoch: int, epochs: int, step: int, steps: int
-) -> float:
-    """Cosine schedule with a linear warm-up over the first 200 steps.
-
-    Args:
-        optimizer: Its rate is set.
-        peak: Highest rate.
-        epoch: Epochs finished.
-        epochs: Length of the run.
-        step: Steps finished in this epoch.
-        steps: Steps of an epoch.
-
-    Returns:
-        Share of the run that is done.
-    """
-    done = (epoch + step / steps) / epochs
-    warm = min((epoch * steps + step + 1) / 200, 1.0)
-    for group in optimizer.param_groups:
-        group["lr"] = peak * group.get("factor", 1.0) * warm * 0.5 * (1 + math.cos(math.pi * done))
-    return done
 
 
 def _repeat_complex(rows: NDArray[np.int64], size: NDArray, times: int) -> NDArray[np.int64]:

@@ -6,25 +6,23 @@ encoder then provides: materials of like property lie together, and prediction c
 Training starts from the shipped `vae`, whose formulas are already exact; rows without a label, and variants of
 formulas, teach the autoencoder alone.
 
-May import: `matenv.latent.objective`, `matenv.latent.store`, `matenv.latent.counts_vae`, `matenv.latent.pairs`,
+May import: `matenv.latent.epochs`, `matenv.latent.objectives`, `matenv.latent.store`, `matenv.latent.counts_vae`, `matenv.latent.pairs`,
 `matenv.composition`; `matenv.latent.deep_kernel` (gpytorch) only to train.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from matenv.composition import CompositionBatch
 from matenv.latent.counts_vae import CountsVAE
-from matenv.latent.objective import kl_to_prior
+from matenv.latent.epochs import Recipe, Shown
+from matenv.latent.objectives import kl_to_prior
 from matenv.latent.pairs import Pairs
 from matenv.latent.store import load_latent
-
-if TYPE_CHECKING:
-    from matenv.latent.fit import Shown
 
 START = "vae"
 """Shipped latent space whose weights training starts from."""
@@ -79,7 +77,7 @@ class DeepKernelVAE(nn.Module):
         """As `CountsVAE.decode`."""
         return self.vae.decode(z)
 
-    def prepare(self, shown: Shown) -> list[dict[str, Any]]:
+    def prepare(self, shown: Shown) -> None:
         """Place the inducing points on random training formulas; a recipe's ``prepare``.
 
         Args:
@@ -96,8 +94,19 @@ class DeepKernelVAE(nn.Module):
         with torch.no_grad():
             z, _ = self.posterior(Pairs.of(shown.formulas[chosen.numpy()]))
         self.kernel.prepare(z, labels[known])
-        groups = [{"params": list(self.kernel.parameters()), "factor": KERNEL_PACE, "weight_decay": 0.0}]
-        return groups if self.config["frozen"] else [{"params": list(self.vae.parameters())}, *groups]
+
+    def optimizer(self, recipe: Recipe) -> torch.optim.Optimizer:
+        """AdamW in which the process learns faster than the autoencoder, and does not decay; a recipe's ``optimizer``.
+
+        Args:
+            recipe: The recipe.
+        """
+        groups: list[dict[str, Any]] = [
+            {"params": list(self.kernel.parameters()), "factor": KERNEL_PACE, "weight_decay": 0.0}
+        ]
+        if not self.config["frozen"]:
+            groups.append({"params": list(self.vae.parameters()), "weight_decay": recipe.weight_decay})
+        return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.99), fused=True)
 
 
 def elbo_with_label(

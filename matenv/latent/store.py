@@ -19,6 +19,7 @@ from torch import Tensor
 
 from matenv.composition import CompositionBatch
 from matenv.elements import NUM_ELEMENTS
+from matenv.latent.conditional import ConditionalSpace, ConditionalVAE
 from matenv.latent.counts_vae import CountsVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
 from matenv.latent.gaussian_process import ARRAYS, GaussianProcess
@@ -29,7 +30,11 @@ from matenv.rational import MAX_ELEMENTS
 SHIPPED = ("vae", "vae-elawady")
 """Latent spaces that come with the package."""
 
-NETWORKS: dict[str, type[CountsVAE] | type[ElAwadyVAE]] = {"CountsVAE": CountsVAE, "ElAwadyVAE": ElAwadyVAE}
+NETWORKS: dict[str, type[CountsVAE] | type[ElAwadyVAE]] = {
+    "CountsVAE": CountsVAE,
+    "ElAwadyVAE": ElAwadyVAE,
+    "ConditionalVAE": ConditionalVAE,
+}
 """Architectures a weights file may name."""
 
 _FORMAT = "matenv-latent-1"
@@ -129,13 +134,14 @@ def _assemble(header: dict[str, str], tensors: dict[str, Tensor], name: str, dev
     if "anchors.size" in tensors:
         anchors = _unpack(*(_array(tensors, f"anchors.{key}") for key in ("size", "elements", "counts")))
     whitening = Whitening(mean, std, float(radius[0]))
-    if "process" not in header:
-        return VAESpace(name, network, whitening, anchors, device)
-    arrays = {key: _array(tensors, f"process.{key}") for key in ARRAYS}
-    process = GaussianProcess.of(**json.loads(header["process"]), arrays=arrays)
-    if process.inducing.shape[1] != network.latent:
-        raise ValueError("the inducing points have the wrong width")
-    return PropertySpace(name, network, whitening, anchors, device, process=process)
+    if "process" in header:
+        arrays = {key: _array(tensors, f"process.{key}") for key in ARRAYS}
+        process = GaussianProcess.of(**json.loads(header["process"]), arrays=arrays)
+        if process.inducing.shape[1] != network.latent:
+            raise ValueError("the inducing points have the wrong width")
+        return PropertySpace(name, network, whitening, anchors, device, process=process)
+    kind = ConditionalSpace if isinstance(network, ConditionalVAE) else VAESpace
+    return kind(name, network, whitening, anchors, device)
 
 
 def write(space: VAESpace, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Losses of latent spaces: the evidence lower bound, and the form that all of them have.
+"""What a latent space is trained to do: the loss of a batch.
 
 May import: `matenv.latent.pairs`.
 """
