@@ -167,15 +167,16 @@ def version() -> None:
 
 @latent_app.command("train")
 def latent_train(
-    name: Annotated[str, typer.Argument(help="vae or vae-elawady.")],
+    name: Annotated[str, typer.Argument(help="A trainable space, such as vae, vae-elawady or dkl-vae.")],
     out: Out,
     epochs: Annotated[int | None, typer.Option(help="Epochs; default: the model's own.")] = None,
     seed: Seed = 0,
+    data: Annotated[str, typer.Option(help="Table to learn from: a shipped one, or a CSV file.")] = "mp-ground-states",
 ) -> None:
     """Train a latent space on the frozen split."""
     from matenv.latent.train import train as run
 
-    run(name, out, epochs=epochs, seed=seed)
+    run(name, out, epochs=epochs, seed=seed, data=data)
 
 
 @latent_app.command("distil")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from matenv.latent.gaussian_process import GaussianProcess
+from matenv.latent.gaussian_process import JITTER, GaussianProcess
 
 try:
     import gpytorch
@@ -55,20 +55,33 @@ class DeepKernel(nn.Module):
         self.register_buffer("number", torch.ones(()))
 
     @torch.no_grad()
-    def prepare(self, z: Tensor, y: Tensor) -> None:
-        """Place the inducing points, and note mean, spread and number of the labels.
+    def prepare(self, z: Tensor, y: Tensor, number: int) -> None:
+        """Start from what a sample of the training rows says.
+
+        Inducing points are its first rows; the variational distribution is the best one for the sample under the
+        initial kernel, in closed form (Titsias, AISTATS 2009), which saves many small steps.
 
         Args:
-            z: Latent vectors to choose inducing points from, random order (B, n); cycled if they are too few.
-            y: All training labels (N,).
+            z: Latent vectors of random training rows (B, n).
+            y: Their labels (B,).
+            number: Number of all training labels.
         """
-        points = self.process.variational_strategy.inducing_points
-        rows = torch.arange(len(points)) % len(z)
-        points.copy_(z[rows] + 0.01 * torch.randn(points.shape))  # never two alike: their covariance would be singular
-        self.process.variational_strategy.variational_params_initialized.fill_(1)  # its distribution starts as N(0, I)
         self.shift.copy_(y.mean())
         self.scale.copy_(y.std(correction=0).clamp(min=1e-6))
-        self.number.fill_(len(y))
+        self.number.fill_(number)
+        strategy, noise = self.process.variational_strategy, self.likelihood.noise.double()
+        points, kernel = strategy.inducing_points, self.process.covar_module
+        rows = torch.arange(len(points)) % len(z)
+        points.copy_(z[rows] + 0.01 * torch.randn(points.shape))  # never two alike: their covariance would be singular
+        prior = kernel(points).to_dense().double() + JITTER * torch.eye(len(points))
+        across = kernel(points, z).to_dense().double()
+        seen = torch.linalg.solve_triangular(torch.linalg.cholesky(prior), across, upper=False) / noise.sqrt()
+        covariance = torch.linalg.inv(torch.eye(len(points)) + seen @ seen.T)
+        mean = covariance @ seen @ ((y - self.shift) / self.scale).double() / noise.sqrt()
+        root = torch.linalg.cholesky(0.5 * (covariance + covariance.T))
+        strategy._variational_distribution.variational_mean.copy_(mean)
+        strategy._variational_distribution.chol_variational_covar.copy_(root)
+        strategy.variational_params_initialized.fill_(1)
 
     def loss(self, z: Tensor, y: Tensor) -> Tensor:
         """Negative evidence lower bound per label, in nats of the standardised label.

@@ -27,8 +27,11 @@ from matenv.latent.store import load_latent
 START = "vae"
 """Shipped latent space whose weights training starts from."""
 
-INDUCING = 512
+INDUCING = 256
 """Inducing points of the process."""
+
+SAMPLE = 4096
+"""Training rows that the process starts from."""
 
 LABEL_WEIGHT = 2.0
 """Weight of the label's bound beside the formula's, both in nats per row."""
@@ -90,10 +93,10 @@ class DeepKernelVAE(nn.Module):
         known = torch.nonzero(labels.isfinite())[:, 0]
         if not len(known):
             raise ValueError("no training row has the label: all rows that have it are of held-out chemical systems")
-        chosen = known[torch.randperm(len(known))[: self.config["inducing"]]]
+        chosen = known[torch.randperm(len(known))[:SAMPLE]]
         with torch.no_grad():
             z, _ = self.posterior(Pairs.of(shown.formulas[chosen.numpy()]))
-        self.kernel.prepare(z, labels[known])
+        self.kernel.prepare(z, labels[chosen], len(known))
 
     def optimizer(self, recipe: Recipe) -> torch.optim.Optimizer:
         """AdamW in which the process learns faster than the autoencoder, and does not decay; a recipe's ``optimizer``.
