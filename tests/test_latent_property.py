@@ -128,7 +128,9 @@ def test_weights_file_holds_the_process(space, tmp_path):
     assert (again.target, again.unit) == ("formation_energy", "eV/atom")
     z = space.sample(20, 0)
     np.testing.assert_allclose(again.predict(z), space.predict(z), rtol=1e-4)
-    other = replace(space.process, inducing=space.process.inducing[:, :31], length_scale=space.process.length_scale[:31])
+    other = replace(
+        space.process, inducing=space.process.inducing[:, :31], length_scale=space.process.length_scale[:31]
+    )
     write(PropertySpace("vae", space.network, space.whitening, process=other), path)
     with pytest.raises(ValueError, match="inducing points have the wrong width"):
         read(path, "own")

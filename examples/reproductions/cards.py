@@ -1,8 +1,8 @@
 """Playing-card suits with known factors: does joint training turn the latent space towards the one it is asked for?
 
 One of the two cases of Slautin et al. (arXiv:2503.02978): ``python examples/reproductions/cards.py``. Images of four
-suits are drawn with a random rotation, shear and scale. A VAE with two latent dimensions has to choose what to keep; the
-joint model (DKL-VAE) is asked to predict one factor besides. Three tries: rotation, shear, scale. Writes a table, a
+suits are drawn with a random rotation, shear and scale. A VAE with two latent dimensions has to choose what to keep;
+the joint model (DKL-VAE) is asked to predict one factor besides. Three tries: rotation, shear, scale. Writes a table, a
 JSON file and a picture; an interrupted run resumes. ``--quick`` is a small version for a test.
 """
 
@@ -80,7 +80,10 @@ def run(out: Path, number: int, settings: Settings, inducing: int) -> dict[str, 
         rows = {}
         for joint in (False, True):
             torch.manual_seed(settings.seed)
-            vae, kernel = VAE(mlp(SIDE * SIDE, 256, 256, 4), mlp(2, 256, 256, SIDE * SIDE), bernoulli), DeepKernel(2, inducing)
+            vae, kernel = (
+                VAE(mlp(SIDE * SIDE, 256, 256, 4), mlp(2, 256, 256, SIDE * SIDE), bernoulli),
+                DeepKernel(2, inducing),
+            )
             name = "DKL-VAE" if joint else "VAE, then GP"
             train(vae, kernel, x[learn], y[learn], settings, joint, out / f"{target}-{'joint' if joint else 'apart'}")
             z = vae.encode(x[held_out])
@@ -146,7 +149,9 @@ def main() -> None:
     picture(result, options.picture or options.out / "cards.png")
     del result["codes"]
     (options.out / "cards.json").write_text(json.dumps(result, indent=1) + "\n")
-    print("| target | model | MAE | of standard deviation | coverage of 90 % | linear R2 | best axis | reconstruction |")
+    print(
+        "| target | model | MAE | of standard deviation | coverage of 90 % | linear R2 | best axis | reconstruction |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     for target, rows in result["targets"].items():
         for name, row in rows.items():

@@ -2,11 +2,11 @@
 
 The other case of Slautin et al. (arXiv:2503.02978), whose summary says 0.12 eV without naming the error measure, the
 reference of the enthalpy or the representation: ``python examples/reproductions/qm9_enthalpy.py``. Here molecules are
-SELFIES (one-hot tokens), and the target is the enthalpy at 298 K in eV per molecule (B3LYP/6-31G(2df,p), QM9: Ramakrishnan et
-al., Sci. Data 1, 140022, 2014) against one reference energy per element, fitted to the training molecules: what counting
-atoms does not tell. Total enthalpy and enthalpy of atomisation differ from it by sums of constants over the atoms, so an
-error in eV is the same for all three; mean absolute and root-mean-square errors are both given. Subsets of the training
-molecules give a learning curve; an interrupted run resumes. ``--quick`` is a small version for a test.
+SELFIES (one-hot tokens). The target is the enthalpy at 298 K in eV per molecule (B3LYP/6-31G(2df,p); QM9: Ramakrishnan
+et al., Sci. Data 1, 140022, 2014) against one reference energy per element, fitted to the training molecules: what
+counting atoms does not tell. Total enthalpy and enthalpy of atomisation differ from it by constants summed over the
+atoms, so an error in eV is the same for all three; mean absolute and root-mean-square errors are both given. Subsets of
+the training molecules give a learning curve; an interrupted run resumes. ``--quick`` is a small version for a test.
 Data: `pip install 'matenv[qm9]'`.
 """
 
@@ -77,6 +77,7 @@ class FirstLayer(nn.Module):
         self.register_buffer("start", torch.arange(length) * alphabet)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Values (B, width) of tokens (B, L)."""
         return F.embedding_bag(x + self.start, self.table.weight, mode="sum")
 
 
@@ -158,7 +159,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
-    settings = Settings(epochs=3 if options.quick else options.epochs, batch=256, beta=0.1, label_weight=3.0, bfloat16=True)
+    settings = Settings(
+        epochs=3 if options.quick else options.epochs, batch=256, beta=0.1, label_weight=3.0, bfloat16=True
+    )
     sizes = (600,) if options.quick else tuple(options.sizes)
     result = run(options.out, sizes, 300 if options.quick else HELD_OUT, settings)
     picture(result, options.picture or options.out / "qm9.png")
@@ -166,10 +169,12 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     for size, rows in result["sizes"].items():
         for name, row in rows.items():
-            cells = [f"{row[key]:.3f}" if key in row else "" for key in ("mae", "rmse", "nll", "coverage_90", "recovered")]
+            cells = [
+                f"{row[key]:.3f}" if key in row else "" for key in ("mae", "rmse", "nll", "coverage_90", "recovered")
+            ]
             print(f"| {int(size):,} | {name} | {' | '.join(cells)} |")
-    print(f"{result['held_out']:,} held-out molecules; enthalpy of atomisation varies by {result['standard_deviation']:.2f} "
-          f"eV (standard deviation). Written to {options.out}")  # fmt: skip
+    print(f"{result['held_out']:,} held-out molecules; enthalpy of atomisation varies by "
+          f"{result['standard_deviation']:.2f} eV (standard deviation). Written to {options.out}")  # fmt: skip
 
 
 if __name__ == "__main__":

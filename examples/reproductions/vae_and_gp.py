@@ -43,11 +43,13 @@ class VAE(nn.Module):
         self.encoder, self.decoder, self.log_likelihood = encoder, decoder, log_likelihood
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of q(z|x), each (B, n)."""
         mean, log_variance = self.encoder(x).float().chunk(2, dim=1)
         return mean, log_variance.clamp(-14.0, 6.0)
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
+        """Posterior means (B, n)."""
         return torch.cat([self.posterior(part)[0] for part in x.split(2048)])
 
 
@@ -60,7 +62,7 @@ def mlp(*widths: int) -> nn.Sequential:
 
 
 def train(vae: VAE, kernel: DeepKernel, x: Tensor, y: Tensor, settings: Settings, joint: bool, out: Path) -> None:
-    """Train both together for `epochs`; or the VAE for `epochs`, and then, on its frozen codes, the process for as many.
+    """Train both together for `epochs`; or the VAE for `epochs`, and then the process on its codes for as many.
 
     A checkpoint in `out` is resumed. `y` may be NaN where there is no label.
     """

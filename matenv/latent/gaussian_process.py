@@ -43,7 +43,7 @@ class GaussianProcess:
         constant: Constant mean c.
         shift: Mean of the training labels, in `unit`.
         scale: Their standard deviation: the process predicts ``(label - shift) / scale``.
-        widening: Factor on the predictive standard deviation that makes held-out rows likeliest (1 before it is fitted).
+        widening: Factor on the predictive standard deviation that makes held-out rows likeliest (1: not fitted).
     """
 
     target: str

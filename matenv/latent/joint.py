@@ -6,8 +6,8 @@ encoder then provides: materials of like property lie together, and prediction c
 Training starts from the shipped `vae`, whose formulas are already exact; rows without a label, and variants of
 formulas, teach the autoencoder alone.
 
-May import: `matenv.latent.epochs`, `matenv.latent.objectives`, `matenv.latent.store`, `matenv.latent.counts_vae`, `matenv.latent.pairs`,
-`matenv.composition`; `matenv.latent.deep_kernel` (gpytorch) only to train.
+May import: `matenv.latent.epochs`, `matenv.latent.objectives`, `matenv.latent.store`, `matenv.latent.counts_vae`,
+`matenv.latent.pairs`, `matenv.composition`; `matenv.latent.deep_kernel` (gpytorch) only to train.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ Definitions. Rows are the held-out chemical systems of the `system` split whose 
 the property's unit. *NLL*: mean negative log density, in nats of that unit, of the label under the predicted normal
 distribution; *as trained* is without the widening factor. *Coverage*: share of labels within the central interval that
 should hold 50, 90, 95 %. Smoothness asks the labels alone, never the prediction; distances are Euclidean in whitened
-coordinates, as an agent moves. *Neighbour error*: mean absolute error when a row's label is guessed as the mean label of
-its 5 nearest training rows. *Change per unit*: median of |label difference| / distance between a row and its nearest
+coordinates, as an agent moves. *Neighbour error*: mean absolute error when a row's label is guessed as the mean label
+of its 5 nearest training rows. *Change per unit*: median of |label difference| / distance between a row and its nearest
 training row. *Rank correlation*: Spearman's, between distance and |label difference|, over 20,000 random pairs.
 *Linear R2*: of a least-squares fit of the label to the coordinates on training rows.
 
@@ -182,7 +182,9 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"| {key} | " + " | ".join(f"{column[key]:.4f}" for column in columns.values()) + " |")
     if options.json:
         with open(options.json, "w") as file:
-            json.dump({key: {k: round(v, 5) for k, v in column.items()} for key, column in columns.items()}, file, indent=1)
+            json.dump(
+                {key: {k: round(v, 5) for k, v in column.items()} for key, column in columns.items()}, file, indent=1
+            )
 
 
 if __name__ == "__main__":
