@@ -50,6 +50,7 @@ class DeepKernel(nn.Module):
         self.likelihood.noise = 0.5
         self.shift: Tensor
         self.scale: Tensor
+        self.number: Tensor
         self.register_buffer("shift", torch.zeros(()))
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("number", torch.ones(()))

@@ -76,7 +76,7 @@ class Recipe:
     labels: tuple[str, ...] = ()
     objective: Objective = elbo
     run_epoch: Callable[..., dict[str, float]] | None = None
-    optimizer: Callable[[nn.Module, Recipe], torch.optim.Optimizer] = adamw
+    optimizer: Callable[[Any, Recipe], torch.optim.Optimizer] = adamw
     prepare: Callable[[Any, Shown], None] | None = None
     finish: Callable[[Any], nn.Module] | None = None
 

@@ -62,10 +62,11 @@ class DeepKernelVAE(nn.Module):
             raise ValueError(f"start={start!r} is a {type(vae).__name__}; a deep kernel needs a CountsVAE")
         self.vae = vae.requires_grad_(not frozen)
         self.kernel = DeepKernel(vae.latent, inducing)
-        self.config = {
-            **vae.config, "start": start, "frozen": frozen, "inducing": inducing, "label_weight": LABEL_WEIGHT,
+        self.own_settings: dict[str, Any] = {
+            "start": start, "frozen": frozen, "inducing": inducing, "label_weight": LABEL_WEIGHT,
             "kernel_pace": KERNEL_PACE,
         }  # fmt: skip
+        self.config = {**vae.config, **self.own_settings}
 
     @property
     def latent(self) -> int:

@@ -85,9 +85,10 @@ def export(name: str, network: Any, data: Dataset, out: Path, run: dict[str, Any
     train_rows = data.compositions[data.split("system").train]
     seen = data.compositions[training_rows(data)]
     anchors = choose_anchors(seen, run["seed"]) if recipe.augment else None
-    process = None
+    process, settings = None, recipe.settings()
     if isinstance(network, DeepKernelVAE):
         label = recipe.labels[0]
+        settings |= network.own_settings
         process, network = network.kernel.export(label, UNITS.get(label, "unit of the table")), network.vae
     # Float16 first, so that the whitening and every number on the card belong to the weights that are shipped.
     network.load_state_dict({key: value.half().float() for key, value in network.state_dict().items()})
@@ -96,11 +97,10 @@ def export(name: str, network: Any, data: Dataset, out: Path, run: dict[str, Any
     path = out / f"{name}.safetensors"
     space = VAESpace(name, network, whitening, anchors)
     if process is not None:
-        space = PropertySpace(name, network, whitening, anchors, process=process)
-        space = widened(space, data)
+        space = widened(PropertySpace(name, network, whitening, anchors, process=process), data)
     write(space, path)
     how = {
-        "recipe": recipe.settings(),
+        "recipe": settings,
         **run,
         "command": f"python -m matenv.latent.train {name} --epochs {run['epochs']} --seed {run['seed']}",
     }
