@@ -32,7 +32,7 @@ ATOMS = np.array([-0.497912, -37.844411, -54.581501, -75.062219, -99.716370])
 """Enthalpies of H, C, N, O, F at 298.15 K in hartree, from the data set's own table of reference atoms."""
 
 LATENT, INDUCING, HELD_OUT, TUNE = 32, 256, 5000, 1000
-SIZES = (2500, 5000, 10_000, 20_000)
+SIZES = (2500, 7000, 20_000)
 
 
 def molecules(number: int, seed: int = 0) -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -153,7 +153,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("runs/qm9"))
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of training molecules")
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--quick", action="store_true", help="few molecules and epochs, for a test")
     parser.add_argument("--picture", type=Path, help="default: qm9.png in the folder")
     options = parser.parse_args()
