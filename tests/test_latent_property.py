@@ -1,10 +1,12 @@
 """Spaces that predict a property: closed form beside gpytorch, training, weights files, what is measured, errors."""
 
+import importlib.util
 import json
 import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -174,6 +176,7 @@ def small_training(monkeypatch):
     monkeypatch.setattr("matenv.latent.train.load_dataset", lambda name: SMALL)
     monkeypatch.setattr("matenv.latent.train.choose_anchors", partial(choose_anchors, number=500))
     monkeypatch.setattr("matenv.latent.card.evaluate", partial(evaluate, samples=300))
+    monkeypatch.setattr("matenv.latent.evaluate.LINES", 10)
     for name in ("dkl-vae", "vae-gp"):
         recipe = RECIPES[name]
         build = partial(DeepKernelVAE, frozen=name == "vae-gp", inducing=20)
@@ -219,3 +222,18 @@ def test_moving_in_and_predicting_need_no_gpytorch(space, tmp_path):
 def test_labels_of_any_column():
     assert np.isnan(label(SMALL, "colour")).all()
     np.testing.assert_array_equal(label(SMALL, "band_gap_pbe"), SMALL.labels["band_gap_pbe"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cards", "qm9_enthalpy"])
+def test_reproductions_run(name, tmp_path):
+    """The small versions: both ways of training, a table, a JSON file and a picture; the second call only resumes."""
+    if name == "qm9_enthalpy" and not importlib.util.find_spec("qm9pack"):
+        pytest.skip("needs the extra 'qm9'")
+    script = Path(__file__).parent.parent / "examples" / "reproductions" / f"{name}.py"
+    command = [sys.executable, str(script), "--quick", "--out", str(tmp_path)]
+    first, second = (subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2))
+    assert first == second and "| DKL-VAE |" in first and "| VAE, then GP |" in first
+    stem = name.removesuffix("_enthalpy")
+    assert json.loads((tmp_path / f"{stem}.json").read_text())
+    assert (tmp_path / f"{stem}.png").read_bytes().startswith(b"\x89PNG")
