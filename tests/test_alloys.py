@@ -98,9 +98,10 @@ def test_target_coordinate_is_the_label(space, alloys):
 def test_labels_and_prior_shape_the_target(alloys, tmp_path):
     rng = np.random.default_rng(0)
     few = alloys.subset(np.concatenate([rng.permutation(alloys.split("system").train)[:300], alloys.part("test")[:5]]))
-    network, history = fit("dvae", few, tmp_path, epochs=3, seed=0, progress=False)
-    assert history[-1]["log_likelihood"] > history[0]["log_likelihood"] and np.isfinite(history[-1]["kl_target"])
-    again, _ = fit("dvae", few, tmp_path / "again", epochs=3, seed=0, progress=False)
+    _, history = fit("dvae", few, tmp_path / "long", epochs=15, seed=0, progress=False)
+    assert history[-1]["log_likelihood"] > history[0]["log_likelihood"] + 1  # nats
+    assert history[-1]["kl_target"] > history[0]["kl_target"]  # the labels pull away from the rules
+    network, again = (fit("dvae", few, tmp_path / name, epochs=2, seed=0, progress=False)[0] for name in ("a", "b"))
     for a, b in zip(network.parameters(), again.parameters(), strict=True):
         assert torch.equal(a, b)
     untrained = dvae.DisentangledVAE()

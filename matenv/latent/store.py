@@ -51,7 +51,8 @@ def load_latent(name: str | Path = "vae", device: str = "cpu", rule: str | None 
     Args:
         name: ``"vae"`` (default: presence and integer counts, 32 dimensions), ``"vae-elawady"`` (El-Awady,
             arXiv:2401.06779: 10 dimensions), ``"dkl-vae"`` (shaped by the formation energy, which it predicts),
-            ``"dvae"`` (alloys, one dimension for whether they form a single phase), another of `SHIPPED`, or the path of a ``.safetensors`` file that training wrote.
+            ``"dvae"`` (alloys, one dimension for whether they form a single phase), another of `SHIPPED`, or the path
+            of a ``.safetensors`` file that training wrote.
         device: PyTorch device to run on.
         rule: For spaces that decode to fractions (``"vae-elawady"``), how these become an integer formula:
             ``"threshold"`` is the paper's rule and the default, ``"smallest"`` takes the smallest formula close by.
