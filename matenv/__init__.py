@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matenv.data import Dataset, load_dataset
     from matenv.latent import load_latent
     from matenv.oracle import Assessment, Oracle
-    from matenv.properties import load_predictor
+    from matenv.properties import Property, load_predictor
     from matenv.tasks import Task, load_task
     from matenv.thermo import ConvexHull
 
@@ -40,6 +40,7 @@ _HOMES = {
     "load_latent": "matenv.latent",
     "Assessment": "matenv.oracle",
     "Oracle": "matenv.oracle",
+    "Property": "matenv.properties",
     "load_predictor": "matenv.properties",
     "Task": "matenv.tasks",
     "load_task": "matenv.tasks",
@@ -53,6 +54,7 @@ __all__ = [
     "ConvexHull",
     "Dataset",
     "Oracle",
+    "Property",
     "Task",
     "__version__",
     "elements",

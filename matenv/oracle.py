@@ -6,10 +6,11 @@ May import: `matenv.properties`, `matenv.stability`, `matenv.thermo`, `matenv.da
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numba import njit
@@ -23,6 +24,7 @@ from matenv.data.neighbours import Neighbours
 from matenv.ledger import Ledger
 from matenv.parallel import alongside
 from matenv.properties import load_predictor
+from matenv.properties.own import Normal, Property, check_properties
 from matenv.stability import StabilityModel
 from matenv.thermo import ConvexHull
 
@@ -49,8 +51,8 @@ class Assessment:
             evaluated hold NaN below, and `p_stable` 0.
         known: The formula is in the reference table (B,) bool.
         novelty_distance: L1 distance to the nearest reference formula on the same or fewer elements (B,).
-        mean: Predicted mean of each property (B,); units in `matenv.data.dataset.UNITS`.
-        std: Predicted standard deviation of each property (B,).
+        mean: Predicted mean of each property (B,), the oracle's own ones included; units in `Oracle.units`.
+        std: Predicted standard deviation of each property (B,); 0 for a property of one's own that states none.
         hull_energy: Energy of the cheapest mixture of *other* reference phases, E_comp (B,) [eV/atom].
         decomposition_energy: Formation energy minus `hull_energy`, E_d (B,) [eV/atom]; <= 0 means stable.
         p_stable: Probability that E_d <= 0 (B,); calibrated for ``reference="train"``, conservative for ``"all"``.
@@ -72,6 +74,7 @@ class Assessment:
     weights: NDArray[np.float64]
     _rows: NDArray[np.int64] = field(repr=False)
     _prediction: Prediction | None = field(repr=False)
+    _own: dict[str, Normal] = field(repr=False)
     _oracle: Oracle = field(repr=False)
 
     def __len__(self) -> int:
@@ -88,6 +91,11 @@ class Assessment:
         return self.compositions.fractions()
 
     @property
+    def units(self) -> dict[str, str]:
+        """Unit of each property in `mean`."""
+        return self._oracle.units
+
+    @property
     def novel(self) -> NDArray[np.bool_]:
         """No reference formula on the same or fewer elements within `NOVEL_DISTANCE` (B,) bool."""
         return self.novelty_distance > NOVEL_DISTANCE
@@ -102,9 +110,15 @@ class Assessment:
 
         Returns:
             (B,) float64 in [0, 1].
+
+        Raises:
+            ValueError: A property that is not predicted, an end that is NaN, or low not below high.
         """
+        self._check(name)
         result = np.zeros(len(self))
-        if self._prediction is not None:
+        if name in self._own:
+            result[self._rows] = self._own[name].prob(low, high)
+        elif self._prediction is not None:
             result[self._rows] = self._prediction.prob(name, low, high)
         return result
 
@@ -117,11 +131,21 @@ class Assessment:
 
         Returns:
             Lower and upper ends (B,), in the property's unit.
+
+        Raises:
+            ValueError: A property that is not predicted, or a coverage outside (0, 1).
         """
+        self._check(name)
         low, high = np.full(len(self), np.nan), np.full(len(self), np.nan)
-        if self._prediction is not None:
+        if name in self._own:
+            low[self._rows], high[self._rows] = self._own[name].interval(coverage)
+        elif self._prediction is not None:
             low[self._rows], high[self._rows] = self._prediction.interval(name, coverage)
         return low, high
+
+    def _check(self, name: str) -> None:
+        if name not in self.mean:
+            raise ValueError(f"name={name!r} is not predicted; this oracle predicts {', '.join(self.mean)}")
 
     def prob_stable(self, threshold: float = 0.0) -> NDArray[np.float64]:
         """Probability that the decomposition energy is at most `threshold` (eV/atom); 0 where nothing was predicted."""
@@ -177,6 +201,7 @@ class Oracle:
         budget: Most distinct formulas evaluated; later ones are marked unevaluated. None for no limit.
         predictor: A loaded predictor, or the name of one. P(stable) is calibrated for the shipped ones, by name; for
             others the calibration of ``"default"`` stands in (assign `stability` a `StabilityModel` of one's own).
+        properties: Properties of one's own (`Property`), predicted beside the built-in ones.
         device: Where the predictor runs: ``"cpu"``, or ``"cuda"`` with the hull on the CPU at the same time.
         judge: This oracle scores candidates that were found otherwise and pays no reward; environments refuse it. Only
             a judge may have a predictor whose role is "gold": one that has seen the labels of held-out rows.
@@ -184,11 +209,12 @@ class Oracle:
     Attributes:
         hull: The convex hull of the reference phases.
         stability: The calibrated map from predicted energies to P(E_d <= t).
-        predictor: The property predictor.
+        predictor: The predictor of the built-in properties.
+        properties: Those of one's own.
 
     Raises:
-        ValueError: Unknown reference, a budget below 1, energies of different schemes, or a gold predictor without
-            ``judge=True``.
+        ValueError: Unknown reference, properties that share a name, a budget below 1, energies of different schemes, or
+            a gold predictor without ``judge=True``.
 
     Examples:
         >>> oracle = Oracle(reference="all")
@@ -203,6 +229,7 @@ class Oracle:
         budget: int | None = None,
         *,
         predictor: str | Predictor = "default",
+        properties: Iterable[Property] = (),
         device: str = "cpu",
         judge: bool = False,
     ) -> None:
@@ -214,6 +241,7 @@ class Oracle:
             _embedded_reference(reference) if isinstance(reference, str) else _index(reference)
         )
         self.predictor = _shared_predictor(predictor, device) if isinstance(predictor, str) else predictor
+        self.properties = check_properties(properties)
         self.judge = bool(judge)
         if self.predictor.role == "gold" and not self.judge:
             raise ValueError(
@@ -227,6 +255,17 @@ class Oracle:
             )
         self._elsewhere = self.predictor.device.type != "cpu"
         self.stability = StabilityModel.load(predictor if isinstance(predictor, str) else "default")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Oracle:
+        """Its own count from here on, the same read-only tables: Gymnasium copies what an environment was made with."""
+        twin = copy.copy(self)
+        twin._ledger = self._ledger.copy()
+        return twin
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Unit of every property that this oracle predicts, those of one's own last."""
+        return {**self.predictor.units, **{own.name: own.unit for own in self.properties}}
 
     @property
     def calls(self) -> int:
@@ -285,6 +324,10 @@ class Oracle:
         for name in self.predictor.units:
             mean[name] = spread(None if prediction is None else prediction.mean[name])
             std[name] = spread(None if prediction is None else prediction.std[name])
+        own = {each.name: each.of(part) for each in self.properties} if len(part) else {}
+        for each in self.properties:
+            mean[each.name] = spread(own[each.name].mean if own else None)
+            std[each.name] = spread(own[each.name].std if own else None)
         p_stable = None if prediction is None else self.stability.prob(prediction, competing.energy, part.size)
         hull_energy = spread(competing.energy)
         return Assessment(
@@ -302,6 +345,7 @@ class Oracle:
             weights=spread(competing.weights, 0.0),
             _rows=rows,
             _prediction=prediction,
+            _own=own,
             _oracle=self,
         )
 

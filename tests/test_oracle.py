@@ -178,8 +178,6 @@ def test_task_refusals():
         Task("t", "", (), max_atoms=0)
     with pytest.raises(ValueError, match="not registered"):
         load_task("gold")
-    with pytest.raises(ValueError, match="property_name='band_gap'"):
-        Ramp("band_gap", 1, 2)
     with pytest.raises(ValueError, match="low=1, high=1"):
         Ramp("band_gap_pbe", 1, 1)
     with pytest.raises(ValueError, match="low=3 must lie below"):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import gymnasium as gym
@@ -23,8 +23,8 @@ from matenv.composition import CompositionBatch, integer_counts
 from matenv.data import load_dataset
 from matenv.elements import ABSENT, positions
 from matenv.envs.checks import check_device, check_number, check_whole
-from matenv.envs.observations import Block, Observer, shared_blocks
-from matenv.envs.rewards import check_weights, reward_terms, terms_with, weighted_sum
+from matenv.envs.observations import Block, Observer, observed_scales, shared_blocks
+from matenv.envs.rewards import Reward, TermFunction, Terms, Transition
 from matenv.envs.state import State, judge, replace_rows, same_formula
 from matenv.oracle import Oracle
 from matenv.tasks import DEFAULT_TASK, Task, load_task
@@ -43,7 +43,7 @@ class CoreArguments(TypedDict, total=False):
     horizon: int
     start: str
     observation: Sequence[str]
-    reward: Mapping[str, float] | None
+    reward: Reward | None
     discount: float
     terminate_on_success: bool
     elements: Sequence[str] | None
@@ -86,7 +86,7 @@ class Core(ABC):
         horizon: int = 16,
         start: str = "dataset",
         observation: Sequence[str] | None = None,
-        reward: Mapping[str, float] | None = None,
+        reward: Reward | None = None,
         discount: float = 0.99,
         terminate_on_success: bool = False,
         elements: Sequence[str] | None = None,
@@ -113,17 +113,17 @@ class Core(ABC):
         check_device(device)
         self.task = load_task(task, elements, exclude)
         self.oracle = oracle or Oracle(reference, budget, device=device)
-        self.term_names = tuple(terms_with(self.PENALTY))
-        self.weights = check_weights(reward, self.term_names)
+        self.task.check(self.oracle.units)
         self.terminate_on_success = bool(terminate_on_success)
         self.start = start
         self._start_pool = self._allowed_starts() if start == "dataset" else None
         self.generators: list[Generator] = [np_random(None)[0] for _ in range(rows)]
         self.state: State | None = None
-        self.terms = {name: np.zeros(rows) for name in self.term_names}
         self.prepare()
-        offered = self.blocks() | shared_blocks(tuple(self.oracle.predictor.units), self.horizon)
-        self.observer = Observer(self.DEFAULT_BLOCKS if observation is None else observation, offered)
+        self.reward = Terms(reward, self.PENALTY, self.reward_terms(), [wish.name for wish in self.task.objectives])
+        self.terms = {name: np.zeros(rows) for name in self.reward.weights}
+        blocks = self.blocks() | shared_blocks(observed_scales(self.oracle), self.horizon)
+        self.observer = Observer(self.DEFAULT_BLOCKS if observation is None else observation, blocks)
 
     @abstractmethod
     def prepare(self) -> None:
@@ -132,6 +132,10 @@ class Core(ABC):
     @abstractmethod
     def blocks(self) -> dict[str, Block]:
         """Observation blocks of this environment alone."""
+
+    def reward_terms(self) -> dict[str, TermFunction]:
+        """Reward terms beside those that are always reported, by name: worked out only if `reward` names them."""
+        return {}
 
     @abstractmethod
     def enter(self, formulas: CompositionBatch) -> NDArray:
@@ -224,30 +228,20 @@ class Core(ABC):
         """
         if self.state is None:
             raise RuntimeError("step() was called before reset(); begin an episode with reset(seed=...)")
-        which = slice(None) if rows is None else rows  # a slice views the old state, an index copies it
-        old = self.state
-        place, outside = self.move(old.place[which], actions, old.step[which])
+        old = self.state if rows is None else self.state[rows]
+        place, outside = self.move(old.place, actions, old.step)
         compositions = self.read(place)
-        moved = State(
-            place, old.step[which] + 1, compositions, judge(self.oracle, self.task, compositions), old.start[which],
-            old.round_trip[which],
-        )  # fmt: skip
-        terms = reward_terms(
-            moved.facts["score"],
-            old.facts["score"][which],
-            ~same_formula(compositions, old.compositions[which]),
-            moved.facts["novel"] & moved.facts["valid"],  # valid by the task's rules
-            outside,
-            self.discount,
-            self.PENALTY,
-        )
-        reward = weighted_sum(terms, self.weights)
+        facts = judge(self.oracle, self.task, compositions)
+        moved = State(place, old.step + 1, compositions, facts, old.start, old.round_trip)
         truncated = moved.step >= self.horizon
-        terminated = moved.facts["success"] & self.terminate_on_success
+        terminated = facts["success"] & self.terminate_on_success
+        changed = ~same_formula(compositions, old.compositions)
+        terms = self.reward(Transition(old, moved, changed, outside, truncated | terminated), self.discount)
+        reward = self.reward.total(terms)
         if rows is None:
             self.state, self.terms = moved, terms
             return reward, terminated, truncated
-        self.state = replace_rows(old, rows, moved)
+        self.state = replace_rows(self.state, rows, moved)
         self.terms = {name: _scatter(terms[name], rows, self.rows) for name in terms}
         return (
             _scatter(reward, rows, self.rows),
@@ -276,7 +270,7 @@ class Core(ABC):
         info: dict[str, Any] = {
             "formula": state.compositions[row : row + 1].formulas()[0],
             "score": float(facts["score"][row]),
-            "terms": {**{name: float(self.terms[name][row]) for name in self.term_names}, **task_terms},
+            "terms": {**{name: float(values[row]) for name, values in self.terms.items()}, **task_terms},
             "success": bool(facts["success"][row]),
             "valid": bool(facts["valid"][row]),
             "evaluated": bool(facts["evaluated"][row]),
@@ -294,7 +288,7 @@ class Core(ABC):
             info["products"] = self.oracle.hull.products(facts["members"][row], facts["weights"][row])
             info["predicted"] = {
                 name: (float(facts[f"mean.{name}"][row]), float(facts[f"std.{name}"][row]))
-                for name in self.oracle.predictor.units
+                for name in self.oracle.units
             }
         else:
             info["products"], info["predicted"] = [], {}

@@ -92,7 +92,8 @@ class MaterialElementsEnv(MaterialEnv):
         start: ``"dataset"`` (a training formula the task allows), ``"random"`` (uniformly random elements and counts
             within the task's rules, see `matenv.sampling`) or ``"empty"`` (nothing: the first edits add elements).
         observation: Names of the observation blocks.
-        reward: Weight by term name.
+        reward: Weight by term name; ``(weight, function)`` for a term of one's own, whose function takes a
+            `matenv.envs.rewards.Transition` of N moves and returns N numbers.
         discount: Discount of the ``shaping`` term.
         terminate_on_success: End the episode once the task's target is met.
         elements: If given, the only elements allowed: episodes start within them, and no edit brings in others.

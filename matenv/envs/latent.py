@@ -63,7 +63,8 @@ class MaterialLatentEnv(MaterialEnv):
         radius: Radius of the ball z is kept in; None for the 99th percentile of the training norms.
         start: ``"dataset"`` (a training formula the task allows) or ``"prior"`` (a sample of the VAE's prior).
         observation: Names of the observation blocks.
-        reward: Weight by term name.
+        reward: Weight by term name; ``(weight, function)`` for a term of one's own, whose function takes a
+            `matenv.envs.rewards.Transition` of N moves and returns N numbers.
         discount: Discount of the ``shaping`` term.
         terminate_on_success: End the episode once the task's target is met.
         elements: If given, the only elements allowed: episodes start within them, formulas with others score 0.

@@ -47,6 +47,30 @@ class State:
         """The latent environment's name for `place`: latent positions (N, n), whitened."""
         return self.place
 
+    @property
+    def mean(self) -> dict[str, NDArray[np.float64]]:
+        """Predicted mean of each property (N,); NaN where nothing was predicted."""
+        return self._by_property("mean.")
+
+    @property
+    def std(self) -> dict[str, NDArray[np.float64]]:
+        """Predicted standard deviation of each property (N,)."""
+        return self._by_property("std.")
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> State:
+        """Some rows."""
+        return State(
+            self.place[rows],
+            self.step[rows],
+            self.compositions[rows],
+            {key: values[rows] for key, values in self.facts.items()},
+            self.start[rows],
+            self.round_trip[rows],
+        )
+
+    def _by_property(self, prefix: str) -> dict[str, NDArray[np.float64]]:
+        return {key.removeprefix(prefix): values for key, values in self.facts.items() if key.startswith(prefix)}
+
 
 def judge(oracle: Oracle, task: Task, batch: CompositionBatch) -> Facts:
     """Assess and score a batch of formulas.

@@ -8,9 +8,7 @@ May import: `matenv.latent` networks, `matenv.latent.augment`, `matenv.latent.ch
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,8 +21,10 @@ from matenv.composition import CompositionBatch
 from matenv.data import Dataset
 from matenv.latent.augment import Augmenter
 from matenv.latent.checkpoint import epochs_left, resume, save
+from matenv.latent.conditional import CONDITIONS, conditional_elbo, small_conditional
 from matenv.latent.counts_vae import MAX_COUNT, CountsVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
+from matenv.latent.epochs import Recipe, Shown, one_epoch
 from matenv.latent.evaluate import agreement
 from matenv.latent.pairs import Pairs
 
@@ -47,82 +47,6 @@ class Network(Protocol):
         ...
 
 
-Objective = Callable[[Any, Pairs, Tensor, torch.Generator, float], tuple[Tensor, dict[str, float]]]
-"""Loss of a batch, and what to record of it: of (network, pairs, labels (B, L), noise, beta).
-
-Labels are NaN where the table has none, and where augmentation changed the formula.
-"""
-
-
-def elbo(
-    network: Any, pairs: Pairs, labels: Tensor, noise: torch.Generator, beta: float
-) -> tuple[Tensor, dict[str, float]]:
-    """Negative evidence lower bound per composition, KL term at weight beta; an `Objective`."""
-    mean, log_variance = network.posterior(pairs)
-    z = mean + torch.exp(0.5 * log_variance) * torch.randn(mean.shape, generator=noise)
-    likelihood = network.log_likelihood(z, pairs).mean()
-    kl = kl_to_prior(mean, log_variance).mean()
-    return beta * kl - likelihood, {"log_likelihood": likelihood.item(), "kl": kl.item()}
-
-
-def kl_to_prior(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(q(z|x) || N(0, I)) (B,) in nats."""
-    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What an epoch shows to the network.
-
-    Attributes:
-        formulas: Compositions (N,).
-        labels: Their labels (N, L) float32, NaN where unknown.
-    """
-
-    formulas: CompositionBatch
-    labels: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a latent space is trained.
-
-    Attributes:
-        build: Makes the untrained network.
-        epochs: Default number of passes over the training rows.
-        batch: Compositions per step.
-        learning_rate: Peak of the cosine schedule (linear warm-up over the first 200 steps).
-        weight_decay: AdamW's weight decay.
-        beta: Weight of the KL term once warmed up.
-        beta_warmup: Share of the run over which beta rises linearly from 0.
-        augment: Whether to train on variants of the formulas (`matenv.latent.augment`).
-        oversample: How often rows of 8 or more elements are repeated.
-        bfloat16: Whether matrix products run in bfloat16.
-        labels: Columns of the table that the objective is given.
-        objective: Loss of a batch.
-        run_epoch: One pass over what is shown; None for one step of `objective` per batch.
-    """
-
-    build: Callable[[], nn.Module]
-    epochs: int
-    batch: int
-    learning_rate: float
-    weight_decay: float
-    beta: float
-    beta_warmup: float
-    augment: bool
-    oversample: int
-    bfloat16: bool
-    labels: tuple[str, ...] = ()
-    objective: Objective = elbo
-    run_epoch: Callable[..., dict[str, float]] | None = None
-
-    def settings(self) -> dict[str, Any]:
-        """What tells two runs apart, beside their length: every attribute that is a plain value."""
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "epochs"}
-        return {key: value for key, value in values.items() if value is not None and not callable(value)}
-
-
 RECIPES: dict[str, Recipe] = {
     "vae": Recipe(
         CountsVAE, epochs=220, batch=1024, learning_rate=2e-3, weight_decay=0.02, beta=0.1, beta_warmup=0.25,
@@ -132,6 +56,10 @@ RECIPES: dict[str, Recipe] = {
     "vae-elawady": Recipe(
         ElAwadyVAE, epochs=600, batch=1024, learning_rate=2e-3, weight_decay=0.0, beta=1.0, beta_warmup=0.1,
         augment=False, oversample=10, bfloat16=False,
+    ),
+    "cvae": Recipe(
+        small_conditional, epochs=100, batch=512, learning_rate=2e-3, weight_decay=0.02, beta=0.2, beta_warmup=0.25,
+        augment=True, oversample=1, bfloat16=True, labels=tuple(CONDITIONS), objective=conditional_elbo,
     ),
 }  # fmt: skip
 """The shipped latent spaces by name."""
@@ -179,9 +107,7 @@ def fit(
     torch.manual_seed(seed)
     network: Any = recipe.build()
     identity |= {"network": network.config}
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.99), fused=True
-    )
+    optimizer = recipe.optimizer(network, recipe)
     history = resume(out, identity, network, optimizer)
     rows = training_rows(data)
     if not len(rows):
@@ -194,7 +120,7 @@ def fit(
     for epoch in epochs_left(len(history), last, progress):
         random = np.random.default_rng([seed, epoch])
         shown = _variants(augmenter, formulas, labels, random) if augmenter else Shown(formulas, labels)
-        run_epoch = recipe.run_epoch or _epoch
+        run_epoch = recipe.run_epoch or one_epoch
         record = {"epoch": epoch + 1, **run_epoch(network, optimizer, shown, recipe, epoch, epochs, random)}
         if len(validation):
             with torch.inference_mode():
@@ -236,65 +162,6 @@ def _variants(
     varied = augmenter.vary(formulas, random)
     same = (varied.elements == formulas.elements).all(axis=1) & (varied.counts == formulas.counts).all(axis=1)
     return Shown(varied, np.where(same[:, None], labels, np.float32(np.nan)))
-
-
-def _epoch(
-    network: Any,
-    optimizer: torch.optim.Optimizer,
-    shown: Shown,
-    recipe: Recipe,
-    epoch: int,
-    epochs: int,
-    random: np.random.Generator,
-) -> dict[str, float]:
-    network.train()
-    noise = torch.Generator().manual_seed(int(random.integers(2**62)))
-    order = random.permutation(len(shown.formulas))
-    batch = min(recipe.batch, len(order))
-    starts = range(0, len(order) - batch + 1, batch)  # the incomplete last batch is left out
-    records = []
-    for step, start in enumerate(starts):
-        done = set_learning_rate(optimizer, recipe.learning_rate, epoch, epochs, step, len(starts))
-        beta = recipe.beta * min(done / recipe.beta_warmup, 1.0)
-        rows = order[start : start + batch]
-        pairs, labels = Pairs.of(shown.formulas[rows]), torch.from_numpy(shown.labels[rows])
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
-            loss, record = recipe.objective(network, pairs, labels, noise, beta)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        records.append(record)
-    network.eval()
-    return mean_record(records) | {"beta": beta}
-
-
-def mean_record(records: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Mean of each entry over the steps of an epoch."""
-    return {key: sum(record[key] for record in records) / len(records) for key in records[0]}
-
-
-def set_learning_rate(
-    optimizer: torch.optim.Optimizer, peak: float, epoch: int, epochs: int, step: int, steps: int
-) -> float:
-    """Cosine schedule with a linear warm-up over the first 200 steps.
-
-    Args:
-        optimizer: Its rate is set.
-        peak: Highest rate.
-        epoch: Epochs finished.
-        epochs: Length of the run.
-        step: Steps finished in this epoch.
-        steps: Steps of an epoch.
-
-    Returns:
-        Share of the run that is done.
-    """
-    done = (epoch + step / steps) / epochs
-    warm = min((epoch * steps + step + 1) / 200, 1.0)
-    for group in optimizer.param_groups:
-        group["lr"] = peak * warm * 0.5 * (1 + math.cos(math.pi * done))
-    return done
 
 
 def repeat_complex(rows: NDArray[np.int64], size: NDArray, times: int) -> NDArray[np.int64]:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from matenv.composition import CompositionBatch
 from matenv.elements import NUM_ELEMENTS
+from matenv.latent.conditional import ConditionalSpace, ConditionalVAE
 from matenv.latent.counts_vae import CountsVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
 from matenv.latent.space import VAESpace, Whitening
@@ -27,7 +28,11 @@ from matenv.rational import MAX_ELEMENTS
 SHIPPED = ("vae", "vae-elawady")
 """Latent spaces that come with the package."""
 
-NETWORKS: dict[str, type[CountsVAE] | type[ElAwadyVAE]] = {"CountsVAE": CountsVAE, "ElAwadyVAE": ElAwadyVAE}
+NETWORKS: dict[str, type[CountsVAE] | type[ElAwadyVAE]] = {
+    "CountsVAE": CountsVAE,
+    "ElAwadyVAE": ElAwadyVAE,
+    "ConditionalVAE": ConditionalVAE,
+}
 """Architectures a weights file may name."""
 
 _FORMAT = "matenv-latent-1"
@@ -126,7 +131,8 @@ def _assemble(header: dict[str, str], tensors: dict[str, Tensor], name: str, dev
     anchors = None
     if "anchors.size" in tensors:
         anchors = _unpack(*(_array(tensors, f"anchors.{key}") for key in ("size", "elements", "counts")))
-    return VAESpace(name, network, Whitening(mean, std, float(radius[0])), anchors, device)
+    kind = ConditionalSpace if isinstance(network, ConditionalVAE) else VAESpace
+    return kind(name, network, Whitening(mean, std, float(radius[0])), anchors, device)
 
 
 def write(space: VAESpace, path: Path) -> None:
