@@ -167,15 +167,35 @@ def version() -> None:
 
 @latent_app.command("train")
 def latent_train(
-    name: Annotated[str, typer.Argument(help="vae or vae-elawady.")],
     out: Out,
+    name: Annotated[str | None, typer.Argument(help="Space to train from nothing, such as vae or cvae.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", help="Space or weights file to fine-tune on --data, in place of NAME.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="CSV file of one's own with a formula column.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs; default: the model's own.")] = None,
     seed: Seed = 0,
+    replay: Annotated[float, typer.Option(help="Fine-tuning: original rows shown per row of --data.")] = 1.0,
+    holdout: Annotated[str, typer.Option(help="Fine-tuning: hold out by system, or by formula.")] = "system",
+    tolerance: Annotated[float, typer.Option(help="Fine-tuning: change of a fraction for smaller integers.")] = 0.0,
 ) -> None:
-    """Train a latent space on the frozen split."""
-    from matenv.latent.train import train as run
+    """Train a latent space on the frozen split, or fine-tune one on compositions of one's own."""
+    if (name is None) == (source is None):
+        raise ValueError("give the NAME of a space to train from nothing, or --from a space to fine-tune: one of them")
+    if source is None:
+        from matenv.latent.train import train
 
-    run(name, out, epochs=epochs, seed=seed)
+        path = train(str(name), out, epochs=epochs, seed=seed, data=data or "mp-ground-states")
+    elif data is None:
+        raise ValueError("--from needs --data, a .csv file with a formula column, to fine-tune on")
+    else:
+        from matenv.latent.finetune import finetune
+
+        path = finetune(
+            source, data, out, epochs=epochs, seed=seed, replay=replay, holdout=holdout, tolerance=tolerance
+        )
+        print(path.with_suffix(".md").read_text())
+    print(f'Saved to {path}; move in it with: gym.make("MaterialLatent-v0", latent="{path}")')
 
 
 @latent_app.command("distil")

@@ -56,7 +56,7 @@ class MaterialLatentEnv(MaterialEnv):
     ## Arguments
     Args:
         task: Name of a task in `matenv.tasks.TASKS`, or a `Task`.
-        latent: Name of a latent space, or one already loaded.
+        latent: Name of a latent space, path of a weights file, or a space already loaded.
         horizon: Steps per episode. Set it rather than Gymnasium's `max_episode_steps`, which can only cut it short.
         step_size: Length of a full move along one dimension, in latent standard deviations. 1.0 suits search, 0.3 local
             editing, where most random moves leave the formula as it is.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 class LatentArguments(CoreArguments, total=False):
     """Arguments that the single and the vector environment share; `MaterialLatentEnv` says what they mean."""
 
-    latent: str | LatentSpace
+    latent: str | Path | LatentSpace
     step_size: float
     radius: float | None
 
@@ -55,7 +56,7 @@ class LatentCore(Core):
         self,
         rows: int,
         *,
-        latent: str | LatentSpace = "vae",
+        latent: str | Path | LatentSpace = "vae",
         step_size: float = 1.0,
         radius: float | None = None,
         **shared: Unpack[CoreArguments],
@@ -64,7 +65,7 @@ class LatentCore(Core):
         if radius is not None:
             check_number("radius", radius, 0, np.inf, "positive, or None for the latent space's own")
         device = check_device(shared.get("device", "cpu"))
-        self.latent = _shared_latent(latent, device) if isinstance(latent, str) else latent
+        self.latent = _shared_latent(str(latent), device) if isinstance(latent, str | Path) else latent
         self.radius = float(radius or self.latent.radius)
         super().__init__(rows, **shared)
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from matenv.composition import CompositionBatch
 from matenv.elements import NUM_ELEMENTS
+from matenv.latent.adversarial import CountsGAN, FractionsGAN
 from matenv.latent.conditional import ConditionalSpace, ConditionalVAE
 from matenv.latent.counts_vae import CountsVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
@@ -32,6 +33,8 @@ NETWORKS: dict[str, type[CountsVAE] | type[ElAwadyVAE]] = {
     "CountsVAE": CountsVAE,
     "ElAwadyVAE": ElAwadyVAE,
     "ConditionalVAE": ConditionalVAE,
+    "CountsGAN": CountsGAN,
+    "FractionsGAN": FractionsGAN,
 }
 """Architectures a weights file may name."""
 
