@@ -1,4 +1,4 @@
-"""The decomposition classifier: how many components a material decomposes into, beside what the number of elements tells.
+"""The decomposition classifier: the number of components, beside what the number of elements tells.
 
 May import: `matenv.data`, `examples.reproductions.elawady`.
 """
@@ -58,7 +58,9 @@ class Classifier(nn.Module):
             return output.double().softmax(1).numpy()
 
 
-def fit(name: str, x: Tensor, y: Tensor, rows: Rows, validation: NDArray[np.int64], width: int, single: bool, folder: Path) -> Classifier:
+def fit(
+    name: str, x: Tensor, y: Tensor, rows: Rows, validation: NDArray[np.int64], width: int, single: bool, folder: Path
+) -> Classifier:
     """Train a classifier, or read it if it is finished.
 
     Args:
@@ -69,13 +71,13 @@ def fit(name: str, x: Tensor, y: Tensor, rows: Rows, validation: NDArray[np.int6
         validation: Rows that choose the epoch.
         width: Nodes per hidden layer.
         single: As in `Classifier`.
-        folder: Where `classifier-<name>.safetensors` is kept.
+        folder: Where `classifier, <name>.safetensors` is kept.
 
     Returns:
         The classifier.
     """
     torch.manual_seed(0)
-    network, path = Classifier(x.shape[1], width, single), folder / f"classifier-{name}.safetensors"
+    network, path = Classifier(x.shape[1], width, single), folder / f"classifier, {name}.safetensors"
     if path.exists():
         network.load_state_dict(load_file(path))
         return network
@@ -119,7 +121,12 @@ def compare_classifiers(materials: Materials, encode: Encoder, width: int, folde
     validation = data.part("validation")
     y = materials.components
     x = data.fractions
-    inputs = {"composition": x, "latent vector": encode(x)}
+    # Times 10: weights of a tenth are small inputs for layers initialised for inputs of about 1.
+    inputs = {
+        "composition": 10.0 * x,
+        "latent vector": encode(data.compositions),
+        "composition and presence": np.hstack([10.0 * x, x > 0]),
+    }
     train = y[rows.train]
     shares = np.bincount(train, minlength=CLASSES) / len(train)
     size = data.compositions.size
@@ -133,12 +140,11 @@ def compare_classifiers(materials: Materials, encode: Encoder, width: int, folde
         "best guess by number of elements": told[test],
     }
     for source, values in inputs.items():
-        scaled = torch.from_numpy((values - values[rows.train].mean(axis=0)) / (values[rows.train].std(axis=0) + 1e-3)).float()
-        for single in (False, True):
-            name = f"{source.split()[0]}-{'single' if single else 'classes'}"
-            network = fit(name, scaled, torch.from_numpy(y), rows, validation, width, single, folder)
-            label = f"network on the {source}, {'one output' if single else '10 outputs'}"
-            predicted[label] = network.probabilities(scaled[rows.test])
+        tensor = torch.from_numpy(values).float()
+        for outputs in ("10 outputs", "one output"):
+            label = f"network on {source}, {outputs}"
+            network = fit(label, tensor, torch.from_numpy(y), rows, validation, width, outputs == "one output", folder)
+            predicted[label] = network.probabilities(tensor[rows.test])
     corrected = {name: p / np.maximum(shares, 1e-9) * (shares > 0) for name, p in predicted.items()}
     soft = [name for name in predicted if name not in ("the number of elements itself",) and "one output" not in name]
     return {

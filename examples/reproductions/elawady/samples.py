@@ -14,7 +14,8 @@ from torch import Tensor
 
 from examples.reproductions.elawady.readings import READINGS
 from examples.reproductions.elawady.training import LATENT, elbo_terms
-from matenv.composition import CompositionBatch, threshold_counts
+from matenv.chemistry import is_charge_neutral
+from matenv.composition import PAPER_THRESHOLD, CompositionBatch, threshold_counts
 from matenv.latent.elawady_vae import ElAwadyVAE, largest
 from matenv.latent.evaluate import ACTIVE_VARIANCE, SAMPLES, agreement, kl_divergence, prevalence
 from matenv.rational import MAX_ELEMENTS
@@ -62,8 +63,8 @@ def sample_measures(decoded: CompositionBatch, data: CompositionBatch) -> dict[s
 
     Returns:
         ``kl``: KL(data || samples) of prevalence in nats, ``kl_reverse``, ``kl_fractions``: of atom fractions in place
-        of atoms, ``size_tv``: total variation of the number of elements, ``sizes``, ``over_six``: share of more than 6
-        elements, ``empty``, ``unique``, and ``prevalence`` (89,). Divergences are those of `matenv.latent.evaluate`.
+        of atoms, all as `matenv.latent.evaluate` defines them; ``size_tv``: total variation of the number of elements,
+        ``sizes`` (11,), ``over_six``: share of more than 6 elements, ``empty``, ``prevalence`` (89,).
     """
     p, q = prevalence(data), prevalence(decoded)
     sizes, wanted = size_shares(decoded), size_shares(data)
@@ -75,14 +76,16 @@ def sample_measures(decoded: CompositionBatch, data: CompositionBatch) -> dict[s
         "sizes": sizes,
         "over_six": float((decoded.size > 6).mean()),
         "empty": sizes[0],
-        "unique": len(np.unique(np.hstack([decoded.elements, decoded.counts]), axis=0)) / len(decoded),
         "prevalence": q.tolist(),
     }
 
 
-def measure(
-    network: ElAwadyVAE, reading: str, held_out: CompositionBatch, data: CompositionBatch
-) -> dict[str, Any]:
+def neutral(batch: CompositionBatch) -> float:
+    """Share of charge-neutral formulas, metals not exempt."""
+    return float(is_charge_neutral(batch).mean())
+
+
+def measure(network: ElAwadyVAE, reading: str, held_out: CompositionBatch, data: CompositionBatch) -> dict[str, Any]:
     """Everything the scan reports about one network.
 
     Args:
@@ -93,13 +96,15 @@ def measure(
 
     Returns:
         ``nelbo`` (nats), ``reconstruction`` and ``kl_term``, its parts; ``kl_units``: KL term of each latent dimension;
-        ``active_units``; ``thresholds``: for each T `sample_measures` and the share of held-out element sets and
+        ``active_units``; ``neutral``, of samples at the paper's T;
+        ``thresholds``: for each T `sample_measures` and the share of held-out element sets and
         formulas that survive encoding and decoding.
     """
     x = torch.from_numpy(held_out.fractions()).float()
     fit, kl = elbo_terms(network, reading, x)
     with torch.inference_mode():
         mean, log_variance = network.encoder(x).chunk(2, dim=1)
+    log_variance = log_variance.clamp(-14.0, 6.0)
     units = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean(0)
     drawn, returned = sample(network, reading), decoder_amounts(network, reading, mean)
     return {
@@ -107,6 +112,7 @@ def measure(
         "reconstruction": float(fit.mean()),
         "kl_term": float(kl.mean()),
         "kl_units": units.tolist(),
+        "neutral": neutral(formulas_at(drawn, PAPER_THRESHOLD)),
         "active_units": int((mean.var(0) > ACTIVE_VARIANCE).sum()),
         "thresholds": {
             str(threshold): sample_measures(formulas_at(drawn, threshold), data)

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from examples.reproductions.elawady.table import Materials
 from examples.reproductions.elawady.training import LATENT
+from matenv.composition import CompositionBatch
 from matenv.latent.elawady_vae import ElAwadyVAE
 from matenv.latent.similarity import Similarity, blend, compare
 
-Encoder = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""Atom fractions (B, 89) -> latent vectors (B, n)."""
+Encoder = Callable[[CompositionBatch], NDArray[np.float64]]
+"""Compositions (B,) -> latent vectors (B, n)."""
 
 BINS = {"cosine": np.linspace(-1.0, 1.0, 81), "centred": np.linspace(-1.0, 1.0, 81), "residual": np.linspace(0, 2, 81)}
 """Edges of the histograms; what lies beyond is counted in the last bin."""
@@ -30,9 +31,9 @@ LOW, HIGH = 2, 7
 def network_encoder(network: ElAwadyVAE) -> Encoder:
     """Posterior means of a network."""
 
-    def encode(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def encode(batch: CompositionBatch) -> NDArray[np.float64]:
         with torch.inference_mode():
-            return network.encoder(torch.from_numpy(x).float())[:, : network.latent].double().numpy()
+            return network.encoder(torch.from_numpy(batch.fractions()).float())[:, : network.latent].double().numpy()
 
     return encode
 
@@ -47,14 +48,14 @@ def principal_components(x: NDArray[np.float64], dimension: int = LATENT) -> Enc
     """PCA of compositions (N, 89): an affine map."""
     mean = x.mean(axis=0)
     axes = np.linalg.eigh(np.cov((x - mean).T))[1][:, ::-1][:, :dimension]
-    return lambda values: (values - mean) @ axes
+    return lambda batch: (batch.fractions() - mean) @ axes
 
 
 def random_affine(seed: int = 0) -> Encoder:
     """A random matrix and a random offset: affine, and nothing learned."""
     random = np.random.default_rng(seed)
     matrix, offset = random.normal(size=(89, LATENT)), random.normal(size=LATENT)
-    return lambda values: values @ matrix + offset
+    return lambda batch: batch.fractions() @ matrix + offset
 
 
 class Superposition:
@@ -69,7 +70,7 @@ class Superposition:
         self.rows = np.flatnonzero(materials.components >= LOW)
         self.components = materials.components[self.rows]
         self.above_hull = materials.above_hull[self.rows]
-        self.references = materials.hull.references.fractions()
+        self.references = materials.hull.references
         self.materials = materials
         self.held_out = np.isin(self.rows, materials.data.split("system").test)
         self._members = materials.decomposition.members[self.rows]
@@ -101,7 +102,7 @@ class Superposition:
             do not decompose into. ``energy_rank``: rank correlation of centred cosine and energy above the hull.
         """
         data = self.materials.data
-        everything = encode(data.fractions)
+        everything = encode(data.compositions)
         centre = everything[data.split("system").train].mean(axis=0)
         codes, z = encode(self.references), everything[self.rows]
         mixtures = {

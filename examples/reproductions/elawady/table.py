@@ -96,15 +96,18 @@ def correlations(values: NDArray[np.float64], largest: int = 5) -> dict[str, Any
         largest: Number of pairs to name.
 
     Returns:
-        ``pairs``, ``beyond`` (magnitude above `CORRELATED`), ``largest``: (symbol, symbol, correlation) by magnitude.
+        ``pairs``, ``beyond`` (magnitude above `CORRELATED`), ``largest``: (symbol, symbol, correlation) by magnitude,
+        ``Nb-O``: the paper's largest pair.
     """
     occurs = np.flatnonzero(values.std(axis=0) > 0)
     first, second = np.triu_indices(len(occurs), 1)
     r = np.corrcoef(values[:, occurs].T)[first, second]
     order = np.argsort(-np.abs(r))[:largest]
     symbols = np.array(alphabet.SYMBOLS)[occurs]
+    nb_o = (symbols[first] == "Nb") & (symbols[second] == "O")
     return {
         "pairs": len(r),
+        "Nb-O": float(r[nb_o][0]) if nb_o.any() else None,
         "beyond": int((np.abs(r) > CORRELATED).sum()),
         "largest": [(str(symbols[first[k]]), str(symbols[second[k]]), float(r[k])) for k in order],
     }

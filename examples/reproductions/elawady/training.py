@@ -19,7 +19,9 @@ from examples.reproductions.elawady.readings import READINGS
 from matenv.data import Dataset
 from matenv.latent.checkpoint import CHECKPOINT, epochs_left, resume, save
 from matenv.latent.elawady_vae import ElAwadyVAE
-from matenv.latent.fit import repeat_complex, set_learning_rate, training_rows
+from matenv.latent.epochs import set_learning_rate
+from matenv.latent.fit import repeat_complex, training_rows
+from matenv.latent.objectives import kl_to_prior
 
 LATENT = 10
 """The paper's n."""
@@ -112,9 +114,7 @@ def train(setting: Setting, data: Dataset, folder: Path, progress: bool = True) 
     return network.eval()
 
 
-def _epoch(
-    network: ElAwadyVAE, optimizer: torch.optim.Optimizer, x: Tensor, setting: Setting, epoch: int
-) -> None:
+def _epoch(network: ElAwadyVAE, optimizer: torch.optim.Optimizer, x: Tensor, setting: Setting, epoch: int) -> None:
     network.train()
     random = torch.Generator().manual_seed(setting.seed * 1_000_003 + epoch)
     order = torch.randperm(len(x), generator=random)
@@ -127,7 +127,7 @@ def _epoch(
         with torch.autocast("cpu", torch.bfloat16):
             mean, log_variance, z = _sample_posterior(network, shown, random)
             output = network.decoder(z).float()
-        loss = _kl(mean, log_variance).mean() - log_likelihood(output, shown).mean()
+        loss = kl_to_prior(mean, log_variance).mean() - log_likelihood(output, shown).mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -154,7 +154,7 @@ def elbo_terms(
         for _ in range(draws):
             mean, log_variance, z = _sample_posterior(network, x, random)
             total += READINGS[reading].log_likelihood(network.decoder(z), x) / draws
-        return total.double().numpy(), _kl(mean, log_variance).double().numpy()
+        return total.double().numpy(), kl_to_prior(mean, log_variance).double().numpy()
 
 
 def dense(data: Dataset, rows: NDArray[np.int64], oversample: int = 1) -> Tensor:
@@ -167,7 +167,3 @@ def _sample_posterior(network: ElAwadyVAE, x: Tensor, random: torch.Generator) -
     mean, log_variance = network.encoder(x).float().chunk(2, dim=1)
     log_variance = log_variance.clamp(-14.0, 6.0)
     return mean, log_variance, mean + torch.exp(0.5 * log_variance) * torch.randn(mean.shape, generator=random)
-
-
-def _kl(mean: Tensor, log_variance: Tensor) -> Tensor:
-    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
