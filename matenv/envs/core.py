@@ -4,7 +4,8 @@ An environment is only a way of proposing the next composition. `Core` holds eve
 terms, observations, starts, descriptions. `LatentCore` and `ElementsCore` say how a move leads to a composition.
 
 May import: `matenv.envs.checks`, `matenv.envs.state`, `matenv.envs.rewards`, `matenv.envs.observations`,
-`matenv.oracle`, `matenv.tasks`, `matenv.data`, `matenv.composition`.
+`matenv.envs.decomposition_terms`, `matenv.oracle`, `matenv.tasks`, `matenv.latent`, `matenv.data`,
+`matenv.composition`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import gymnasium as gym
@@ -21,11 +23,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from matenv.composition import CompositionBatch, integer_counts
 from matenv.data import load_dataset
-from matenv.elements import ABSENT, positions
-from matenv.envs.checks import check_device, check_number, check_whole
+from matenv.elements import ABSENT, SYMBOLS, positions
+from matenv.envs import decomposition_terms
+from matenv.envs.checks import check_device, check_flag, check_number, check_whole
 from matenv.envs.observations import Block, Observer, observed_scales, shared_blocks
 from matenv.envs.rewards import Reward, TermFunction, Terms, Transition
 from matenv.envs.state import State, judge, replace_rows, same_formula
+from matenv.latent import LatentSpace, load_latent
 from matenv.oracle import Oracle
 from matenv.tasks import DEFAULT_TASK, Task, load_task
 
@@ -46,6 +50,7 @@ class CoreArguments(TypedDict, total=False):
     reward: Reward | None
     discount: float
     terminate_on_success: bool
+    potentials: bool
     elements: Sequence[str] | None
     exclude: Sequence[str] | None
     oracle: Oracle | None
@@ -89,6 +94,7 @@ class Core(ABC):
         reward: Reward | None = None,
         discount: float = 0.99,
         terminate_on_success: bool = False,
+        potentials: bool = False,
         elements: Sequence[str] | None = None,
         exclude: Sequence[str] | None = None,
         oracle: Oracle | None = None,
@@ -115,6 +121,7 @@ class Core(ABC):
         self.oracle = oracle or Oracle(reference, budget, device=device)
         self.task.check(self.oracle.units)
         self.terminate_on_success = bool(terminate_on_success)
+        self.potentials = check_flag("potentials", potentials)
         self.start = start
         self._start_pool = self._allowed_starts() if start == "dataset" else None
         self.generators: list[Generator] = [np_random(None)[0] for _ in range(rows)]
@@ -135,7 +142,15 @@ class Core(ABC):
 
     def reward_terms(self) -> dict[str, TermFunction]:
         """Reward terms beside those that are always reported, by name: worked out only if `reward` names them."""
-        return {}
+        return {
+            "decomposition_energy": decomposition_terms.decomposition_energy,
+            "components": decomposition_terms.components,
+            "latent_similarity": decomposition_terms.latent_similarity(self.space, self.oracle.hull),
+        }
+
+    def space(self) -> LatentSpace:
+        """The latent space in which formulas are compared."""
+        return shared_latent("vae", "cpu")
 
     @abstractmethod
     def enter(self, formulas: CompositionBatch) -> NDArray:
@@ -236,7 +251,8 @@ class Core(ABC):
         truncated = moved.step >= self.horizon
         terminated = facts["success"] & self.terminate_on_success
         changed = ~same_formula(compositions, old.compositions)
-        terms = self.reward(Transition(old, moved, changed, outside, truncated | terminated), self.discount)
+        transition = Transition(old, moved, changed, outside, truncated | terminated, terminated)
+        terms = self.reward(transition, self.discount)
         reward = self.reward.total(terms)
         if rows is None:
             self.state, self.terms = moved, terms
@@ -286,6 +302,9 @@ class Core(ABC):
             info["decomposition_energy"] = float(facts["decomposition_energy"][row])
             info["hull_energy"] = float(facts["hull_energy"][row])
             info["products"] = self.oracle.hull.products(facts["members"][row], facts["weights"][row])
+            elements, potentials = state.compositions.elements[row].tolist(), facts["potentials"][row].tolist()
+            info["potentials"] = {SYMBOLS[e]: mu for e, mu in zip(elements, potentials, strict=True) if e >= 0}
+            info["potentials_unique"] = len(info["products"]) == len(info["potentials"])
             info["predicted"] = {
                 name: (float(facts[f"mean.{name}"][row]), float(facts[f"std.{name}"][row]))
                 for name in self.oracle.units
@@ -304,6 +323,12 @@ class Core(ABC):
                 f"exclude={self.task.exclude}); widen them or use start={self.STARTS[1]!r}"
             )
         return pool
+
+
+@lru_cache(maxsize=4)
+def shared_latent(name: str, device: str) -> LatentSpace:
+    """A latent space by name, one for all environments that name it."""
+    return load_latent(name, device=device)
 
 
 def _read_starts(formulas: Sequence[str]) -> CompositionBatch:

@@ -73,7 +73,7 @@ class MaterialElementsEnv(MaterialEnv):
     ## Reward
     As `MaterialLatent-v0`: a weighted sum of named terms, by default ``{"score": 1}``, the score of the task at every
     step, 0 for a step that leaves the formula unchanged. Other terms, at weight 0 until asked for: ``illegal``,
-    ``novelty``, ``step_cost``, ``shaping``.
+    ``novelty``, ``step_cost``, ``shaping``, and all others that it has.
 
     ## Episode end
     Truncated after `horizon` steps. Never terminated, unless `terminate_on_success` is set.
@@ -96,6 +96,7 @@ class MaterialElementsEnv(MaterialEnv):
             `matenv.envs.rewards.Transition` of N moves and returns N numbers.
         discount: Discount of the ``shaping`` term.
         terminate_on_success: End the episode once the task's target is met.
+        potentials: Whether the vector environment's info holds the chemical potentials too, (N, 89).
         elements: If given, the only elements allowed: episodes start within them, and no edit brings in others.
         exclude: Elements never allowed, likewise, beside those the task leaves out.
         oracle: An `Oracle` to share; None for a new one.

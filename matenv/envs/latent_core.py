@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -19,11 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from matenv.composition import CompositionBatch
 from matenv.envs.checks import check_device, check_number
-from matenv.envs.core import Core, CoreArguments
+from matenv.envs.core import Core, CoreArguments, shared_latent
 from matenv.envs.observations import DEFAULT_BLOCKS, Block
 from matenv.envs.rendering import Trail, plot_path
 from matenv.envs.state import State
-from matenv.latent import LatentSpace, load_latent
+from matenv.latent import LatentSpace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,7 +64,7 @@ class LatentCore(Core):
         if radius is not None:
             check_number("radius", radius, 0, np.inf, "positive, or None for the latent space's own")
         device = check_device(shared.get("device", "cpu"))
-        self.latent = _shared_latent(str(latent), device) if isinstance(latent, str | Path) else latent
+        self.latent = shared_latent(str(latent), device) if isinstance(latent, str | Path) else latent
         self.radius = float(radius or self.latent.radius)
         super().__init__(rows, **shared)
 
@@ -83,6 +82,10 @@ class LatentCore(Core):
             view[:, 0] = np.minimum(np.linalg.norm(state.place, axis=1) / self.radius, 1.0)
 
         return {"latent": Block(self.latent.dim, -1.0, 1.0, latent), "ood": Block(1, 0.0, 1.0, ood)}
+
+    def space(self) -> LatentSpace:
+        """The one that is moved in."""
+        return self.latent
 
     def enter(self, formulas: CompositionBatch) -> NDArray[np.float64]:
         """Positions (B, n) of formulas: their encodings."""
@@ -146,8 +149,3 @@ def _move(
             moved[row, k] /= outside
         overshoot[row] = outside - 1.0
     return moved, overshoot, -1
-
-
-@lru_cache(maxsize=4)
-def _shared_latent(name: str, device: str) -> LatentSpace:
-    return load_latent(name, device=device)

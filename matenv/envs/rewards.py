@@ -37,7 +37,7 @@ def terms_with(penalty: str) -> dict[str, str]:
         penalty: PENALTIES[penalty],
         "novelty": "1 for a valid formula that is no near-copy of a reference formula",
         "step_cost": "minus 1 per step",
-        "shaping": "discounted score of the new state minus score of the old one (potential-based)",
+        "shaping": "discounted score of the new formula (0 if the episode terminated) minus score of the old one",
     }
 
 
@@ -58,6 +58,7 @@ class Transition(NamedTuple):
         moved: Whether the formula changed (N,) bool.
         outside: How far each move tried to leave its bounds (N,): radii of the trained ball, or 1 for a refused edit.
         last: Whether the episode ends with this move (N,) bool.
+        terminated: Whether it ends because the target is met, not because time is up (N,) bool.
     """
 
     before: State
@@ -65,6 +66,7 @@ class Transition(NamedTuple):
     moved: NDArray[np.bool_]
     outside: NDArray[np.float64]
     last: NDArray[np.bool_]
+    terminated: NDArray[np.bool_]
 
 
 TermFunction = Callable[[Transition], ArrayLike]
@@ -130,7 +132,10 @@ class Terms:
             discount: Discount of the shaping term.
 
         Returns:
-            One (N,) array per term.
+            One (N,) array per term. Shaping is potential-based (Ng, Harada & Russell, ICML 1999): with the learner's
+            discount equal to `discount` it changes no optimal policy. A state after which nothing follows has
+            potential 0 (Grzes, AAMAS 2017), so a terminated episode's last state has; a truncated one's has not, as
+            the process would go on and learners bootstrap from there.
 
         Raises:
             ValueError: A term of one's own that is not one finite number per row; it is named, with the row.
@@ -141,7 +146,7 @@ class Terms:
             self.penalty: -transition.outside,
             "novelty": (after["novel"] & after["valid"]).astype(np.float64),  # valid by the task's rules
             "step_cost": np.full(len(transition.moved), -1.0),
-            "shaping": discount * after["score"] - before["score"],
+            "shaping": discount * np.where(transition.terminated, 0.0, after["score"]) - before["score"],
         }
         for name, function in self._functions.items():
             terms[name] = _checked(name, function(transition), transition)

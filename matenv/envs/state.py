@@ -18,7 +18,7 @@ from matenv.tasks import Task
 Facts = dict[str, NDArray]
 """Arrays over the batch: ``score``, ``success``, ``valid``, ``evaluated``, ``known``, ``novel``, ``p_stable``,
 ``decomposition_energy`` and ``hull_energy`` (NaN where undefined), ``members`` and ``weights`` of what it decomposes
-into (N, 10), ``mean.NAME`` and ``std.NAME`` of each predicted
+into (N, 10), ``potentials`` of its elements (N, 10), ``mean.NAME`` and ``std.NAME`` of each predicted
 property, ``term.NAME`` of each part of the score."""
 
 
@@ -97,6 +97,7 @@ def judge(oracle: Oracle, task: Task, batch: CompositionBatch) -> Facts:
         "hull_energy": assessment.hull_energy,
         "members": assessment.members,
         "weights": assessment.weights,
+        "potentials": assessment.element_potentials,
         **{f"mean.{name}": values for name, values in assessment.mean.items()},
         **{f"std.{name}": values for name, values in assessment.std.items()},
         **{f"term.{name}": values for name, values in scored.terms.items()},
