@@ -167,7 +167,7 @@ def prevalence(batch: CompositionBatch, by: str = "counts") -> NDArray[np.float6
     listed = batch.counts > 0
     weight = getattr(batch, by)[listed].astype(np.float64)
     total = np.bincount(batch.elements[listed].astype(np.int64), weights=weight, minlength=alphabet.NUM_ELEMENTS)
-    return total / total.sum() if total.any() else total
+    return total / (total.sum() or 1.0)
 
 
 def kl_divergence(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
