@@ -1,11 +1,14 @@
 """The conditional and the adversarial networks: what they compute, on small untrained ones; shipped ones below."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 import matenv
-from matenv.composition import CompositionBatch
+from matenv.benchmark.generative import compare_with_asked, held_out_with, quality
+from matenv.composition import CompositionBatch, integer_counts
 from matenv.latent.adversarial import (
     GENERATED_COUNT,
     PENALTY,
@@ -25,7 +28,7 @@ from matenv.latent.store import read, write
 
 DATA = matenv.load_dataset()
 BATCH = DATA.compositions[np.random.default_rng(0).choice(DATA.part("train"), 200, replace=False)]
-SIZES = {"latent": 6, "token": 16, "encoder": 24, "decoder": 24, "decoder_inner": 16, "head": 12}
+SIZES: dict[str, Any] = {"latent": 6, "token": 16, "encoder": 24, "decoder": 24, "decoder_inner": 16, "head": 12}
 
 
 @pytest.fixture(autouse=True)
@@ -174,7 +177,8 @@ def test_a_critic_learns_to_tell_real_from_random():
     """On real formulas beside shuffled ones, the critic's loss falls: its score orders them."""
     torch.manual_seed(0)
     network = CountsGAN(critic=32, **SIZES)
-    critic: Critic = network.critic
+    critic = network.critic
+    assert isinstance(critic, Critic)
     random = np.random.default_rng(0)
     shuffled = CompositionBatch.from_counts(random.permuted(BATCH.dense_counts(), axis=1))
     optimizer = torch.optim.Adam(critic.parameters(), lr=2e-3, betas=(0.0, 0.9))
@@ -188,3 +192,27 @@ def test_a_critic_learns_to_tell_real_from_random():
     with torch.no_grad():
         real, fake = (critic.rest(network.looked_up(critic.table, Pairs.of(b)))[:, 0] for b in (BATCH, shuffled))
     assert (real[:, None] > fake).float().mean() > 0.9
+
+
+def test_quality_by_hand():
+    batch = CompositionBatch.from_counts(integer_counts(["NaCl", "NaCl", "NaCl2", "LiFePO4", "K3GaO9"]))
+    found = quality(batch, DATA)
+    assert found["unique"] == 0.8 and found["systems"] == 3
+    assert found["neutral"] == 0.6 and found["balanced"] == 0.6
+    assert found["novel"] == 0.4 and found["new_and_balanced"] == 0.0
+    assert found["diversity"] > 0
+
+
+def test_asked_and_predicted_are_compared_by_hand():
+    class Model:
+        def predict(self, batch):
+            return {"band_gap_pbe": (batch.atoms.astype(float), None)}
+
+    batches = [BATCH[BATCH.atoms == atoms][:3] for atoms in (4, 6)]
+    found = compare_with_asked(batches, np.array([5.0, 6.0]), Model(), "band_gap_pbe")
+    assert found.mae == 0.5 and found.rank_correlation == 1.0 and found.predicted.tolist() == [[4.0] * 3, [6.0] * 3]
+    rows = held_out_with(DATA, "band_gap_pbe", [0.0, 3.0], 50)
+    assert [len(batch) for batch in rows] == [50, 50]
+    gaps = dict(zip(DATA.formulas.tolist(), DATA.labels["band_gap_pbe"], strict=True))
+    assert all(gaps[formula] == 0 for formula in rows[0].formulas())
+    assert all(abs(gaps[formula] - 3) < 0.05 for formula in rows[1].formulas())
