@@ -30,7 +30,7 @@ from matenv.envs.observations import Block, Observer, observed_scales, shared_bl
 from matenv.envs.rewards import Reward, TermFunction, Terms, Transition
 from matenv.envs.state import State, judge, replace_rows, same_formula
 from matenv.latent import LatentSpace, load_latent
-from matenv.oracle import Oracle
+from matenv.oracle import DEFAULT_PREDICTOR, Oracle
 from matenv.tasks import DEFAULT_TASK, Task, load_task
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from matenv.envs.rendering import Trail
+    from matenv.properties import Predictor
 
 
 class CoreArguments(TypedDict, total=False):
@@ -56,6 +57,7 @@ class CoreArguments(TypedDict, total=False):
     oracle: Oracle | None
     reference: str
     budget: int | None
+    predictor: str | Predictor | None
     device: str
 
 
@@ -100,6 +102,7 @@ class Core(ABC):
         oracle: Oracle | None = None,
         reference: str = "train",
         budget: int | None = None,
+        predictor: str | Predictor | None = None,
         device: str = "cpu",
     ) -> None:
         check_whole("num_envs", rows, "environments")
@@ -111,6 +114,8 @@ class Core(ABC):
             raise ValueError(f"oracle={oracle!r} must be a matenv.Oracle, or None for a new one")
         if oracle is not None and budget is not None:
             raise ValueError("give budget to the Oracle you pass, not to the environment as well")
+        if oracle is not None and predictor is not None:
+            raise ValueError(f"oracle= and predictor={predictor!r}: give one; Oracle(predictor=...) is the other way")
         if oracle is not None and oracle.judge:
             raise ValueError(
                 "oracle was made with judge=True, to score candidates that were found otherwise; an environment pays "
@@ -118,7 +123,7 @@ class Core(ABC):
             )
         check_device(device)
         self.task = load_task(task, elements, exclude)
-        self.oracle = oracle or Oracle(reference, budget, device=device)
+        self.oracle = oracle or Oracle(reference, budget, predictor=predictor or DEFAULT_PREDICTOR, device=device)
         self.task.check(self.oracle.units)
         self.terminate_on_success = bool(terminate_on_success)
         self.potentials = check_flag("potentials", potentials)

@@ -102,6 +102,8 @@ class MaterialElementsEnv(MaterialEnv):
         oracle: An `Oracle` to share; None for a new one.
         reference: Phases of the hull: ``"train"`` or ``"all"``.
         budget: Most distinct formulas the new oracle evaluates; later ones score 0.
+        predictor: Name of the new oracle's property predictor, or one already loaded; None for ``"default"``.
+            ``"two-family"`` pays for what two families of models agree on and is harder to fool.
         device: Where the predictor runs.
         reachability: Allow only edits that keep a charge-neutral formula within reach.
         render_mode: None, ``"ansi"`` or ``"rgb_array"`` (needs matplotlib).

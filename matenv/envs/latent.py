@@ -75,6 +75,8 @@ class MaterialLatentEnv(MaterialEnv):
         oracle: An `Oracle` to share; None for a new one.
         reference: Phases of the hull: ``"train"`` or ``"all"``.
         budget: Most distinct formulas the new oracle evaluates; later ones score 0.
+        predictor: Name of the new oracle's property predictor, or one already loaded; None for ``"default"``.
+            ``"two-family"`` pays for what two families of models agree on and is harder to fool.
         device: Where decoder and predictor run.
         render_mode: None, ``"ansi"`` or ``"rgb_array"`` (needs matplotlib).
 
