@@ -168,7 +168,7 @@ def version() -> None:
 @latent_app.command("train")
 def latent_train(
     out: Out,
-    name: Annotated[str | None, typer.Argument(help="Space to train from nothing, such as vae or cvae.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Space to train, such as vae, cvae or dkl-vae.")] = None,
     source: Annotated[
         str | None, typer.Option("--from", help="Space or weights file to fine-tune on --data, in place of NAME.")
     ] = None,

@@ -148,6 +148,13 @@ class Assessment:
             low[self._rows], high[self._rows] = self._prediction.interval(name, coverage)
         return low, high
 
+    def disagreement(self, name: str) -> NDArray[np.float64]:
+        """Standard deviation between the predictor's models (B,) in the property's unit; NaN without a prediction."""
+        result = np.full(len(self), np.nan)
+        if self._prediction is not None:
+            result[self._rows] = self._prediction.disagreement(name)
+        return result
+
     def _check(self, name: str) -> None:
         if name not in self.mean:
             raise ValueError(f"name={name!r} is not predicted; this oracle predicts {', '.join(self.mean)}")

@@ -9,6 +9,7 @@ training rows. *Active units* (Burda et al., ICLR 2016): dimensions whose poster
 *Neutral / balanced*: share of formulas that `matenv.is_charge_neutral` / `matenv.is_electronegativity_balanced` passes,
 metals not exempt. *Detour*: along straight lines between encodings of pairs of training rows, the L1 changes of the
 decoded atom fractions added up, over the L1 distance of the ends; 1 where the composition goes straight over.
+A space that predicts a property has the metrics of `matenv.latent.property_quality` as well.
 
 May import: `matenv.latent.space`, `matenv.latent.store`, `matenv.chemistry`, `matenv.data`.
 """
@@ -26,6 +27,8 @@ from matenv import elements as alphabet
 from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
 from matenv.composition import CompositionBatch
 from matenv.data import Dataset, load_dataset
+from matenv.latent.property_quality import property_quality
+from matenv.latent.property_space import PropertySpace
 from matenv.latent.space import VAESpace
 from matenv.latent.store import load_latent
 from matenv.rational import MAX_ELEMENTS
@@ -69,6 +72,8 @@ def evaluate(space: VAESpace, data: Dataset, samples: int = SAMPLES, seed: int =
     known = {row.tobytes() for row in _keys(data.compositions)}
     for prefix, points in (("sample", space.sample(samples, seed)), ("nominal", space.sample_nominal(samples, seed))):
         metrics |= {f"{prefix}_{key}": value for key, value in sample_quality(space, points, train, known).items()}
+    if isinstance(space, PropertySpace):
+        metrics |= property_quality(space, data, seed)
     return metrics
 
 

@@ -9,6 +9,8 @@ May import: `matenv.latent` networks, `matenv.latent.augment`, `matenv.latent.ch
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,6 +36,7 @@ from matenv.latent.counts_vae import MAX_COUNT, CountsVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
 from matenv.latent.epochs import Recipe, Shown, one_epoch
 from matenv.latent.evaluate import agreement
+from matenv.latent.joint import DeepKernelVAE, elbo_with_label, label_only
 from matenv.latent.pairs import Pairs
 
 
@@ -74,6 +77,17 @@ RECIPES: dict[str, Recipe] = {
         augment=False, oversample=1, bfloat16=True, objective=inversion, run_epoch=adversarial_epoch,
         optimizer=adam_by_part, finish=without_critic,
     ),
+    "dkl-vae": Recipe(
+        DeepKernelVAE, epochs=40, batch=1024, learning_rate=1e-3, weight_decay=0.02, beta=0.1, beta_warmup=0.01,
+        augment=True, oversample=1, bfloat16=True, labels=("formation_energy",), objective=elbo_with_label,
+        prepare=DeepKernelVAE.prepare, optimizer=DeepKernelVAE.optimizer,
+    ),
+    # What joint training is measured against: the same process on the latent space that it starts from.
+    "vae-gp": Recipe(
+        partial(DeepKernelVAE, frozen=True), epochs=20, batch=1024, learning_rate=1e-3, weight_decay=0.0, beta=0.1,
+        beta_warmup=0.01, augment=False, oversample=1, bfloat16=False, labels=("formation_energy",),
+        objective=label_only, prepare=DeepKernelVAE.prepare, optimizer=DeepKernelVAE.optimizer,
+    ),
     # Not shipped: the same over real-valued vectors, for comparison (docs/generative.md).
     "wgan-gp-fractions": Recipe(
         small_fractions_gan, epochs=100, batch=256, learning_rate=2e-4, weight_decay=0.02, beta=1.0, beta_warmup=0.1,
@@ -81,6 +95,8 @@ RECIPES: dict[str, Recipe] = {
         optimizer=adam_by_part, finish=without_critic,
     ),
 }  # fmt: skip
+RECIPES["dkl-vae-gap"] = replace(RECIPES["dkl-vae"], labels=("band_gap_pbe",))
+RECIPES["vae-gp-gap"] = replace(RECIPES["vae-gp"], labels=("band_gap_pbe",))
 """The latent spaces that can be trained, by name."""
 
 
@@ -131,6 +147,8 @@ def fit(
         raise ValueError(f"{data.name} has no training rows: its systems all fall into the held-out parts")
     rows = _repeat_complex(rows, data.compositions.size[rows], recipe.oversample)
     formulas, labels = data.compositions[rows], label_columns(data, recipe.labels)[rows]
+    if recipe.prepare:
+        recipe.prepare(network, Shown(formulas, labels))
     augmenter = Augmenter(formulas) if recipe.augment else None
 
     def show(random: np.random.Generator) -> Shown:

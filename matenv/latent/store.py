@@ -23,6 +23,8 @@ from matenv.latent.adversarial import CountsGAN, FractionsGAN
 from matenv.latent.conditional import ConditionalSpace, ConditionalVAE
 from matenv.latent.counts_vae import CountsVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
+from matenv.latent.gaussian_process import ARRAYS, GaussianProcess
+from matenv.latent.property_space import PropertySpace
 from matenv.latent.space import VAESpace, Whitening
 from matenv.rational import MAX_ELEMENTS
 
@@ -46,7 +48,8 @@ def load_latent(name: str | Path = "vae", device: str = "cpu", rule: str | None 
 
     Args:
         name: ``"vae"`` (default: presence and integer counts, 32 dimensions), ``"vae-elawady"`` (El-Awady,
-            arXiv:2401.06779: 10 dimensions), or the path of a ``.safetensors`` file that training wrote.
+            arXiv:2401.06779: 10 dimensions), ``"dkl-vae"`` (shaped by the formation energy, which it predicts),
+            another of `SHIPPED`, or the path of a ``.safetensors`` file that training wrote.
         device: PyTorch device to run on.
         rule: For spaces that decode to fractions (``"vae-elawady"``), how these become an integer formula:
             ``"threshold"`` is the paper's rule and the default, ``"smallest"`` takes the smallest formula close by.
@@ -134,12 +137,21 @@ def _assemble(header: dict[str, str], tensors: dict[str, Tensor], name: str, dev
     anchors = None
     if "anchors.size" in tensors:
         anchors = _unpack(*(_array(tensors, f"anchors.{key}") for key in ("size", "elements", "counts")))
+    whitening = Whitening(mean, std, float(radius[0]))
+    if "process" in header:
+        arrays = {key: _array(tensors, f"process.{key}") for key in ARRAYS}
+        process = GaussianProcess.of(**json.loads(header["process"]), arrays=arrays)
+        if process.inducing.shape[1] != network.latent:
+            raise ValueError("the inducing points have the wrong width")
+        return PropertySpace(name, network, whitening, anchors, device, process=process)
     kind = ConditionalSpace if isinstance(network, ConditionalVAE) else VAESpace
-    return kind(name, network, Whitening(mean, std, float(radius[0])), anchors, device)
+    return kind(name, network, whitening, anchors, device)
 
 
 def write(space: VAESpace, path: Path) -> None:
-    """Write a weights file: network in float16, whitening in float64; an interruption leaves no half-written file.
+    """Write a weights file: network in float16, whitening in float64, a Gaussian process, if any, in float32.
+
+    An interruption leaves no half-written file.
 
     Args:
         space: The latent space.
@@ -157,6 +169,9 @@ def write(space: VAESpace, path: Path) -> None:
     header = {
         "format": _FORMAT, "network": type(space.network).__name__, "config": json.dumps(space.network.config),
     }  # fmt: skip
+    if isinstance(space, PropertySpace):
+        tensors |= {f"process.{key}": torch.from_numpy(array) for key, array in space.process.arrays().items()}
+        header["process"] = json.dumps({"target": space.target, "unit": space.unit})
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
     temporary.write_bytes(save(tensors, header))
