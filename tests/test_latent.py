@@ -64,8 +64,8 @@ def assert_canonical(batch):
 
 
 def test_protocol_shapes_and_types(space):
-    assert isinstance(space, LatentSpace)
     assert space.name in SHIPPED and space.dim == space.network.latent >= 10
+    assert isinstance(space, LatentSpace)
     batch = DATA.compositions[TEST[:50]]
     z = space.encode(batch)
     assert z.shape == (50, space.dim) and z.dtype == np.float64
