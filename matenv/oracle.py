@@ -39,6 +39,8 @@ NOVEL_DISTANCE = 0.05
 
 REFERENCES = ("train", "all")
 
+DEFAULT_PREDICTOR = "default"
+
 
 @dataclass(frozen=True)
 class Assessment:
@@ -58,6 +60,8 @@ class Assessment:
         p_stable: Probability that E_d <= 0 (B,); calibrated for ``reference="train"``, conservative for ``"all"``.
         members: What it decomposes into, as numbers (B, 10) that `products` puts into words; -1 where there is none.
         weights: Their atom fractions (B, 10).
+        element_potentials: Chemical potentials of `compositions.elements` (B, 10) [eV/atom], NaN where there is none;
+            `potentials` spreads them over the alphabet.
     """
 
     compositions: CompositionBatch
@@ -72,6 +76,7 @@ class Assessment:
     p_stable: NDArray[np.float64]
     members: NDArray[np.int32]
     weights: NDArray[np.float64]
+    element_potentials: NDArray[np.float64]
     _rows: NDArray[np.int64] = field(repr=False)
     _prediction: Prediction | None = field(repr=False)
     _own: dict[str, Normal] = field(repr=False)
@@ -143,6 +148,13 @@ class Assessment:
             low[self._rows], high[self._rows] = self._prediction.interval(name, coverage)
         return low, high
 
+    def disagreement(self, name: str) -> NDArray[np.float64]:
+        """Standard deviation between the predictor's models (B,) in the property's unit; NaN without a prediction."""
+        result = np.full(len(self), np.nan)
+        if self._prediction is not None:
+            result[self._rows] = self._prediction.disagreement(name)
+        return result
+
     def _check(self, name: str) -> None:
         if name not in self.mean:
             raise ValueError(f"name={name!r} is not predicted; this oracle predicts {', '.join(self.mean)}")
@@ -166,6 +178,20 @@ class Assessment:
             An empty list for rows that are not valid or not evaluated.
         """
         return self._oracle.hull.products(self.members[row], self.weights[row])
+
+    @cached_property
+    def potentials(self) -> NDArray[np.float64]:
+        """Chemical potentials (B, 89) [eV/atom, against the elements] where each composition's competitors meet.
+
+        Their sum, weighted by the atom fractions, is `hull_energy`: the composition is stable if its energy lies below.
+        NaN for elements not in the composition, and in rows that are not valid or not evaluated.
+        """
+        return self.compositions.scatter(self.element_potentials, np.nan)
+
+    @cached_property
+    def potentials_unique(self) -> NDArray[np.bool_]:
+        """Whether there is but one choice of `potentials` (B,) bool: as many products as elements; else one of many."""
+        return unique_potentials(self.element_potentials, self.weights)
 
     @cached_property
     def charge_neutral(self) -> NDArray[np.bool_]:
@@ -228,7 +254,7 @@ class Oracle:
         reference: str | Dataset = "train",
         budget: int | None = None,
         *,
-        predictor: str | Predictor = "default",
+        predictor: str | Predictor = DEFAULT_PREDICTOR,
         properties: Iterable[Property] = (),
         device: str = "cpu",
         judge: bool = False,
@@ -254,7 +280,7 @@ class Oracle:
                 f"{self.hull.energy_scheme!r}; energies of different schemes cannot be compared"
             )
         self._elsewhere = self.predictor.device.type != "cpu"
-        self.stability = StabilityModel.load(predictor if isinstance(predictor, str) else "default")
+        self.stability = StabilityModel.load(predictor if isinstance(predictor, str) else DEFAULT_PREDICTOR)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Oracle:
         """Its own count from here on, the same read-only tables: Gymnasium copies what an environment was made with."""
@@ -343,6 +369,7 @@ class Oracle:
             p_stable=spread(p_stable, 0.0),
             members=spread(competing.members, -1),
             weights=spread(competing.weights, 0.0),
+            element_potentials=spread(competing.element_potentials),
             _rows=rows,
             _prediction=prediction,
             _own=own,
@@ -367,6 +394,20 @@ class Oracle:
         distance, rows = _embedded_neighbours().nearest(batch)
         found = (distance[:, 0] < KNOWN_DISTANCE) & (rows[:, 0] >= 0)
         return np.where(found, column[rows[:, 0]], np.nan)
+
+
+def unique_potentials(element_potentials: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether potentials are the only ones possible, from two arrays of an `Assessment` (B,) bool.
+
+    Args:
+        element_potentials: Potentials of a composition's elements (B, 10), NaN where there is none.
+        weights: Atom fractions of what it decomposes into (B, 10).
+
+    Returns:
+        True where there are as many products as elements; False also where there are no potentials.
+    """
+    elements = np.isfinite(element_potentials).sum(axis=1)
+    return (elements > 0) & ((weights > 0.0).sum(axis=1) == elements)
 
 
 @njit(cache=True, nogil=True)

@@ -12,6 +12,7 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 import matenv
 from matenv.envs.rewards import Terms, Transition
+from matenv.tasks import Task, maximise
 
 O = matenv.elements.INDEX["O"]  # noqa: E741
 
@@ -31,7 +32,7 @@ def transition(before, after, **facts) -> Any:
         {"score": np.array(score), "novel": np.ones(n, bool), "valid": np.ones(n, bool)} for score in (before, after)
     ]
     states: Any = [SimpleNamespace(facts=side | facts) for side in sides]
-    return Transition(states[0], states[1], np.ones(n, bool), np.zeros(n), np.zeros(n, bool))
+    return Transition(states[0], states[1], np.ones(n, bool), np.zeros(n), np.zeros(n, bool), np.zeros(n, bool))
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=8), st.floats(0, 1))
@@ -129,6 +130,12 @@ def test_what_a_function_gets_wrong_is_named(function, message):
         envs.step(np.array([178 + matenv.elements.INDEX["Mg"], 178 + matenv.elements.INDEX["Fe"]]))
 
 
+def test_a_wish_must_not_share_the_name_of_a_reward_term():
+    oracle = matenv.Oracle(properties=[matenv.Property("novelty", "1", lambda x: x[:, O])])
+    with pytest.raises(ValueError, match="novelty is both a reward term and a wish"):
+        make("MaterialLatent-v0", oracle=oracle, task=Task("t", "", (maximise("novelty", 0, 1),)))
+
+
 @pytest.mark.parametrize(
     ("reward", "message"),
     [
@@ -145,3 +152,75 @@ def test_what_a_function_gets_wrong_is_named(function, message):
 def test_bad_rewards_are_refused_at_the_door(reward, message):
     with pytest.raises(ValueError, match=message):
         make("MaterialLatent-v0", reward=reward)
+
+
+DECOMPOSITION = {"score": 1.0, "decomposition_energy": 0.1, "components": -0.1, "latent_similarity": 0.0}
+
+
+@pytest.mark.parametrize("env_id", ["MaterialLatent-v0", "MaterialElements-v0"])
+def test_terms_about_the_decomposition(env_id, data):
+    some = matenv.Oracle(data.subset(data.split("system").train[::20]))  # few phases are soon encoded
+    env = make(env_id, reward=DECOMPOSITION, potentials=True, oracle=some)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message=".*not out-of-the-box.*render.*")
+        check_env(env.unwrapped, skip_render_check=True)
+        sb3_check_env(env.unwrapped, warn=True)
+    space = matenv.load_latent("vae")
+    env.reset(seed=2)
+    env.action_space.seed(2)
+    seen = 0
+    for _ in range(12):
+        _, reward, _, _, info = env.step(env.action_space.sample())
+        terms = info["terms"]
+        assert reward == pytest.approx(sum(weight * terms[name] for name, weight in DECOMPOSITION.items()))
+        if not info["predicted"]:
+            assert terms["components"] == terms["decomposition_energy"] == terms["latent_similarity"] == 0
+            continue
+        seen += 1
+        energy = info["decomposition_energy"]
+        assert terms["decomposition_energy"] == pytest.approx(np.clip(-energy, -1, 1))
+        assert terms["components"] == (len(info["products"]) if energy > 0 else 0)
+        names, amounts = zip(*info["products"], strict=True)
+        x, mixed = space.encode([info["formula"]])[0], np.array(amounts) @ space.encode(list(names))
+        cosine = x @ mixed / np.linalg.norm(x) / np.linalg.norm(mixed)
+        assert terms["latent_similarity"] == pytest.approx(cosine, abs=1e-5)
+        fractions = matenv.fractions(info["formula"])
+        sum_of_potentials = sum(mu * fractions[matenv.elements.INDEX[e]] for e, mu in info["potentials"].items())
+        assert sum_of_potentials == pytest.approx(info["hull_energy"])
+        assert len(info["potentials"]) == np.count_nonzero(fractions)
+        assert info["potentials_unique"] == (len(info["products"]) == len(info["potentials"]))
+    assert seen > 5
+
+
+def test_terms_nobody_asked_for_are_not_worked_out():
+    env = make("MaterialLatent-v0")
+    env.reset(seed=0)
+    _, _, _, _, info = env.step(env.action_space.sample())
+    assert not set(DECOMPOSITION) - {"score"} & set(info["terms"])
+
+
+def test_potentials_of_a_batch_are_those_of_its_rows():
+    envs = make_vec("MaterialElements-v0", num_envs=3, potentials=True, task="stable-novel")
+    _, info = envs.reset(seed=0, options={"formula": ["LiFePO4", "Fe", "MgTiO3"]})
+    assert info["_potentials"].tolist() == [True, False, True] and np.isfinite(info["potentials"]).all()
+    assert info["potentials"].shape == (3, 89) and (info["potentials"][1] == 0).all()
+    for row in (0, 2):
+        words = envs.unwrapped.describe(row)
+        dense = np.zeros(89)
+        for symbol, mu in words["potentials"].items():
+            dense[matenv.elements.INDEX[symbol]] = mu
+        assert np.array_equal(info["potentials"][row], dense)
+        assert info["potentials_unique"][row] == words["potentials_unique"]
+    assert "potentials" not in envs.unwrapped.describe(1)
+    _, plain = make_vec("MaterialElements-v0", num_envs=3).reset(seed=0)
+    assert "potentials" not in plain
+
+
+def test_potentials_of_an_assessment_are_those_of_the_hull(oracle):
+    names = ["LiFePO4", "Fe", "MgTiO3", "Fe2O3"]
+    a, hull = oracle.assess(names), oracle.hull.decompose(names, exclude_self=True)
+    assert a.potentials.shape == (4, 89) and np.array_equal(a.potentials, hull.potentials, equal_nan=True)
+    assert a.potentials_unique.tolist() == [not d and n != "Fe" for d, n in zip(hull.degenerate, names, strict=True)]
+    x = a.fractions
+    assert np.nansum(a.potentials * x, axis=1)[[0, 2, 3]] == pytest.approx(a.hull_energy[[0, 2, 3]])

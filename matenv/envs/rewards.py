@@ -37,7 +37,7 @@ def terms_with(penalty: str) -> dict[str, str]:
         penalty: PENALTIES[penalty],
         "novelty": "1 for a valid formula that is no near-copy of a reference formula",
         "step_cost": "minus 1 per step",
-        "shaping": "discounted score of the new state minus score of the old one (potential-based)",
+        "shaping": "discounted score of the new formula (0 if the episode terminated) minus score of the old one",
     }
 
 
@@ -58,6 +58,7 @@ class Transition(NamedTuple):
         moved: Whether the formula changed (N,) bool.
         outside: How far each move tried to leave its bounds (N,): radii of the trained ball, or 1 for a refused edit.
         last: Whether the episode ends with this move (N,) bool.
+        terminated: Whether it ends because the target is met, not because time is up (N,) bool.
     """
 
     before: State
@@ -65,6 +66,7 @@ class Transition(NamedTuple):
     moved: NDArray[np.bool_]
     outside: NDArray[np.float64]
     last: NDArray[np.bool_]
+    terminated: NDArray[np.bool_]
 
 
 TermFunction = Callable[[Transition], ArrayLike]
@@ -83,6 +85,7 @@ class Terms:
         penalty: The environment's own term, a key of `PENALTIES`.
         offered: Functions of further terms that are worked out only if `reward` names them.
         parts: Names of the task's wishes, which `info` reports beside the terms.
+        repeat_decay: Factor of the score for each earlier visit to the formula in the episode; 1 for none.
 
     Attributes:
         weights: Weight of every term.
@@ -97,13 +100,14 @@ class Terms:
         penalty: str = "ood",
         offered: Mapping[str, TermFunction] | None = None,
         parts: Iterable[str] = (),
+        repeat_decay: float = 1.0,
     ) -> None:
         if reward is not None and not isinstance(reward, Mapping):
             raise ValueError(f"reward={reward!r} must be a dictionary of weights by term, such as {{'score': 1.0}}")
         reward = dict(DEFAULT_WEIGHTS if reward is None else reward)
         offered = offered or {}
         always = terms_with(penalty)
-        self.penalty = penalty
+        self.penalty, self.repeat_decay = penalty, repeat_decay
         self.weights = dict.fromkeys(always, 0.0)
         self._functions: dict[str, TermFunction] = {}
         for name, value in reward.items():
@@ -121,6 +125,10 @@ class Terms:
             if not isinstance(weight, Real) or not math.isfinite(weight):
                 raise ValueError(f"reward[{name!r}]={weight} must be a finite number")
             self.weights[name] = float(weight)
+        if twice := set(parts) & set(self.weights):
+            raise ValueError(
+                f"{', '.join(sorted(twice))} is both a reward term and a wish of the task; rename the property"
+            )
 
     def __call__(self, transition: Transition, discount: float) -> dict[str, NDArray[np.float64]]:
         """Unweighted terms of one step.
@@ -130,7 +138,10 @@ class Terms:
             discount: Discount of the shaping term.
 
         Returns:
-            One (N,) array per term.
+            One (N,) array per term. Shaping is potential-based (Ng, Harada & Russell, ICML 1999): with the learner's
+            discount equal to `discount` it changes no optimal policy. A state after which nothing follows has
+            potential 0 (Grzes, AAMAS 2017), so a terminated episode's last state has; a truncated one's has not, as
+            the process would go on and learners bootstrap from there.
 
         Raises:
             ValueError: A term of one's own that is not one finite number per row; it is named, with the row.
@@ -141,8 +152,10 @@ class Terms:
             self.penalty: -transition.outside,
             "novelty": (after["novel"] & after["valid"]).astype(np.float64),  # valid by the task's rules
             "step_cost": np.full(len(transition.moved), -1.0),
-            "shaping": discount * after["score"] - before["score"],
+            "shaping": discount * np.where(transition.terminated, 0.0, after["score"]) - before["score"],
         }
+        if self.repeat_decay != 1.0:
+            terms["score"] *= self.repeat_decay ** after["visits"]
         for name, function in self._functions.items():
             terms[name] = _checked(name, function(transition), transition)
         return terms

@@ -58,8 +58,10 @@ class Recipe:
         labels: Columns of the table that the objective is given.
         objective: Loss of a batch.
         run_epoch: One pass over what is shown; None for `one_epoch`.
-        optimizer: Makes the optimiser.
+        optimizer: Makes the optimiser; a group of parameters may have a ``factor`` on the learning rate.
+        prepare: Readies the untrained network for what it will be shown; None if there is nothing to do.
         finish: Takes away what only training needs; None if there is nothing.
+        table: The table it learns from unless told otherwise.
     """
 
     build: Callable[[], nn.Module]
@@ -75,12 +77,15 @@ class Recipe:
     labels: tuple[str, ...] = ()
     objective: Objective = elbo
     run_epoch: Callable[..., dict[str, float]] | None = None
-    optimizer: Callable[[nn.Module, Recipe], torch.optim.Optimizer] = adamw
+    optimizer: Callable[[Any, Recipe], torch.optim.Optimizer] = adamw
+    prepare: Callable[[Any, Shown], None] | None = None
     finish: Callable[[Any], nn.Module] | None = None
+    table: str = "mp-ground-states"
 
     def settings(self) -> dict[str, Any]:
-        """What tells two runs apart, beside their length: every attribute that is a plain value."""
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "epochs"}
+        """What tells two runs apart, beside their length and table: every attribute that is a plain value."""
+        named = [field.name for field in fields(self) if field.name not in ("epochs", "table")]
+        values = {name: getattr(self, name) for name in named}
         return {key: value for key, value in values.items() if value is not None and not callable(value)}
 
 
@@ -153,5 +158,5 @@ def set_learning_rate(
     done = (epoch + step / steps) / epochs
     warm = min((epoch * steps + step + 1) / 200, 1.0)
     for group in optimizer.param_groups:
-        group["lr"] = peak * warm * 0.5 * (1 + math.cos(math.pi * done))
+        group["lr"] = group.get("factor", 1.0) * peak * warm * 0.5 * (1 + math.cos(math.pi * done))
     return done
