@@ -39,6 +39,8 @@ NOVEL_DISTANCE = 0.05
 
 REFERENCES = ("train", "all")
 
+DEFAULT_PREDICTOR = "default"
+
 
 @dataclass(frozen=True)
 class Assessment:
@@ -146,6 +148,13 @@ class Assessment:
             low[self._rows], high[self._rows] = self._prediction.interval(name, coverage)
         return low, high
 
+    def disagreement(self, name: str) -> NDArray[np.float64]:
+        """Standard deviation between the predictor's models (B,) in the property's unit; NaN without a prediction."""
+        result = np.full(len(self), np.nan)
+        if self._prediction is not None:
+            result[self._rows] = self._prediction.disagreement(name)
+        return result
+
     def _check(self, name: str) -> None:
         if name not in self.mean:
             raise ValueError(f"name={name!r} is not predicted; this oracle predicts {', '.join(self.mean)}")
@@ -245,7 +254,7 @@ class Oracle:
         reference: str | Dataset = "train",
         budget: int | None = None,
         *,
-        predictor: str | Predictor = "default",
+        predictor: str | Predictor = DEFAULT_PREDICTOR,
         properties: Iterable[Property] = (),
         device: str = "cpu",
         judge: bool = False,
@@ -271,7 +280,7 @@ class Oracle:
                 f"{self.hull.energy_scheme!r}; energies of different schemes cannot be compared"
             )
         self._elsewhere = self.predictor.device.type != "cpu"
-        self.stability = StabilityModel.load(predictor if isinstance(predictor, str) else "default")
+        self.stability = StabilityModel.load(predictor if isinstance(predictor, str) else DEFAULT_PREDICTOR)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Oracle:
         """Its own count from here on, the same read-only tables: Gymnasium copies what an environment was made with."""

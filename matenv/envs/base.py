@@ -251,7 +251,7 @@ class MaterialVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
         info["terms"] = {**{name: values.copy() for name, values in self.core.terms.items()}, **task_terms}
         if self.core.potentials:
             info |= self._potentials()
-        return info | self.core.arrays()
+        return info | self.core.optional(self.core.state) | self.core.arrays()  # type: ignore[arg-type]
 
     def _potentials(self) -> dict[str, NDArray]:
         """Potentials (N, 89) [eV/atom], 0 for elements not in the formula, and in which rows they are the only ones."""

@@ -4,16 +4,16 @@ An environment is only a way of proposing the next composition. `Core` holds eve
 terms, observations, starts, descriptions. `LatentCore` and `ElementsCore` say how a move leads to a composition.
 
 May import: `matenv.envs.checks`, `matenv.envs.state`, `matenv.envs.rewards`, `matenv.envs.observations`,
-`matenv.envs.decomposition_terms`, `matenv.oracle`, `matenv.tasks`, `matenv.latent`, `matenv.data`,
-`matenv.composition`.
+`matenv.envs.decomposition_terms`, `matenv.envs.guarding`, `matenv.envs.repeats`, `matenv.guards`, `matenv.oracle`,
+`matenv.tasks`, `matenv.latent`, `matenv.data`, `matenv.composition`.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import gymnasium as gym
@@ -26,11 +26,15 @@ from matenv.data import load_dataset
 from matenv.elements import ABSENT, SYMBOLS, positions
 from matenv.envs import decomposition_terms
 from matenv.envs.checks import check_device, check_flag, check_number, check_whole
+from matenv.envs.guarding import asked_for, beyond, check_limits, guard_blocks, guard_terms
 from matenv.envs.observations import Block, Observer, observed_scales, shared_blocks
+from matenv.envs.repeats import BLOCK as VISITS
+from matenv.envs.repeats import first_visits, next_visits, visits_block
 from matenv.envs.rewards import Reward, TermFunction, Terms, Transition
-from matenv.envs.state import State, judge, replace_rows, same_formula
+from matenv.envs.state import Facts, State, judge, replace_rows, same_formula
+from matenv.guards import LATENT_GUARDS, Guards, properties_of
 from matenv.latent import LatentSpace, load_latent
-from matenv.oracle import Oracle
+from matenv.oracle import DEFAULT_PREDICTOR, Assessment, Oracle
 from matenv.tasks import DEFAULT_TASK, Task, load_task
 
 if TYPE_CHECKING:
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from matenv.envs.rendering import Trail
+    from matenv.properties import Predictor
 
 
 class CoreArguments(TypedDict, total=False):
@@ -56,6 +61,9 @@ class CoreArguments(TypedDict, total=False):
     oracle: Oracle | None
     reference: str
     budget: int | None
+    predictor: str | Predictor | None
+    end_beyond: Mapping[str, float] | None
+    repeat_decay: float
     device: str
 
 
@@ -100,6 +108,9 @@ class Core(ABC):
         oracle: Oracle | None = None,
         reference: str = "train",
         budget: int | None = None,
+        predictor: str | Predictor | None = None,
+        end_beyond: Mapping[str, float] | None = None,
+        repeat_decay: float = 1.0,
         device: str = "cpu",
     ) -> None:
         check_whole("num_envs", rows, "environments")
@@ -107,10 +118,14 @@ class Core(ABC):
         if start not in self.STARTS:
             raise ValueError(f"start={start!r} is unknown; choose one of {', '.join(self.STARTS)}")
         self.discount = check_number("discount", discount, 0, 1, "a number in [0, 1]")
+        self.repeat_decay = check_number("repeat_decay", repeat_decay, 0, 1, "a number in [0, 1]; 1 for no decay")
+        self.end_beyond = check_limits(end_beyond)
         if oracle is not None and not isinstance(oracle, Oracle):
             raise ValueError(f"oracle={oracle!r} must be a matenv.Oracle, or None for a new one")
         if oracle is not None and budget is not None:
             raise ValueError("give budget to the Oracle you pass, not to the environment as well")
+        if oracle is not None and predictor is not None:
+            raise ValueError(f"oracle= and predictor={predictor!r}: give one; Oracle(predictor=...) is the other way")
         if oracle is not None and oracle.judge:
             raise ValueError(
                 "oracle was made with judge=True, to score candidates that were found otherwise; an environment pays "
@@ -118,7 +133,7 @@ class Core(ABC):
             )
         check_device(device)
         self.task = load_task(task, elements, exclude)
-        self.oracle = oracle or Oracle(reference, budget, device=device)
+        self.oracle = oracle or Oracle(reference, budget, predictor=predictor or DEFAULT_PREDICTOR, device=device)
         self.task.check(self.oracle.units)
         self.terminate_on_success = bool(terminate_on_success)
         self.potentials = check_flag("potentials", potentials)
@@ -127,10 +142,21 @@ class Core(ABC):
         self.generators: list[Generator] = [np_random(None)[0] for _ in range(rows)]
         self.state: State | None = None
         self.prepare()
-        self.reward = Terms(reward, self.PENALTY, self.reward_terms(), [wish.name for wish in self.task.objectives])
+        wishes = [wish.name for wish in self.task.objectives]
+        self.reward = Terms(reward, self.PENALTY, self.reward_terms() | guard_terms(), wishes, self.repeat_decay)
         self.terms = {name: np.zeros(rows) for name in self.reward.weights}
-        blocks = self.blocks() | shared_blocks(observed_scales(self.oracle), self.horizon)
-        self.observer = Observer(self.DEFAULT_BLOCKS if observation is None else observation, blocks)
+        observed = self.DEFAULT_BLOCKS if observation is None else observation
+        if self.repeat_decay != 1.0 and not isinstance(observed, str) and VISITS not in observed:
+            observed = (*observed, VISITS)  # the reward depends on them
+        offered = self.blocks() | shared_blocks(observed_scales(self.oracle), self.horizon)
+        self.observer = Observer(observed, offered | guard_blocks() | {VISITS: visits_block(self.horizon)})
+        self.counts_visits = VISITS in self.observer.slices
+        guards = asked_for(self.observer.slices, self.reward.weights, self.end_beyond)
+        self.guards: Guards | None = None
+        if guards:
+            space = self.space() if set(guards) & set(LATENT_GUARDS) else None
+            properties = properties_of(self.task, self.oracle.predictor)
+            self.guards = Guards(guards, space, self.oracle.predictor, properties)
 
     @abstractmethod
     def prepare(self) -> None:
@@ -189,6 +215,10 @@ class Core(ABC):
         """What the vector environment's info says beside what all environments say, (N,) each, freshly allocated."""
         return {}
 
+    def guard_values(self, guards: Guards, place: NDArray, assessment: Assessment) -> dict[str, NDArray[np.float64]]:
+        """Values of the guards (B,) each, at some places and for what was assessed there."""
+        return guards.of_formulas(assessment)
+
     @property
     def rows(self) -> int:
         """Number of episodes N."""
@@ -214,11 +244,12 @@ class Core(ABC):
             start = None
             place = self.sample([self.generators[row] for row in which.tolist()])
         compositions = self.read(place)
+        visits = first_visits(compositions, self.horizon) if self.counts_visits else {}
         fresh = State(
             place=place,
             step=np.zeros(len(which), np.int64),
             compositions=compositions,
-            facts=judge(self.oracle, self.task, compositions),
+            facts=self._facts(place, compositions) | visits,
             start=compositions if start is None else start,
             round_trip=np.ones(len(which), np.bool_) if start is None else same_formula(start, compositions),
         )
@@ -246,10 +277,12 @@ class Core(ABC):
         old = self.state if rows is None else self.state[rows]
         place, outside = self.move(old.place, actions, old.step)
         compositions = self.read(place)
-        facts = judge(self.oracle, self.task, compositions)
+        facts = self._facts(place, compositions)
+        if self.counts_visits:
+            facts |= next_visits(old, compositions)
         moved = State(place, old.step + 1, compositions, facts, old.start, old.round_trip)
         truncated = moved.step >= self.horizon
-        terminated = facts["success"] & self.terminate_on_success
+        terminated = (facts["success"] & self.terminate_on_success) | beyond(facts, self.end_beyond)
         changed = ~same_formula(compositions, old.compositions)
         transition = Transition(old, moved, changed, outside, truncated | terminated, terminated)
         terms = self.reward(transition, self.discount)
@@ -311,7 +344,25 @@ class Core(ABC):
             }
         else:
             info["products"], info["predicted"] = [], {}
+        for key, values in self.optional(state).items():
+            info[key] = {name: float(v[row]) for name, v in values.items()} if key == "guards" else int(values[row])
         return info
+
+    def optional(self, state: State) -> dict[str, Any]:
+        """What infos hold only if it is asked for, in new arrays (N,): ``guards`` by name, and ``visits``."""
+        found: dict[str, Any] = {}
+        if self.guards is not None:
+            found["guards"] = {name: state.facts[f"guard.{name}"].copy() for name in self.guards.names}
+        if self.counts_visits:
+            found[VISITS] = state.facts[VISITS].copy()
+        return found
+
+    def _facts(self, place: NDArray, compositions: CompositionBatch) -> Facts:
+        further = None if self.guards is None else partial(self._guard_facts, self.guards, place)
+        return judge(self.oracle, self.task, compositions, further)
+
+    def _guard_facts(self, guards: Guards, place: NDArray, assessment: Assessment) -> Facts:
+        return {f"guard.{name}": values for name, values in self.guard_values(guards, place, assessment).items()}
 
     def _allowed_starts(self) -> CompositionBatch:
         data = load_dataset("mp-ground-states")

@@ -29,7 +29,9 @@ class MaterialLatentEnv(MaterialEnv):
 
     ## Observation space
     A flat float32 `Box` of named blocks: by default ``latent`` (z / radius, n values) and ``composition`` (89 atom
-    fractions of the decoded formula). Optional: ``properties``, ``decomposition_energy``, ``steps_left``, ``ood``.
+    fractions of the decoded formula). Optional: ``properties``, ``decomposition_energy``, ``steps_left``, ``ood``,
+    ``visits`` (earlier visits to this formula in the episode, over the horizon), and the out-of-distribution guards
+    ``mahalanobis``, ``nearest``, ``cycle``, ``uncertainty`` and ``disagreement`` (`matenv.guards`), each one value.
     `env.unwrapped.observation_blocks` maps names to slices.
 
     ## Reward
@@ -39,17 +41,18 @@ class MaterialLatentEnv(MaterialEnv):
     the formula unchanged earns 0. Other terms, at weight 0 until asked for: ``ood``, ``novelty``, ``step_cost``,
     ``shaping``. `info["terms"]` reports each, whatever its weight, beside the parts of the score. Worked out and
     reported only if named: ``decomposition_energy`` (minus E_d), ``components`` (how many phases the formula decomposes
-    into), ``latent_similarity``; and functions of your own.
+    into), ``latent_similarity``; each guard (minus what exceeds its unit); and functions of your own.
 
     ## Episode end
-    Truncated after `horizon` steps. Never terminated, unless `terminate_on_success` is set.
+    Truncated after `horizon` steps. Never terminated, unless `terminate_on_success` or `end_beyond` is set.
 
     ## Info
     ``formula``, ``score``, ``terms``, ``predicted`` (mean and standard deviation by property), ``decomposition_energy``
     and ``hull_energy`` [eV/atom], ``p_stable``, ``products`` (formula, atom fraction), ``potentials`` (chemical
     potential by element [eV/atom]) and ``potentials_unique``, ``known``, ``novel``, ``valid`` (obeys the task's
     composition rules), ``success`` (target met by the predictor in use, P(stable) at least 0.5), ``evaluated`` (within
-    the oracle's budget), ``start_formula``, ``start_round_trip``, ``step``. Undefined values are left out.
+    the oracle's budget), ``start_formula``, ``start_round_trip``, ``step``. If asked for: ``guards`` (value by name),
+    ``visits``. Undefined values are left out.
 
     ## Reset options
     ``options={"formula": "LiFePO4"}`` starts this episode there: z = encode(formula). The composition is always
@@ -75,6 +78,12 @@ class MaterialLatentEnv(MaterialEnv):
         oracle: An `Oracle` to share; None for a new one.
         reference: Phases of the hull: ``"train"`` or ``"all"``.
         budget: Most distinct formulas the new oracle evaluates; later ones score 0.
+        predictor: Name of the new oracle's property predictor, or one already loaded; None for ``"default"``.
+            ``"two-family"`` pays for what two families of models agree on and is harder to fool.
+        end_beyond: Limit by guard, such as ``{"uncertainty": 1.0}``: the episode ends beyond it. A guard's unit
+            is its 99 % quantile over held-out data; ``docs/guards.md`` says which guards are worth it. None for never.
+        repeat_decay: Factor of the ``score`` term for each earlier visit to the formula in this episode; 1 for none.
+            Below 1 the reward depends on the episode's history, and the observation gets the block ``visits``.
         device: Where decoder and predictor run.
         render_mode: None, ``"ansi"`` or ``"rgb_array"`` (needs matplotlib).
 

@@ -1,7 +1,7 @@
 """Moves through a latent space: a point z, a bounded step, and what the point decodes to.
 
 May import: `matenv.envs.core`, `matenv.envs.checks`, `matenv.envs.observations`, `matenv.envs.rendering`,
-`matenv.latent`, `matenv.composition`.
+`matenv.guards`, `matenv.latent`, `matenv.oracle`, `matenv.composition`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from matenv.envs.core import Core, CoreArguments, shared_latent
 from matenv.envs.observations import DEFAULT_BLOCKS, Block
 from matenv.envs.rendering import Trail, plot_path
 from matenv.envs.state import State
+from matenv.guards import Guards
 from matenv.latent import LatentSpace
+from matenv.oracle import Assessment
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -111,6 +113,12 @@ class LatentCore(Core):
     def read(self, place: NDArray[np.float64]) -> CompositionBatch:
         """What the positions decode to."""
         return self.latent.decode_batch(place)
+
+    def guard_values(
+        self, guards: Guards, place: NDArray[np.float64], assessment: Assessment
+    ) -> dict[str, NDArray[np.float64]]:
+        """Values of the guards (B,) each, at the positions themselves."""
+        return guards(place, assessment)
 
     def plot(self, axes: Axes, trail: Trail) -> None:
         """The path over a map of training formulas."""

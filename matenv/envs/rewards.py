@@ -85,6 +85,7 @@ class Terms:
         penalty: The environment's own term, a key of `PENALTIES`.
         offered: Functions of further terms that are worked out only if `reward` names them.
         parts: Names of the task's wishes, which `info` reports beside the terms.
+        repeat_decay: Factor of the score for each earlier visit to the formula in the episode; 1 for none.
 
     Attributes:
         weights: Weight of every term.
@@ -99,13 +100,14 @@ class Terms:
         penalty: str = "ood",
         offered: Mapping[str, TermFunction] | None = None,
         parts: Iterable[str] = (),
+        repeat_decay: float = 1.0,
     ) -> None:
         if reward is not None and not isinstance(reward, Mapping):
             raise ValueError(f"reward={reward!r} must be a dictionary of weights by term, such as {{'score': 1.0}}")
         reward = dict(DEFAULT_WEIGHTS if reward is None else reward)
         offered = offered or {}
         always = terms_with(penalty)
-        self.penalty = penalty
+        self.penalty, self.repeat_decay = penalty, repeat_decay
         self.weights = dict.fromkeys(always, 0.0)
         self._functions: dict[str, TermFunction] = {}
         for name, value in reward.items():
@@ -123,6 +125,10 @@ class Terms:
             if not isinstance(weight, Real) or not math.isfinite(weight):
                 raise ValueError(f"reward[{name!r}]={weight} must be a finite number")
             self.weights[name] = float(weight)
+        if twice := set(parts) & set(self.weights):
+            raise ValueError(
+                f"{', '.join(sorted(twice))} is both a reward term and a wish of the task; rename the property"
+            )
 
     def __call__(self, transition: Transition, discount: float) -> dict[str, NDArray[np.float64]]:
         """Unweighted terms of one step.
@@ -148,6 +154,8 @@ class Terms:
             "step_cost": np.full(len(transition.moved), -1.0),
             "shaping": discount * np.where(transition.terminated, 0.0, after["score"]) - before["score"],
         }
+        if self.repeat_decay != 1.0:
+            terms["score"] *= self.repeat_decay ** after["visits"]
         for name, function in self._functions.items():
             terms[name] = _checked(name, function(transition), transition)
         return terms

@@ -5,6 +5,7 @@ May import: `matenv.oracle`, `matenv.tasks`, `matenv.composition`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,14 +13,15 @@ from numba import njit
 from numpy.typing import NDArray
 
 from matenv.composition import CompositionBatch
-from matenv.oracle import Oracle
+from matenv.oracle import Assessment, Oracle
 from matenv.tasks import Task
 
 Facts = dict[str, NDArray]
 """Arrays over the batch: ``score``, ``success``, ``valid``, ``evaluated``, ``known``, ``novel``, ``p_stable``,
 ``decomposition_energy`` and ``hull_energy`` (NaN where undefined), ``members`` and ``weights`` of what it decomposes
 into (N, 10), ``potentials`` of its elements (N, 10), ``mean.NAME`` and ``std.NAME`` of each predicted
-property, ``term.NAME`` of each part of the score."""
+property, ``term.NAME`` of each part of the score; ``guard.NAME`` of each guard that is asked for, and ``visits`` and
+``visited`` where visits are counted."""
 
 
 @dataclass
@@ -72,20 +74,23 @@ class State:
         return {key.removeprefix(prefix): values for key, values in self.facts.items() if key.startswith(prefix)}
 
 
-def judge(oracle: Oracle, task: Task, batch: CompositionBatch) -> Facts:
+def judge(
+    oracle: Oracle, task: Task, batch: CompositionBatch, further: Callable[[Assessment], Facts] | None = None
+) -> Facts:
     """Assess and score a batch of formulas.
 
     Args:
         oracle: The oracle; distinct formulas count as calls, in row order.
         task: The task.
         batch: Compositions (B).
+        further: What else is to be known about them.
 
     Returns:
-        The facts, every array (B,).
+        The facts, every array (B, ...).
     """
     assessment = oracle.assess(batch)
     scored = task.score(assessment)
-    return {
+    facts = {
         "score": scored.score,
         "success": scored.success,
         "valid": scored.terms["validity"] > 0,
@@ -102,6 +107,7 @@ def judge(oracle: Oracle, task: Task, batch: CompositionBatch) -> Facts:
         **{f"std.{name}": values for name, values in assessment.std.items()},
         **{f"term.{name}": values for name, values in scored.terms.items()},
     }
+    return facts if further is None else facts | further(assessment)
 
 
 def same_formula(a: CompositionBatch, b: CompositionBatch) -> NDArray[np.bool_]:
