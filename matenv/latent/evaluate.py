@@ -160,11 +160,14 @@ def detour(space: VAESpace, codes: NDArray[np.float64], seed: int) -> float:
 
 
 def prevalence(batch: CompositionBatch, by: str = "counts") -> NDArray[np.float64]:
-    """Share of each element (89,) in a batch: of all atoms (``"counts"``) or of all atom fractions (``"amounts"``)."""
+    """Share of each element (89,) in a batch: of all atoms (``"counts"``) or of all atom fractions (``"amounts"``).
+
+    Zeros where the batch holds no atom at all.
+    """
     listed = batch.counts > 0
     weight = getattr(batch, by)[listed].astype(np.float64)
     total = np.bincount(batch.elements[listed].astype(np.int64), weights=weight, minlength=alphabet.NUM_ELEMENTS)
-    return total / total.sum()
+    return total / (total.sum() or 1.0)
 
 
 def kl_divergence(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
