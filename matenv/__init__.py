@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matenv.properties import Property, load_predictor
     from matenv.tasks import Task, load_task
     from matenv.thermo import ConvexHull
+    from matenv.wishes import Ramp, Window, maximise, minimise, target
 
 __version__ = "0.1.0"
 
@@ -45,6 +46,11 @@ _HOMES = {
     "Task": "matenv.tasks",
     "load_task": "matenv.tasks",
     "ConvexHull": "matenv.thermo",
+    "Ramp": "matenv.wishes",
+    "Window": "matenv.wishes",
+    "maximise": "matenv.wishes",
+    "minimise": "matenv.wishes",
+    "target": "matenv.wishes",
 }
 
 __all__ = [
@@ -55,7 +61,9 @@ __all__ = [
     "Dataset",
     "Oracle",
     "Property",
+    "Ramp",
     "Task",
+    "Window",
     "__version__",
     "elements",
     "explain",
@@ -67,6 +75,9 @@ __all__ = [
     "load_latent",
     "load_predictor",
     "load_task",
+    "maximise",
+    "minimise",
+    "target",
 ]
 
 

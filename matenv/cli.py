@@ -270,6 +270,22 @@ def latent_compare(
     run(out, spaces or SHIPPED, seeds, timesteps, page=page)
 
 
+@latent_app.command("generators")
+def latent_generators(
+    spaces: Annotated[
+        list[str] | None,
+        typer.Argument(help="Latent spaces or weights files; default: vae, vae-elawady, cvae, wgan-gp."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for generative.json and conditioning.png.")] = Path("generators"),
+    samples: Annotated[int, typer.Option(help="Formulas of each.")] = 10_000,
+    seed: Seed = 0,
+) -> None:
+    """Validity, uniqueness, novelty and diversity of samples; whether conditional spaces obey what is asked."""
+    from matenv.report.generative import SPACES, compare_generators
+
+    compare_generators(out, spaces or SPACES, samples, seed=seed)
+
+
 @predictor_app.command("train")
 def predictor_train(
     out: Out,

@@ -39,6 +39,8 @@ NOVEL_DISTANCE = 0.05
 
 REFERENCES = ("train", "all")
 
+DEFAULT_PREDICTOR = "default"
+
 
 @dataclass(frozen=True)
 class Assessment:
@@ -252,7 +254,7 @@ class Oracle:
         reference: str | Dataset = "train",
         budget: int | None = None,
         *,
-        predictor: str | Predictor = "default",
+        predictor: str | Predictor = DEFAULT_PREDICTOR,
         properties: Iterable[Property] = (),
         device: str = "cpu",
         judge: bool = False,
@@ -278,7 +280,7 @@ class Oracle:
                 f"{self.hull.energy_scheme!r}; energies of different schemes cannot be compared"
             )
         self._elsewhere = self.predictor.device.type != "cpu"
-        self.stability = StabilityModel.load(predictor if isinstance(predictor, str) else "default")
+        self.stability = StabilityModel.load(predictor if isinstance(predictor, str) else DEFAULT_PREDICTOR)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Oracle:
         """Its own count from here on, the same read-only tables: Gymnasium copies what an environment was made with."""

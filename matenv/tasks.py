@@ -20,9 +20,22 @@ from numpy.typing import NDArray
 from matenv import elements as alphabet
 from matenv.composition import CompositionBatch
 from matenv.oracle import Assessment
-from matenv.wishes import Objective, Ramp, Window
+from matenv.wishes import Objective, Ramp, Window, maximise, minimise, target
 
-__all__ = ["DEFAULT_TASK", "TASKS", "Objective", "Ramp", "Task", "TaskScore", "Window", "load_task", "viability_of"]
+__all__ = [
+    "DEFAULT_TASK",
+    "TASKS",
+    "Objective",
+    "Ramp",
+    "Task",
+    "TaskScore",
+    "Window",
+    "load_task",
+    "maximise",
+    "minimise",
+    "target",
+    "viability_of",
+]
 
 TOO_GOOD: dict[int, float] = {3: -0.62, 4: -0.29, 5: -0.16, 6: -0.13}
 """0.1 % quantile of E_d over the table's stable rows by number of elements [eV/atom]: predictions below are suspect."""

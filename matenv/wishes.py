@@ -97,6 +97,77 @@ class Window:
         return assessment.prob(self.property_name, self.low, self.high)
 
 
+def maximise(property_name: str, low: float, high: float) -> Ramp:
+    """As much as possible: utility rises from 0 at `low` and below to 1 at `high` and above.
+
+    Args:
+        property_name: Name of the predicted property.
+        low: What is worth nothing, in the property's unit.
+        high: What is worth all.
+
+    Returns:
+        The wish.
+
+    Raises:
+        ValueError: `low` not below `high`, or an end that is not finite.
+    """
+    _check_order("maximise", property_name, low, high)
+    return Ramp(property_name, low, high)
+
+
+def minimise(property_name: str, low: float, high: float) -> Ramp:
+    """As little as possible: utility falls from 1 at `low` and below to 0 at `high` and above.
+
+    Args:
+        property_name: Name of the predicted property.
+        low: What is worth all, in the property's unit.
+        high: What is worth nothing.
+
+    Returns:
+        The wish, a `Ramp` that runs downwards.
+
+    Raises:
+        ValueError: `low` not below `high`, or an end that is not finite.
+
+    Examples:
+        >>> minimise("band_gap_pbe", 0.0, 2.0)
+        Ramp(property_name='band_gap_pbe', low=2.0, high=0.0)
+    """
+    _check_order("minimise", property_name, low, high)
+    return Ramp(property_name, high, low)
+
+
+def target(property_name: str, value: float, tolerance: float) -> Window:
+    """Near a value: utility is the calibrated probability that the property lies within `tolerance` of it.
+
+    Args:
+        property_name: Name of the predicted property.
+        value: What is wished for, in the property's unit.
+        tolerance: How far from it is still good. With one much narrower than the predictor's own error (0.4 eV for a
+            PBE gap) no formula reaches a high utility.
+
+    Returns:
+        The wish, a `Window` around the value.
+
+    Raises:
+        ValueError: A value that is not finite, or a tolerance that is not positive.
+
+    Examples:
+        >>> target("band_gap_pbe", 1.5, tolerance=0.25)
+        Window(property_name='band_gap_pbe', low=1.25, high=1.75)
+    """
+    if not np.isfinite(value):
+        raise ValueError(f"target({property_name!r}): value={value} must be finite")
+    if not 0 < tolerance < np.inf:
+        raise ValueError(f"target({property_name!r}): tolerance={tolerance} must be positive")
+    return Window(property_name, value - tolerance, value + tolerance)
+
+
+def _check_order(kind: str, name: str, low: float, high: float) -> None:
+    if not -np.inf < low < high < np.inf:
+        raise ValueError(f"{kind}({name!r}): low={low} must lie below high={high}, both finite")
+
+
 def _check_name(kind: str, name: str) -> None:
     if not isinstance(name, str) or not name:
         raise ValueError(f"{kind}: property_name={name!r} must be the name of a property, such as 'band_gap_pbe'")

@@ -137,6 +137,18 @@ def test_the_oracle_counts_distinct_formulas_and_respects_its_budget():
     assert oracle.calls == 5 and oracle.exhausted and len(oracle.history()) == 5
 
 
+def test_the_predictor_of_the_reward_is_one_word_away():
+    env = make(predictor="two-family")
+    assert env.unwrapped.core.oracle.predictor is matenv.Oracle(predictor="two-family").predictor
+    _, info = env.reset(seed=1)
+    said = matenv.Oracle(predictor="two-family").assess(info["formula"])
+    assert info["p_stable"] == pytest.approx(said.p_stable[0], abs=1e-6)
+    assert make(predictor=matenv.load_predictor()).unwrapped.core.oracle.predictor.role == "proxy"
+    for predictor in ("two-family", "default"):
+        with pytest.raises(ValueError, match=f"oracle= and predictor='{predictor}': give one"):
+            make(predictor=predictor, oracle=matenv.Oracle())
+
+
 def elements_of(formula):
     return {matenv.elements.SYMBOLS[i] for i in np.flatnonzero(matenv.fractions(formula))}
 
@@ -181,6 +193,9 @@ def test_elements_and_exclude_restrict_starts_and_validity():
         ({"oracle": "x"}, "oracle='x' must be"),
         ({"device": "gpu0"}, "device='gpu0' is not a torch device"),
         ({"budget": "x"}, "budget='x'"),
+        ({"predictor": "nope"}, "nope"),
+        ({"predictor": "gold"}, "gold predictor"),
+        ({"potentials": 1}, "potentials=1"),
         ({"render_mode": "png"}, "render_mode='png'"),
     ],
 )

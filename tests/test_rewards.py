@@ -12,6 +12,7 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 import matenv
 from matenv.envs.rewards import Terms, Transition
+from matenv.tasks import Task, maximise
 
 O = matenv.elements.INDEX["O"]  # noqa: E741
 
@@ -127,6 +128,12 @@ def test_what_a_function_gets_wrong_is_named(function, message):
     envs.reset(seed=0, options={"formula": ["MgO", "Fe"]})
     with pytest.raises(ValueError, match=message):
         envs.step(np.array([178 + matenv.elements.INDEX["Mg"], 178 + matenv.elements.INDEX["Fe"]]))
+
+
+def test_a_wish_must_not_share_the_name_of_a_reward_term():
+    oracle = matenv.Oracle(properties=[matenv.Property("novelty", "1", lambda x: x[:, O])])
+    with pytest.raises(ValueError, match="novelty is both a reward term and a wish"):
+        make("MaterialLatent-v0", oracle=oracle, task=Task("t", "", (maximise("novelty", 0, 1),)))
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ from matenv.envs.rewards import Reward, TermFunction, Terms, Transition
 from matenv.envs.state import Facts, State, judge, replace_rows, same_formula
 from matenv.guards import LATENT_GUARDS, Guards, properties_of
 from matenv.latent import LatentSpace, load_latent
-from matenv.oracle import Assessment, Oracle
+from matenv.oracle import DEFAULT_PREDICTOR, Assessment, Oracle
 from matenv.tasks import DEFAULT_TASK, Task, load_task
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from matenv.envs.rendering import Trail
+    from matenv.properties import Predictor
 
 
 class CoreArguments(TypedDict, total=False):
@@ -60,6 +61,7 @@ class CoreArguments(TypedDict, total=False):
     oracle: Oracle | None
     reference: str
     budget: int | None
+    predictor: str | Predictor | None
     end_beyond: Mapping[str, float] | None
     repeat_decay: float
     device: str
@@ -106,6 +108,7 @@ class Core(ABC):
         oracle: Oracle | None = None,
         reference: str = "train",
         budget: int | None = None,
+        predictor: str | Predictor | None = None,
         end_beyond: Mapping[str, float] | None = None,
         repeat_decay: float = 1.0,
         device: str = "cpu",
@@ -121,6 +124,8 @@ class Core(ABC):
             raise ValueError(f"oracle={oracle!r} must be a matenv.Oracle, or None for a new one")
         if oracle is not None and budget is not None:
             raise ValueError("give budget to the Oracle you pass, not to the environment as well")
+        if oracle is not None and predictor is not None:
+            raise ValueError(f"oracle= and predictor={predictor!r}: give one; Oracle(predictor=...) is the other way")
         if oracle is not None and oracle.judge:
             raise ValueError(
                 "oracle was made with judge=True, to score candidates that were found otherwise; an environment pays "
@@ -128,7 +133,7 @@ class Core(ABC):
             )
         check_device(device)
         self.task = load_task(task, elements, exclude)
-        self.oracle = oracle or Oracle(reference, budget, device=device)
+        self.oracle = oracle or Oracle(reference, budget, predictor=predictor or DEFAULT_PREDICTOR, device=device)
         self.task.check(self.oracle.units)
         self.terminate_on_success = bool(terminate_on_success)
         self.potentials = check_flag("potentials", potentials)

@@ -78,6 +78,8 @@ class MaterialLatentEnv(MaterialEnv):
         oracle: An `Oracle` to share; None for a new one.
         reference: Phases of the hull: ``"train"`` or ``"all"``.
         budget: Most distinct formulas the new oracle evaluates; later ones score 0.
+        predictor: Name of the new oracle's property predictor, or one already loaded; None for ``"default"``.
+            ``"two-family"`` pays for what two families of models agree on and is harder to fool.
         end_beyond: Limit by guard, such as ``{"uncertainty": 1.0}``: the episode ends beyond it. A guard's unit
             is its 99 % quantile over held-out data; ``docs/guards.md`` says which guards are worth it. None for never.
         repeat_decay: Factor of the ``score`` term for each earlier visit to the formula in this episode; 1 for none.

@@ -125,6 +125,10 @@ class Terms:
             if not isinstance(weight, Real) or not math.isfinite(weight):
                 raise ValueError(f"reward[{name!r}]={weight} must be a finite number")
             self.weights[name] = float(weight)
+        if twice := set(parts) & set(self.weights):
+            raise ValueError(
+                f"{', '.join(sorted(twice))} is both a reward term and a wish of the task; rename the property"
+            )
 
     def __call__(self, transition: Transition, discount: float) -> dict[str, NDArray[np.float64]]:
         """Unweighted terms of one step.

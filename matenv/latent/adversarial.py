@@ -37,7 +37,7 @@ PENALTY = 10.0
 ADVERSARIAL_SHARE = 0.8
 """Share of a run in which critic and generator learn; in the rest the encoder does."""
 
-ENCODER_RATE = 10.0
+ENCODER_RATE = 4.0
 """The encoder's learning rate over the generator's."""
 
 GENERATED_COUNT = 24
@@ -58,14 +58,15 @@ class Critic(nn.Module):
 
     Args:
         features: Length of the vectors.
-        width: Nodes per layer.
+        width: Nodes per layer; half as many in the first.
     """
 
     def __init__(self, features: int, width: int) -> None:
         super().__init__()
-        self.table = nn.Parameter(torch.randn(features, width) * 0.2)
+        entrance = width // 2  # a vector has thousands of places, of which a few are taken
+        self.table = nn.Parameter(torch.randn(features, entrance) * 0.2)
         self.rest = nn.Sequential(
-            nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1)
+            nn.SiLU(), nn.Linear(entrance, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1)
         )
 
     def penalty(self, table: Tensor, real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
@@ -76,7 +77,7 @@ class Critic(nn.Module):
 
         Args:
             table: The critic's own, in the precision of the others.
-            real: First-layer values of real compositions (B, width).
+            real: First-layer values of real compositions (B, width / 2).
             fake: Likewise of generated ones.
             share: Position between them (B, 1), 0 to 1.
         """

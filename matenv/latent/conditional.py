@@ -41,8 +41,8 @@ INDEPENDENCE = 4.0
 BUMPS = 8
 """Bumps along each condition: Gaussians one standard unit wide, from -2 to 3."""
 
-NEARNESS = 0.1
-"""Standard units: anchors this near to a condition, and nearer than their own uncertainty, count in full."""
+NEARNESS = 0.3
+"""Standard units: anchors count by exp(-d^2 / 2), d^2 their expected squared distance from a condition over this."""
 
 
 class ConditionalVAE(CountsVAE):
@@ -143,10 +143,9 @@ class ConditionalSpace(VAESpace):
         return VAESpace(f"{self.name} at {label}", network, whitening, anchors, self.device)
 
     def _anchors_near(self, anchors: CompositionBatch, fixed: list[int], values: np.ndarray) -> CompositionBatch:
-        """As many anchors again, drawn by how likely each has the values; in the order of the anchors."""
+        """As many anchors again, drawn by how near they are estimated to be; in the order of the anchors."""
         mean, log_variance = (moment[:, fixed] for moment in self._posterior(anchors))
-        variance = np.exp(log_variance) + NEARNESS**2
-        log_weight = -0.5 * ((values - mean) ** 2 / variance + np.log(variance)).sum(axis=1)
+        log_weight = -0.5 * ((values - mean) ** 2 + np.exp(log_variance)).sum(axis=1) / NEARNESS**2
         weight = np.exp(log_weight - log_weight.max())
         ticks = (0.5 + np.arange(len(anchors))) / len(anchors)
         cumulative = np.cumsum(weight) / weight.sum()

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from matenv import elements as alphabet
@@ -73,16 +74,21 @@ class ElAwadyVAE(nn.Module):
 
     def decode(self, z: Tensor) -> CompositionBatch:
         """Formula of each latent vector (B, n): threshold, scale, round, reduce; at most the 10 largest entries."""
-        x = F.softmax(self.decoder(z), dim=1).cpu().numpy().astype(np.float64)
-        smallest_kept = np.partition(x, -MAX_ELEMENTS, axis=1)[:, -MAX_ELEMENTS, None]
-        x = np.where((x >= smallest_kept) & (x >= PAPER_THRESHOLD), x, 0.0)
+        x = largest(F.softmax(self.decoder(z), dim=1).cpu().numpy().astype(np.float64))
         if self.config["rule"] == "threshold":
             return CompositionBatch.from_counts(threshold_counts(x))
+        x = np.where(x >= PAPER_THRESHOLD, x, 0.0)
         empty = ~x.any(axis=1)
         x[empty, 0] = 1.0  # stands in for a row without an element, which is emptied again below
         batch = CompositionBatch.from_fractions(x, tolerance=SMALLEST_TOLERANCE)
         batch.elements[empty], batch.counts[empty], batch.size[empty] = -1, 0, 0
         return batch
+
+
+def largest(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Amounts (B, 89) with all but the 10 largest of each row, the most elements a formula may have, set to 0."""
+    smallest_kept = np.partition(x, -MAX_ELEMENTS, axis=1)[:, -MAX_ELEMENTS, None]
+    return np.where(x >= smallest_kept, x, 0.0)
 
 
 def _fractions(pairs: Pairs) -> Tensor:

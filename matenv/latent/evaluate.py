@@ -118,7 +118,7 @@ def sample_quality(
         "prevalence_kl": atoms[0],
         "prevalence_kl_reverse": atoms[1],
         "prevalence_kl_fractions": amounts[0],
-        "elements_tv": float(0.5 * np.abs(_size_shares(decoded) - _size_shares(data)).sum()),
+        "elements_tv": float(0.5 * np.abs(size_shares(decoded) - size_shares(data)).sum()),
         "valid": float((decoded.size >= 2).mean()),
         "unique": len(set(keys)) / len(keys),
         "known": float(np.mean([key in known for key in keys])),
@@ -160,11 +160,14 @@ def detour(space: VAESpace, codes: NDArray[np.float64], seed: int) -> float:
 
 
 def prevalence(batch: CompositionBatch, by: str = "counts") -> NDArray[np.float64]:
-    """Share of each element (89,) in a batch: of all atoms (``"counts"``) or of all atom fractions (``"amounts"``)."""
+    """Share of each element (89,) in a batch: of all atoms (``"counts"``) or of all atom fractions (``"amounts"``).
+
+    Zeros where the batch holds no atom at all.
+    """
     listed = batch.counts > 0
     weight = getattr(batch, by)[listed].astype(np.float64)
     total = np.bincount(batch.elements[listed].astype(np.int64), weights=weight, minlength=alphabet.NUM_ELEMENTS)
-    return total / total.sum()
+    return total / (total.sum() or 1.0)
 
 
 def kl_divergence(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
@@ -178,7 +181,8 @@ def _divergences(samples: CompositionBatch, data: CompositionBatch, by: str) -> 
     return kl_divergence(p, q), kl_divergence(q, p)
 
 
-def _size_shares(batch: CompositionBatch) -> NDArray[np.float64]:
+def size_shares(batch: CompositionBatch) -> NDArray[np.float64]:
+    """Share of compositions with 0, 1, ... 10 elements (11,)."""
     return np.bincount(batch.size, minlength=MAX_ELEMENTS + 1) / len(batch)
 
 

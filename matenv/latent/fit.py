@@ -73,7 +73,7 @@ RECIPES: dict[str, Recipe] = {
         augment=True, oversample=1, bfloat16=True, labels=tuple(CONDITIONS), objective=conditional_elbo,
     ),
     "wgan-gp": Recipe(
-        small_gan, epochs=100, batch=256, learning_rate=2e-4, weight_decay=0.02, beta=1.0, beta_warmup=0.1,
+        small_gan, epochs=50, batch=128, learning_rate=4e-4, weight_decay=0.02, beta=1.0, beta_warmup=0.1,
         augment=False, oversample=1, bfloat16=True, objective=inversion, run_epoch=adversarial_epoch,
         optimizer=adam_by_part, finish=without_critic,
     ),
@@ -90,7 +90,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     # Not shipped: the same over real-valued vectors, for comparison (docs/generative.md).
     "wgan-gp-fractions": Recipe(
-        small_fractions_gan, epochs=100, batch=256, learning_rate=2e-4, weight_decay=0.02, beta=1.0, beta_warmup=0.1,
+        small_fractions_gan, epochs=50, batch=128, learning_rate=4e-4, weight_decay=0.02, beta=1.0, beta_warmup=0.1,
         augment=False, oversample=1, bfloat16=False, objective=inversion, run_epoch=adversarial_epoch,
         optimizer=adam_by_part, finish=without_critic,
     ),
@@ -145,7 +145,7 @@ def fit(
     rows = training_rows(data)
     if not len(rows):
         raise ValueError(f"{data.name} has no training rows: its systems all fall into the held-out parts")
-    rows = _repeat_complex(rows, data.compositions.size[rows], recipe.oversample)
+    rows = repeat_complex(rows, data.compositions.size[rows], recipe.oversample)
     formulas, labels = data.compositions[rows], label_columns(data, recipe.labels)[rows]
     if recipe.prepare:
         recipe.prepare(network, Shown(formulas, labels))
@@ -247,6 +247,6 @@ def variants(augmenter: Augmenter, shown: Shown, random: np.random.Generator) ->
     return Shown(varied, np.where(same[:, None], shown.labels, np.float32(np.nan)))
 
 
-def _repeat_complex(rows: NDArray[np.int64], size: NDArray, times: int) -> NDArray[np.int64]:
+def repeat_complex(rows: NDArray[np.int64], size: NDArray, times: int) -> NDArray[np.int64]:
     """Oversampling of El-Awady (arXiv:2401.06779): rows of 8 or more elements appear `times` times."""
     return np.repeat(rows, np.where(size >= 8, times, 1))

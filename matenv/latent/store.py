@@ -5,6 +5,7 @@ May import: `matenv.latent.space`, `matenv.latent` networks, `matenv.composition
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from importlib.resources import files
@@ -114,12 +115,23 @@ def read(path: Path, name: str, device: str = "cpu") -> VAESpace:
             f"{header.get('network')!r}; expected {_FORMAT!r}, one of {', '.join(NETWORKS)}): train it again"
         )
     try:
-        return _assemble(header, tensors, name, device)
+        space = _assemble(header, tensors, name, device)
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} does not fit the architecture it names, {header['network']}: {error}. "
             "Reinstall matenv, or train it again"
         ) from None
+    if header.get("sha256", _digest(tensors)) != _digest(tensors):
+        raise ValueError(f"{path} is damaged: its numbers are not those written. Reinstall matenv, or train it again")
+    return space
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of the tensors' names and numbers."""
+    digest = hashlib.sha256()
+    for key in sorted(tensors):
+        digest.update(key.encode() + tensors[key].numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _assemble(header: dict[str, str], tensors: dict[str, Tensor], name: str, device: str) -> VAESpace:
@@ -172,6 +184,7 @@ def write(space: VAESpace, path: Path) -> None:
     if isinstance(space, PropertySpace):
         tensors |= {f"process.{key}": torch.from_numpy(array) for key, array in space.process.arrays().items()}
         header["process"] = json.dumps({"target": space.target, "unit": space.unit})
+    header["sha256"] = _digest(tensors)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
     temporary.write_bytes(save(tensors, header))
