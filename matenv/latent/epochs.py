@@ -61,6 +61,7 @@ class Recipe:
         optimizer: Makes the optimiser; a group of parameters may have a ``factor`` on the learning rate.
         prepare: Readies the untrained network for what it will be shown; None if there is nothing to do.
         finish: Takes away what only training needs; None if there is nothing.
+        table: The table it learns from unless told otherwise.
     """
 
     build: Callable[[], nn.Module]
@@ -79,10 +80,12 @@ class Recipe:
     optimizer: Callable[[Any, Recipe], torch.optim.Optimizer] = adamw
     prepare: Callable[[Any, Shown], None] | None = None
     finish: Callable[[Any], nn.Module] | None = None
+    table: str = "mp-ground-states"
 
     def settings(self) -> dict[str, Any]:
-        """What tells two runs apart, beside their length: every attribute that is a plain value."""
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "epochs"}
+        """What tells two runs apart, beside their length and table: every attribute that is a plain value."""
+        named = [field.name for field in fields(self) if field.name not in ("epochs", "table")]
+        values = {name: getattr(self, name) for name in named}
         return {key: value for key, value in values.items() if value is not None and not callable(value)}
 
 

@@ -203,7 +203,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    metrics = evaluate(load_latent(options.name), load_dataset(), options.samples, options.seed)
+    space = load_latent(options.name)
+    metrics = evaluate(space, load_dataset(space.table), options.samples, options.seed)
     print(json.dumps({key: round(value, 5) for key, value in metrics.items()}, indent=2))
 
 

@@ -36,7 +36,7 @@ def train(
     epochs: int | None = None,
     seed: int = 0,
     threads: int = 1,
-    data: str | Path = "mp-ground-states",
+    data: str | Path | None = None,
     progress: bool = True,
 ) -> Path:
     """Train a latent space, or go on with an interrupted run; then measure and export it.
@@ -47,7 +47,7 @@ def train(
         epochs: Passes over the training rows; by default the recipe's.
         seed: Seed of everything random.
         threads: PyTorch threads; results are the same to the last bit only for the same number.
-        data: Table to learn from, as `matenv.load_dataset` takes it.
+        data: Table to learn from, as `matenv.load_dataset` takes it; by default the recipe's.
         progress: Whether to show a progress bar (needs tqdm).
 
     Returns:
@@ -63,7 +63,7 @@ def train(
         if value < 1:
             raise ValueError(f"{parameter}={value} must be at least 1")
     torch.set_num_threads(threads)
-    table, folder = load_dataset(data), Path(out)
+    table, folder = load_dataset(RECIPES[name].table if data is None else data), Path(out)
     network, history = fit(name, table, folder, epochs=epochs, seed=seed, progress=progress)
     return export(name, network, table, folder, {"epochs": epochs, "seed": seed, "last_epoch": history[-1]})
 
@@ -120,7 +120,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, help="passes over the training rows (default: the recipe's)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--data", default="mp-ground-states", help="shipped table, or a CSV file of your own")
+    parser.add_argument("--data", help="shipped table, or a CSV file of your own (default: the recipe's)")
     parser.add_argument("--no-progress", action="store_true")
     options = parser.parse_args(arguments)
     out = options.out or Path("runs") / options.name
