@@ -34,7 +34,15 @@ def test_a_guard_that_knows_and_one_that_does_not():
 
 
 @pytest.mark.parametrize(
-    "rule", ["viability factor", "at most 20 atoms, counts at most 12", "novelty", "guard uncertainty"]
+    "rule",
+    [
+        "viability factor",
+        "the same, dilute binaries, no viability",
+        "novelty",
+        "ionic regime",
+        "minimum fraction 0.1, dilute binaries",
+        "guard uncertainty, 90 % quantile",
+    ],
 )
 def test_a_rule_stops_its_cheat(rule):
     case = next(case for case in [*cheats.rules(), *cheats.guard_cases()] if case.rule == rule)
@@ -43,7 +51,8 @@ def test_a_rule_stops_its_cheat(rule):
     assert off.cheats > on.cheats and len(off.examples) == 3
     if rule != "viability factor":  # gold and proxy differ, so a few of what the proxy calls stable are not
         assert on.cheats == 0
-    assert off.paid - off.gold > on.paid - on.gold
+    if not rule.startswith("guard"):  # which stops its cheat, and the best candidates with it
+        assert off.paid - off.gold > on.paid - on.gold
 
 
 def test_an_altered_task_scores_as_it_is_told(oracle):

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,7 +124,8 @@ def alter(task: Task, rewrite: Rewrite) -> Altered:
 def rules() -> list[Case]:
     """The rules of the tasks. The reward is that of the predictor `default`."""
     stiff, wide, stable = (load_task(name) for name in ("stiff-stable", "wide-gap-novel", "stable-novel"))
-    unlimited, bare_stiff = {"max_atoms": 500, "max_count": 500}, replace(stiff, viability="none")
+    unlimited: dict[str, Any] = {"max_atoms": 500, "max_count": 500}
+    bare_stiff = replace(stiff, viability="none")
     dilute_stiff = replace(bare_stiff, **unlimited)
     untapered = alter(stable, lambda a, s: s.terms["utility"] * s.terms["validity"] * a.p_stable)
     return [
