@@ -5,7 +5,6 @@ import json
 import gymnasium as gym
 import numpy as np
 import pytest
-
 from matenv.agents import guard_study
 from matenv.agents.policies import RandomPolicy
 
