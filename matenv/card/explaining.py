@@ -52,7 +52,7 @@ def explain(
         formula: An integer formula of at least two elements.
         reference: Phases of the hull: ``"all"`` (the whole table) or ``"train"``. P(stable) is calibrated for
             ``"train"`` and conservative for ``"all"``, where fewer competitors are missing.
-        predictor: Name of the proxy, as `Oracle` takes it.
+        predictor: Name of the proxy, as `Oracle` takes it; ``"accurate"`` errs least.
         properties: Properties of one's own to predict besides.
 
     Returns:
