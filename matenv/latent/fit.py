@@ -31,6 +31,7 @@ from matenv.latent.adversarial import (
 )
 from matenv.latent.augment import Augmenter
 from matenv.latent.checkpoint import epochs_left, resume, save
+from matenv.latent.collapse import unit_statistics, warn_of_dying
 from matenv.latent.conditional import CONDITIONS, conditional_elbo, small_conditional
 from matenv.latent.counts_vae import MAX_COUNT, CountsVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
@@ -113,10 +114,11 @@ def fit(
     *,
     epochs: int,
     seed: int,
-    report: Callable[[dict[str, float]], None] | None = None,
+    recipe: Recipe | None = None,
+    report: Callable[[dict[str, Any]], None] | None = None,
     stop_after: int | None = None,
     progress: bool = True,
-) -> tuple[nn.Module, list[dict[str, float]]]:
+) -> tuple[nn.Module, list[dict[str, Any]]]:
     """Train a network, resuming from the checkpoint in `out` if there is one.
 
     Args:
@@ -125,6 +127,7 @@ def fit(
         out: Folder of the run; ``checkpoint.pt`` and ``history.json`` are rewritten after every epoch.
         epochs: Length of the run; part of the schedule, so a resumed run must state the same.
         seed: Seed of initial weights, order, noise and augmentation.
+        recipe: How it is trained; by default the recipe of that name.
         report: Called with each epoch's record.
         stop_after: Leave after this many epochs in total, as an interruption would.
         progress: Whether to show a progress bar (needs tqdm).
@@ -136,7 +139,7 @@ def fit(
         ValueError: If the checkpoint belongs to another run (name, epochs, seed, recipe, network or table differ), or
             the table has no training rows.
     """
-    recipe = RECIPES[name]
+    recipe = recipe or RECIPES[name]
     identity = {"name": name, "epochs": epochs, "seed": seed, "table": data.name, "rows": len(data)}
     identity |= recipe.settings()
     torch.manual_seed(seed)
@@ -171,10 +174,10 @@ def run_epochs(
     *,
     epochs: int,
     seed: int,
-    report: Callable[[dict[str, float]], None] | None = None,
+    report: Callable[[dict[str, Any]], None] | None = None,
     stop_after: int | None = None,
     progress: bool = True,
-) -> list[dict[str, float]]:
+) -> list[dict[str, Any]]:
     """Train a network epoch by epoch, resuming from the checkpoint in `out` if there is one.
 
     Args:
@@ -206,9 +209,11 @@ def run_epochs(
         record = {"epoch": epoch + 1, **run_epoch(network, optimizer, shown, recipe, epoch, epochs, random)}
         if len(validation):
             with torch.inference_mode():
-                decoded = network.decode(network.posterior(Pairs.of(validation))[0])
-            record |= agreement(decoded, validation)
+                mean, log_variance = network.posterior(Pairs.of(validation))
+                decoded = network.decode(mean)
+            record |= agreement(decoded, validation) | unit_statistics(mean, log_variance)
         history.append(record)
+        warn_of_dying(history)
         save(out, identity, network, optimizer, history)
         if report:
             report(record)
