@@ -100,7 +100,7 @@ def evaluate(
         config["env_kwargs"].get("elements"),
         config["env_kwargs"].get("exclude"),
     )
-    oracle = Oracle(config["env_kwargs"].get("reference", "train"))
+    oracle = Oracle(config["env_kwargs"].get("reference", "train"), properties=task.properties)
     show_table(rank_candidates(list(result.visited), task, oracle, top), f"Best of {len(result.visited)} formulas met")
 
 
@@ -151,10 +151,9 @@ def gap(
     out: Annotated[Path | None, typer.Option(help="Folder for gap.json and gap.md.")] = None,
 ) -> None:
     """Proxy, gold, truth: how far rewards can be trusted, by task."""
-    from matenv.benchmark.gap import report
-    from matenv.tasks import TASKS
+    from matenv.benchmark.gap import TASKS_WITH_TRUTH, report
 
-    print(report(tasks or list(TASKS), calls, seeds, out))
+    print(report(tasks or list(TASKS_WITH_TRUTH), calls, seeds, out))
 
 
 @app.command()
@@ -168,7 +167,7 @@ def version() -> None:
 @latent_app.command("train")
 def latent_train(
     out: Out,
-    name: Annotated[str | None, typer.Argument(help="Space to train, such as vae, cvae or dkl-vae.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Space to train, such as vae, cvae, dvae or dkl-vae.")] = None,
     source: Annotated[
         str | None, typer.Option("--from", help="Space or weights file to fine-tune on --data, in place of NAME.")
     ] = None,
@@ -186,7 +185,7 @@ def latent_train(
     if source is None:
         from matenv.latent.train import train
 
-        path = train(str(name), out, epochs=epochs, seed=seed, data=data or "mp-ground-states", beta_cycles=beta_cycles)
+        path = train(str(name), out, epochs=epochs, seed=seed, data=data, beta_cycles=beta_cycles)
     elif data is None:
         raise ValueError("--from needs --data, a .csv file with a formula column, to fine-tune on")
     else:

@@ -175,7 +175,7 @@ def check_fractions(fractions: ArrayLike, name: str = "fractions") -> NDArray[np
         )  # fmt: skip
         raise ValueError(f"{name} row {row} {why}")
     size = np.count_nonzero(x, axis=1)
-    if size.max() > MAX_ELEMENTS:
+    if size.max(initial=0) > MAX_ELEMENTS:
         row = int(size.argmax())
         raise ValueError(f"{name} row {row} has {size[row]} elements; at most {MAX_ELEMENTS} are supported")
     return np.ascontiguousarray(x / total[:, None])

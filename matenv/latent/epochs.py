@@ -63,6 +63,7 @@ class Recipe:
         finish: Takes away what only training needs; None if there is nothing.
         beta_cycles: Number of times that beta starts again from 0 (cyclical annealing: Fu et al., NAACL 2019); None for
             a single rise.
+        table: The table it learns from unless told otherwise.
     """
 
     build: Callable[[], nn.Module]
@@ -82,10 +83,12 @@ class Recipe:
     prepare: Callable[[Any, Shown], None] | None = None
     finish: Callable[[Any], nn.Module] | None = None
     beta_cycles: int | None = None
+    table: str = "mp-ground-states"
 
     def settings(self) -> dict[str, Any]:
-        """What tells two runs apart, beside their length: every attribute that is a plain value."""
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "epochs"}
+        """What tells two runs apart, beside their length and table: every attribute that is a plain value."""
+        named = [field.name for field in fields(self) if field.name not in ("epochs", "table")]
+        values = {name: getattr(self, name) for name in named}
         return {key: value for key, value in values.items() if value is not None and not callable(value)}
 
 

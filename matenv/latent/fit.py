@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from matenv.composition import CompositionBatch
 from matenv.data import Dataset
+from matenv.latent import dvae
 from matenv.latent.adversarial import (
     adam_by_part,
     adversarial_epoch,
@@ -68,6 +69,11 @@ RECIPES: dict[str, Recipe] = {
     "vae-elawady": Recipe(
         ElAwadyVAE, epochs=600, batch=1024, learning_rate=2e-3, weight_decay=0.0, beta=1.0, beta_warmup=0.1,
         augment=False, oversample=10, bfloat16=False,
+    ),
+    "dvae": Recipe(
+        dvae.DisentangledVAE, epochs=300, batch=64, learning_rate=3e-3, weight_decay=1e-3, beta=0.1, beta_warmup=0.5,
+        augment=True, oversample=1, bfloat16=False, labels=("single_phase",), objective=dvae.objective,
+        table=dvae.TABLE,
     ),
     "cvae": Recipe(
         small_conditional, epochs=90, batch=512, learning_rate=2e-3, weight_decay=0.02, beta=0.3, beta_warmup=0.25,
@@ -127,10 +133,10 @@ def fit(
         out: Folder of the run; ``checkpoint.pt`` and ``history.json`` are rewritten after every epoch.
         epochs: Length of the run; part of the schedule, so a resumed run must state the same.
         seed: Seed of initial weights, order, noise and augmentation.
-        recipe: How it is trained; by default the recipe of that name.
         report: Called with each epoch's record.
         stop_after: Leave after this many epochs in total, as an interruption would.
         progress: Whether to show a progress bar (needs tqdm).
+        recipe: How to train, if not as the recipe of that name; `name` then only tells runs apart.
 
     Returns:
         The network in evaluation mode and one record per epoch.

@@ -39,7 +39,7 @@ def train(
     epochs: int | None = None,
     seed: int = 0,
     threads: int = 1,
-    data: str | Path = "mp-ground-states",
+    data: str | Path | None = None,
     beta_cycles: int | None = None,
     progress: bool = True,
 ) -> Path:
@@ -51,7 +51,7 @@ def train(
         epochs: Passes over the training rows; by default the recipe's.
         seed: Seed of everything random.
         threads: PyTorch threads; results are the same to the last bit only for the same number.
-        data: Table to learn from, as `matenv.load_dataset` takes it.
+        data: Table to learn from, as `matenv.load_dataset` takes it; by default the recipe's.
         beta_cycles: Number of times that the weight of the KL term starts again from 0; by default the recipe's.
         progress: Whether to show a progress bar (needs tqdm).
 
@@ -77,7 +77,7 @@ def train(
         if value < 1:
             raise ValueError(f"{parameter}={value} must be at least 1")
     torch.set_num_threads(threads)
-    table, folder = load_dataset(data), Path(out)
+    table, folder = load_dataset(recipe.table if data is None else data), Path(out)
     network, history = fit(name, table, folder, epochs=epochs, seed=seed, recipe=recipe, progress=progress)
     if "kl_per_unit" in history[-1]:
         warn_of_inactive(history[-1])
@@ -141,7 +141,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, help="passes over the training rows (default: the recipe's)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--data", default="mp-ground-states", help="shipped table, or a CSV file of your own")
+    parser.add_argument("--data", help="shipped table, or a CSV file of your own (default: the recipe's)")
     parser.add_argument("--beta-cycles", type=int, help="KL weight in so many cycles (default: the recipe's)")
     parser.add_argument("--no-progress", action="store_true")
     options = parser.parse_args(arguments)
