@@ -190,16 +190,21 @@ def _judged(
         if len(rows) >= 100:
             a, b = _tail(value[rows], error[rows])
             ratios[label] = a / b
-    order = np.argsort(value, kind="stable")
+    order = _order(value)
     deciles = tuple(float(error[part].mean()) for part in np.array_split(order, 10))
     return spearman(value, error), within, worst, rest, ratios, deciles
 
 
 def _tail(value: NDArray, error: NDArray) -> tuple[float, float]:
     """Mean error of the tenth with the largest values, and of the others."""
-    order = np.argsort(value, kind="stable")
+    order = _order(value)
     cut = len(order) - max(len(order) // 10, 1)
     return float(error[order[cut:]].mean()), float(error[order[:cut]].mean())
+
+
+def _order(value: NDArray) -> NDArray[np.int64]:
+    """Rows by rising value; ties at random, because the table's own order is no accident."""
+    return np.lexsort((np.random.default_rng(0).permutation(len(value)), value))
 
 
 def _mean_ranks(values: NDArray) -> NDArray[np.float64]:
