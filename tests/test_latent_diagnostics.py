@@ -138,7 +138,7 @@ class Linear:
 
 
 def test_a_straight_space_has_no_detour():
-    found = smoothness(Straight(), DATA, Linear())
+    found = smoothness(Straight(), DATA, Linear())  # type: ignore[arg-type]
     assert found["formula_detour"] == pytest.approx(1.0, abs=0.02)
     assert found["property_detour"] == pytest.approx(1.0, abs=0.02)
     assert found["formula_change_per_unit"] == pytest.approx(2 / 20, rel=0.05)  # what Fe loses and what O gains

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from matenv import elements as alphabet
 from matenv.composition import CompositionBatch
 from matenv.data import Dataset
-from matenv.latent import VAESpace
+from matenv.latent import LatentSpace
 from matenv.latent.evaluate import LINE_POINTS, LINES, lines
 
 LEAST_DIFFERENCE = 0.1
@@ -41,7 +41,7 @@ class Predicts(Protocol):
 
 
 def smoothness(
-    space: VAESpace, data: Dataset, predictor: Predicts, property: str = "formation_energy", seed: int = 0
+    space: LatentSpace, data: Dataset, predictor: Predicts, property: str = "formation_energy", seed: int = 0
 ) -> dict[str, float]:
     """Measure the lines of a space.
 
@@ -61,9 +61,9 @@ def smoothness(
     # A point without an element, or with a noble gas, has no prediction: it counts for the formula only.
     named = (batch.size > 0) & ~np.isin(batch.elements, [alphabet.INDEX[symbol] for symbol in alphabet.ABSENT]).any(1)
     x = batch.fractions().reshape(LINES, LINE_POINTS, -1)
-    energy = np.full(len(batch), np.nan)
-    energy[named] = predictor.predict(batch[named])[property][0]
-    energy = energy.reshape(LINES, LINE_POINTS)
+    values = np.full(len(batch), np.nan)
+    values[named] = predictor.predict(batch[named])[property][0]
+    energy = values.reshape(LINES, LINE_POINTS)
     length = np.linalg.norm(points[:, -1] - points[:, 0], axis=1)
     step, jump = np.abs(np.diff(x, axis=1)).sum(axis=2), np.abs(np.diff(energy, axis=1))
     apart, rise = np.abs(x[:, -1] - x[:, 0]).sum(axis=1), np.abs(energy[:, -1] - energy[:, 0])
