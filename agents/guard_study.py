@@ -184,17 +184,19 @@ def main(argv: list[str] | None = None) -> int:
             agent = train("ppo", folder, arguments.timesteps, arguments.seed, ENV_ID, env_kwargs, progress=False)
             seen = {key: value for key, value in kwargs.items() if key == "repeat_decay"}
             found[task].append(watch(agent, setting, task, **seen))  # type: ignore[arg-type]
+            text = _write(arguments.out, {"timesteps": arguments.timesteps, "seed": arguments.seed}, found)
             print(f"{task}, {setting}: done", file=sys.stderr, flush=True)
-    text = f"{repeats_table(found['stiff-stable'])}\n\n{guards_table(found['wide-gap-novel'])}"
     print(text)
-    content = {
-        "timesteps": arguments.timesteps,
-        "seed": arguments.seed,
-        **{task: [asdict(h) for h in habits] for task, habits in found.items()},
-    }
-    (arguments.out / "guard-study.json").write_text(json.dumps(content, indent=1) + "\n")
-    (arguments.out / "guard-study.md").write_text(text + "\n")
     return 0
+
+
+def _write(out: Path, settings: dict[str, int], found: dict[str, list[Habits]]) -> str:
+    """Write what has been found so far, and return it as text."""
+    text = f"{repeats_table(found['stiff-stable'])}\n\n{guards_table(found.get('wide-gap-novel', []))}"
+    content = settings | {task: [asdict(h) for h in habits] for task, habits in found.items()}
+    (out / "guard-study.json").write_text(json.dumps(content, indent=1) + "\n")
+    (out / "guard-study.md").write_text(text + "\n")
+    return text
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ class ToAndFro:
 
 def test_habits_tell_a_cheat_from_a_wanderer():
     space = gym.make("MaterialLatent-v0").action_space
+    assert space.shape is not None
     cheat = guard_study.watch(ToAndFro(space.shape[0]), "cheat", "stiff-stable", 16)
     wanderer = guard_study.watch(RandomPolicy(space, 0), "wanderer", "stiff-stable", 16)
     assert cheat.distinct <= 4 < 12 < wanderer.distinct

@@ -16,6 +16,7 @@ import sys
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -290,6 +291,15 @@ def size_table(found: list[Verdict], predictor: str) -> str:
     return "\n".join(lines)
 
 
+def _rounded(value: Any) -> Any:
+    """Four decimals, however deep: more than any of these numbers is worth."""
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(each) for each in value]
+    return round(value, 4) if isinstance(value, float) else value
+
+
 def main(argv: list[str] | None = None) -> int:
     """Command line: measure, print and write everything."""
     parser = argparse.ArgumentParser(prog="python -m matenv.benchmark.guards", description=__doc__)
@@ -315,8 +325,9 @@ def main(argv: list[str] | None = None) -> int:
     print(text)
     if arguments.out is not None:
         arguments.out.mkdir(parents=True, exist_ok=True)
-        content = {"latent": arguments.latent, "sources": SOURCES, "verdicts": [asdict(v) for v in found]}
-        (arguments.out / "guards.json").write_text(json.dumps(content, indent=1) + "\n")
+        lines = ",\n".join(json.dumps(_rounded(asdict(v))) for v in found)
+        head = json.dumps({"latent": arguments.latent, "sources": SOURCES})
+        (arguments.out / "guards.json").write_text(f'{head[:-1]}, "verdicts": [\n{lines}\n]}}\n')
         (arguments.out / "guards.md").write_text(text + "\n")
     return 0
 
