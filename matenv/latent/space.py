@@ -117,7 +117,7 @@ class VAESpace:
         Raises:
             ValueError: Not a composition (see `matenv.fractions`), or a row without elements.
         """
-        mean, _ = self._posterior(_packed(X))
+        mean, _ = self._posterior(packed(X))
         return (mean - self.whitening.mean) / self.whitening.std
 
     def decode(self, Z: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
@@ -220,7 +220,7 @@ class VAESpace:
         Raises:
             ValueError: As `encode`.
         """
-        batch = _packed(X)
+        batch = packed(X)
         noise = torch.randn((SCORE_DRAWS, self.dim), generator=torch.Generator().manual_seed(0)).to(self.device)
         scores = []
         with torch.inference_mode():
@@ -235,6 +235,20 @@ class VAESpace:
                     kl = kl_to_prior(mean, log_variance)
                 scores.append((fit - kl).cpu().numpy())
         return np.concatenate(scores).astype(np.float64) if scores else np.zeros(0)
+
+    def posterior(self, X: Compositions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # noqa: N803
+        """Mean and log-variance of q(z|x) in the network's own coordinates.
+
+        Args:
+            X: As `encode`.
+
+        Returns:
+            Two arrays (B, n) float64; `encode` is the first, whitened.
+
+        Raises:
+            ValueError: As `encode`.
+        """
+        return self._posterior(packed(X))
 
     def _posterior(self, batch: CompositionBatch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Raw posterior means and log-variances, each (B, n)."""
@@ -274,7 +288,7 @@ def _raw_points(
     return raw, -1
 
 
-def _packed(X: Compositions) -> CompositionBatch:  # noqa: N803
+def packed(X: Compositions) -> CompositionBatch:  # noqa: N803
     """Any accepted form of compositions as a packed batch without empty rows."""
     if isinstance(X, CompositionBatch):
         batch = X
