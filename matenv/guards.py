@@ -151,8 +151,8 @@ class Guards:
         names: As given.
         properties: As given.
         units: What each guard was divided by: the `QUANTILE` of its values over the validation part of the
-            space's own table (for `cycle`, whose value at the encoding of a formula is nearly always 0, over samples of the space),
-            in latent standard deviations; 1 for `uncertainty` and `disagreement`, whose properties have units of
+            space's own table (for `cycle`, whose value at the encoding of a formula is nearly always 0, over samples of
+            the space), in latent standard deviations; 1 for `uncertainty` and `disagreement`, whose properties have units of
             their own.
 
     Raises:
