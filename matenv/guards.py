@@ -152,8 +152,8 @@ class Guards:
         properties: As given.
         units: What each guard was divided by: the `QUANTILE` of its values over the validation part of the
             space's own table (for `cycle`, whose value at the encoding of a formula is nearly always 0, over samples of
-            the space), in latent standard deviations; 1 for `uncertainty` and `disagreement`, whose properties have units of
-            their own.
+            the space), in latent standard deviations; 1 for `uncertainty` and `disagreement`, whose properties have
+            units of their own.
 
     Raises:
         ValueError: An unknown guard or property, or a latent guard without a space.
