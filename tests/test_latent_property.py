@@ -275,7 +275,7 @@ def test_shipped_space_can_be_moved_in(shipped):
     env = gym.make("MaterialLatent-v0", latent="dkl-vae")
     env.reset(seed=0)
     observation, reward, *_ = env.step(env.action_space.sample())
-    assert env.action_space.shape == (shipped.dim,) and np.isfinite(observation).all() and 0 <= reward <= 1
+    assert env.action_space.shape == (shipped.dim,) and np.isfinite(observation).all() and 0 <= float(reward) <= 1
 
 
 @pytest.mark.slow
