@@ -208,7 +208,7 @@ def test_width_of_attention_is_checked():
         build("attention", 12, 48, 1)
 
 
-@pytest.mark.parametrize("name", ["statistics", "gold-train"])
+@pytest.mark.parametrize("name", ["statistics", "gold-train", "accurate"])
 def test_shipped_families_are_calibrated_on_held_out_rows(name, held_out):
     prediction = matenv.load_predictor(name).predict_batch(held_out.compositions)
     error = np.abs(prediction.mean["formation_energy"] - held_out.formation_energy)

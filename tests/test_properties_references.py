@@ -149,9 +149,9 @@ def test_muon_moves_hidden_matrices_and_adamw_the_rest():
     assert {id(network.embedding.weight), id(network.head.weight), id(network.from_references.weight)} <= parts[1]
 
 
-def test_a_chained_informed_run_resumes_bit_for_bit(tmp_path, monkeypatch):
+def test_an_informed_run_resumes_bit_for_bit(tmp_path, monkeypatch):
     config = train.TrainConfig(
-        family="informed", keep="last", start="previous", members=2, epochs=2, width=16, layers=1, batch_size=64,
+        family="informed", keep="last", members=2, epochs=2, width=16, layers=1, batch_size=64,
         max_rows=500, optimizer="muon", precision="bfloat16",
     )  # fmt: skip
     rows = train.rows_for(config)
@@ -177,3 +177,50 @@ def test_a_chained_informed_run_resumes_bit_for_bit(tmp_path, monkeypatch):
     for one, other in zip(whole, parts, strict=True):
         ours, theirs = train.read_checkpoint(one)["best"], train.read_checkpoint(other)["best"]
         assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+@pytest.fixture(scope="module")
+def accurate():
+    return matenv.load_predictor("accurate")
+
+
+def test_accurate_errs_less_than_the_others_where_systems_are_held_out(data, accurate):
+    rows = data.part("test")[::12]
+    some, truth = data.compositions[rows], data.formation_energy[rows]
+    ours, theirs = (
+        np.abs(model.predict_batch(some).mean["formation_energy"] - truth).mean()
+        for model in (accurate, matenv.load_predictor("ensemble"))
+    )
+    assert accurate.role == "proxy" and ours < 0.97 * theirs
+
+
+def test_accurate_answers_alike_however_a_composition_is_written(accurate):
+    formulas = ["LiFePO4", "NaCl", "Fe", "YBa2Cu3O7"]
+    together = accurate.predict(formulas)
+    for row, formula in enumerate(formulas):
+        for written in (
+            formula,
+            7.0 * matenv.fractions(formula),
+            CompositionBatch.from_fractions(matenv.fractions([formula])),
+        ):
+            alone = accurate.predict(written)
+            for name, (mean, std) in alone.items():
+                assert (mean[0], std[0]) == pytest.approx((together[name][0][row], together[name][1][row]), abs=1e-5)
+    assert together["formation_energy"][0][2] == 0.0
+
+
+def test_accurate_takes_amounts_that_are_no_formula(accurate):
+    x = matenv.fractions("NaCl")
+    trace = 0.999 * x + 0.001 * matenv.fractions("K")
+    for name, (mean, _) in accurate.predict(trace).items():
+        assert mean[0] == pytest.approx(accurate.predict(x)[name][0][0], abs=0.35), name
+
+
+def test_accurate_serves_oracle_and_card():
+    oracle = matenv.Oracle(predictor="accurate")
+    assessed = oracle.assess(["LiFePO4", "NaCl", "CsLiNaO24"])
+    assert ((assessed.p_stable > 0) & (assessed.p_stable < 1)).all()
+    assert assessed.p_stable[1] > assessed.p_stable[2]
+    card = matenv.explain("LiFePO4", "train", predictor="accurate")
+    assert card.formation_energy.mean == pytest.approx(assessed.mean["formation_energy"][0], abs=1e-5)
+    assert card.hit_rate is not None

@@ -84,15 +84,23 @@ def assemble(parts: Sequence[str], shares: Sequence[float], target: Path, cautio
 
 def _markdown(card: dict[str, Any]) -> str:
     parts = " and ".join(f"`{name}` (share {part['share']:g})" for name, part in card["parts"].items())
+    widened = fitted = ""
+    if card["caution"] != 1.0:
+        widened = f"""
+The variance between models is then multiplied by {card["caution"]:g}: intervals are wider, on purpose, than fits table
+rows, most so where the parts disagree. The expected value of a gap, which cannot be negative, rises with its interval.
+"""
+        fitted = f"""
+The same without the factor, as fitted:
+
+{evaluate.table(card["held_out_without_caution"])}
+"""
     return f"""# Property predictor `{card["model"]}`
 
 A committee of {parts}, models of different families. What they disagree about
 joins the variance between models (law of total variance), and the whole is calibrated together on the validation part
 of the `system` split. The parts' cards say what they were trained on.
-
-The variance between models is then multiplied by {card["caution"]:g}: intervals are wider, on purpose, than fits table
-rows, most so where the parts disagree. The expected value of a gap, which cannot be negative, rises with its interval.
-
+{widened}
 Command: `{card["command"]}`.
 
 ## Held-out accuracy and calibration
@@ -100,11 +108,7 @@ Command: `{card["command"]}`.
 Test part of the `system` split, embedded ground states; columns as in the parts' cards.
 
 {evaluate.table(card["held_out"])}
-
-The same without the factor, as fitted:
-
-{evaluate.table(card["held_out_without_caution"])}
-"""
+{fitted}"""
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""The set network that is also told what the training table says near a composition: the most accurate family.
+"""The set network that is also told what the training table says near a composition.
 
 Its formation energy is a difference from the phases a composition competes with, which are exact; what is left to learn
 is small.

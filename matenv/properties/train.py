@@ -42,8 +42,6 @@ class TrainConfig:
             What has seen all rows can only judge: its role is "gold", and no reward may use it.
         keep: "best" for the weights of the epoch with the least validation error, "last" for the final ones.
         members: Networks of the ensemble, alike but for their seed.
-        start: "random" weights for every member, or those of the "previous" member, with which the learning rate rises
-            again: snapshots of one long training (Huang et al., arXiv:1704.00109).
         epochs: Passes over the training rows per member.
         width: Width of an element's state.
         layers: Rounds of exchange between elements.
@@ -61,7 +59,6 @@ class TrainConfig:
     rows: str = "train"
     keep: str = "best"
     members: int = 3
-    start: str = "random"
     epochs: int = 100
     width: int = 64
     layers: int = 3
@@ -79,7 +76,6 @@ class TrainConfig:
             "family": tuple(FAMILIES),
             "rows": ("train", "all"),
             "keep": ("best", "last"),
-            "start": ("random", "previous"),
             "optimizer": tuple(OPTIMIZERS),
             "precision": ("float32", "bfloat16"),
         }
@@ -177,8 +173,6 @@ def train_on(
         path = Path(out) / f"member-{member}" / "checkpoint.pt"
         with torch.random.fork_rng(devices=[]):
             first = None if start is None else read_checkpoint(Path(start) / path.relative_to(out))["best"]
-            if start is None and config.start == "previous" and member > 0:
-                first = read_checkpoint(paths[-1])["best"]
             _train_member(path, config, member, training, validation, first, progress)
         paths.append(path)
     return paths

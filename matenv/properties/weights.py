@@ -22,11 +22,15 @@ from matenv.properties.distribution import Calibration
 from matenv.properties.features import element_features
 
 FORMAT = "matenv-predictor-1"
-SHIPPED = ("default", "ensemble", "statistics", "two-family", "gold-train", "gold")
-"""Predictors that come with the package: the fast student, the ensemble it was distilled from, a second family, the two
-families together, and a third family that judges them: the recipe on train rows, and on all rows."""
+SHIPPED = ("default", "ensemble", "accurate", "statistics", "informed", "two-family", "gold-train", "gold")
+"""Predictors that come with the package.
 
-COMMITTEES = ("two-family",)
+The fast student; the ensemble it was distilled from; the committee with the least errors; a second family; a network
+that is told of the training table; the first two families together; and a third family that judges them: the recipe on
+train rows, and on all rows.
+"""
+
+COMMITTEES = ("accurate", "two-family")
 """Those of them that are committees: a .json file that names its parts."""
 
 ROLES = ("proxy", "gold")
