@@ -1,32 +1,15 @@
 """Prior sampling: a search that never learns. It decodes samples of the latent space's prior and keeps the best.
 
-May import: matenv's public names.
+May import: matenv's public names, `matenv.benchmark`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
-
-from matenv import Oracle, Task, load_latent, load_task
+from matenv import Oracle, Task, load_latent
+from matenv.benchmark.search import Search
 
 BATCH = 256
 """Samples decoded at once."""
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """Distinct formulas in the order they were assessed.
-
-    Attributes:
-        formulas: Reduced formulas (C,), C the calls made.
-        scores: Task score of each (C,).
-    """
-
-    formulas: list[str]
-    scores: NDArray[np.float64]
 
 
 def prior_search(
@@ -35,7 +18,7 @@ def prior_search(
     budget: int = 1_000,
     seed: int = 0,
     reference: str = "train",
-) -> SearchResult:
+) -> Search:
     """Assess prior samples until the budget of distinct formulas is spent.
 
     Args:
@@ -48,15 +31,9 @@ def prior_search(
     Returns:
         The formulas and their scores.
     """
-    task, space, oracle = load_task(task), load_latent(latent), Oracle(reference, budget)
-    seen: dict[str, float] = {}
+    space, oracle = load_latent(latent), Oracle(reference, budget)
     draw = 0
     while not oracle.exhausted:
-        z = space.sample(BATCH, seed=(seed << 20) + draw)
+        oracle.assess(space.decode_batch(space.sample(BATCH, seed=(seed << 20) + draw)))
         draw += 1
-        assessment = oracle.assess(space.decode_batch(z))
-        scores = task.score(assessment).score
-        for formula, score, evaluated in zip(assessment.formulas, scores, assessment.evaluated, strict=True):
-            if formula and evaluated:
-                seen.setdefault(formula, float(score))
-    return SearchResult(list(seen), np.array(list(seen.values())))
+    return Search.of(oracle, task)
