@@ -40,6 +40,9 @@ ROWS = 64
 STEPS_PER_CALL = 20
 """Steps after which an agent that keeps coming back to known formulas is stopped, per call of the budget."""
 
+FIRST_SEED = 1_000
+"""Seeds begin here; whatever was chosen for these agents was chosen on lower ones."""
+
 FEW = 1_000
 """Calls at which every longer run is read off too."""
 
@@ -189,7 +192,7 @@ def equal_budget(
     runs: Runs = {}
     for method in methods:
         for task in tasks:
-            runs[method, task] = [_run(folder, method, task, budget, seed) for seed in range(seeds)]
+            runs[method, task] = [_run(folder, method, task, budget, seed) for seed in range(FIRST_SEED, FIRST_SEED + seeds)]
     summary = as_json(runs, REFERENCES)
     (folder / "summary.json").write_text(json.dumps(summary) + "\n")
     (folder / "summary.md").write_text(markdown(summary) + "\n")

@@ -46,7 +46,8 @@ class RecordMoves(gym.vector.VectorWrapper):
         before, calls = self._core.state.compositions, self._core.oracle.calls
         result = self.env.step(actions)
         info = result[-1]
-        ended, final = info.get("_final_info"), info.get("final_info")
+        ended: Any = info.get("_final_info")
+        final: Any = info.get("final_info")
         after = self._core.state.compositions
         if final is not None:
             after = _replaced(after, np.flatnonzero(ended), final["formula"][ended].tolist())
