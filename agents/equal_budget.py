@@ -31,6 +31,7 @@ from matenv.benchmark.curve import best_so_far
 from matenv.benchmark.measures import measures, windows
 from matenv.benchmark.search import Search
 from matenv.benchmark.summary import Runs, as_json, markdown
+from matenv.report.equal_budget import draw_curves, draw_moves
 from matenv.wrappers import RecordMoves
 
 LATENT, ELEMENTS = "MaterialLatent-v0", "MaterialElements-v0"
@@ -189,13 +190,30 @@ def equal_budget(
         load_task(task)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    runs: Runs = {}
-    for method in methods:
-        for task in tasks:
-            runs[method, task] = [_run(folder, method, task, budget, seed) for seed in range(FIRST_SEED, FIRST_SEED + seeds)]
-    summary = as_json(runs, REFERENCES)
+    numbers = range(FIRST_SEED, FIRST_SEED + seeds)
+    runs: Runs = {
+        (method, task): [_run(folder, method, task, budget, seed) for seed in numbers]
+        for method in methods
+        for task in tasks
+    }
+    return report(runs, folder)
+
+
+def report(runs: Runs, folder: Path) -> dict[str, Any]:
+    """Write ``summary.json``, ``summary.md`` and the pictures ``best.png`` and ``moves.png``; print the tables.
+
+    Args:
+        runs: The runs.
+        folder: Where to.
+
+    Returns:
+        What `matenv.benchmark.summary.as_json` says, as the file holds it.
+    """
+    summary = json.loads(json.dumps(as_json(runs, REFERENCES)))
     (folder / "summary.json").write_text(json.dumps(summary) + "\n")
     (folder / "summary.md").write_text(markdown(summary) + "\n")
+    draw_curves(summary, folder / "best.png")
+    draw_moves(summary, folder / "moves.png")
     print(markdown(summary))
     return summary
 

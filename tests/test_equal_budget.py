@@ -49,7 +49,8 @@ def test_shares_of_moves_by_hand():
     )
     assert shares(moves) == pytest.approx(
         {
-            "changed": 0.75, "out_of_bounds": 0.25, "valid": 0.75, "neutral": 0.75, "viable": 0.75, "valid_viable": 0.5,
+            "changed": 0.75, "out_of_bounds": 0.25, "valid": 0.75, "neutral": 0.75, "viable": 0.75,
+            "valid_viable": 0.5, "useful": 0.25,
             "near_hull_50": 0.5, "near_hull_100": 0.75, "success": 0.25, "p_stable": 0.6,
             "formulas": 750.0, "systems": 500.0, "moves": 4,
         }
@@ -138,15 +139,16 @@ def test_a_search_is_scored_as_it_was():
 def test_equal_budgets_are_kept_stored_and_resumed(tmp_path, monkeypatch, capsys):
     names, tasks = ["uniform random formulas", "random, latent", "MaskablePPO, edits"], ["stiff-stable", "stable-novel"]
     summary = equal_budget(tmp_path, 200, 2, tasks, names)
-    table = summary["estimates"][200]
+    table = summary["estimates"]["200"]
     assert list(table) == names and set(table["random, latent"]) == {*tasks, "all tasks"}
     for row in table.values():
         value, low, high = row["all tasks"]["top10"]
         assert 0 < low <= value <= high < 1
     stored = [json.loads(path.read_text()) for path in tmp_path.glob("*-200-*.json")]
     assert len(stored) == 12 and {run["measures"]["200"]["calls"] for run in stored} == {200}
-    improvement = summary["improvements"][200]["auc"]
+    improvement = summary["improvements"]["200"]["auc"]
     assert improvement["random, latent"]["uniform random formulas"][0] <= 1.0
+    assert all((tmp_path / name).stat().st_size > 10_000 for name in ("best.png", "moves.png"))
     text = capsys.readouterr().out
     assert "## stable-novel, 200 calls" in text and "valid and viable" in text
     assert json.loads((tmp_path / "summary.json").read_text())["tasks"] == tasks

@@ -71,9 +71,9 @@ def shares(moves: Moves) -> dict[str, float]:
     Returns:
         Shares of the moves that ``changed`` the formula, were ``out_of_bounds``, led to something ``valid``,
         ``neutral`` (charge neutral, metals not exempt), ``viable`` (P(stable) of `VIABLE` or more), ``near_hull_50``
-        and ``near_hull_100`` (E_d up to 50 and 100 meV/atom), ``valid_viable`` (both), ``success``; the mean
-        ``p_stable``; ``formulas`` and ``systems``: distinct formulas and chemical systems per 1,000 moves; ``moves``:
-        how many.
+        and ``near_hull_100`` (E_d up to 50 and 100 meV/atom), ``valid_viable`` (both), ``useful`` (both, and another
+        formula than before), ``success``; the mean ``p_stable``; ``formulas`` and ``systems``: distinct formulas and
+        chemical systems per 1,000 moves; ``moves``: how many.
     """
     viable, batch = moves.p_stable >= VIABLE, moves.compositions
     formulas = np.unique(np.concatenate([batch.elements.astype(np.int32), batch.counts], axis=1), axis=0)
@@ -86,6 +86,7 @@ def shares(moves: Moves) -> dict[str, float]:
         "neutral": float(is_charge_neutral(moves.compositions).mean()),
         "viable": float(viable.mean()),
         "valid_viable": float((moves.valid & viable).mean()),
+        "useful": float((moves.valid & viable & moves.changed).mean()),
         **near,
         "success": float(moves.success.mean()),
         "p_stable": float(moves.p_stable.mean()),

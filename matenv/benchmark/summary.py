@@ -36,7 +36,8 @@ FOUND = {
 BURDEN = {
     "moves.changed": "changed", "moves.out_of_bounds": "out of bounds", "moves.valid": "valid",
     "moves.neutral": "neutral", "moves.p_stable": "mean P(stable)", "moves.viable": "viable",
-    "moves.near_hull_100": "E_d <= 0.1", "moves.valid_viable": "valid and viable", "moves.success": "success",
+    "moves.near_hull_100": "E_d <= 0.1", "moves.valid_viable": "valid and viable", "moves.useful": "... and changed",
+    "moves.success": "success",
 }  # fmt: skip
 """Columns of the table of moves: shares."""
 
