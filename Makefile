@@ -38,7 +38,7 @@ lint: $(VENV)/dev.stamp
 	rm -rf .typecheck && mkdir .typecheck
 	cp -rs $(CURDIR)/matenv .typecheck/matenv && cp -rs $(CURDIR)/agents .typecheck/matenv/agents
 	cp -rs $(CURDIR)/tests .typecheck/tests
-	cd .typecheck && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p matenv -p tests
+	cd .typecheck && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache -p matenv -p tests
 
 # Shorter, or in part: make bench OPTIONS='--quick --only hull environment'
 bench: $(VENV)/bench.stamp

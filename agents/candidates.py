@@ -15,7 +15,7 @@ import numpy as np
 from matenv import CompositionBatch, Oracle, Task
 from matenv.composition import integer_counts
 from matenv.elements import SYMBOLS
-from matenv.tasks import Ramp, Window
+from matenv.wishes import Ramp, Window
 
 CAVEAT = "Predicted from composition alone (no structure) at 0 K; not a statement about synthesis."
 """Stands under everything that lists predicted materials."""
@@ -109,7 +109,7 @@ def rank_candidates(formulas: Sequence[str], task: Task, oracle: Oracle, top: in
             formation_energy=round(float(seen.mean["formation_energy"][i]), 4),
             formation_energy_std=round(float(seen.std["formation_energy"][i]), 4),
             properties="; ".join(
-                _in_words(name, seen.mean[name][i], seen.std[name][i], oracle.predictor.units[name]) for name in asked
+                _in_words(name, seen.mean[name][i], seen.std[name][i], oracle.units[name]) for name in asked
             ),
             decomposes_into=" + ".join(f"{amount:.3f} {product}" for product, amount in full.products(i)),
             novel=bool(seen.novel[i]),

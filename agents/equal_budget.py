@@ -74,7 +74,7 @@ def policy_search(
     Returns:
         The formulas met, their scores and the moves.
     """
-    oracle = Oracle("train", budget)
+    oracle = Oracle("train", budget, properties=load_task(task).properties)
     envs = RecordMoves(gym.make_vec(env_id, num_envs=ROWS, task=task, oracle=oracle, **env_kwargs))
     policy = make(envs.single_action_space, seed)
     masked = masks and takes_masks(policy) and env_id == ELEMENTS
@@ -110,7 +110,7 @@ def agent_search(
         The formulas met, their scores and the moves.
     """
     torch.set_num_threads(1)  # more gain nothing for networks this small
-    oracle, recorders = Oracle("train", budget), []
+    oracle, recorders = Oracle("train", budget, properties=load_task(task).properties), []
 
     def record(envs: gym.vector.VectorEnv) -> RecordMoves:
         recorders.append(RecordMoves(envs))
@@ -136,7 +136,8 @@ class _UntilSpent(BaseCallback):
 
 def evolutionary_search(task: str | Task, budget: int, seed: int) -> Search:
     """`matenv.benchmark.adversary.evolve`: mutations and crossings of the best formulas, one per chemical system."""
-    return evolve(load_task(task), Oracle("train", budget), seed)
+    task = load_task(task)
+    return evolve(task, Oracle("train", budget, properties=task.properties), seed)
 
 
 METHODS: dict[str, Callable[..., Search]] = {

@@ -45,7 +45,7 @@ METRICS = {
 ROWS, STEPS, ROUNDS = 1024, 16, 5
 """Environments at once, steps a round and rounds of the speed measurement."""
 
-TASKS = {"dvae": "single-phase"}
+TASKS = {"dvae": "single-phase-alloy"}
 """Spaces that move over other materials than the rest have a task of their own."""
 
 
@@ -157,7 +157,7 @@ def _metrics(folder: Path, name: str) -> dict[str, float]:
     def measure() -> dict[str, float]:
         space = load_latent(name)
         parameters = sum(p.numel() for p in space.network.parameters())
-        return {"dim": space.dim, "parameters": parameters, **evaluate(space, load_dataset())}
+        return {"dim": space.dim, "parameters": parameters, **evaluate(space, load_dataset(space.table))}
 
     return _stored(folder / f"{Path(name).stem}-metrics.json", measure)
 

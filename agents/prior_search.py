@@ -5,7 +5,7 @@ May import: matenv's public names, `matenv.benchmark`.
 
 from __future__ import annotations
 
-from matenv import Oracle, Task, load_latent
+from matenv import Oracle, Task, load_latent, load_task
 from matenv.benchmark.search import Search
 
 BATCH = 256
@@ -31,7 +31,8 @@ def prior_search(
     Returns:
         The formulas and their scores.
     """
-    space, oracle = load_latent(latent), Oracle(reference, budget)
+    task, space = load_task(task), load_latent(latent)
+    oracle = Oracle(reference, budget, properties=task.properties)
     draw = 0
     while not oracle.exhausted:
         oracle.assess(space.decode_batch(space.sample(BATCH, seed=(seed << 20) + draw)))

@@ -26,7 +26,8 @@ def uniform_search(
     Returns:
         The formulas and their scores.
     """
-    task, oracle = load_task(task), Oracle(reference, budget)
+    task = load_task(task)
+    oracle = Oracle(reference, budget, properties=task.properties)
     draw = 0
     while not oracle.exhausted:
         oracle.assess(random_formulas(task, BATCH, seed=(seed << 20) + draw))

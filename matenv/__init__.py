@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from matenv.data import Dataset, load_dataset
     from matenv.latent import load_latent
     from matenv.oracle import Assessment, Oracle
-    from matenv.properties import load_predictor
+    from matenv.properties import Property, load_predictor
     from matenv.tasks import Task, load_task
     from matenv.thermo import ConvexHull
+    from matenv.wishes import Ramp, Window, maximise, minimise, target
 
 __version__ = "0.1.0"
 
@@ -40,10 +41,16 @@ _HOMES = {
     "load_latent": "matenv.latent",
     "Assessment": "matenv.oracle",
     "Oracle": "matenv.oracle",
+    "Property": "matenv.properties",
     "load_predictor": "matenv.properties",
     "Task": "matenv.tasks",
     "load_task": "matenv.tasks",
     "ConvexHull": "matenv.thermo",
+    "Ramp": "matenv.wishes",
+    "Window": "matenv.wishes",
+    "maximise": "matenv.wishes",
+    "minimise": "matenv.wishes",
+    "target": "matenv.wishes",
 }
 
 __all__ = [
@@ -53,7 +60,10 @@ __all__ = [
     "ConvexHull",
     "Dataset",
     "Oracle",
+    "Property",
+    "Ramp",
     "Task",
+    "Window",
     "__version__",
     "elements",
     "explain",
@@ -65,6 +75,9 @@ __all__ = [
     "load_latent",
     "load_predictor",
     "load_task",
+    "maximise",
+    "minimise",
+    "target",
 ]
 
 

@@ -156,13 +156,14 @@ class Card:
         return ", ".join(words)
 
 
-def explain(formula: str | Composition, reference: str = "all") -> Card:
+def explain(formula: str | Composition, reference: str = "all", predictor: str = "default") -> Card:
     """The candidate card of one formula.
 
     Args:
         formula: An integer formula of at least two elements.
         reference: Phases of the hull: ``"all"`` (the whole table) or ``"train"``. P(stable) is calibrated for
             ``"train"`` and conservative for ``"all"``, where fewer competitors are missing.
+        predictor: Name of a shipped predictor, as `matenv.load_predictor` takes it; ``"accurate"`` errs least.
 
     Returns:
         The card.
@@ -176,7 +177,7 @@ def explain(formula: str | Composition, reference: str = "all") -> Card:
         ('LiFePO4 -> 1/3 Fe3(PO4)2 + 1/3 Li3PO4', 2, True)
     """
     batch = CompositionBatch.from_counts(integer_counts([formula]))
-    oracle = _oracle(reference)
+    oracle = _oracle(reference, predictor)
     assessment = oracle.assess(batch)
     if not assessment.valid[0]:
         raise ValueError(
@@ -201,7 +202,7 @@ def explain(formula: str | Composition, reference: str = "all") -> Card:
             energy.mean - hull_energy, energy.low - hull_energy, energy.high - hull_energy, energy.unit
         ),
         p_stable=p_stable,
-        hit_rate=hit_rate(p_stable[0.0], int(batch.size[0])),
+        hit_rate=hit_rate(p_stable[0.0], int(batch.size[0]), predictor),
         reaction=oracle.hull.decompose(batch, exclude_self=True).reaction(0),
         entries=_entries(batch, reference),
         properties=estimates,
@@ -213,9 +214,9 @@ def explain(formula: str | Composition, reference: str = "all") -> Card:
     )
 
 
-@lru_cache(maxsize=2)
-def _oracle(reference: str) -> Oracle:
-    return Oracle(reference)
+@lru_cache(maxsize=4)
+def _oracle(reference: str, predictor: str) -> Oracle:
+    return Oracle(reference, predictor=predictor, judge=True)  # a card pays no reward
 
 
 def _part(batch: CompositionBatch) -> str | None:

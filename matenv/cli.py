@@ -100,7 +100,7 @@ def evaluate(
         config["env_kwargs"].get("elements"),
         config["env_kwargs"].get("exclude"),
     )
-    oracle = Oracle(config["env_kwargs"].get("reference", "train"))
+    oracle = Oracle(config["env_kwargs"].get("reference", "train"), properties=task.properties)
     show_table(rank_candidates(list(result.visited), task, oracle, top), f"Best of {len(result.visited)} formulas met")
 
 
@@ -137,11 +137,12 @@ def equal_budget(
 def explain(
     formulas: Annotated[list[str], typer.Argument(help="Formulas, such as LiFePO4.")],
     reference: Annotated[str, typer.Option(help="Phases of the hull: all or train.")] = "all",
+    predictor: Annotated[str, typer.Option(help="Predictor; accurate errs least.")] = "default",
 ) -> None:
     """Everything known or predicted about formulas: a candidate card for each."""
     from matenv import explain as run
 
-    print("\n\n".join(str(run(formula, reference)) for formula in formulas))
+    print("\n\n".join(str(run(formula, reference, predictor)) for formula in formulas))
 
 
 @app.command()
@@ -152,10 +153,9 @@ def gap(
     out: Annotated[Path | None, typer.Option(help="Folder for gap.json and gap.md.")] = None,
 ) -> None:
     """Proxy, gold, truth: how far rewards can be trusted, by task."""
-    from matenv.benchmark.gap import report
-    from matenv.tasks import TASKS
+    from matenv.benchmark.gap import TASKS_WITH_TRUTH, report
 
-    print(report(tasks or list(TASKS), calls, seeds, out))
+    print(report(tasks or list(TASKS_WITH_TRUTH), calls, seeds, out))
 
 
 @app.command()
@@ -168,15 +168,35 @@ def version() -> None:
 
 @latent_app.command("train")
 def latent_train(
-    name: Annotated[str, typer.Argument(help="vae or vae-elawady.")],
     out: Out,
+    name: Annotated[str | None, typer.Argument(help="Space to train, such as vae, cvae, dvae or dkl-vae.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", help="Space or weights file to fine-tune on --data, in place of NAME.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="CSV file of one's own with a formula column.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs; default: the model's own.")] = None,
     seed: Seed = 0,
+    replay: Annotated[float, typer.Option(help="Fine-tuning: original rows shown per row of --data.")] = 1.0,
+    holdout: Annotated[str, typer.Option(help="Fine-tuning: hold out by system, or by formula.")] = "system",
+    tolerance: Annotated[float, typer.Option(help="Fine-tuning: change of a fraction for smaller integers.")] = 0.0,
 ) -> None:
-    """Train a latent space on the frozen split."""
-    from matenv.latent.train import train as run
+    """Train a latent space on the frozen split, or fine-tune one on compositions of one's own."""
+    if (name is None) == (source is None):
+        raise ValueError("give the NAME of a space to train from nothing, or --from a space to fine-tune: one of them")
+    if source is None:
+        from matenv.latent.train import train
 
-    run(name, out, epochs=epochs, seed=seed)
+        path = train(str(name), out, epochs=epochs, seed=seed, data=data)
+    elif data is None:
+        raise ValueError("--from needs --data, a .csv file with a formula column, to fine-tune on")
+    else:
+        from matenv.latent.finetune import finetune
+
+        path = finetune(
+            source, data, out, epochs=epochs, seed=seed, replay=replay, holdout=holdout, tolerance=tolerance
+        )
+        print(path.with_suffix(".md").read_text())
+    print(f'Saved to {path}; move in it with: gym.make("MaterialLatent-v0", latent="{path}")')
 
 
 @latent_app.command("distil")
@@ -249,6 +269,22 @@ def latent_compare(
     from matenv.latent import SHIPPED
 
     run(out, spaces or SHIPPED, seeds, timesteps, page=page)
+
+
+@latent_app.command("generators")
+def latent_generators(
+    spaces: Annotated[
+        list[str] | None,
+        typer.Argument(help="Latent spaces or weights files; default: vae, vae-elawady, cvae, wgan-gp."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for generative.json and conditioning.png.")] = Path("generators"),
+    samples: Annotated[int, typer.Option(help="Formulas of each.")] = 10_000,
+    seed: Seed = 0,
+) -> None:
+    """Validity, uniqueness, novelty and diversity of samples; whether conditional spaces obey what is asked."""
+    from matenv.report.generative import SPACES, compare_generators
+
+    compare_generators(out, spaces or SPACES, samples, seed=seed)
 
 
 @predictor_app.command("train")

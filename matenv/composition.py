@@ -66,11 +66,11 @@ class CompositionBatch:
 
     def dense_counts(self) -> NDArray[np.int32]:
         """Counts over the whole alphabet (B, 89) int32."""
-        return self._scatter(self.counts)
+        return self.scatter(self.counts)
 
     def fractions(self) -> NDArray[np.float64]:
         """Atom fractions over the whole alphabet (B, 89) float64; rows sum to 1 (0 if empty)."""
-        return self._scatter(self.amounts)
+        return self.scatter(self.amounts)
 
     def formulas(self) -> list[str]:
         """Reduced formulas, spelled as pymatgen's `reduced_formula`; "" for an empty composition."""
@@ -82,8 +82,9 @@ class CompositionBatch:
         parts = zip(*((batch.elements, batch.counts, batch.size) for batch in batches), strict=True)
         return cls(*map(np.concatenate, parts))
 
-    def _scatter(self, values: NDArray) -> NDArray:
-        dense = np.zeros((len(self), alphabet.NUM_ELEMENTS + 1), values.dtype)
+    def scatter(self, values: NDArray, elsewhere: float = 0) -> NDArray:
+        """Spread values of the listed elements (B, 10) over the alphabet (B, 89), with one value for all others."""
+        dense = np.full((len(self), alphabet.NUM_ELEMENTS + 1), elsewhere, values.dtype)
         np.put_along_axis(dense, self.elements.astype(np.int64), values, axis=1)  # padding lands in the last column
         return np.ascontiguousarray(dense[:, :-1])
 
@@ -174,7 +175,7 @@ def check_fractions(fractions: ArrayLike, name: str = "fractions") -> NDArray[np
         )  # fmt: skip
         raise ValueError(f"{name} row {row} {why}")
     size = np.count_nonzero(x, axis=1)
-    if size.max() > MAX_ELEMENTS:
+    if size.max(initial=0) > MAX_ELEMENTS:
         row = int(size.argmax())
         raise ValueError(f"{name} row {row} has {size[row]} elements; at most {MAX_ELEMENTS} are supported")
     return np.ascontiguousarray(x / total[:, None])

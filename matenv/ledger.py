@@ -58,6 +58,14 @@ class Ledger:
         elements, counts = self._elements[: self._length].copy(), self._counts[: self._length].copy()
         return CompositionBatch(elements, counts, (counts > 0).sum(axis=1).astype(np.int16))
 
+    def copy(self) -> Ledger:
+        """The same formulas and budget; what either enters from now on does not concern the other."""
+        with self._lock:
+            twin = Ledger(self.budget)
+            twin._length, twin._slots = self._length, self._slots.copy()
+            twin._elements, twin._counts = self._elements.copy(), self._counts.copy()
+            return twin
+
     def _reserve(self, length: int) -> None:
         if length > len(self._elements):
             room = 1 << int(length - 1).bit_length()

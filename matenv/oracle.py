@@ -6,10 +6,11 @@ May import: `matenv.properties`, `matenv.stability`, `matenv.thermo`, `matenv.da
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numba import njit
@@ -23,6 +24,7 @@ from matenv.data.neighbours import Neighbours
 from matenv.ledger import Ledger
 from matenv.parallel import alongside
 from matenv.properties import load_predictor
+from matenv.properties.own import Normal, Property, check_properties
 from matenv.stability import StabilityModel
 from matenv.thermo import ConvexHull
 
@@ -37,6 +39,8 @@ NOVEL_DISTANCE = 0.05
 
 REFERENCES = ("train", "all")
 
+DEFAULT_PREDICTOR = "default"
+
 
 @dataclass(frozen=True)
 class Assessment:
@@ -49,13 +53,15 @@ class Assessment:
             evaluated hold NaN below, and `p_stable` 0.
         known: The formula is in the reference table (B,) bool.
         novelty_distance: L1 distance to the nearest reference formula on the same or fewer elements (B,).
-        mean: Predicted mean of each property (B,); units in `matenv.data.dataset.UNITS`.
-        std: Predicted standard deviation of each property (B,).
+        mean: Predicted mean of each property (B,), the oracle's own ones included; units in `Oracle.units`.
+        std: Predicted standard deviation of each property (B,); 0 for a property of one's own that states none.
         hull_energy: Energy of the cheapest mixture of *other* reference phases, E_comp (B,) [eV/atom].
         decomposition_energy: Formation energy minus `hull_energy`, E_d (B,) [eV/atom]; <= 0 means stable.
         p_stable: Probability that E_d <= 0 (B,); calibrated for ``reference="train"``, conservative for ``"all"``.
         members: What it decomposes into, as numbers (B, 10) that `products` puts into words; -1 where there is none.
         weights: Their atom fractions (B, 10).
+        element_potentials: Chemical potentials of `compositions.elements` (B, 10) [eV/atom], NaN where there is none;
+            `potentials` spreads them over the alphabet.
     """
 
     compositions: CompositionBatch
@@ -70,8 +76,10 @@ class Assessment:
     p_stable: NDArray[np.float64]
     members: NDArray[np.int32]
     weights: NDArray[np.float64]
+    element_potentials: NDArray[np.float64]
     _rows: NDArray[np.int64] = field(repr=False)
     _prediction: Prediction | None = field(repr=False)
+    _own: dict[str, Normal] = field(repr=False)
     _oracle: Oracle = field(repr=False)
 
     def __len__(self) -> int:
@@ -88,6 +96,11 @@ class Assessment:
         return self.compositions.fractions()
 
     @property
+    def units(self) -> dict[str, str]:
+        """Unit of each property in `mean`."""
+        return self._oracle.units
+
+    @property
     def novel(self) -> NDArray[np.bool_]:
         """No reference formula on the same or fewer elements within `NOVEL_DISTANCE` (B,) bool."""
         return self.novelty_distance > NOVEL_DISTANCE
@@ -102,9 +115,15 @@ class Assessment:
 
         Returns:
             (B,) float64 in [0, 1].
+
+        Raises:
+            ValueError: A property that is not predicted, an end that is NaN, or low not below high.
         """
+        self._check(name)
         result = np.zeros(len(self))
-        if self._prediction is not None:
+        if name in self._own:
+            result[self._rows] = self._own[name].prob(low, high)
+        elif self._prediction is not None:
             result[self._rows] = self._prediction.prob(name, low, high)
         return result
 
@@ -117,11 +136,28 @@ class Assessment:
 
         Returns:
             Lower and upper ends (B,), in the property's unit.
+
+        Raises:
+            ValueError: A property that is not predicted, or a coverage outside (0, 1).
         """
+        self._check(name)
         low, high = np.full(len(self), np.nan), np.full(len(self), np.nan)
-        if self._prediction is not None:
+        if name in self._own:
+            low[self._rows], high[self._rows] = self._own[name].interval(coverage)
+        elif self._prediction is not None:
             low[self._rows], high[self._rows] = self._prediction.interval(name, coverage)
         return low, high
+
+    def disagreement(self, name: str) -> NDArray[np.float64]:
+        """Standard deviation between the predictor's models (B,) in the property's unit; NaN without a prediction."""
+        result = np.full(len(self), np.nan)
+        if self._prediction is not None:
+            result[self._rows] = self._prediction.disagreement(name)
+        return result
+
+    def _check(self, name: str) -> None:
+        if name not in self.mean:
+            raise ValueError(f"name={name!r} is not predicted; this oracle predicts {', '.join(self.mean)}")
 
     def prob_stable(self, threshold: float = 0.0) -> NDArray[np.float64]:
         """Probability that the decomposition energy is at most `threshold` (eV/atom); 0 where nothing was predicted."""
@@ -142,6 +178,20 @@ class Assessment:
             An empty list for rows that are not valid or not evaluated.
         """
         return self._oracle.hull.products(self.members[row], self.weights[row])
+
+    @cached_property
+    def potentials(self) -> NDArray[np.float64]:
+        """Chemical potentials (B, 89) [eV/atom, against the elements] where each composition's competitors meet.
+
+        Their sum, weighted by the atom fractions, is `hull_energy`: the composition is stable if its energy lies below.
+        NaN for elements not in the composition, and in rows that are not valid or not evaluated.
+        """
+        return self.compositions.scatter(self.element_potentials, np.nan)
+
+    @cached_property
+    def potentials_unique(self) -> NDArray[np.bool_]:
+        """Whether there is but one choice of `potentials` (B,) bool: as many products as elements; else one of many."""
+        return unique_potentials(self.element_potentials, self.weights)
 
     @cached_property
     def charge_neutral(self) -> NDArray[np.bool_]:
@@ -177,6 +227,7 @@ class Oracle:
         budget: Most distinct formulas evaluated; later ones are marked unevaluated. None for no limit.
         predictor: A loaded predictor, or the name of one. P(stable) is calibrated for the shipped ones, by name; for
             others the calibration of ``"default"`` stands in (assign `stability` a `StabilityModel` of one's own).
+        properties: Properties of one's own (`Property`), predicted beside the built-in ones.
         device: Where the predictor runs: ``"cpu"``, or ``"cuda"`` with the hull on the CPU at the same time.
         judge: This oracle scores candidates that were found otherwise and pays no reward; environments refuse it. Only
             a judge may have a predictor whose role is "gold": one that has seen the labels of held-out rows.
@@ -184,11 +235,12 @@ class Oracle:
     Attributes:
         hull: The convex hull of the reference phases.
         stability: The calibrated map from predicted energies to P(E_d <= t).
-        predictor: The property predictor.
+        predictor: The predictor of the built-in properties.
+        properties: Those of one's own.
 
     Raises:
-        ValueError: Unknown reference, a budget below 1, energies of different schemes, or a gold predictor without
-            ``judge=True``.
+        ValueError: Unknown reference, properties that share a name, a budget below 1, energies of different schemes, or
+            a gold predictor without ``judge=True``.
 
     Examples:
         >>> oracle = Oracle(reference="all")
@@ -202,7 +254,8 @@ class Oracle:
         reference: str | Dataset = "train",
         budget: int | None = None,
         *,
-        predictor: str | Predictor = "default",
+        predictor: str | Predictor = DEFAULT_PREDICTOR,
+        properties: Iterable[Property] = (),
         device: str = "cpu",
         judge: bool = False,
     ) -> None:
@@ -214,6 +267,7 @@ class Oracle:
             _embedded_reference(reference) if isinstance(reference, str) else _index(reference)
         )
         self.predictor = _shared_predictor(predictor, device) if isinstance(predictor, str) else predictor
+        self.properties = check_properties(properties)
         self.judge = bool(judge)
         if self.predictor.role == "gold" and not self.judge:
             raise ValueError(
@@ -226,7 +280,18 @@ class Oracle:
                 f"{self.hull.energy_scheme!r}; energies of different schemes cannot be compared"
             )
         self._elsewhere = self.predictor.device.type != "cpu"
-        self.stability = StabilityModel.load(predictor if isinstance(predictor, str) else "default")
+        self.stability = StabilityModel.load(predictor if isinstance(predictor, str) else DEFAULT_PREDICTOR)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Oracle:
+        """Its own count from here on, the same read-only tables: Gymnasium copies what an environment was made with."""
+        twin = copy.copy(self)
+        twin._ledger = self._ledger.copy()
+        return twin
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Unit of every property that this oracle predicts, those of one's own last."""
+        return {**self.predictor.units, **{own.name: own.unit for own in self.properties}}
 
     @property
     def calls(self) -> int:
@@ -285,6 +350,10 @@ class Oracle:
         for name in self.predictor.units:
             mean[name] = spread(None if prediction is None else prediction.mean[name])
             std[name] = spread(None if prediction is None else prediction.std[name])
+        own = {each.name: each.of(part) for each in self.properties} if len(part) else {}
+        for each in self.properties:
+            mean[each.name] = spread(own[each.name].mean if own else None)
+            std[each.name] = spread(own[each.name].std if own else None)
         p_stable = None if prediction is None else self.stability.prob(prediction, competing.energy, part.size)
         hull_energy = spread(competing.energy)
         return Assessment(
@@ -300,8 +369,10 @@ class Oracle:
             p_stable=spread(p_stable, 0.0),
             members=spread(competing.members, -1),
             weights=spread(competing.weights, 0.0),
+            element_potentials=spread(competing.element_potentials),
             _rows=rows,
             _prediction=prediction,
+            _own=own,
             _oracle=self,
         )
 
@@ -323,6 +394,20 @@ class Oracle:
         distance, rows = _embedded_neighbours().nearest(batch)
         found = (distance[:, 0] < KNOWN_DISTANCE) & (rows[:, 0] >= 0)
         return np.where(found, column[rows[:, 0]], np.nan)
+
+
+def unique_potentials(element_potentials: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether potentials are the only ones possible, from two arrays of an `Assessment` (B,) bool.
+
+    Args:
+        element_potentials: Potentials of a composition's elements (B, 10), NaN where there is none.
+        weights: Atom fractions of what it decomposes into (B, 10).
+
+    Returns:
+        True where there are as many products as elements; False also where there are no potentials.
+    """
+    elements = np.isfinite(element_potentials).sum(axis=1)
+    return (elements > 0) & ((weights > 0.0).sum(axis=1) == elements)
 
 
 @njit(cache=True, nogil=True)

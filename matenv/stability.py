@@ -19,6 +19,7 @@ Fit with ``python -m matenv.stability``. May import: `matenv.properties`, `maten
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 from dataclasses import dataclass
@@ -175,8 +176,11 @@ def hit_rate(p_stable: float, size: int, predictor: str = "default") -> HitRate 
         predictor: Name of the shipped predictor that said so.
 
     Returns:
-        Of the bin of width 0.1 that holds `p_stable`, for this number of elements; None if it held no row.
+        Of the bin of width 0.1 that holds `p_stable`, for this number of elements; None if it held no row, or if
+            the predictor is not a shipped one.
     """
+    if predictor not in _cards():
+        return None
     bins = _cards()[predictor]["reliability"][min(max(size, SMALLEST), LARGEST) - SMALLEST]
     return next((HitRate(*entry) for entry in bins if entry[0] <= p_stable < entry[1]), None)
 
@@ -193,11 +197,18 @@ def _shipped(predictor: str) -> StabilityModel:
     return StabilityModel(*(np.array(card[key]) for key in ("intercept", "slope", "ceiling")))
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Fit on validation systems, test on test systems, print reliability and write the shipped coefficients."""
     from matenv.properties.weights import SHIPPED
 
-    tested: dict[str, Any] = {name: _fit_and_test(name) for name in SHIPPED if name != "gold"}
+    parser = argparse.ArgumentParser(prog="python -m matenv.stability", description="Fit the shipped maps P(E_d <= t).")
+    choices = [name for name in SHIPPED if name != "gold"]
+    parser.add_argument("predictors", nargs="*", help="which to fit anew, others keep their map; default: all")
+    wanted = parser.parse_args(argv).predictors or choices
+    if set(wanted) - set(choices):
+        parser.error(f"predictors {', '.join(wanted)}: choose among {', '.join(choices)}")
+    known = _cards() if set(wanted) != set(choices) else {}
+    tested: dict[str, Any] = {name: _fit_and_test(name) if name in wanted else known[name] for name in choices}
     # No row is left on which a correction of gold's own could be fitted.
     tested["gold"] = {**tested["gold-train"], "test": "see gold-train, the same recipe on train rows"}
     card = {

@@ -2,16 +2,16 @@
 
 score = utility x viability x validity. A product, not a weighted sum: a sum lets a good property buy off viability.
 
-May import: `matenv.oracle`, `matenv.data`, `matenv.composition`, `matenv.elements`.
+May import: `matenv.wishes`, `matenv.oracle`, `matenv.properties`, `matenv.composition`, `matenv.elements`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, Protocol, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numba import njit
@@ -19,8 +19,25 @@ from numpy.typing import NDArray
 
 from matenv import elements as alphabet
 from matenv.composition import CompositionBatch
-from matenv.data.dataset import UNITS
 from matenv.oracle import Assessment
+from matenv.properties.own import Property
+from matenv.properties.single_phase import ALLOYING_ELEMENTS, SINGLE_PHASE
+from matenv.wishes import Objective, Ramp, Window, maximise, minimise, target
+
+__all__ = [
+    "DEFAULT_TASK",
+    "TASKS",
+    "Objective",
+    "Ramp",
+    "Task",
+    "TaskScore",
+    "Window",
+    "load_task",
+    "maximise",
+    "minimise",
+    "target",
+    "viability_of",
+]
 
 TOO_GOOD: dict[int, float] = {3: -0.62, 4: -0.29, 5: -0.16, 6: -0.13}
 """0.1 % quantile of E_d over the table's stable rows by number of elements [eV/atom]: predictions below are suspect."""
@@ -28,92 +45,19 @@ TOO_GOOD: dict[int, float] = {3: -0.62, 4: -0.29, 5: -0.16, 6: -0.13}
 TAPER_WIDTH = 0.05
 """eV/atom over which viability falls to zero below `TOO_GOOD`."""
 
-PREDICTED = tuple(name for name in UNITS if name != "decomposition_energy")
-"""Properties a wish may be about."""
-
 Regime = Literal["any", "ionic"]
 """What chemistry a task is about; see `Task`."""
 
+Viability = Literal["p_stable", "none"]
+"""Which thermodynamic factor a score holds; see `Task`."""
+
+FRACTION_SLACK = 1e-9
+"""A count may stand this much beyond a task's limits on atom fractions: rounding noise only."""
+
+PARTS = ("utility", "viability", "validity")
+"""Parts of every score, beside the utility of each wish by its name."""
+
 _TOO_GOOD = np.array([TOO_GOOD.get(n, -np.inf) if n <= 6 else TOO_GOOD[6] for n in range(11)])
-
-
-class Objective(Protocol):
-    """One wish about a property: a utility in [0, 1] per row."""
-
-    @property
-    def name(self) -> str:
-        """Name of the part in `TaskScore.terms`."""
-
-    def utility(self, assessment: Assessment) -> NDArray[np.float64]:
-        """Utility of each row (B,); 0 where nothing was predicted."""
-
-
-@dataclass(frozen=True)
-class Ramp:
-    """More is better: utility rises linearly from 0 at `low` to 1 at `high` of the predicted mean.
-
-    With `low` > `high` less is better.
-
-    Attributes:
-        property_name: Name of the predicted property.
-        low: Value with utility 0, in the property's unit.
-        high: Value with utility 1.
-    """
-
-    property_name: str
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        """Check the property and the ends."""
-        _check_property(self.property_name)
-        if not (np.isfinite(self.low) and np.isfinite(self.high)) or self.low == self.high:
-            raise ValueError(
-                f"Ramp({self.property_name!r}): low={self.low}, high={self.high} must differ and be finite"
-            )
-
-    @property
-    def name(self) -> str:
-        """Name of the part."""
-        return self.property_name
-
-    def utility(self, assessment: Assessment) -> NDArray[np.float64]:
-        """Utility of each row (B,)."""
-        return _ramp(assessment.mean[self.property_name], float(self.low), float(self.high))
-
-
-@dataclass(frozen=True)
-class Window:
-    """Inside a range: utility is the calibrated probability that the property lies there.
-
-    A distribution, not a bare mean: the property's own error is usually wider than the window one would wish for.
-
-    Attributes:
-        property_name: Name of the predicted property.
-        low: Lower end in the property's unit, or None.
-        high: Upper end, or None.
-    """
-
-    property_name: str
-    low: float | None = None
-    high: float | None = None
-
-    def __post_init__(self) -> None:
-        """Check the property and the ends."""
-        _check_property(self.property_name)
-        low = -np.inf if self.low is None else self.low
-        high = np.inf if self.high is None else self.high
-        if not low < high:
-            raise ValueError(f"Window({self.property_name!r}): low={self.low} must lie below high={self.high}")
-
-    @property
-    def name(self) -> str:
-        """Name of the part."""
-        return self.property_name
-
-    def utility(self, assessment: Assessment) -> NDArray[np.float64]:
-        """Utility of each row (B,)."""
-        return assessment.prob(self.property_name, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -146,10 +90,19 @@ class Task:
         max_count: Largest count of one element in it.
         elements: If given, the only elements allowed.
         exclude: Elements never allowed; by default the radioactive ones whose sparse hulls flatter a candidate.
-        success_utility: Utility from which the target counts as met; P(stable) must be at least 0.5 besides.
+        success_utility: Utility (the product over the wishes) from which the target counts as met; P(stable) must be at
+            least 0.5 besides. Two wishes met half each make 0.25.
+        min_fraction: Smallest atom fraction of an element present.
+        max_fraction: Largest; below 1 it keeps an agent from near-pure elements.
+        properties: Properties of one's own that the wishes are about; an environment's own oracle predicts them.
         regime: ``"any"``: oxidation states do not matter. ``"ionic"``: a formula is valid only if it is
             electronegativity-balanced (`matenv.is_electronegativity_balanced`, metals not exempt, one oxidation state
             per element), so metals without an anion score 0.
+        viability: ``"p_stable"``: the score holds the factor P(stable), see `viability_of`, and success asks for
+            P(stable) >= 0.5. ``"none"``: neither. Only for questions that the hull of ordered compounds at 0 K does not
+            answer (a solid solution is held together by entropy), because nothing then stops an agent from formulas
+            that fall apart, which property models, trained on materials that exist, often praise. `info` reports
+            P(stable) all the same.
     """
 
     name: str
@@ -164,6 +117,10 @@ class Task:
     exclude: tuple[str, ...] = field(default=alphabet.MASKED_BY_DEFAULT)
     success_utility: float = 0.5
     regime: Regime = "any"
+    viability: Viability = "p_stable"
+    min_fraction: float = 0.0
+    max_fraction: float = 1.0
+    properties: tuple[Property, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the limits and the element lists."""
@@ -176,13 +133,24 @@ class Task:
             raise ValueError(
                 f"objectives {names} must have distinct names; join two wishes on one property in a Window"
             )
+        if taken := set(names) & set(PARTS):
+            raise ValueError(
+                f"objectives {names}: {', '.join(sorted(taken))} is a part of every score; rename the wish"
+            )
         if not 0 <= self.success_utility <= 1:
             raise ValueError(f"success_utility={self.success_utility} must lie in [0, 1]")
         if self.regime not in get_args(Regime):
             raise ValueError(f"regime={self.regime!r} is unknown; choose one of {', '.join(get_args(Regime))}")
+        if self.viability not in get_args(Viability):
+            raise ValueError(f"viability={self.viability!r} is unknown; choose one of {', '.join(get_args(Viability))}")
         for parameter in ("max_atoms", "max_count"):
             if not getattr(self, parameter) >= 1:
                 raise ValueError(f"{parameter}={getattr(self, parameter)} must be at least 1")
+        if not 0 <= self.min_fraction <= self.max_fraction <= 1 or self.max_fraction * self.max_elements < 1:
+            raise ValueError(
+                f"min_fraction={self.min_fraction}, max_fraction={self.max_fraction}: need 0 <= min <= max <= 1, and "
+                f"{self.max_elements} elements must be able to fill the formula"
+            )
         for parameter in ("elements", "exclude"):
             symbols = getattr(self, parameter)
             if symbols is None:
@@ -207,12 +175,35 @@ class Task:
         mask[alphabet.positions((*self.exclude, *alphabet.ABSENT))] = False
         return mask
 
+    @cached_property
+    def _properties(self) -> frozenset[str]:
+        """Names of the properties wished about."""
+        names = (getattr(objective, "property_name", None) for objective in self.objectives)
+        return frozenset(name for name in names if name is not None)
+
     def allows(self, batch: CompositionBatch) -> NDArray[np.bool_]:
         """Whether each composition obeys the task's rules on elements and counts (B,) bool."""
         return _obeys(
             batch.elements, batch.counts, batch.size, self.allowed,
             self.min_elements, self.max_elements, self.max_atoms, self.max_count,
+            self.min_fraction - FRACTION_SLACK, self.max_fraction + FRACTION_SLACK,
         )  # fmt: skip
+
+    def check(self, predicted: Mapping[str, str]) -> None:
+        """Refuse an oracle that does not predict what the task wishes about.
+
+        Args:
+            predicted: Unit by name of the properties predicted, `matenv.Oracle.units`.
+
+        Raises:
+            ValueError: A wish about another property.
+        """
+        for name in sorted(self._properties - predicted.keys()):
+            known = ", ".join(f"{each} [{unit}]" for each, unit in predicted.items())
+            raise ValueError(
+                f"task {self.name!r} has a wish about property_name={name!r}, which the oracle does not predict; it "
+                f"predicts {known}. Add your own: Oracle(properties=[matenv.Property({name!r}, unit, predict)])"
+            )
 
     def score(self, assessment: Assessment) -> TaskScore:
         """Score a batch.
@@ -222,11 +213,17 @@ class Task:
 
         Returns:
             The scores and their parts; rows beyond the oracle's budget score 0.
+
+        Raises:
+            ValueError: As `check`.
         """
+        if not self._properties <= assessment.mean.keys():
+            self.check(assessment.units)
         validity = self.allows(assessment.compositions) & assessment.valid & assessment.evaluated
         if self.regime == "ionic":
             validity = validity & assessment.electronegativity_balanced
-        viability = viability_of(assessment)
+        wants_stable = self.viability == "p_stable"
+        viability = viability_of(assessment) if wants_stable else np.ones(len(assessment))
         terms = {objective.name: objective.utility(assessment) for objective in self.objectives}
         utility = np.ones(len(assessment))
         for term in terms.values():
@@ -234,14 +231,11 @@ class Task:
         if self.novel:
             utility = utility * assessment.novel
         score = utility * viability * validity
-        success = validity & (utility >= self.success_utility) & (assessment.p_stable >= 0.5)
+        success = validity & (utility >= self.success_utility)
+        if wants_stable:
+            success &= assessment.p_stable >= 0.5
         terms |= {"utility": utility, "viability": viability, "validity": validity.astype(np.float64)}
         return TaskScore(score, terms, success)
-
-
-def _check_property(name: str) -> None:
-    if name not in PREDICTED:
-        raise ValueError(f"property_name={name!r} is not predicted; choose one of {', '.join(PREDICTED)}")
 
 
 def viability_of(assessment: Assessment) -> NDArray[np.float64]:
@@ -258,16 +252,6 @@ def viability_of(assessment: Assessment) -> NDArray[np.float64]:
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _ramp(value: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
-    """0 at `low`, 1 at `high`, linear between and flat beyond (B,); 0 for NaN."""
-    share = np.zeros(len(value))
-    for row in range(len(value)):
-        if not math.isnan(value[row]):
-            share[row] = min(max((value[row] - low) / (high - low), 0.0), 1.0)
-    return share
-
-
 @njit(cache=True, nogil=True)
 def _obeys(
     elements: NDArray[np.int16],
@@ -278,6 +262,8 @@ def _obeys(
     max_elements: int,
     max_atoms: int,
     max_count: int,
+    min_fraction: float,
+    max_fraction: float,
 ) -> NDArray[np.bool_]:
     """Whether each packed composition (B, 10) obeys a task's rules (B,)."""
     obeys = (size >= min_elements) & (size <= max_elements)
@@ -287,6 +273,8 @@ def _obeys(
             atoms += counts[row, k]
             obeys[row] &= allowed[elements[row, k]] and counts[row, k] <= max_count
         obeys[row] &= atoms <= max_atoms
+        for k in range(size[row]):
+            obeys[row] &= min_fraction * atoms <= counts[row, k] <= max_fraction * atoms
     return obeys
 
 
@@ -341,6 +329,21 @@ TASKS: dict[str, Task] = {
             "A new stable compound: P(stable) alone, no near-copy of a known formula.",
             (),
             novel=True,
+        ),
+        # Five to 35 at.% of each element: the definition of Yeh et al. (Adv. Eng. Mater. 6, 299, 2004).
+        Task(
+            "single-phase-alloy",
+            "A high-entropy alloy (4-6 elements, each 5-35 at.%) of one solid-solution phase: P(single phase) alone.",
+            (Ramp("p_single_phase", 0.0, 1.0),),
+            min_elements=4,
+            max_atoms=60,
+            max_count=21,
+            elements=ALLOYING_ELEMENTS,
+            success_utility=0.9,
+            viability="none",
+            min_fraction=0.05,
+            max_fraction=0.35,
+            properties=(SINGLE_PHASE,),
         ),
     )
 }

@@ -12,7 +12,7 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 import matenv
 from matenv.envs.observations import DEFAULT_BLOCKS
 from matenv.envs.registration import IDS, register_envs
-from matenv.envs.rewards import TERMS, check_weights, reward_terms, weighted_sum
+from matenv.envs.rewards import TERMS
 
 ALL_BLOCKS = ("latent", "composition", "properties", "decomposition_energy", "steps_left", "ood")
 
@@ -126,17 +126,6 @@ def test_reward_is_the_weighted_sum_of_its_terms():
         before = info
 
 
-@given(st.lists(st.floats(0, 1), min_size=2, max_size=8), st.floats(0, 1))
-def test_shaping_telescopes(scores, discount):
-    score = np.array(scores)
-    n = len(score) - 1
-    none = np.zeros(n)
-    terms = reward_terms(score[1:], score[:-1], none > 1, none > 1, none, discount)
-    total = (discount ** np.arange(n) * terms["shaping"]).sum()
-    assert total == pytest.approx(discount**n * score[-1] - score[0], abs=1e-9)
-    assert np.array_equal(weighted_sum(terms, check_weights(None)), np.zeros(n))
-
-
 def test_the_oracle_counts_distinct_formulas_and_respects_its_budget():
     oracle = matenv.Oracle("train", budget=5)
     env = make(oracle=oracle, horizon=40)
@@ -146,6 +135,18 @@ def test_the_oracle_counts_distinct_formulas_and_respects_its_budget():
         if not info["evaluated"]:
             assert reward == 0 and "decomposition_energy" not in info
     assert oracle.calls == 5 and oracle.exhausted and len(oracle.history()) == 5
+
+
+def test_the_predictor_of_the_reward_is_one_word_away():
+    env = make(predictor="two-family")
+    assert env.unwrapped.core.oracle.predictor is matenv.Oracle(predictor="two-family").predictor
+    _, info = env.reset(seed=1)
+    said = matenv.Oracle(predictor="two-family").assess(info["formula"])
+    assert info["p_stable"] == pytest.approx(said.p_stable[0], abs=1e-6)
+    assert make(predictor=matenv.load_predictor()).unwrapped.core.oracle.predictor.role == "proxy"
+    for predictor in ("two-family", "default"):
+        with pytest.raises(ValueError, match=f"oracle= and predictor='{predictor}': give one"):
+            make(predictor=predictor, oracle=matenv.Oracle())
 
 
 def elements_of(formula):
@@ -192,6 +193,9 @@ def test_elements_and_exclude_restrict_starts_and_validity():
         ({"oracle": "x"}, "oracle='x' must be"),
         ({"device": "gpu0"}, "device='gpu0' is not a torch device"),
         ({"budget": "x"}, "budget='x'"),
+        ({"predictor": "nope"}, "nope"),
+        ({"predictor": "gold"}, "gold predictor"),
+        ({"potentials": 1}, "potentials=1"),
         ({"render_mode": "png"}, "render_mode='png'"),
     ],
 )

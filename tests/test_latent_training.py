@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 import matenv
 from matenv.composition import CompositionBatch
 from matenv.data.splits import system_part
-from matenv.latent import load_latent
+from matenv.latent import SHIPPED, load_latent
 from matenv.latent.anchors import choose_anchors, matching_weights
 from matenv.latent.augment import Augmenter
 from matenv.latent.counts_vae import CountsVAE
@@ -106,15 +106,21 @@ def test_unknown_and_missing_spaces(tmp_path):
         load_latent(tmp_path / "none.safetensors")
 
 
-def test_damaged_weights_are_refused(tmp_path):
+@pytest.mark.parametrize("name", SHIPPED)
+def test_damaged_weights_are_refused(name, tmp_path):
     from importlib.resources import files
 
-    whole = (files("matenv.latent") / "weights" / "vae-elawady.safetensors").read_bytes()
+    whole = (files("matenv.latent") / "weights" / f"{name}.safetensors").read_bytes()
     path = tmp_path / "bad.safetensors"
     for damage in (whole[:-100], whole[:5], b"", b"\xff" * 2000):
         path.write_bytes(damage)
-        with pytest.raises(ValueError, match="bad.safetensors is not a readable safetensors file"):
+        with pytest.raises(ValueError, match="bad.safetensors is not a readable safetensors file.*train again"):
             load_latent(path)
+    changed = bytearray(whole)
+    changed[len(whole) // 2] ^= 1  # the last bit of some weight
+    path.write_bytes(changed)
+    with pytest.raises(ValueError, match="bad.safetensors is damaged: .*Reinstall matenv, or train it again"):
+        load_latent(path)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ ROOT = Path(__file__).parent.parent
 # Rooms in import order: a room may import those above it (DESIGN: one direction, no cycles).
 ROOMS = [
     "elements", "parallel", "rational", "packing", "spelling", "layers", "composition", "chemistry", "ledger", "data",
-    "thermo", "latent", "properties", "stability", "oracle", "card", "tasks", "benchmark", "sampling", "envs",
-    "wrappers", "report", "agents", "cli",
+    "thermo", "latent", "properties", "stability", "oracle", "guards", "card", "wishes", "tasks", "benchmark",
+    "sampling", "envs", "wrappers", "report", "agents", "cli",
 ]  # fmt: skip
 
 

@@ -42,12 +42,13 @@ def measures(search: Search, task: Task, budget: int, reference: str = "train") 
         gold predictor, and the share that succeed by gold. ``moves.NAME``: what `shares` says, if moves were made.
     """
     batch, scores = search.compositions[:budget], search.scores[:budget]
-    assessment = Oracle(reference).assess(batch)
+    assessment = Oracle(reference, properties=task.properties).assess(batch)
     scored = task.score(assessment)
     calls, means = best_so_far(batch, scores)
     best = best_by_system(batch, scores, TOP)
     top = np.argsort(-scores, kind="stable")[:TOP]
-    gold = task.score(Oracle(reference, predictor="gold", judge=True).assess(batch[best]))
+    judge = Oracle(reference, predictor="gold", judge=True, properties=task.properties)
+    gold = task.score(judge.assess(batch[best]))
     found = {
         "top1": float(scores[best[0]]),
         "top10": float(means[-1]),

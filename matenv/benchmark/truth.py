@@ -1,6 +1,6 @@
 """The truth check: what held-out table rows that a predictor likes best are worth by their own DFT values.
 
-May import: `matenv.data`, `matenv.oracle`, `matenv.properties`, `matenv.tasks`, `matenv.benchmark`.
+May import: `matenv.data`, `matenv.oracle`, `matenv.properties`, `matenv.tasks`, `matenv.wishes`, `matenv.benchmark`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from matenv.data import Dataset, load_dataset
 from matenv.oracle import Assessment, Oracle
 from matenv.properties import Prediction, heads, load_predictor
 from matenv.properties.distribution import MAX_SIZE, Calibration, CalibrationTable
-from matenv.tasks import Ramp, Task, Window
+from matenv.tasks import Task
+from matenv.wishes import Ramp, Window
 
 _CERTAIN = Calibration(1.0, 1.0, 1e-12, 1.0, (1.0,) * (MAX_SIZE + 1), (1.0,), (1.0,))  # a distribution with no width
 
@@ -130,7 +131,8 @@ def true_score(task: Task, data: Dataset, assessment: Assessment) -> NDArray[np.
     )
     known = replace(assessment, mean=exact.mean, std=exact.std, _rows=np.arange(len(data)), _prediction=exact)
     terms = task.score(known).terms
-    return terms["utility"] * terms["validity"] * (data.labels["decomposition_energy"] <= 0.0)
+    stable = (data.labels["decomposition_energy"] <= 0.0) | (task.viability == "none")
+    return terms["utility"] * terms["validity"] * stable
 
 
 def error_correlations(predictors: Sequence[str]) -> list[Correlation]:

@@ -1,6 +1,7 @@
 """What all environments share: one episode (`MaterialEnv`) or N in one batch (`MaterialVectorEnv`) over a `Core`.
 
-May import: `matenv.envs.checks`, `matenv.envs.core`, `matenv.envs.rendering`.
+May import: `matenv.envs.checks`, `matenv.envs.core`, `matenv.envs.rendering`,
+`matenv.oracle`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from matenv.envs.checks import check_autoreset_mode, check_known, check_render_mode, start_formulas
 from matenv.envs.core import Core
 from matenv.envs.rendering import Trail, draw, narrate
+from matenv.oracle import unique_potentials
 
 
 class MaterialEnv(gym.Env[NDArray[np.float32], Any]):
@@ -247,7 +249,20 @@ class MaterialVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
             info[key] = np.where(info[f"_{key}"], facts[key], 0.0)
         task_terms = {key[5:]: values.copy() for key, values in facts.items() if key.startswith("term.")}
         info["terms"] = {**{name: values.copy() for name, values in self.core.terms.items()}, **task_terms}
-        return info | self.core.arrays()
+        if self.core.potentials:
+            info |= self._potentials()
+        return info | self.core.optional(self.core.state) | self.core.arrays()  # type: ignore[arg-type]
+
+    def _potentials(self) -> dict[str, NDArray]:
+        """Potentials (N, 89) [eV/atom], 0 for elements not in the formula, and in which rows they are the only ones."""
+        state = self.core.state
+        assert state is not None
+        packed = state.facts["potentials"]
+        return {
+            "potentials": state.compositions.scatter(np.nan_to_num(packed)),
+            "_potentials": np.isfinite(packed).any(axis=1),
+            "potentials_unique": unique_potentials(packed, state.facts["weights"]),
+        }
 
     def _final_info(self, rows: NDArray[np.int64]) -> dict[str, Any]:
         """Facts and words about the rows whose episode ended; other rows hold zeros and None."""

@@ -4,7 +4,8 @@ An environment is only a way of proposing the next composition. `Core` holds eve
 terms, observations, starts, descriptions. `LatentCore` and `ElementsCore` say how a move leads to a composition.
 
 May import: `matenv.envs.checks`, `matenv.envs.state`, `matenv.envs.rewards`, `matenv.envs.observations`,
-`matenv.oracle`, `matenv.tasks`, `matenv.data`, `matenv.composition`.
+`matenv.envs.decomposition_terms`, `matenv.envs.guarding`, `matenv.envs.repeats`, `matenv.guards`, `matenv.oracle`,
+`matenv.tasks`, `matenv.latent`, `matenv.data`, `matenv.composition`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import gymnasium as gym
@@ -21,12 +23,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from matenv.composition import CompositionBatch, integer_counts
 from matenv.data import load_dataset
-from matenv.elements import ABSENT, positions
-from matenv.envs.checks import check_device, check_number, check_whole
-from matenv.envs.observations import Block, Observer, shared_blocks
-from matenv.envs.rewards import check_weights, reward_terms, terms_with, weighted_sum
-from matenv.envs.state import State, judge, replace_rows, same_formula
-from matenv.oracle import Oracle
+from matenv.elements import ABSENT, SYMBOLS, positions
+from matenv.envs import decomposition_terms
+from matenv.envs.checks import check_device, check_flag, check_number, check_whole
+from matenv.envs.guarding import asked_for, beyond, check_limits, guard_blocks, guard_terms
+from matenv.envs.observations import Block, Observer, observed_scales, shared_blocks
+from matenv.envs.repeats import BLOCK as VISITS
+from matenv.envs.repeats import first_visits, next_visits, visits_block
+from matenv.envs.rewards import Reward, TermFunction, Terms, Transition
+from matenv.envs.state import Facts, State, judge, replace_rows, same_formula
+from matenv.guards import LATENT_GUARDS, Guards, properties_of
+from matenv.latent import LatentSpace, load_latent
+from matenv.oracle import DEFAULT_PREDICTOR, Assessment, Oracle
 from matenv.tasks import DEFAULT_TASK, Task, load_task
 
 if TYPE_CHECKING:
@@ -34,6 +42,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from matenv.envs.rendering import Trail
+    from matenv.properties import Predictor
 
 
 class CoreArguments(TypedDict, total=False):
@@ -43,14 +52,18 @@ class CoreArguments(TypedDict, total=False):
     horizon: int
     start: str
     observation: Sequence[str]
-    reward: Mapping[str, float] | None
+    reward: Reward | None
     discount: float
     terminate_on_success: bool
+    potentials: bool
     elements: Sequence[str] | None
     exclude: Sequence[str] | None
     oracle: Oracle | None
     reference: str
     budget: int | None
+    predictor: str | Predictor | None
+    end_beyond: Mapping[str, float] | None
+    repeat_decay: float
     device: str
 
 
@@ -78,6 +91,9 @@ class Core(ABC):
 
     action_space: gym.Space
 
+    start_table: str = "mp-ground-states"
+    """Dataset whose training formulas ``start="dataset"`` draws from."""
+
     def __init__(
         self,
         rows: int,
@@ -86,14 +102,18 @@ class Core(ABC):
         horizon: int = 16,
         start: str = "dataset",
         observation: Sequence[str] | None = None,
-        reward: Mapping[str, float] | None = None,
+        reward: Reward | None = None,
         discount: float = 0.99,
         terminate_on_success: bool = False,
+        potentials: bool = False,
         elements: Sequence[str] | None = None,
         exclude: Sequence[str] | None = None,
         oracle: Oracle | None = None,
         reference: str = "train",
         budget: int | None = None,
+        predictor: str | Predictor | None = None,
+        end_beyond: Mapping[str, float] | None = None,
+        repeat_decay: float = 1.0,
         device: str = "cpu",
     ) -> None:
         check_whole("num_envs", rows, "environments")
@@ -101,10 +121,14 @@ class Core(ABC):
         if start not in self.STARTS:
             raise ValueError(f"start={start!r} is unknown; choose one of {', '.join(self.STARTS)}")
         self.discount = check_number("discount", discount, 0, 1, "a number in [0, 1]")
+        self.repeat_decay = check_number("repeat_decay", repeat_decay, 0, 1, "a number in [0, 1]; 1 for no decay")
+        self.end_beyond = check_limits(end_beyond)
         if oracle is not None and not isinstance(oracle, Oracle):
             raise ValueError(f"oracle={oracle!r} must be a matenv.Oracle, or None for a new one")
         if oracle is not None and budget is not None:
             raise ValueError("give budget to the Oracle you pass, not to the environment as well")
+        if oracle is not None and predictor is not None:
+            raise ValueError(f"oracle= and predictor={predictor!r}: give one; Oracle(predictor=...) is the other way")
         if oracle is not None and oracle.judge:
             raise ValueError(
                 "oracle was made with judge=True, to score candidates that were found otherwise; an environment pays "
@@ -112,18 +136,36 @@ class Core(ABC):
             )
         check_device(device)
         self.task = load_task(task, elements, exclude)
-        self.oracle = oracle or Oracle(reference, budget, device=device)
-        self.term_names = tuple(terms_with(self.PENALTY))
-        self.weights = check_weights(reward, self.term_names)
+        self.oracle = oracle or Oracle(
+            reference,
+            budget,
+            predictor=predictor or DEFAULT_PREDICTOR,
+            properties=self.task.properties,
+            device=device,
+        )
+        self.task.check(self.oracle.units)
         self.terminate_on_success = bool(terminate_on_success)
+        self.potentials = check_flag("potentials", potentials)
         self.start = start
         self._start_pool = self._allowed_starts() if start == "dataset" else None
         self.generators: list[Generator] = [np_random(None)[0] for _ in range(rows)]
         self.state: State | None = None
-        self.terms = {name: np.zeros(rows) for name in self.term_names}
         self.prepare()
-        offered = self.blocks() | shared_blocks(tuple(self.oracle.predictor.units), self.horizon)
-        self.observer = Observer(self.DEFAULT_BLOCKS if observation is None else observation, offered)
+        wishes = [wish.name for wish in self.task.objectives]
+        self.reward = Terms(reward, self.PENALTY, self.reward_terms() | guard_terms(), wishes, self.repeat_decay)
+        self.terms = {name: np.zeros(rows) for name in self.reward.weights}
+        observed = self.DEFAULT_BLOCKS if observation is None else observation
+        if self.repeat_decay != 1.0 and not isinstance(observed, str) and VISITS not in observed:
+            observed = (*observed, VISITS)  # the reward depends on them
+        offered = self.blocks() | shared_blocks(observed_scales(self.oracle), self.horizon)
+        self.observer = Observer(observed, offered | guard_blocks() | {VISITS: visits_block(self.horizon)})
+        self.counts_visits = VISITS in self.observer.slices
+        guards = asked_for(self.observer.slices, self.reward.weights, self.end_beyond)
+        self.guards: Guards | None = None
+        if guards:
+            space = self.space() if set(guards) & set(LATENT_GUARDS) else None
+            properties = properties_of(self.task, self.oracle.predictor)
+            self.guards = Guards(guards, space, self.oracle.predictor, properties)
 
     @abstractmethod
     def prepare(self) -> None:
@@ -132,6 +174,18 @@ class Core(ABC):
     @abstractmethod
     def blocks(self) -> dict[str, Block]:
         """Observation blocks of this environment alone."""
+
+    def reward_terms(self) -> dict[str, TermFunction]:
+        """Reward terms beside those that are always reported, by name: worked out only if `reward` names them."""
+        return {
+            "decomposition_energy": decomposition_terms.decomposition_energy,
+            "components": decomposition_terms.components,
+            "latent_similarity": decomposition_terms.latent_similarity(self.space, self.oracle.hull),
+        }
+
+    def space(self) -> LatentSpace:
+        """The latent space in which formulas are compared."""
+        return shared_latent("vae", "cpu")
 
     @abstractmethod
     def enter(self, formulas: CompositionBatch) -> NDArray:
@@ -170,6 +224,10 @@ class Core(ABC):
         """What the vector environment's info says beside what all environments say, (N,) each, freshly allocated."""
         return {}
 
+    def guard_values(self, guards: Guards, place: NDArray, assessment: Assessment) -> dict[str, NDArray[np.float64]]:
+        """Values of the guards (B,) each, at some places and for what was assessed there."""
+        return guards.of_formulas(assessment)
+
     @property
     def rows(self) -> int:
         """Number of episodes N."""
@@ -195,11 +253,12 @@ class Core(ABC):
             start = None
             place = self.sample([self.generators[row] for row in which.tolist()])
         compositions = self.read(place)
+        visits = first_visits(compositions, self.horizon) if self.counts_visits else {}
         fresh = State(
             place=place,
             step=np.zeros(len(which), np.int64),
             compositions=compositions,
-            facts=judge(self.oracle, self.task, compositions),
+            facts=self._facts(place, compositions) | visits,
             start=compositions if start is None else start,
             round_trip=np.ones(len(which), np.bool_) if start is None else same_formula(start, compositions),
         )
@@ -224,30 +283,23 @@ class Core(ABC):
         """
         if self.state is None:
             raise RuntimeError("step() was called before reset(); begin an episode with reset(seed=...)")
-        which = slice(None) if rows is None else rows  # a slice views the old state, an index copies it
-        old = self.state
-        place, outside = self.move(old.place[which], actions, old.step[which])
+        old = self.state if rows is None else self.state[rows]
+        place, outside = self.move(old.place, actions, old.step)
         compositions = self.read(place)
-        moved = State(
-            place, old.step[which] + 1, compositions, judge(self.oracle, self.task, compositions), old.start[which],
-            old.round_trip[which],
-        )  # fmt: skip
-        terms = reward_terms(
-            moved.facts["score"],
-            old.facts["score"][which],
-            ~same_formula(compositions, old.compositions[which]),
-            moved.facts["novel"] & moved.facts["valid"],  # valid by the task's rules
-            outside,
-            self.discount,
-            self.PENALTY,
-        )
-        reward = weighted_sum(terms, self.weights)
+        facts = self._facts(place, compositions)
+        if self.counts_visits:
+            facts |= next_visits(old, compositions)
+        moved = State(place, old.step + 1, compositions, facts, old.start, old.round_trip)
         truncated = moved.step >= self.horizon
-        terminated = moved.facts["success"] & self.terminate_on_success
+        terminated = (facts["success"] & self.terminate_on_success) | beyond(facts, self.end_beyond)
+        changed = ~same_formula(compositions, old.compositions)
+        transition = Transition(old, moved, changed, outside, truncated | terminated, terminated)
+        terms = self.reward(transition, self.discount)
+        reward = self.reward.total(terms)
         if rows is None:
             self.state, self.terms = moved, terms
             return reward, terminated, truncated
-        self.state = replace_rows(old, rows, moved)
+        self.state = replace_rows(self.state, rows, moved)
         self.terms = {name: _scatter(terms[name], rows, self.rows) for name in terms}
         return (
             _scatter(reward, rows, self.rows),
@@ -276,7 +328,7 @@ class Core(ABC):
         info: dict[str, Any] = {
             "formula": state.compositions[row : row + 1].formulas()[0],
             "score": float(facts["score"][row]),
-            "terms": {**{name: float(self.terms[name][row]) for name in self.term_names}, **task_terms},
+            "terms": {**{name: float(values[row]) for name, values in self.terms.items()}, **task_terms},
             "success": bool(facts["success"][row]),
             "valid": bool(facts["valid"][row]),
             "evaluated": bool(facts["evaluated"][row]),
@@ -292,24 +344,52 @@ class Core(ABC):
             info["decomposition_energy"] = float(facts["decomposition_energy"][row])
             info["hull_energy"] = float(facts["hull_energy"][row])
             info["products"] = self.oracle.hull.products(facts["members"][row], facts["weights"][row])
+            elements, potentials = state.compositions.elements[row].tolist(), facts["potentials"][row].tolist()
+            info["potentials"] = {SYMBOLS[e]: mu for e, mu in zip(elements, potentials, strict=True) if e >= 0}
+            info["potentials_unique"] = len(info["products"]) == len(info["potentials"])
             info["predicted"] = {
                 name: (float(facts[f"mean.{name}"][row]), float(facts[f"std.{name}"][row]))
-                for name in self.oracle.predictor.units
+                for name in self.oracle.units
             }
         else:
             info["products"], info["predicted"] = [], {}
+        for key, values in self.optional(state).items():
+            info[key] = {name: float(v[row]) for name, v in values.items()} if key == "guards" else int(values[row])
         return info
 
+    def optional(self, state: State) -> dict[str, Any]:
+        """What infos hold only if it is asked for, in new arrays (N,): ``guards`` by name, and ``visits``."""
+        found: dict[str, Any] = {}
+        if self.guards is not None:
+            found["guards"] = {name: state.facts[f"guard.{name}"].copy() for name in self.guards.names}
+        if self.counts_visits:
+            found[VISITS] = state.facts[VISITS].copy()
+        return found
+
+    def _facts(self, place: NDArray, compositions: CompositionBatch) -> Facts:
+        further = None if self.guards is None else partial(self._guard_facts, self.guards, place)
+        return judge(self.oracle, self.task, compositions, further)
+
+    def _guard_facts(self, guards: Guards, place: NDArray, assessment: Assessment) -> Facts:
+        return {f"guard.{name}": values for name, values in self.guard_values(guards, place, assessment).items()}
+
     def _allowed_starts(self) -> CompositionBatch:
-        data = load_dataset("mp-ground-states")
+        data = load_dataset(self.start_table)
         pool = data.compositions[data.split("system").train]
         pool = pool[np.flatnonzero(self.task.allows(pool))]
         if len(pool) == 0:
             raise ValueError(
-                f"no training formula obeys the rules of task {self.task.name!r} (elements={self.task.elements}, "
+                f"no training formula of {data.name!r} obeys the rules of task {self.task.name!r} "
+                f"(elements={self.task.elements}, "
                 f"exclude={self.task.exclude}); widen them or use start={self.STARTS[1]!r}"
             )
         return pool
+
+
+@lru_cache(maxsize=4)
+def shared_latent(name: str, device: str) -> LatentSpace:
+    """A latent space by name, one for all environments that name it."""
+    return load_latent(name, device=device)
 
 
 def _read_starts(formulas: Sequence[str]) -> CompositionBatch:

@@ -67,16 +67,17 @@ class MaterialElementsEnv(MaterialEnv):
     count) and ``slots`` (S x 6: for each element, in the order swaps count them, whether there is one, its count,
     electronegativity, group, period and Mendeleev number, each in [0, 1]). ``counts`` alone tells the whole state of a
     formula within the task's rules. Optional: ``composition``, ``properties``, ``decomposition_energy``,
-    ``steps_left`` (on by default with ``reachability=True``, where masks depend on it).
+    ``steps_left`` (on by default with ``reachability=True``, where masks depend on it), ``visits``, and the guards of
+    `MaterialLatent-v0`, measured at the encoding of the formula in the default latent space.
     `env.unwrapped.observation_blocks` maps names to slices.
 
     ## Reward
     As `MaterialLatent-v0`: a weighted sum of named terms, by default ``{"score": 1}``, the score of the task at every
     step, 0 for a step that leaves the formula unchanged. Other terms, at weight 0 until asked for: ``illegal``,
-    ``novelty``, ``step_cost``, ``shaping``.
+    ``novelty``, ``step_cost``, ``shaping``, and all others that it has.
 
     ## Episode end
-    Truncated after `horizon` steps. Never terminated, unless `terminate_on_success` is set.
+    Truncated after `horizon` steps. Never terminated, unless `terminate_on_success` or `end_beyond` is set.
 
     ## Info
     Everything in the info of `MaterialLatent-v0`, and ``counts`` (atoms by symbol, not reduced) and ``refused`` (edits
@@ -92,14 +93,22 @@ class MaterialElementsEnv(MaterialEnv):
         start: ``"dataset"`` (a training formula the task allows), ``"random"`` (uniformly random elements and counts
             within the task's rules, see `matenv.sampling`) or ``"empty"`` (nothing: the first edits add elements).
         observation: Names of the observation blocks.
-        reward: Weight by term name.
+        reward: Weight by term name; ``(weight, function)`` for a term of one's own, whose function takes a
+            `matenv.envs.rewards.Transition` of N moves and returns N numbers.
         discount: Discount of the ``shaping`` term.
         terminate_on_success: End the episode once the task's target is met.
+        potentials: Whether the vector environment's info holds the chemical potentials too, (N, 89).
         elements: If given, the only elements allowed: episodes start within them, and no edit brings in others.
         exclude: Elements never allowed, likewise, beside those the task leaves out.
         oracle: An `Oracle` to share; None for a new one.
         reference: Phases of the hull: ``"train"`` or ``"all"``.
         budget: Most distinct formulas the new oracle evaluates; later ones score 0.
+        predictor: Name of the new oracle's property predictor, or one already loaded; None for ``"default"``.
+            ``"two-family"`` pays for what two families of models agree on and is harder to fool.
+        end_beyond: Limit by guard, such as ``{"uncertainty": 1.0}``: the episode ends beyond it. A guard's unit
+            is its 99 % quantile over held-out data; ``docs/guards.md`` says which guards are worth it. None for never.
+        repeat_decay: Factor of the ``score`` term for each earlier visit to the formula in this episode; 1 for none.
+            Below 1 the reward depends on the episode's history, and the observation gets the block ``visits``.
         device: Where the predictor runs.
         reachability: Allow only edits that keep a charge-neutral formula within reach.
         render_mode: None, ``"ansi"`` or ``"rgb_array"`` (needs matplotlib).

@@ -29,7 +29,9 @@ class MaterialLatentEnv(MaterialEnv):
 
     ## Observation space
     A flat float32 `Box` of named blocks: by default ``latent`` (z / radius, n values) and ``composition`` (89 atom
-    fractions of the decoded formula). Optional: ``properties``, ``decomposition_energy``, ``steps_left``, ``ood``.
+    fractions of the decoded formula). Optional: ``properties``, ``decomposition_energy``, ``steps_left``, ``ood``,
+    ``visits`` (earlier visits to this formula in the episode, over the horizon), and the out-of-distribution guards
+    ``mahalanobis``, ``nearest``, ``cycle``, ``uncertainty`` and ``disagreement`` (`matenv.guards`), each one value.
     `env.unwrapped.observation_blocks` maps names to slices.
 
     ## Reward
@@ -37,17 +39,20 @@ class MaterialLatentEnv(MaterialEnv):
     how well the predicted property meets the task, the calibrated probability that the formula is stable against
     decomposition, and whether it obeys the task's composition rules. It is earned at every step; a move that leaves
     the formula unchanged earns 0. Other terms, at weight 0 until asked for: ``ood``, ``novelty``, ``step_cost``,
-    ``shaping``. `info["terms"]` reports each, whatever its weight, beside the parts of the score.
+    ``shaping``. `info["terms"]` reports each, whatever its weight, beside the parts of the score. Worked out and
+    reported only if named: ``decomposition_energy`` (minus E_d), ``components`` (how many phases the formula decomposes
+    into), ``latent_similarity``; each guard (minus what exceeds its unit); and functions of your own.
 
     ## Episode end
-    Truncated after `horizon` steps. Never terminated, unless `terminate_on_success` is set.
+    Truncated after `horizon` steps. Never terminated, unless `terminate_on_success` or `end_beyond` is set.
 
     ## Info
     ``formula``, ``score``, ``terms``, ``predicted`` (mean and standard deviation by property), ``decomposition_energy``
-    and ``hull_energy`` [eV/atom], ``p_stable``, ``products`` (formula, atom fraction), ``known``, ``novel``, ``valid``
-    (obeys the task's composition rules), ``success`` (target met by the predictor in use, P(stable) at least 0.5),
-    ``evaluated`` (within the oracle's budget), ``start_formula``, ``start_round_trip``, ``step``. Undefined values are
-    left out.
+    and ``hull_energy`` [eV/atom], ``p_stable``, ``products`` (formula, atom fraction), ``potentials`` (chemical
+    potential by element [eV/atom]) and ``potentials_unique``, ``known``, ``novel``, ``valid`` (obeys the task's
+    composition rules), ``success`` (target met by the predictor in use, P(stable) at least 0.5), ``evaluated`` (within
+    the oracle's budget), ``start_formula``, ``start_round_trip``, ``step``. If asked for: ``guards`` (value by name),
+    ``visits``. Undefined values are left out.
 
     ## Reset options
     ``options={"formula": "LiFePO4"}`` starts this episode there: z = encode(formula). The composition is always
@@ -56,21 +61,29 @@ class MaterialLatentEnv(MaterialEnv):
     ## Arguments
     Args:
         task: Name of a task in `matenv.tasks.TASKS`, or a `Task`.
-        latent: Name of a latent space, or one already loaded.
+        latent: Name of a latent space, path of a weights file, or a space already loaded.
         horizon: Steps per episode. Set it rather than Gymnasium's `max_episode_steps`, which can only cut it short.
         step_size: Length of a full move along one dimension, in latent standard deviations. 1.0 suits search, 0.3 local
             editing, where most random moves leave the formula as it is.
         radius: Radius of the ball z is kept in; None for the 99th percentile of the training norms.
         start: ``"dataset"`` (a training formula the task allows) or ``"prior"`` (a sample of the VAE's prior).
         observation: Names of the observation blocks.
-        reward: Weight by term name.
+        reward: Weight by term name; ``(weight, function)`` for a term of one's own, whose function takes a
+            `matenv.envs.rewards.Transition` of N moves and returns N numbers.
         discount: Discount of the ``shaping`` term.
         terminate_on_success: End the episode once the task's target is met.
+        potentials: Whether the vector environment's info holds the chemical potentials too, (N, 89).
         elements: If given, the only elements allowed: episodes start within them, formulas with others score 0.
         exclude: Elements never allowed, likewise, beside those the task leaves out.
         oracle: An `Oracle` to share; None for a new one.
         reference: Phases of the hull: ``"train"`` or ``"all"``.
         budget: Most distinct formulas the new oracle evaluates; later ones score 0.
+        predictor: Name of the new oracle's property predictor, or one already loaded; None for ``"default"``.
+            ``"two-family"`` pays for what two families of models agree on and is harder to fool.
+        end_beyond: Limit by guard, such as ``{"uncertainty": 1.0}``: the episode ends beyond it. A guard's unit
+            is its 99 % quantile over held-out data; ``docs/guards.md`` says which guards are worth it. None for never.
+        repeat_decay: Factor of the ``score`` term for each earlier visit to the formula in this episode; 1 for none.
+            Below 1 the reward depends on the episode's history, and the observation gets the block ``visits``.
         device: Where decoder and predictor run.
         render_mode: None, ``"ansi"`` or ``"rgb_array"`` (needs matplotlib).
 

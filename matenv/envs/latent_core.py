@@ -1,14 +1,14 @@
 """Moves through a latent space: a point z, a bounded step, and what the point decodes to.
 
 May import: `matenv.envs.core`, `matenv.envs.checks`, `matenv.envs.observations`, `matenv.envs.rendering`,
-`matenv.latent`, `matenv.composition`.
+`matenv.guards`, `matenv.latent`, `matenv.oracle`, `matenv.composition`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
@@ -18,11 +18,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from matenv.composition import CompositionBatch
 from matenv.envs.checks import check_device, check_number
-from matenv.envs.core import Core, CoreArguments
+from matenv.envs.core import Core, CoreArguments, shared_latent
 from matenv.envs.observations import DEFAULT_BLOCKS, Block
 from matenv.envs.rendering import Trail, plot_path
 from matenv.envs.state import State
-from matenv.latent import LatentSpace, load_latent
+from matenv.guards import Guards
+from matenv.latent import LatentSpace
+from matenv.oracle import Assessment
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 class LatentArguments(CoreArguments, total=False):
     """Arguments that the single and the vector environment share; `MaterialLatentEnv` says what they mean."""
 
-    latent: str | LatentSpace
+    latent: str | Path | LatentSpace
     step_size: float
     radius: float | None
 
@@ -55,7 +57,7 @@ class LatentCore(Core):
         self,
         rows: int,
         *,
-        latent: str | LatentSpace = "vae",
+        latent: str | Path | LatentSpace = "vae",
         step_size: float = 1.0,
         radius: float | None = None,
         **shared: Unpack[CoreArguments],
@@ -64,8 +66,9 @@ class LatentCore(Core):
         if radius is not None:
             check_number("radius", radius, 0, np.inf, "positive, or None for the latent space's own")
         device = check_device(shared.get("device", "cpu"))
-        self.latent = _shared_latent(latent, device) if isinstance(latent, str) else latent
+        self.latent = shared_latent(str(latent), device) if isinstance(latent, str | Path) else latent
         self.radius = float(radius or self.latent.radius)
+        self.start_table = getattr(self.latent, "table", self.start_table)
         super().__init__(rows, **shared)
 
     def prepare(self) -> None:
@@ -82,6 +85,10 @@ class LatentCore(Core):
             view[:, 0] = np.minimum(np.linalg.norm(state.place, axis=1) / self.radius, 1.0)
 
         return {"latent": Block(self.latent.dim, -1.0, 1.0, latent), "ood": Block(1, 0.0, 1.0, ood)}
+
+    def space(self) -> LatentSpace:
+        """The one that is moved in."""
+        return self.latent
 
     def enter(self, formulas: CompositionBatch) -> NDArray[np.float64]:
         """Positions (B, n) of formulas: their encodings."""
@@ -107,6 +114,12 @@ class LatentCore(Core):
     def read(self, place: NDArray[np.float64]) -> CompositionBatch:
         """What the positions decode to."""
         return self.latent.decode_batch(place)
+
+    def guard_values(
+        self, guards: Guards, place: NDArray[np.float64], assessment: Assessment
+    ) -> dict[str, NDArray[np.float64]]:
+        """Values of the guards (B,) each, at the positions themselves."""
+        return guards(place, assessment)
 
     def plot(self, axes: Axes, trail: Trail) -> None:
         """The path over a map of training formulas."""
@@ -145,8 +158,3 @@ def _move(
             moved[row, k] /= outside
         overshoot[row] = outside - 1.0
     return moved, overshoot, -1
-
-
-@lru_cache(maxsize=4)
-def _shared_latent(name: str, device: str) -> LatentSpace:
-    return load_latent(name, device=device)

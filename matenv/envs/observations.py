@@ -2,7 +2,7 @@
 
 Normalisation constants are fixed here, so a saved policy needs no statistics file.
 
-May import: `matenv.envs.state`, `matenv.elements`.
+May import: `matenv.envs.state`, `matenv.oracle`, `matenv.elements`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from matenv import elements as alphabet
 from matenv.envs.state import State
+from matenv.oracle import Oracle
 
 DEFAULT_BLOCKS = ("latent", "composition")
 
@@ -90,11 +91,17 @@ class Observer:
         return observation
 
 
-def shared_blocks(properties: Sequence[str], horizon: int) -> dict[str, Block]:
+def observed_scales(oracle: Oracle) -> dict[str, tuple[float, float]]:
+    """Centre and scale of each property that an oracle predicts, in its order."""
+    built_in = {name: SCALES[name] for name in oracle.predictor.units}
+    return built_in | {own.name: (own.centre, own.scale) for own in oracle.properties}
+
+
+def shared_blocks(scales: Mapping[str, tuple[float, float]], horizon: int) -> dict[str, Block]:
     """The blocks that every environment offers.
 
     Args:
-        properties: Names of the predicted properties.
+        scales: Centre and scale of each predicted property, in its unit.
         horizon: Steps per episode.
 
     Returns:
@@ -106,8 +113,7 @@ def shared_blocks(properties: Sequence[str], horizon: int) -> dict[str, Block]:
         _write_amounts(state.compositions.elements, state.compositions.amounts, view)
 
     def predictions(state: State, view: NDArray[np.float32]) -> None:
-        for column, name in enumerate(properties):
-            centre, scale = SCALES[name]
+        for column, (name, (centre, scale)) in enumerate(scales.items()):
             view[:, column] = np.nan_to_num((state.facts[f"mean.{name}"] - centre) / scale)
         np.clip(view, -PROPERTY_BOUND, PROPERTY_BOUND, out=view)
 
@@ -121,7 +127,7 @@ def shared_blocks(properties: Sequence[str], horizon: int) -> dict[str, Block]:
 
     return {
         "composition": Block(alphabet.NUM_ELEMENTS, 0.0, 1.0, composition),
-        "properties": Block(len(properties), -PROPERTY_BOUND, PROPERTY_BOUND, predictions),
+        "properties": Block(len(scales), -PROPERTY_BOUND, PROPERTY_BOUND, predictions),
         "decomposition_energy": Block(2, -ENERGY_BOUND, ENERGY_BOUND, decomposition_energy),
         "steps_left": Block(1, 0.0, 1.0, steps_left),
     }

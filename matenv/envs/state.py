@@ -5,6 +5,7 @@ May import: `matenv.oracle`, `matenv.tasks`, `matenv.composition`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,14 +13,15 @@ from numba import njit
 from numpy.typing import NDArray
 
 from matenv.composition import CompositionBatch
-from matenv.oracle import Oracle
+from matenv.oracle import Assessment, Oracle
 from matenv.tasks import Task
 
 Facts = dict[str, NDArray]
 """Arrays over the batch: ``score``, ``success``, ``valid``, ``evaluated``, ``known``, ``novel``, ``p_stable``,
 ``decomposition_energy`` and ``hull_energy`` (NaN where undefined), ``members`` and ``weights`` of what it decomposes
-into (N, 10), ``mean.NAME`` and ``std.NAME`` of each predicted
-property, ``term.NAME`` of each part of the score."""
+into (N, 10), ``potentials`` of its elements (N, 10), ``mean.NAME`` and ``std.NAME`` of each predicted
+property, ``term.NAME`` of each part of the score; ``guard.NAME`` of each guard that is asked for, and ``visits`` and
+``visited`` where visits are counted."""
 
 
 @dataclass
@@ -47,21 +49,48 @@ class State:
         """The latent environment's name for `place`: latent positions (N, n), whitened."""
         return self.place
 
+    @property
+    def mean(self) -> dict[str, NDArray[np.float64]]:
+        """Predicted mean of each property (N,); NaN where nothing was predicted."""
+        return self._by_property("mean.")
 
-def judge(oracle: Oracle, task: Task, batch: CompositionBatch) -> Facts:
+    @property
+    def std(self) -> dict[str, NDArray[np.float64]]:
+        """Predicted standard deviation of each property (N,)."""
+        return self._by_property("std.")
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> State:
+        """Some rows."""
+        return State(
+            self.place[rows],
+            self.step[rows],
+            self.compositions[rows],
+            {key: values[rows] for key, values in self.facts.items()},
+            self.start[rows],
+            self.round_trip[rows],
+        )
+
+    def _by_property(self, prefix: str) -> dict[str, NDArray[np.float64]]:
+        return {key.removeprefix(prefix): values for key, values in self.facts.items() if key.startswith(prefix)}
+
+
+def judge(
+    oracle: Oracle, task: Task, batch: CompositionBatch, further: Callable[[Assessment], Facts] | None = None
+) -> Facts:
     """Assess and score a batch of formulas.
 
     Args:
         oracle: The oracle; distinct formulas count as calls, in row order.
         task: The task.
         batch: Compositions (B).
+        further: What else is to be known about them.
 
     Returns:
-        The facts, every array (B,).
+        The facts, every array (B, ...).
     """
     assessment = oracle.assess(batch)
     scored = task.score(assessment)
-    return {
+    facts = {
         "score": scored.score,
         "success": scored.success,
         "valid": scored.terms["validity"] > 0,
@@ -73,10 +102,12 @@ def judge(oracle: Oracle, task: Task, batch: CompositionBatch) -> Facts:
         "hull_energy": assessment.hull_energy,
         "members": assessment.members,
         "weights": assessment.weights,
+        "potentials": assessment.element_potentials,
         **{f"mean.{name}": values for name, values in assessment.mean.items()},
         **{f"std.{name}": values for name, values in assessment.std.items()},
         **{f"term.{name}": values for name, values in scored.terms.items()},
     }
+    return facts if further is None else facts | further(assessment)
 
 
 def same_formula(a: CompositionBatch, b: CompositionBatch) -> NDArray[np.bool_]:

@@ -15,8 +15,10 @@ from typing import Any
 import torch
 
 from matenv.data import Dataset
+from matenv.latent import joint
 from matenv.latent.evaluate import evaluate
 from matenv.latent.fit import training_rows
+from matenv.latent.property_space import PropertySpace
 from matenv.latent.space import VAESpace
 
 
@@ -54,8 +56,13 @@ def write_card(
     }
     if former is not None:
         card["former"] = {"config": former.network.config, "metrics": _measured(former, data)}
+    about = sys.modules[type(network).__module__].__doc__ or ""
+    if isinstance(space, PropertySpace):
+        process = space.process
+        card["process"] = {"target": space.target, "unit": space.unit, "inducing_points": len(process.inducing)}
+        about = joint.__doc__ or ""
     path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
-    path.with_suffix(".md").write_text(_markdown(card, sys.modules[type(network).__module__].__doc__ or ""))
+    path.with_suffix(".md").write_text(_markdown(card, about))
     return card
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from matenv import elements as alphabet
@@ -64,20 +65,19 @@ class ElAwadyVAE(nn.Module):
 
     def posterior(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z|x), each (B, n)."""
-        mean, log_variance = self.encoder(_fractions(pairs)).chunk(2, dim=1)
+        mean, log_variance = self.encoder(fractions_of(pairs)).chunk(2, dim=1)
         return mean, log_variance.clamp(-14.0, 6.0)
 
     def log_likelihood(self, z: Tensor, pairs: Pairs) -> Tensor:
         """Log p(x|z) (B,) in nats, of 25 atoms drawn from the decoder's distribution."""
-        return (_fractions(pairs) * F.log_softmax(self.decoder(z), dim=1)).sum(1) / PAPER_THRESHOLD
+        return (fractions_of(pairs) * F.log_softmax(self.decoder(z), dim=1)).sum(1) / PAPER_THRESHOLD
 
     def decode(self, z: Tensor) -> CompositionBatch:
         """Formula of each latent vector (B, n): threshold, scale, round, reduce; at most the 10 largest entries."""
-        x = F.softmax(self.decoder(z), dim=1).cpu().numpy().astype(np.float64)
-        smallest_kept = np.partition(x, -MAX_ELEMENTS, axis=1)[:, -MAX_ELEMENTS, None]
-        x = np.where((x >= smallest_kept) & (x >= PAPER_THRESHOLD), x, 0.0)
+        x = largest(F.softmax(self.decoder(z), dim=1).cpu().numpy().astype(np.float64))
         if self.config["rule"] == "threshold":
             return CompositionBatch.from_counts(threshold_counts(x))
+        x = np.where(x >= PAPER_THRESHOLD, x, 0.0)
         empty = ~x.any(axis=1)
         x[empty, 0] = 1.0  # stands in for a row without an element, which is emptied again below
         batch = CompositionBatch.from_fractions(x, tolerance=SMALLEST_TOLERANCE)
@@ -85,7 +85,14 @@ class ElAwadyVAE(nn.Module):
         return batch
 
 
-def _fractions(pairs: Pairs) -> Tensor:
+def largest(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Amounts (B, 89) with all but the 10 largest of each row, the most elements a formula may have, set to 0."""
+    smallest_kept = np.partition(x, -MAX_ELEMENTS, axis=1)[:, -MAX_ELEMENTS, None]
+    return np.where(x >= smallest_kept, x, 0.0)
+
+
+def fractions_of(pairs: Pairs) -> Tensor:
+    """Atom fractions (B, 89) of listed compositions."""
     counts = torch.zeros(pairs.rows, alphabet.NUM_ELEMENTS, device=pairs.count.device)
     counts[pairs.row, pairs.element] = pairs.count.float()
     return counts / counts.sum(1, keepdim=True)

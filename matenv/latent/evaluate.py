@@ -9,6 +9,7 @@ training rows. *Active units* (Burda et al., ICLR 2016): dimensions whose poster
 *Neutral / balanced*: share of formulas that `matenv.is_charge_neutral` / `matenv.is_electronegativity_balanced` passes,
 metals not exempt. *Detour*: along straight lines between encodings of pairs of training rows, the L1 changes of the
 decoded atom fractions added up, over the L1 distance of the ends; 1 where the composition goes straight over.
+A space that predicts a property has the metrics of `matenv.latent.property_quality` as well.
 
 May import: `matenv.latent.space`, `matenv.latent.store`, `matenv.chemistry`, `matenv.data`.
 """
@@ -26,6 +27,8 @@ from matenv import elements as alphabet
 from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
 from matenv.composition import CompositionBatch
 from matenv.data import Dataset, load_dataset
+from matenv.latent.property_quality import property_quality
+from matenv.latent.property_space import PropertySpace
 from matenv.latent.space import VAESpace
 from matenv.latent.store import load_latent
 from matenv.rational import MAX_ELEMENTS
@@ -69,6 +72,8 @@ def evaluate(space: VAESpace, data: Dataset, samples: int = SAMPLES, seed: int =
     known = {row.tobytes() for row in _keys(data.compositions)}
     for prefix, points in (("sample", space.sample(samples, seed)), ("nominal", space.sample_nominal(samples, seed))):
         metrics |= {f"{prefix}_{key}": value for key, value in sample_quality(space, points, train, known).items()}
+    if isinstance(space, PropertySpace):
+        metrics |= property_quality(space, data, seed)
     return metrics
 
 
@@ -113,7 +118,7 @@ def sample_quality(
         "prevalence_kl": atoms[0],
         "prevalence_kl_reverse": atoms[1],
         "prevalence_kl_fractions": amounts[0],
-        "elements_tv": float(0.5 * np.abs(_size_shares(decoded) - _size_shares(data)).sum()),
+        "elements_tv": float(0.5 * np.abs(size_shares(decoded) - size_shares(data)).sum()),
         "valid": float((decoded.size >= 2).mean()),
         "unique": len(set(keys)) / len(keys),
         "known": float(np.mean([key in known for key in keys])),
@@ -155,11 +160,14 @@ def detour(space: VAESpace, codes: NDArray[np.float64], seed: int) -> float:
 
 
 def prevalence(batch: CompositionBatch, by: str = "counts") -> NDArray[np.float64]:
-    """Share of each element (89,) in a batch: of all atoms (``"counts"``) or of all atom fractions (``"amounts"``)."""
+    """Share of each element (89,) in a batch: of all atoms (``"counts"``) or of all atom fractions (``"amounts"``).
+
+    Zeros where the batch holds no atom at all.
+    """
     listed = batch.counts > 0
     weight = getattr(batch, by)[listed].astype(np.float64)
     total = np.bincount(batch.elements[listed].astype(np.int64), weights=weight, minlength=alphabet.NUM_ELEMENTS)
-    return total / total.sum()
+    return total / (total.sum() or 1.0)
 
 
 def kl_divergence(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
@@ -173,7 +181,8 @@ def _divergences(samples: CompositionBatch, data: CompositionBatch, by: str) -> 
     return kl_divergence(p, q), kl_divergence(q, p)
 
 
-def _size_shares(batch: CompositionBatch) -> NDArray[np.float64]:
+def size_shares(batch: CompositionBatch) -> NDArray[np.float64]:
+    """Share of compositions with 0, 1, ... 10 elements (11,)."""
     return np.bincount(batch.size, minlength=MAX_ELEMENTS + 1) / len(batch)
 
 
@@ -194,7 +203,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    metrics = evaluate(load_latent(options.name), load_dataset(), options.samples, options.seed)
+    space = load_latent(options.name)
+    metrics = evaluate(space, load_dataset(space.table), options.samples, options.seed)
     print(json.dumps({key: round(value, 5) for key, value in metrics.items()}, indent=2))
 
 

@@ -8,9 +8,9 @@ May import: `matenv.latent` networks, `matenv.latent.augment`, `matenv.latent.ch
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,11 +21,23 @@ from torch import Tensor, nn
 
 from matenv.composition import CompositionBatch
 from matenv.data import Dataset
+from matenv.latent import dvae
+from matenv.latent.adversarial import (
+    adam_by_part,
+    adversarial_epoch,
+    inversion,
+    small_fractions_gan,
+    small_gan,
+    without_critic,
+)
 from matenv.latent.augment import Augmenter
 from matenv.latent.checkpoint import epochs_left, resume, save
+from matenv.latent.conditional import CONDITIONS, conditional_elbo, small_conditional
 from matenv.latent.counts_vae import MAX_COUNT, CountsVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
+from matenv.latent.epochs import Recipe, Shown, one_epoch
 from matenv.latent.evaluate import agreement
+from matenv.latent.joint import DeepKernelVAE, elbo_with_label, label_only
 from matenv.latent.pairs import Pairs
 
 
@@ -47,82 +59,6 @@ class Network(Protocol):
         ...
 
 
-Objective = Callable[[Any, Pairs, Tensor, torch.Generator, float], tuple[Tensor, dict[str, float]]]
-"""Loss of a batch, and what to record of it: of (network, pairs, labels (B, L), noise, beta).
-
-Labels are NaN where the table has none, and where augmentation changed the formula.
-"""
-
-
-def elbo(
-    network: Any, pairs: Pairs, labels: Tensor, noise: torch.Generator, beta: float
-) -> tuple[Tensor, dict[str, float]]:
-    """Negative evidence lower bound per composition, KL term at weight beta; an `Objective`."""
-    mean, log_variance = network.posterior(pairs)
-    z = mean + torch.exp(0.5 * log_variance) * torch.randn(mean.shape, generator=noise)
-    likelihood = network.log_likelihood(z, pairs).mean()
-    kl = kl_to_prior(mean, log_variance).mean()
-    return beta * kl - likelihood, {"log_likelihood": likelihood.item(), "kl": kl.item()}
-
-
-def kl_to_prior(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(q(z|x) || N(0, I)) (B,) in nats."""
-    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What an epoch shows to the network.
-
-    Attributes:
-        formulas: Compositions (N,).
-        labels: Their labels (N, L) float32, NaN where unknown.
-    """
-
-    formulas: CompositionBatch
-    labels: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a latent space is trained.
-
-    Attributes:
-        build: Makes the untrained network.
-        epochs: Default number of passes over the training rows.
-        batch: Compositions per step.
-        learning_rate: Peak of the cosine schedule (linear warm-up over the first 200 steps).
-        weight_decay: AdamW's weight decay.
-        beta: Weight of the KL term once warmed up.
-        beta_warmup: Share of the run over which beta rises linearly from 0.
-        augment: Whether to train on variants of the formulas (`matenv.latent.augment`).
-        oversample: How often rows of 8 or more elements are repeated.
-        bfloat16: Whether matrix products run in bfloat16.
-        labels: Columns of the table that the objective is given.
-        objective: Loss of a batch.
-        run_epoch: One pass over what is shown; None for one step of `objective` per batch.
-    """
-
-    build: Callable[[], nn.Module]
-    epochs: int
-    batch: int
-    learning_rate: float
-    weight_decay: float
-    beta: float
-    beta_warmup: float
-    augment: bool
-    oversample: int
-    bfloat16: bool
-    labels: tuple[str, ...] = ()
-    objective: Objective = elbo
-    run_epoch: Callable[..., dict[str, float]] | None = None
-
-    def settings(self) -> dict[str, Any]:
-        """What tells two runs apart, beside their length: every attribute that is a plain value."""
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "epochs"}
-        return {key: value for key, value in values.items() if value is not None and not callable(value)}
-
-
 RECIPES: dict[str, Recipe] = {
     "vae": Recipe(
         CountsVAE, epochs=220, batch=1024, learning_rate=2e-3, weight_decay=0.02, beta=0.1, beta_warmup=0.25,
@@ -133,8 +69,41 @@ RECIPES: dict[str, Recipe] = {
         ElAwadyVAE, epochs=600, batch=1024, learning_rate=2e-3, weight_decay=0.0, beta=1.0, beta_warmup=0.1,
         augment=False, oversample=10, bfloat16=False,
     ),
+    "dvae": Recipe(
+        dvae.DisentangledVAE, epochs=300, batch=64, learning_rate=3e-3, weight_decay=1e-3, beta=0.1, beta_warmup=0.5,
+        augment=True, oversample=1, bfloat16=False, labels=("single_phase",), objective=dvae.objective,
+        table=dvae.TABLE,
+    ),
+    "cvae": Recipe(
+        small_conditional, epochs=90, batch=512, learning_rate=2e-3, weight_decay=0.02, beta=0.3, beta_warmup=0.25,
+        augment=True, oversample=1, bfloat16=True, labels=tuple(CONDITIONS), objective=conditional_elbo,
+    ),
+    "wgan-gp": Recipe(
+        small_gan, epochs=50, batch=128, learning_rate=4e-4, weight_decay=0.02, beta=1.0, beta_warmup=0.1,
+        augment=False, oversample=1, bfloat16=True, objective=inversion, run_epoch=adversarial_epoch,
+        optimizer=adam_by_part, finish=without_critic,
+    ),
+    "dkl-vae": Recipe(
+        DeepKernelVAE, epochs=40, batch=1024, learning_rate=1e-3, weight_decay=0.02, beta=0.1, beta_warmup=0.01,
+        augment=True, oversample=1, bfloat16=True, labels=("formation_energy",), objective=elbo_with_label,
+        prepare=DeepKernelVAE.prepare, optimizer=DeepKernelVAE.optimizer,
+    ),
+    # What joint training is measured against: the same process on the latent space that it starts from.
+    "vae-gp": Recipe(
+        partial(DeepKernelVAE, frozen=True), epochs=20, batch=1024, learning_rate=1e-3, weight_decay=0.0, beta=0.1,
+        beta_warmup=0.01, augment=False, oversample=1, bfloat16=False, labels=("formation_energy",),
+        objective=label_only, prepare=DeepKernelVAE.prepare, optimizer=DeepKernelVAE.optimizer,
+    ),
+    # Not shipped: the same over real-valued vectors, for comparison (docs/generative.md).
+    "wgan-gp-fractions": Recipe(
+        small_fractions_gan, epochs=50, batch=128, learning_rate=4e-4, weight_decay=0.02, beta=1.0, beta_warmup=0.1,
+        augment=False, oversample=1, bfloat16=False, objective=inversion, run_epoch=adversarial_epoch,
+        optimizer=adam_by_part, finish=without_critic,
+    ),
 }  # fmt: skip
-"""The shipped latent spaces by name."""
+RECIPES["dkl-vae-gap"] = replace(RECIPES["dkl-vae"], labels=("band_gap_pbe",))
+RECIPES["vae-gp-gap"] = replace(RECIPES["vae-gp"], labels=("band_gap_pbe",))
+"""The latent spaces that can be trained, by name."""
 
 
 def training_rows(data: Dataset) -> NDArray[np.int64]:
@@ -153,6 +122,7 @@ def fit(
     report: Callable[[dict[str, float]], None] | None = None,
     stop_after: int | None = None,
     progress: bool = True,
+    recipe: Recipe | None = None,
 ) -> tuple[nn.Module, list[dict[str, float]]]:
     """Train a network, resuming from the checkpoint in `out` if there is one.
 
@@ -165,6 +135,7 @@ def fit(
         report: Called with each epoch's record.
         stop_after: Leave after this many epochs in total, as an interruption would.
         progress: Whether to show a progress bar (needs tqdm).
+        recipe: How to train, if not as the recipe of that name; `name` then only tells runs apart.
 
     Returns:
         The network in evaluation mode and one record per epoch.
@@ -173,28 +144,73 @@ def fit(
         ValueError: If the checkpoint belongs to another run (name, epochs, seed, recipe, network or table differ), or
             the table has no training rows.
     """
-    recipe = RECIPES[name]
+    recipe = recipe or RECIPES[name]
     identity = {"name": name, "epochs": epochs, "seed": seed, "table": data.name, "rows": len(data)}
     identity |= recipe.settings()
     torch.manual_seed(seed)
     network: Any = recipe.build()
     identity |= {"network": network.config}
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.99), fused=True
-    )
-    history = resume(out, identity, network, optimizer)
     rows = training_rows(data)
     if not len(rows):
         raise ValueError(f"{data.name} has no training rows: its systems all fall into the held-out parts")
-    rows = _repeat_complex(rows, data.compositions.size[rows], recipe.oversample)
+    rows = repeat_complex(rows, data.compositions.size[rows], recipe.oversample)
     formulas, labels = data.compositions[rows], label_columns(data, recipe.labels)[rows]
-    validation = data.compositions[data.part("validation")]
+    if recipe.prepare:
+        recipe.prepare(network, Shown(formulas, labels))
     augmenter = Augmenter(formulas) if recipe.augment else None
+
+    def show(random: np.random.Generator) -> Shown:
+        return variants(augmenter, Shown(formulas, labels), random) if augmenter else Shown(formulas, labels)
+
+    history = run_epochs(
+        network, recipe, show, data.compositions[data.part("validation")], out, identity, epochs=epochs, seed=seed,
+        report=report, stop_after=stop_after, progress=progress,
+    )  # fmt: skip
+    return recipe.finish(network) if recipe.finish else network, history
+
+
+def run_epochs(
+    network: Any,
+    recipe: Recipe,
+    show: Callable[[np.random.Generator], Shown],
+    validation: CompositionBatch,
+    out: Path,
+    identity: dict[str, Any],
+    *,
+    epochs: int,
+    seed: int,
+    report: Callable[[dict[str, float]], None] | None = None,
+    stop_after: int | None = None,
+    progress: bool = True,
+) -> list[dict[str, float]]:
+    """Train a network epoch by epoch, resuming from the checkpoint in `out` if there is one.
+
+    Args:
+        network: The network; in evaluation mode afterwards.
+        recipe: How it is trained.
+        show: Gives what an epoch shows, by the epoch's source of randomness.
+        validation: Compositions whose recovery each record has; may be empty.
+        out: As `fit`.
+        identity: What must be the same for a checkpoint to be taken up.
+        epochs: As `fit`.
+        seed: As `fit`.
+        report: As `fit`.
+        stop_after: As `fit`.
+        progress: As `fit`.
+
+    Returns:
+        One record per epoch.
+
+    Raises:
+        ValueError: If the checkpoint belongs to another run.
+    """
+    optimizer = recipe.optimizer(network, recipe)
+    history = resume(out, identity, network, optimizer)
     last = min(epochs, stop_after if stop_after is not None else epochs)
+    run_epoch = recipe.run_epoch or one_epoch
     for epoch in epochs_left(len(history), last, progress):
         random = np.random.default_rng([seed, epoch])
-        shown = _variants(augmenter, formulas, labels, random) if augmenter else Shown(formulas, labels)
-        run_epoch = recipe.run_epoch or _epoch
+        shown = show(random)
         record = {"epoch": epoch + 1, **run_epoch(network, optimizer, shown, recipe, epoch, epochs, random)}
         if len(validation):
             with torch.inference_mode():
@@ -204,7 +220,8 @@ def fit(
         save(out, identity, network, optimizer, history)
         if report:
             report(record)
-    return network.eval(), history
+    network.eval()
+    return history
 
 
 def label_columns(data: Dataset, names: Sequence[str]) -> NDArray[np.float32]:
@@ -229,74 +246,15 @@ def label_columns(data: Dataset, names: Sequence[str]) -> NDArray[np.float32]:
     return np.column_stack([empty, *(columns[name] for name in names)]).astype(np.float32)
 
 
-def _variants(
-    augmenter: Augmenter, formulas: CompositionBatch, labels: NDArray[np.float32], random: np.random.Generator
-) -> Shown:
+def variants(augmenter: Augmenter, shown: Shown, random: np.random.Generator) -> Shown:
     """Variants of the formulas; those that differ from the original have no label."""
-    varied = augmenter.vary(formulas, random)
-    same = (varied.elements == formulas.elements).all(axis=1) & (varied.counts == formulas.counts).all(axis=1)
-    return Shown(varied, np.where(same[:, None], labels, np.float32(np.nan)))
+    varied = augmenter.vary(shown.formulas, random)
+    same = (varied.elements == shown.formulas.elements).all(axis=1) & (varied.counts == shown.formulas.counts).all(
+        axis=1
+    )
+    return Shown(varied, np.where(same[:, None], shown.labels, np.float32(np.nan)))
 
 
-def _epoch(
-    network: Any,
-    optimizer: torch.optim.Optimizer,
-    shown: Shown,
-    recipe: Recipe,
-    epoch: int,
-    epochs: int,
-    random: np.random.Generator,
-) -> dict[str, float]:
-    network.train()
-    noise = torch.Generator().manual_seed(int(random.integers(2**62)))
-    order = random.permutation(len(shown.formulas))
-    batch = min(recipe.batch, len(order))
-    starts = range(0, len(order) - batch + 1, batch)  # the incomplete last batch is left out
-    records = []
-    for step, start in enumerate(starts):
-        done = set_learning_rate(optimizer, recipe.learning_rate, epoch, epochs, step, len(starts))
-        beta = recipe.beta * min(done / recipe.beta_warmup, 1.0)
-        rows = order[start : start + batch]
-        pairs, labels = Pairs.of(shown.formulas[rows]), torch.from_numpy(shown.labels[rows])
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
-            loss, record = recipe.objective(network, pairs, labels, noise, beta)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        records.append(record)
-    network.eval()
-    return mean_record(records) | {"beta": beta}
-
-
-def mean_record(records: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Mean of each entry over the steps of an epoch."""
-    return {key: sum(record[key] for record in records) / len(records) for key in records[0]}
-
-
-def set_learning_rate(
-    optimizer: torch.optim.Optimizer, peak: float, epoch: int, epochs: int, step: int, steps: int
-) -> float:
-    """Cosine schedule with a linear warm-up over the first 200 steps.
-
-    Args:
-        optimizer: Its rate is set.
-        peak: Highest rate.
-        epoch: Epochs finished.
-        epochs: Length of the run.
-        step: Steps finished in this epoch.
-        steps: Steps of an epoch.
-
-    Returns:
-        Share of the run that is done.
-    """
-    done = (epoch + step / steps) / epochs
-    warm = min((epoch * steps + step + 1) / 200, 1.0)
-    for group in optimizer.param_groups:
-        group["lr"] = peak * warm * 0.5 * (1 + math.cos(math.pi * done))
-    return done
-
-
-def _repeat_complex(rows: NDArray[np.int64], size: NDArray, times: int) -> NDArray[np.int64]:
+def repeat_complex(rows: NDArray[np.int64], size: NDArray, times: int) -> NDArray[np.int64]:
     """Oversampling of El-Awady (arXiv:2401.06779): rows of 8 or more elements appear `times` times."""
     return np.repeat(rows, np.where(size >= 8, times, 1))

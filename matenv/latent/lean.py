@@ -29,8 +29,9 @@ from matenv.data import Dataset
 from matenv.latent.augment import Augmenter
 from matenv.latent.checkpoint import epochs_left, resume, save
 from matenv.latent.counts_vae import DECODER, MAX_COUNT, CountsVAE
+from matenv.latent.epochs import set_learning_rate
 from matenv.latent.evaluate import agreement
-from matenv.latent.fit import set_learning_rate, training_rows
+from matenv.latent.fit import training_rows
 from matenv.latent.pairs import Pairs, choose_elements
 from matenv.latent.space import VAESpace
 

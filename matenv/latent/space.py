@@ -16,9 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from matenv.composition import CompositionBatch, fractions
 from matenv.latent.counts_vae import CountsVAE
+from matenv.latent.dvae import DisentangledVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
 from matenv.latent.encoding import FastEncoder
 from matenv.latent.inference import FastDecoder
+from matenv.latent.objectives import kl_to_prior
 from matenv.latent.pairs import Pairs
 from matenv.latent.protocol import Compositions
 
@@ -81,7 +83,7 @@ class VAESpace:
     def __init__(
         self,
         name: str,
-        network: CountsVAE | ElAwadyVAE,
+        network: CountsVAE | DisentangledVAE | ElAwadyVAE,
         whitening: Whitening,
         anchors: CompositionBatch | None = None,
         device: str | torch.device = "cpu",
@@ -94,6 +96,11 @@ class VAESpace:
         self.anchors = anchors
         self.device = torch.device(device)
         self._anchor_posteriors: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+
+    @property
+    def table(self) -> str:
+        """Name of the dataset that the network was made for: where episodes start, and what metrics are taken on."""
+        return getattr(self.network, "table", "mp-ground-states")
 
     def __repr__(self) -> str:
         return f"VAESpace({self.name!r}, dim={self.dim}, radius={self.radius:.3f})"
@@ -222,7 +229,10 @@ class VAESpace:
                 mean, log_variance = self.network.posterior(pairs)
                 std = torch.exp(0.5 * log_variance)
                 fit = sum(self.network.log_likelihood(mean + std * draw, pairs) for draw in noise) / SCORE_DRAWS
-                kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
+                if isinstance(self.network, DisentangledVAE):  # whose prior is not the same for all compositions
+                    kl = self.network.kl(mean, log_variance, pairs)
+                else:
+                    kl = kl_to_prior(mean, log_variance)
                 scores.append((fit - kl).cpu().numpy())
         return np.concatenate(scores).astype(np.float64) if scores else np.zeros(0)
 

@@ -5,6 +5,7 @@ May import: `matenv.latent.space`, `matenv.latent` networks, `matenv.composition
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from importlib.resources import files
@@ -19,15 +20,27 @@ from torch import Tensor
 
 from matenv.composition import CompositionBatch
 from matenv.elements import NUM_ELEMENTS
+from matenv.latent.adversarial import CountsGAN, FractionsGAN
+from matenv.latent.conditional import ConditionalSpace, ConditionalVAE
 from matenv.latent.counts_vae import CountsVAE
+from matenv.latent.dvae import DisentangledVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
+from matenv.latent.gaussian_process import ARRAYS, GaussianProcess
+from matenv.latent.property_space import PropertySpace
 from matenv.latent.space import VAESpace, Whitening
 from matenv.rational import MAX_ELEMENTS
 
-SHIPPED = ("vae", "vae-elawady")
+SHIPPED = ("vae", "vae-elawady", "dvae")
 """Latent spaces that come with the package."""
 
-NETWORKS: dict[str, type[CountsVAE] | type[ElAwadyVAE]] = {"CountsVAE": CountsVAE, "ElAwadyVAE": ElAwadyVAE}
+NETWORKS: dict[str, type[CountsVAE] | type[DisentangledVAE] | type[ElAwadyVAE]] = {
+    "CountsVAE": CountsVAE,
+    "ElAwadyVAE": ElAwadyVAE,
+    "ConditionalVAE": ConditionalVAE,
+    "DisentangledVAE": DisentangledVAE,
+    "CountsGAN": CountsGAN,
+    "FractionsGAN": FractionsGAN,
+}
 """Architectures a weights file may name."""
 
 _FORMAT = "matenv-latent-1"
@@ -38,7 +51,9 @@ def load_latent(name: str | Path = "vae", device: str = "cpu", rule: str | None 
 
     Args:
         name: ``"vae"`` (default: presence and integer counts, 32 dimensions), ``"vae-elawady"`` (El-Awady,
-            arXiv:2401.06779: 10 dimensions), or the path of a ``.safetensors`` file that training wrote.
+            arXiv:2401.06779: 10 dimensions), ``"dkl-vae"`` (shaped by the formation energy, which it predicts),
+            ``"dvae"`` (alloys, one dimension for whether they form a single phase), another of `SHIPPED`, or the path
+            of a ``.safetensors`` file that training wrote.
         device: PyTorch device to run on.
         rule: For spaces that decode to fractions (``"vae-elawady"``), how these become an integer formula:
             ``"threshold"`` is the paper's rule and the default, ``"smallest"`` takes the smallest formula close by.
@@ -103,12 +118,23 @@ def read(path: Path, name: str, device: str = "cpu") -> VAESpace:
             f"{header.get('network')!r}; expected {_FORMAT!r}, one of {', '.join(NETWORKS)}): train it again"
         )
     try:
-        return _assemble(header, tensors, name, device)
+        space = _assemble(header, tensors, name, device)
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} does not fit the architecture it names, {header['network']}: {error}. "
             "Reinstall matenv, or train it again"
         ) from None
+    if header.get("sha256", _digest(tensors)) != _digest(tensors):
+        raise ValueError(f"{path} is damaged: its numbers are not those written. Reinstall matenv, or train it again")
+    return space
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of the tensors' names and numbers."""
+    digest = hashlib.sha256()
+    for key in sorted(tensors):
+        digest.update(key.encode() + tensors[key].numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _assemble(header: dict[str, str], tensors: dict[str, Tensor], name: str, device: str) -> VAESpace:
@@ -126,11 +152,21 @@ def _assemble(header: dict[str, str], tensors: dict[str, Tensor], name: str, dev
     anchors = None
     if "anchors.size" in tensors:
         anchors = _unpack(*(_array(tensors, f"anchors.{key}") for key in ("size", "elements", "counts")))
-    return VAESpace(name, network, Whitening(mean, std, float(radius[0])), anchors, device)
+    whitening = Whitening(mean, std, float(radius[0]))
+    if "process" in header:
+        arrays = {key: _array(tensors, f"process.{key}") for key in ARRAYS}
+        process = GaussianProcess.of(**json.loads(header["process"]), arrays=arrays)
+        if process.inducing.shape[1] != network.latent:
+            raise ValueError("the inducing points have the wrong width")
+        return PropertySpace(name, network, whitening, anchors, device, process=process)
+    kind = ConditionalSpace if isinstance(network, ConditionalVAE) else VAESpace
+    return kind(name, network, whitening, anchors, device)
 
 
 def write(space: VAESpace, path: Path) -> None:
-    """Write a weights file: network in float16, whitening in float64; an interruption leaves no half-written file.
+    """Write a weights file: network in float16, whitening in float64, a Gaussian process, if any, in float32.
+
+    An interruption leaves no half-written file.
 
     Args:
         space: The latent space.
@@ -148,6 +184,10 @@ def write(space: VAESpace, path: Path) -> None:
     header = {
         "format": _FORMAT, "network": type(space.network).__name__, "config": json.dumps(space.network.config),
     }  # fmt: skip
+    if isinstance(space, PropertySpace):
+        tensors |= {f"process.{key}": torch.from_numpy(array) for key, array in space.process.arrays().items()}
+        header["process"] = json.dumps({"target": space.target, "unit": space.unit})
+    header["sha256"] = _digest(tensors)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
     temporary.write_bytes(save(tensors, header))

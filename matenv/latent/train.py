@@ -18,9 +18,13 @@ import numpy as np
 import torch
 
 from matenv.data import Dataset, load_dataset
+from matenv.data.dataset import UNITS
 from matenv.latent.anchors import choose_anchors
 from matenv.latent.card import write_card
 from matenv.latent.fit import RECIPES, fit, training_rows
+from matenv.latent.joint import DeepKernelVAE
+from matenv.latent.property_quality import widened
+from matenv.latent.property_space import PropertySpace
 from matenv.latent.space import VAESpace, Whitening
 from matenv.latent.store import read, write
 
@@ -32,18 +36,18 @@ def train(
     epochs: int | None = None,
     seed: int = 0,
     threads: int = 1,
-    data: str | Path = "mp-ground-states",
+    data: str | Path | None = None,
     progress: bool = True,
 ) -> Path:
     """Train a latent space, or go on with an interrupted run; then measure and export it.
 
     Args:
-        name: A key of `RECIPES`: ``"vae"`` or ``"vae-elawady"``.
+        name: A key of `RECIPES`.
         out: Folder of the run.
         epochs: Passes over the training rows; by default the recipe's.
         seed: Seed of everything random.
         threads: PyTorch threads; results are the same to the last bit only for the same number.
-        data: Table to learn from, as `matenv.load_dataset` takes it.
+        data: Table to learn from, as `matenv.load_dataset` takes it; by default the recipe's.
         progress: Whether to show a progress bar (needs tqdm).
 
     Returns:
@@ -59,7 +63,7 @@ def train(
         if value < 1:
             raise ValueError(f"{parameter}={value} must be at least 1")
     torch.set_num_threads(threads)
-    table, folder = load_dataset(data), Path(out)
+    table, folder = load_dataset(RECIPES[name].table if data is None else data), Path(out)
     network, history = fit(name, table, folder, epochs=epochs, seed=seed, progress=progress)
     return export(name, network, table, folder, {"epochs": epochs, "seed": seed, "last_epoch": history[-1]})
 
@@ -81,14 +85,22 @@ def export(name: str, network: Any, data: Dataset, out: Path, run: dict[str, Any
     train_rows = data.compositions[data.split("system").train]
     seen = data.compositions[training_rows(data)]
     anchors = choose_anchors(seen, run["seed"]) if recipe.augment else None
+    process, settings = None, recipe.settings()
+    if isinstance(network, DeepKernelVAE):
+        label = recipe.labels[0]
+        settings |= network.own_settings
+        process, network = network.kernel.export(label, UNITS.get(label, "unit of the table")), network.vae
     # Float16 first, so that the whitening and every number on the card belong to the weights that are shipped.
     network.load_state_dict({key: value.half().float() for key, value in network.state_dict().items()})
     unit = Whitening(np.zeros(network.latent), np.ones(network.latent), 1.0)
     whitening = Whitening.of(VAESpace(name, network, unit).encode(train_rows))
     path = out / f"{name}.safetensors"
-    write(VAESpace(name, network, whitening, anchors), path)
+    space = VAESpace(name, network, whitening, anchors)
+    if process is not None:
+        space = widened(PropertySpace(name, network, whitening, anchors, process=process), data)
+    write(space, path)
     how = {
-        "recipe": recipe.settings(),
+        "recipe": settings,
         **run,
         "command": f"python -m matenv.latent.train {name} --epochs {run['epochs']} --seed {run['seed']}",
     }
@@ -108,7 +120,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, help="passes over the training rows (default: the recipe's)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--data", default="mp-ground-states", help="shipped table, or a CSV file of your own")
+    parser.add_argument("--data", help="shipped table, or a CSV file of your own (default: the recipe's)")
     parser.add_argument("--no-progress", action="store_true")
     options = parser.parse_args(arguments)
     out = options.out or Path("runs") / options.name

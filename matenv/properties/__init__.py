@@ -6,6 +6,7 @@ May import: `matenv.composition`, `matenv.data`, `matenv.elements`, `matenv.late
 """
 
 from matenv.properties.distribution import Prediction
+from matenv.properties.own import Property
 from matenv.properties.predictor import Predictor, load_predictor
 
-__all__ = ["Prediction", "Predictor", "load_predictor"]
+__all__ = ["Prediction", "Predictor", "Property", "load_predictor"]

@@ -128,12 +128,27 @@ class Prediction:
             parts[0] if len(parts) == 1 else (np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
         )
         self._calibrations = calibrations
+        self._between = between
         self.mean: dict[str, Array] = dict(zip(heads.NAMES, mean, strict=True))
         self.std: dict[str, Array] = dict(zip(heads.NAMES, std, strict=True))
         self.zero_probability: dict[str, Array] = {heads.NAMES[k]: p for k, p in zip(heads.HURDLE, p0, strict=True)}
 
     def __len__(self) -> int:
         return self._centre.shape[1]
+
+    def disagreement(self, name: str) -> Array:
+        """Standard deviation between the locations that the models state, before any calibration.
+
+        Args:
+            name: Property.
+
+        Returns:
+            (B,) in the property's unit; a student's guess of it if the predictor is one.
+
+        Raises:
+            ValueError: Unknown property.
+        """
+        return np.sqrt(self._between[:, self._position(name)])
 
     def cdf(self, name: str, value: ArrayLike) -> Array:
         """Calibrated probability that a property is at most `value`.

@@ -144,7 +144,7 @@ class Predictor:
 
         Returns:
             The distributions. On a CPU a row's result does not depend on the other rows, bit for bit; the gold
-            predictors, which no step loop uses, hold this to rounding.
+            predictors and ``"accurate"``, which no step loop uses, hold this to rounding.
 
         Raises:
             ValueError: A row is empty or holds a noble gas.
@@ -201,10 +201,11 @@ def load_predictor(name: str | Path = "default", device: str = "cpu") -> Predict
 
     Args:
         name: ``"default"`` for the fast student, ``"ensemble"`` for the networks it was distilled from,
-            ``"statistics"`` for a second family of models, ``"two-family"`` for default and statistics together,
-            ``"gold"`` for the judge (a third family, trained on all rows; never in a reward), ``"gold-train"`` for the
-            same recipe on train rows. Or the path of a .safetensors file made by ``python -m matenv.properties.train``
-            or ``python -m matenv.properties.distil``, or of a .json file made by
+            ``"accurate"`` for the least errors (networks that are told of competing phases and of compounds of like
+            elements; slower), ``"statistics"`` for a second family of models, ``"two-family"`` for default and
+            statistics together, ``"gold"`` for the judge (a third family, trained on all rows; never in a reward),
+            ``"gold-train"`` for the same recipe on train rows. Or the path of a .safetensors file made by
+            ``python -m matenv.properties.train`` or ``python -m matenv.properties.distil``, or of a .json file made by
             ``python -m matenv.properties.committee``.
         device: Torch device to compute on.
 

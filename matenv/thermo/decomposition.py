@@ -52,6 +52,11 @@ class Decomposition:
         """
         return self._queries.scatter(self._solution.potentials, np.nan)
 
+    @property
+    def element_potentials(self) -> NDArray[np.float64]:
+        """The same for the elements of each composition in alphabet order (B, 10), padded with NaN."""
+        return self._solution.potentials
+
     @cached_property
     def degenerate(self) -> NDArray[np.bool_]:
         """Whether the potentials are not unique (B,): fewer products than elements, as at a stable compound."""

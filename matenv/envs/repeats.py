@@ -1,0 +1,71 @@
+"""Repeat decay: a formula that the episode has been at before is worth less than at first.
+
+Without it an agent may earn the same score again and again by going to and fro between two good formulas. Off by
+default, because the reward then depends on the episode's history; where it is on, the observation shows the count.
+
+May import: `matenv.envs.observations`, `matenv.envs.state`, `matenv.composition`, `matenv.thermo`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matenv.composition import CompositionBatch
+from matenv.envs.observations import Block
+from matenv.envs.state import Facts, State
+from matenv.thermo.keys import keys_of
+
+BLOCK = "visits"
+"""Name of the observation block, and of the fact: how often the episode has been at the current formula before."""
+
+_LOG = "visited"  # fact: keys of the formulas of the episode so far (N, horizon + 1), 0 where none yet
+_SEED = 0
+
+
+def first_visits(compositions: CompositionBatch, horizon: int) -> Facts:
+    """Facts at the start of episodes.
+
+    Args:
+        compositions: Where they start (N).
+        horizon: Steps per episode.
+
+    Returns:
+        ``"visits"`` (N,) int64 and the log (N, horizon + 1).
+    """
+    log = np.zeros((len(compositions), horizon + 1), np.uint64)
+    log[:, 0] = _keys(compositions)
+    return {BLOCK: np.zeros(len(compositions), np.int64), _LOG: log}
+
+
+def next_visits(old: State, compositions: CompositionBatch) -> Facts:
+    """The facts one step later.
+
+    Args:
+        old: Where the episodes stood.
+        compositions: Where they stand now (N).
+
+    Returns:
+        As `first_visits`, in new arrays. Formulas are told apart by 64-bit keys of their counts.
+    """
+    log = old.facts[_LOG].copy()
+    keys = _keys(compositions)
+    visits = (log == keys[:, None]).sum(axis=1)
+    # A single environment may be stepped on past its horizon: the last place is then written again.
+    log[np.arange(len(log)), np.minimum(old.step + 1, log.shape[1] - 1)] = keys
+    return {BLOCK: visits, _LOG: log}
+
+
+def visits_block(horizon: int) -> Block:
+    """Earlier visits over the horizon, in [0, 1]."""
+
+    def write(state: State, view: NDArray[np.float32]) -> None:
+        view[:, 0] = np.minimum(state.facts[BLOCK] / horizon, 1.0)
+
+    return Block(1, 0.0, 1.0, write)
+
+
+def _keys(compositions: CompositionBatch) -> NDArray[np.uint64]:
+    """Keys (N,), never 0, which stands for an empty place of the log."""
+    keys = keys_of(compositions.elements, compositions.counts, compositions.size, _SEED)
+    return np.maximum(keys, np.uint64(1))

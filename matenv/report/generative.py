@@ -1,0 +1,189 @@
+"""Generators of formulas side by side: a table, and a picture of whether the conditional space obeys its condition.
+
+May import: `matenv.benchmark.generative`, `matenv.sampling`, `matenv.latent`, `matenv.properties`, `matenv.data`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from matenv.benchmark.generative import Conditioning, compare_with_asked, conditioning, held_out_with, quality
+from matenv.composition import CompositionBatch
+from matenv.data import Dataset, load_dataset
+from matenv.data.dataset import UNITS
+from matenv.latent import load_latent
+from matenv.latent.conditional import ConditionalSpace
+from matenv.properties import load_predictor
+from matenv.sampling import random_formulas
+from matenv.tasks import load_task
+
+SPACES = ("vae", "vae-elawady", "cvae", "wgan-gp")
+
+SAMPLES = 10_000
+"""Formulas of each generator."""
+
+ASKED = {
+    "formation_energy": (-4.0, -3.5, -3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5),
+    "band_gap_pbe": (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0),
+}
+"""Values asked of the conditional space [eV/atom, eV]."""
+
+AT_EACH = 500
+"""Samples at each value."""
+
+KINDS = ("held-out rows with that DFT value", "samples around near anchors", "z from N(0, I)")
+
+HEADINGS = {
+    "neutral": "neutral",
+    "balanced": "balanced",
+    "unique": "unique",
+    "novel": "novel",
+    "new_and_balanced": "new and balanced",
+    "systems": "systems",
+    "diversity": "diversity",
+    "prevalence_kl": "prevalence KL",
+    "elements_tv": "elements TV",
+}
+
+
+def compare_generators(
+    out: str | Path, spaces: Sequence[str] = SPACES, samples: int = SAMPLES, at_each: int = AT_EACH, seed: int = 0
+) -> dict[str, Any]:
+    """Measure generators; print the tables; write ``generative.json`` and ``conditioning.png``.
+
+    Args:
+        out: Folder to write to.
+        spaces: Names of latent spaces or weights files; the conditional ones among them are asked for values as well.
+        samples: Formulas of each.
+        at_each: Samples at each value that is asked for.
+        seed: Seed of everything random.
+
+    Returns:
+        ``quality`` by generator and ``conditioning`` by space, label and kind of sample.
+
+    Raises:
+        ValueError: An unknown space, or fewer than two samples.
+    """
+    if min(samples, at_each) < 2:
+        raise ValueError(f"samples={samples} and at_each={at_each} must be at least 2")
+    folder, data = Path(out), load_dataset()
+    folder.mkdir(parents=True, exist_ok=True)
+    loaded = {name: load_latent(name) for name in spaces}
+    batches = {"training rows": _rows(data, samples, seed)}
+    batches["random formulas"] = random_formulas(load_task("stiff-stable"), samples, seed)
+    for name, space in loaded.items():
+        batches[name] = space.decode_batch(space.sample(samples, seed))
+        if space.anchors is not None:
+            batches[f"{name}, prior N(0, I)"] = space.decode_batch(space.sample_nominal(samples, seed))
+    result: dict[str, Any] = {"quality": {name: quality(batch, data) for name, batch in batches.items()}}
+    print(quality_table(result["quality"]))
+    result["conditioning"] = {}
+    for name, space in loaded.items():
+        if isinstance(space, ConditionalSpace):
+            found = ask(space, data, at_each, seed)
+            result["conditioning"][name] = {
+                label: {kind: _numbers(each) for kind, each in kinds.items()} for label, kinds in found.items()
+            }
+            print("\n" + conditioning_table(result["conditioning"][name]))
+            draw_conditioning(found, folder / "conditioning.png", f"{name}: what is asked for, and what is predicted")
+    (folder / "generative.json").write_text(json.dumps(result, indent=1) + "\n")
+    return result
+
+
+def ask(space: ConditionalSpace, data: Dataset, at_each: int, seed: int) -> dict[str, dict[str, Conditioning]]:
+    """Ask a conditional space for the values of `ASKED`, beside held-out rows that have them.
+
+    Returns:
+        Label -> kind of sample (`KINDS`) -> result.
+    """
+    model, found = load_predictor(), {}
+    for label in space.network.conditions:
+        values = ASKED[label]
+        rows = held_out_with(data, label, values, min(at_each, 100), seed)
+        found[label] = dict(
+            zip(
+                KINDS,
+                (
+                    compare_with_asked(rows, np.asarray(values), model, label),
+                    conditioning(space, model, label, values, at_each, seed),
+                    conditioning(space, model, label, values, at_each, seed, nominal=True),
+                ),
+                strict=True,
+            )
+        )
+    return found
+
+
+def quality_table(found: dict[str, dict[str, float]]) -> str:
+    """The table of `quality`, in Markdown."""
+    lines = [f"| formulas | {' | '.join(HEADINGS.values())} |", "|---" * (len(HEADINGS) + 1) + "|"]
+    for name, metrics in found.items():
+        cells = [
+            f"{value:,.0f}" if key == "systems"
+            else f"{value:.1f}" if key == "diversity"
+            else f"{value:.3f}" if key in ("prevalence_kl", "elements_tv")
+            else f"{value:.1%}"
+            for key, value in ((key, metrics[key]) for key in HEADINGS)
+        ]  # fmt: skip
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def conditioning_table(found: dict[str, dict[str, dict[str, Any]]]) -> str:
+    """The table of conditioning, in Markdown."""
+    lines = ["| asked for | samples | MAE | rank correlation | neutral | unique |", "|---" * 6 + "|"]
+    for label, kinds in found.items():
+        for kind, each in kinds.items():
+            lines.append(
+                f"| {label} | {kind} | {each['mae']:.2f} {UNITS[label]} | {each['rank_correlation']:.2f} | "
+                f"{each['neutral']:.1%} | {each['unique']:.1%} |"
+            )
+    return "\n".join(lines)
+
+
+def draw_conditioning(found: dict[str, dict[str, Conditioning]], out: Path, title: str) -> None:
+    """Predicted against asked values: medians, and bars from the 10th to the 90th percentile.
+
+    Args:
+        found: As `ask` returns it.
+        out: PNG to write.
+        title: Heading.
+    """
+    figure = Figure(figsize=(5.2 * len(found), 4.8), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(found), squeeze=False)[0]
+    for axes, (label, kinds) in zip(panels, found.items(), strict=True):
+        asked = next(iter(kinds.values())).asked
+        shift = 0.12 * float(np.diff(asked).min())
+        axes.plot(asked[[0, -1]], asked[[0, -1]], color="black", linewidth=0.8, linestyle="--", label="as asked")
+        for k, (kind, colour) in enumerate(zip(kinds, ("tab:gray", "tab:blue", "tab:orange"), strict=True)):
+            low, middle, high = np.percentile(kinds[kind].predicted, [10, 50, 90], axis=1)
+            bars = np.stack([middle - low, high - middle])
+            axes.errorbar(
+                asked + (k - 1) * shift, middle, bars, fmt="o", markersize=4, color=colour, capsize=2, label=kind
+            )
+        axes.set_xlabel(f"{label.replace('_', ' ')} asked for ({UNITS[label]})")
+        axes.set_ylabel(f"predicted ({UNITS[label]})")
+        axes.grid(alpha=0.3)
+    panels[0].legend(fontsize=8)
+    figure.suptitle(title, fontsize=11)
+    figure.savefig(out)
+
+
+def _rows(data: Dataset, samples: int, seed: int) -> CompositionBatch:
+    train = data.split("system").train
+    return data.compositions[np.random.default_rng(seed).choice(train, min(samples, len(train)), replace=False)]
+
+
+def _numbers(each: Conditioning) -> dict[str, Any]:
+    numbers = {key: value for key, value in asdict(each).items() if key not in ("asked", "predicted")}
+    numbers |= {"asked": each.asked.tolist(), "median": np.median(each.predicted, axis=1).round(4).tolist()}
+    return {key: round(value, 5) if isinstance(value, float) else value for key, value in numbers.items()}

@@ -1,0 +1,162 @@
+"""Fine-tuning on a user's table: reading it, holding out, learning, forgetting, and mistakes at the door."""
+
+import json
+import runpy
+from functools import partial
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import matenv
+from matenv.cli import app
+from matenv.data.splits import system_part
+from matenv.latent import VAESpace, load_latent
+from matenv.latent.adversarial import CountsGAN
+from matenv.latent.anchors import choose_anchors
+from matenv.latent.counts_vae import CountsVAE
+from matenv.latent.finetune import finetune
+from matenv.latent.space import Whitening
+from matenv.latent.store import write
+from matenv.latent.user_table import read_table
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "solid_solutions.py"
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def table(tmp_path):
+    def write_table(*formulas, header="formula"):
+        path = tmp_path / "my.csv"
+        path.write_text("\n".join([header, *formulas]) + "\n")
+        return path
+
+    return write_table
+
+
+def solid_solutions(number):
+    formulas = runpy.run_path(str(EXAMPLE))["formulas"]()
+    return np.random.default_rng(0).choice(formulas, number, replace=False).tolist()
+
+
+def test_fractional_amounts_become_integers_and_the_rest_is_named(table):
+    plain = ["NaCl", "KBr", "CsI", "MgO", "CaO", "SrO", "BaO", "ZnO", "GaAs", "InP"]
+    path = table("La0.7Sr0.3MnO3", "Li0.5Na0.5Cl", "LiNaCl2", "Fe", "La0.67Sr0.33MnO3", *plain)
+    read = read_table(path, holdout="formula")
+    formulas = {*read.train.formulas(), *read.test.formulas()}
+    assert formulas == {"Sr3La7Mn10O30", "NaLiCl2", *plain}
+    assert [formula for formula, _ in read.skipped] == ["Fe", "La0.67Sr0.33MnO3"]
+    assert "2 rows skipped (Fe: a pure element; La0.67Sr0.33MnO3: needs 300 atoms of one element" in read.report()
+    rounded = read_table(path, holdout="formula", tolerance=0.001)
+    assert "SrLa2Mn3O9" in {*rounded.train.formulas(), *rounded.test.formulas()} and len(rounded.skipped) == 1
+
+
+def test_systems_are_held_out_by_the_frozen_split(table):
+    read = read_table(table(*solid_solutions(300)))
+    symbols = np.array(matenv.elements.SYMBOLS)
+    for batch, held_out in ((read.train, False), (read.test, True)):
+        for row, size in zip(batch.elements, batch.size, strict=True):
+            assert (system_part(tuple(symbols[row[:size]])) == "test") is held_out
+    assert 0.05 < len(read.test) / 300 < 0.5
+
+
+@pytest.mark.parametrize(
+    ("formulas", "header", "message"),
+    [
+        (["NaCl"], "name", "has columns \\['name'\\]; it needs one called 'formula'"),
+        ([], "formula", "holds no rows"),
+        (["NaCl", "XyO2"], "formula", "my.csv line 3: formula 'XyO2' cannot be read"),
+        (["NaCl", "PoO2"], "formula", "my.csv line 3: .*Po"),
+        (["NaCl", " "], "formula", "my.csv line 3: .*empty"),
+        (["Fe", "Cu"], "formula", "nothing to learn from .* 2 rows skipped"),
+        (["La0.7Sr0.3MnO3", "La0.6Sr0.4MnO3"], "formula", "nothing (is held out|to learn from) in my.csv"),
+    ],
+)
+def test_a_bad_table_is_refused(table, formulas, header, message):
+    with pytest.raises(ValueError, match=message):
+        read_table(table(*formulas, header=header))
+
+
+def test_options_are_checked(table, tmp_path):
+    path = table(*solid_solutions(50))
+    for options, message in (
+        ({"replay": -1.0}, "replay=-1.0 must not be negative"),
+        ({"epochs": 0}, "epochs=0 must be at least 1"),
+        ({"holdout": "row"}, "holdout='row' must be one of system, formula"),
+        ({"tolerance": 0.5}, "tolerance=0.5"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            finetune("vae", path, tmp_path / "run", **options)
+    with pytest.raises(ValueError, match="name='gan' is not a latent space; choose one of vae"):
+        finetune("gan", path, tmp_path / "run")
+    with pytest.raises(FileNotFoundError, match=r"nowhere.csv' does not exist; give a .csv file"):
+        finetune("vae", tmp_path / "nowhere.csv", tmp_path / "run")
+    with pytest.raises(ValueError, match="is not a .csv file"):
+        finetune("vae", tmp_path, tmp_path / "run")
+
+
+def small_space(network, name, folder):
+    space = VAESpace(name, network, Whitening(np.zeros(network.latent), np.ones(network.latent), 4.0))
+    write(space, folder / f"{name}.safetensors")
+    return folder / f"{name}.safetensors"
+
+
+def test_a_generator_is_not_fine_tuned(table, tmp_path):
+    source = small_space(CountsGAN(latent=4, token=8, encoder=8, decoder=8, head=8), "gan", tmp_path)
+    with pytest.raises(ValueError, match="CountsGAN in a VAESpace, which is not fine-tuned; choose one of vae"):
+        finetune(source, table(*solid_solutions(50)), tmp_path / "run")
+
+
+def test_one_command_fine_tunes_and_the_result_moves(table, tmp_path, monkeypatch):
+    """A small untrained space, a few epochs: the card compares, the path moves, other runs are refused."""
+    monkeypatch.setattr("matenv.latent.finetune.choose_anchors", partial(choose_anchors, number=200))
+    monkeypatch.setattr("matenv.latent.finetune.MEASURED", 200)
+    monkeypatch.setattr("matenv.latent.finetune.SAMPLES", 300)
+    monkeypatch.setattr("matenv.latent.finetune.LEAST_REPLAYED", 256)
+    monkeypatch.setattr("matenv.latent.finetune.RATE", 4.0)
+    torch.manual_seed(0)
+    network = CountsVAE(latent=8, token=16, encoder=32, decoder=32, decoder_inner=32, head=16)
+    source, path, out = small_space(network, "vae", tmp_path), table(*solid_solutions(250)), tmp_path / "mine"
+    arguments = ["latent", "train", "--from", str(source), "--data", str(path), "--out", str(out), "--epochs", "25"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "| test_exact_formula |" in result.output and "formulas to learn from" in result.output
+    card = json.loads((out / "vae.json").read_text())
+    assert card["before"].keys() == card["after"].keys()
+    assert card["after"]["train_elbo"] > card["before"]["train_elbo"] + 2
+    env = gym.make("MaterialLatent-v0", latent=str(out / "vae.safetensors"), horizon=2)
+    env.reset(seed=0)
+    assert env.step(env.action_space.sample())[0].shape == env.observation_space.shape
+    assert len(torch.load(out / "checkpoint.pt", weights_only=True)["history"]) == 25
+    with pytest.raises(ValueError, match="belongs to another run.*replay"):
+        finetune(source, path, out, epochs=25, replay=0.0, progress=False)
+    with pytest.raises(ValueError, match="the source's own folder"):
+        finetune(out / "vae.safetensors", path, out, epochs=25, progress=False)
+
+
+def test_training_asks_for_one_of_name_and_source(tmp_path):
+    for arguments in (["latent", "train"], ["latent", "train", "vae", "--from", "vae"]):
+        result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path)])
+        assert isinstance(result.exception, ValueError) and "one of them" in str(result.exception)
+    result = CliRunner().invoke(app, ["latent", "train", "--from", "vae", "--out", str(tmp_path)])
+    assert "--from needs --data" in str(result.exception)
+
+
+@pytest.mark.slow
+def test_fine_tuning_teaches_solid_solutions_and_forgets_little(table, tmp_path):
+    path = finetune("vae", table(*solid_solutions(1500)), tmp_path / "mine", epochs=12, progress=False)
+    card = json.loads(path.with_suffix(".json").read_text())
+    before, after = card["before"], card["after"]
+    assert after["test_exact_formula"] > before["test_exact_formula"] + 0.05
+    assert after["original_test_exact_formula"] > before["original_test_exact_formula"] - 0.03
+    assert load_latent(path).radius >= load_latent("vae").radius * 0.8
