@@ -21,6 +21,7 @@ import gymnasium as gym
 import numpy as np
 from matenv.agents.policies import Policy
 from matenv.agents.training import ENV_ID, train
+from stable_baselines3.common.utils import set_random_seed
 
 import matenv
 from matenv.benchmark.adversary import best_by_system
@@ -108,12 +109,13 @@ def watch(policy: Policy, setting: str, task: str, episodes: int = 256, seed: in
         setting: Name of what it was trained with.
         task: Name of the task.
         episodes: Number of episodes E.
-        seed: Seed of the starts.
+        seed: Seed of the starts and of the moves.
         **kwargs: Arguments of the environment that change what the policy observes.
 
     Returns:
         Its habits.
     """
+    set_random_seed(seed)  # policies of Stable-Baselines3 draw their moves from torch's own generator
     reported = {"score": 1.0, **dict.fromkeys(GUARDS, 0.0)}
     envs = gym.make_vec(ENV_ID, num_envs=episodes, **{"task": task, "reward": reported, **kwargs})
     observation, _ = envs.reset(seed=seed)
