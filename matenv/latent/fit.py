@@ -32,6 +32,7 @@ from matenv.latent.adversarial import (
 )
 from matenv.latent.augment import Augmenter
 from matenv.latent.checkpoint import epochs_left, resume, save
+from matenv.latent.collapse import unit_statistics, warn_of_dying
 from matenv.latent.conditional import CONDITIONS, conditional_elbo, small_conditional
 from matenv.latent.counts_vae import MAX_COUNT, CountsVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
@@ -119,11 +120,11 @@ def fit(
     *,
     epochs: int,
     seed: int,
-    report: Callable[[dict[str, float]], None] | None = None,
+    recipe: Recipe | None = None,
+    report: Callable[[dict[str, Any]], None] | None = None,
     stop_after: int | None = None,
     progress: bool = True,
-    recipe: Recipe | None = None,
-) -> tuple[nn.Module, list[dict[str, float]]]:
+) -> tuple[nn.Module, list[dict[str, Any]]]:
     """Train a network, resuming from the checkpoint in `out` if there is one.
 
     Args:
@@ -179,10 +180,10 @@ def run_epochs(
     *,
     epochs: int,
     seed: int,
-    report: Callable[[dict[str, float]], None] | None = None,
+    report: Callable[[dict[str, Any]], None] | None = None,
     stop_after: int | None = None,
     progress: bool = True,
-) -> list[dict[str, float]]:
+) -> list[dict[str, Any]]:
     """Train a network epoch by epoch, resuming from the checkpoint in `out` if there is one.
 
     Args:
@@ -214,9 +215,11 @@ def run_epochs(
         record = {"epoch": epoch + 1, **run_epoch(network, optimizer, shown, recipe, epoch, epochs, random)}
         if len(validation):
             with torch.inference_mode():
-                decoded = network.decode(network.posterior(Pairs.of(validation))[0])
-            record |= agreement(decoded, validation)
+                mean, log_variance = network.posterior(Pairs.of(validation))
+                decoded = network.decode(mean)
+            record |= agreement(decoded, validation) | unit_statistics(mean, log_variance)
         history.append(record)
+        warn_of_dying(history)
         save(out, identity, network, optimizer, history)
         if report:
             report(record)

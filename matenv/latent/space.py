@@ -5,7 +5,6 @@ May import: `matenv.latent.protocol`, `matenv.latent` networks, `matenv.composit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +13,7 @@ import torch
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.composition import CompositionBatch, fractions
+from matenv.composition import CompositionBatch, listed, parse
 from matenv.latent.counts_vae import CountsVAE
 from matenv.latent.dvae import DisentangledVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
@@ -117,7 +116,7 @@ class VAESpace:
         Raises:
             ValueError: Not a composition (see `matenv.fractions`), or a row without elements.
         """
-        mean, _ = self._posterior(_packed(X))
+        mean, _ = self._posterior(packed(X))
         return (mean - self.whitening.mean) / self.whitening.std
 
     def decode(self, Z: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
@@ -220,7 +219,7 @@ class VAESpace:
         Raises:
             ValueError: As `encode`.
         """
-        batch = _packed(X)
+        batch = packed(X)
         noise = torch.randn((SCORE_DRAWS, self.dim), generator=torch.Generator().manual_seed(0)).to(self.device)
         scores = []
         with torch.inference_mode():
@@ -235,6 +234,20 @@ class VAESpace:
                     kl = kl_to_prior(mean, log_variance)
                 scores.append((fit - kl).cpu().numpy())
         return np.concatenate(scores).astype(np.float64) if scores else np.zeros(0)
+
+    def posterior(self, X: Compositions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # noqa: N803
+        """Mean and log-variance of q(z|x) in the network's own coordinates.
+
+        Args:
+            X: As `encode`.
+
+        Returns:
+            Two arrays (B, n) float64; `encode` is the first, whitened.
+
+        Raises:
+            ValueError: As `encode`.
+        """
+        return self._posterior(packed(X))
 
     def _posterior(self, batch: CompositionBatch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Raw posterior means and log-variances, each (B, n)."""
@@ -274,19 +287,13 @@ def _raw_points(
     return raw, -1
 
 
-def _packed(X: Compositions) -> CompositionBatch:  # noqa: N803
+def packed(X: Compositions) -> CompositionBatch:  # noqa: N803
     """Any accepted form of compositions as a packed batch without empty rows."""
     if isinstance(X, CompositionBatch):
         batch = X
     else:
-        if isinstance(X, str):
-            x = fractions([X])
-        elif isinstance(X, Sequence) and all(isinstance(formula, str) for formula in X):
-            x = fractions([str(formula) for formula in X])
-        else:
-            x = np.asarray(X, dtype=np.float64)
-        if not len(x):
-            raise ValueError("X is empty; give at least one composition")
+        given = listed(X)
+        x = parse(given) if isinstance(given, list) else given
         batch = CompositionBatch.from_fractions(x, MAX_FORMULA_ATOMS, FORMULA_TOLERANCE)
     if len(batch) and batch.size.min() < 1:
         raise ValueError(f"X row {int(batch.size.argmin())} holds no element; only compositions can be encoded")
