@@ -140,25 +140,22 @@ class Case:
 
 
 def cases() -> Iterator[tuple[Case, str]]:
-    """Every split with every model that is to see it, the most telling first."""
+    """Every split with every model that is to see it; split by split, so that a run cut short has some of each."""
     y, systems = TRUTH[LABELLED], DATA.systems[LABELLED]
     random = StratifiedShuffleSplit(SPLITS, test_size=HELD_OUT, random_state=0).split(LABELLED, y)
     by_system = GroupShuffleSplit(SPLITS, test_size=HELD_OUT, random_state=0).split(LABELLED, y, systems)
-    both = {
-        "random": [(LABELLED[a], LABELLED[b]) for a, b in random],
-        "system": [(LABELLED[a], LABELLED[b]) for a, b in by_system],
-    }
-    for name, splits in both.items():
-        for number, (shown, held_out) in enumerate(splits):
-            for model in MODELS:
-                if model not in ABLATIONS or (name == "system" and number < CURVE_SPLITS):
-                    yield Case(name, number, shown, held_out, None), model
-    for number, (shown, held_out) in enumerate(both["system"][:CURVE_SPLITS]):
-        for size in LABELS:
+    for number, (pair, system_pair) in enumerate(zip(random, by_system, strict=True)):
+        chosen = [("random", LABELLED[pair[0]], LABELLED[pair[1]], None)]
+        shown, held_out = (LABELLED[rows] for rows in system_pair)
+        chosen.append(("system", shown, held_out, None))
+        for size in LABELS if number < CURVE_SPLITS else ():
             few, _ = train_test_split(shown, train_size=size, stratify=TRUTH[shown], random_state=number)
+            chosen.append(("system", few, held_out, size))
+        for split, rows, rest, labels in chosen:
+            ablated = split == "system" and number < CURVE_SPLITS and labels in (None, 100)
             for model in MODELS:
-                if model not in ABLATIONS or size == 100:
-                    yield Case("system", number, few, held_out, size), model
+                if ablated or model not in ABLATIONS:
+                    yield Case(split, number, rows, rest, labels), model
 
 
 def figures(p: Probability, held_out: NDArray[np.int64]) -> dict[str, float]:
