@@ -233,7 +233,8 @@ def latent_round_trip(
     from matenv import load_dataset, load_latent
     from matenv.latent.round_trip import held_out, round_trip
 
-    trip = round_trip(load_latent(latent), formulas or held_out(load_dataset(), rows, seed), draws, seed)
+    space = load_latent(latent)
+    trip = round_trip(space, formulas or held_out(load_dataset(space.table), rows, seed), draws, seed)
     print(trip.table() if formulas else trip.summary())
 
 
