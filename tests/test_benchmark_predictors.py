@@ -3,6 +3,7 @@
 import hashlib
 import json
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,3 +70,12 @@ def test_another_wheel_is_refused(wheels, monkeypatch):
     monkeypatch.setattr(matbench, "FOLDS_SHA256", "0" * 64)
     with pytest.raises(RuntimeError, match="expected 0000"):
         matbench.load("band_gap_pbe", wheels)
+
+
+def test_the_page_quotes_the_written_results():
+    document = json.loads(predictors.RESULT.read_text())
+    lines = predictors.table(document["parts"]).splitlines()
+    assert {line.split(" | ")[0].strip("| ") for line in lines[2:]} <= set(predictors.PEERS)
+    page = (Path(__file__).parent.parent / "docs" / "predictors.md").read_text()
+    assert all(line in page for line in lines)
+    assert "Roost 0.056" in lines[2] and f"{document['parts']['energies']['mae']:.4f}" in lines[2]

@@ -12,6 +12,7 @@ from matenv.properties.features import pack
 from matenv.properties.informed import InformedNetwork
 from matenv.properties.optimizer import OPTIMIZERS
 from matenv.properties.references import References
+from matenv.properties.sources import _told
 from matenv.thermo import solver
 
 TABLE = ["LiF", "NaF", "KF", "LiCl", "KCl", "MgF2", "Na2O", "LiNaCl2"]
@@ -209,11 +210,17 @@ def test_accurate_answers_alike_however_a_composition_is_written(accurate):
     assert together["formation_energy"][0][2] == 0.0
 
 
-def test_accurate_takes_amounts_that_are_no_formula(accurate):
-    x = matenv.fractions("NaCl")
-    trace = 0.999 * x + 0.001 * matenv.fractions("K")
-    for name, (mean, _) in accurate.predict(trace).items():
-        assert mean[0] == pytest.approx(accurate.predict(x)[name][0][0], abs=0.35), name
+def test_a_trace_does_not_shift_what_the_other_elements_are_told(accurate, energies):
+    table = References(batch(*TABLE), labels(energies))
+    names = ["Cl", "K", "Na"]  # in alphabet order, as compositions list them
+    elements = np.array([[alphabet.INDEX[name] for name in names] + [-1] * 7], np.int16)
+    amounts = np.array([[0.4995, 0.001, 0.4995] + [0.0] * 7])
+    told = _told(table, elements, amounts, np.array([3], np.int16))[0]
+    whole = table.describe(batch("NaCl"))[0]
+    np.testing.assert_array_equal(told[[0, 2]], whole[:2])
+    assert not told[1].any() and not told[3:].any() and whole[:2].any()
+    trace = 0.999 * matenv.fractions("NaCl") + 0.001 * matenv.fractions("K")
+    assert all(np.isfinite(mean).all() for mean, _ in accurate.predict(trace).values())
 
 
 def test_accurate_serves_oracle_and_card():
