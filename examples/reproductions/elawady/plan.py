@@ -24,8 +24,8 @@ class Plan:
 
     widths: tuple[int, ...] = (50, 100, 200, 300, 400, 500)
     chosen: int = 100
-    seeds: tuple[int, ...] = (0, 1)
-    epochs: int = 60
+    seeds: tuple[int, ...] = (0,)
+    epochs: int = 40
 
     def __post_init__(self) -> None:
         """The chosen width has to be in the scan."""
