@@ -136,7 +136,7 @@ def equal_budget(
 def explain(
     formulas: Annotated[list[str], typer.Argument(help="Formulas, such as LiFePO4.")],
     reference: Annotated[str, typer.Option(help="Phases of the hull: all or train.")] = "all",
-    predictor: Annotated[str, typer.Option(help="Predictor; accurate errs least.")] = "default",
+    predictor: Annotated[str, typer.Option(help="The proxy; accurate errs least.")] = "default",
 ) -> None:
     """Everything known or predicted about formulas: a candidate card for each."""
     from matenv import explain as run

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -98,6 +100,48 @@ def test_ledger_grows(data):
     for start in range(0, 20_000, 3_000):
         ledger.register(data.compositions[start : start + 4_000])
     assert ledger.history().formulas() == data.formulas[: len(ledger)].tolist()
+
+
+def test_an_empty_batch_is_an_empty_assessment(oracle):
+    nothings: list[Any] = [
+        [],
+        np.zeros((0, 89)),
+        np.array([], dtype=str),
+        CompositionBatch.from_counts(np.zeros((0, 89))),
+    ]
+    for nothing in nothings:
+        a = oracle.assess(nothing)
+        assert len(a) == 0 and a.formulas == [] and a.fractions.shape == a.potentials.shape == (0, 89)
+        assert all(len(values) == 0 for values in (a.p_stable, a.novel, a.prob("band_gap_pbe", 1, 2), a.prob_stable()))
+        assert len(a.dft_formation_energy) == 0 and len(load_task().score(a).score) == 0
+    assert oracle.hull.energy([]).shape == (0,) and matenv.is_charge_neutral([]).shape == (0,)
+    assert oracle.predictor.predict([])["band_gap_pbe"][0].shape == (0,) and matenv.formula(np.zeros((0, 89))) == []
+    assert matenv.load_latent("vae").encode([]).shape[0] == 0
+
+
+def test_formulas_may_stand_in_an_array(oracle):
+    names = np.array(["MgO", "LiFePO4"])
+    for array in (names, names.astype(object)):
+        assert oracle.assess(array).formulas == ["MgO", "LiFePO4"]
+        assert np.array_equal(matenv.fractions(array), matenv.fractions(names.tolist()))
+        assert oracle.hull.decompose(array).energy.shape == matenv.is_charge_neutral(array).shape == (2,)
+    assert oracle.assess(names[0]).formulas == oracle.assess(np.array("MgO")).formulas == ["MgO"]
+
+
+@pytest.mark.parametrize("wrong", [None, 3, {"Mg": 1}, {"MgO"}, b"MgO", (name for name in ["MgO"]), [3, "MgO"]])
+def test_what_is_no_composition_is_refused_by_name(oracle, wrong):
+    for ask, name in (
+        (oracle.assess, "x"),
+        (oracle.hull.energy, "X"),
+        (oracle.predictor.predict, "X"),
+        (matenv.is_charge_neutral, "X"),
+        (matenv.load_latent("vae").encode, "X"),
+        (matenv.formula, "fractions"),
+    ):
+        with pytest.raises(ValueError, match=rf"^{name}(=.*give a formula such as 'LiFePO4'| has shape \(\))"):
+            ask(wrong)
+    with pytest.raises(ValueError, match="fractions=.*holds formulas; expected amounts"):
+        matenv.formula(["MgO"])  # type: ignore[list-item]
 
 
 def test_oracle_refusals():

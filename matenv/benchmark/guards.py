@@ -229,7 +229,8 @@ def _latent_values(rows: Rows, space: LatentSpace) -> dict[str, NDArray[np.float
 
 @lru_cache(maxsize=1)
 def _training(space: LatentSpace) -> tuple[NearestPoint, Neighbours]:
-    table = load_dataset("mp-ground-states").compositions[reference_rows(sys.maxsize)]
+    data = load_dataset("mp-ground-states")
+    table = data.compositions[reference_rows(data, sys.maxsize)]
     return NearestPoint(space.encode(table)), Neighbours(table)
 
 

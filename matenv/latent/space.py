@@ -5,7 +5,6 @@ May import: `matenv.latent.protocol`, `matenv.latent` networks, `matenv.composit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +13,7 @@ import torch
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.composition import CompositionBatch, fractions
+from matenv.composition import CompositionBatch, listed, parse
 from matenv.latent.counts_vae import CountsVAE
 from matenv.latent.dvae import DisentangledVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
@@ -293,14 +292,8 @@ def packed(X: Compositions) -> CompositionBatch:  # noqa: N803
     if isinstance(X, CompositionBatch):
         batch = X
     else:
-        if isinstance(X, str):
-            x = fractions([X])
-        elif isinstance(X, Sequence) and all(isinstance(formula, str) for formula in X):
-            x = fractions([str(formula) for formula in X])
-        else:
-            x = np.asarray(X, dtype=np.float64)
-        if not len(x):
-            raise ValueError("X is empty; give at least one composition")
+        given = listed(X)
+        x = parse(given) if isinstance(given, list) else given
         batch = CompositionBatch.from_fractions(x, MAX_FORMULA_ATOMS, FORMULA_TOLERANCE)
     if len(batch) and batch.size.min() < 1:
         raise ValueError(f"X row {int(batch.size.argmin())} holds no element; only compositions can be encoded")

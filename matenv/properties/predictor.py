@@ -14,7 +14,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
-from matenv.composition import CompositionBatch, check_fractions, fractions
+from matenv.composition import CompositionBatch, check_fractions, listed, parse
 from matenv.data.dataset import UNITS
 from matenv.properties import committee_file, heads, weights
 from matenv.properties.distribution import Array, Calibration, CalibrationTable, Prediction
@@ -127,11 +127,8 @@ class Predictor:
         """
         if isinstance(X, CompositionBatch):
             return self.predict_batch(X)
-        if isinstance(X, str):
-            X = fractions([X])
-        elif not isinstance(X, np.ndarray) and len(X) and isinstance(X[0], str):  # type: ignore[arg-type, index]
-            X = fractions(list(X))  # type: ignore[arg-type]
-        x = check_fractions(X, "X")
+        given = listed(X)
+        x = check_fractions(parse(given) if isinstance(given, list) else given, "X")
         elements = np.argsort(x == 0.0, axis=1, kind="stable")[:, :MAX_ELEMENTS]
         amounts = np.take_along_axis(x, elements, axis=1)
         return self._predict(np.where(amounts > 0.0, elements, -1), amounts, np.count_nonzero(amounts, axis=1))
