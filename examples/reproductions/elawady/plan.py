@@ -22,7 +22,7 @@ class Plan:
         epochs: Passes over the training rows instead of the paper's 2,000, at a high learning rate.
     """
 
-    widths: tuple[int, ...] = (50, 100, 200, 300, 400, 500)
+    widths: tuple[int, ...] = (50, 100, 200, 300, 500)
     chosen: int = 100
     seeds: tuple[int, ...] = (0,)
     epochs: int = 40
