@@ -1,3 +1,4 @@
+import copy
 from typing import Any
 
 import numpy as np
@@ -142,6 +143,16 @@ def test_what_is_no_composition_is_refused_by_name(oracle, wrong):
             ask(wrong)
     with pytest.raises(ValueError, match="fractions=.*holds formulas; expected amounts"):
         matenv.formula(["MgO"])  # type: ignore[list-item]
+
+
+def test_a_copy_of_an_oracle_counts_for_itself():
+    """Gymnasium copies the arguments of an environment whenever it is made again from its spec."""
+    first = matenv.Oracle("train", budget=3)
+    first.assess(["MgO", "NaCl"])
+    second = copy.deepcopy(first)
+    assert second.hull is first.hull and second.calls == 2 and second.budget == 3
+    assert second.assess(["TiN", "KCl"]).evaluated.tolist() == [True, False]
+    assert first.calls == 2 and second.history().formulas() == ["MgO", "NaCl", "TiN"]
 
 
 def test_oracle_refusals():

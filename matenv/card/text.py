@@ -53,18 +53,20 @@ def lines(card: Card) -> list[str]:
 def _numbers(card: Card) -> list[str]:
     """Proxy beside judge beside DFT: means with 90 % intervals, and P(stable)."""
     gold = card.gold
-    text = [_row("", f"   proxy: {card.predictor}", f"   judge: {gold.predictor}", "   DFT" * bool(card.dft))]
+    rows = [("", f"   proxy: {card.predictor}", f"   judge: {gold.predictor}", "   DFT" * bool(card.dft))]
 
     def add(name: str, label: str, mine: Estimate, others: Mapping[str, Estimate]) -> None:
         dft = f"{card.dft[name]:8.3f}" if name in card.dft else ""
-        text.append(_row(f"{label} [{mine.unit}]", str(mine), str(others.get(name, "")), dft))
+        rows.append((f"{label} [{mine.unit}]", str(mine), str(others.get(name, "")), dft))
 
     add("formation_energy", "formation_energy", card.formation_energy, {"formation_energy": gold.formation_energy})
     add("decomposition_energy", "E_d", card.decomposition_energy, {"decomposition_energy": gold.decomposition_energy})
     for threshold, p in card.p_stable.items():
-        text.append(_row(f"P(E_d <= {threshold:g} eV/atom)", f"{p:8.3f}", f"{gold.p_stable[threshold]:8.3f}"))
+        rows.append((f"P(E_d <= {threshold:g} eV/atom)", f"{p:8.3f}", f"{gold.p_stable[threshold]:8.3f}", ""))
     for name, estimate in card.properties.items():
         add(name, name, estimate, gold.properties)
+    width = max(len(label) for label, *_ in rows) + 3
+    text = [f"  {label:{width}s}{mine:29s}{other:29s}{dft}".rstrip() for label, mine, other, dft in rows]
     text.append("  Predicted from the composition; in brackets what holds the truth in 90 % of cases.")
     if card.part is not None:
         who = "The judge has" if card.part == "test" else "Proxy and judge have"
@@ -87,10 +89,6 @@ def _stability(card: Card) -> list[str]:
             "  too good to be true   E_d is lower than that of 99.9 % of the stable formulas with as many elements"
         )
     return text
-
-
-def _row(label: str, *cells: str) -> str:
-    return (f"  {label:34s}" + "".join(f"{cell:29s}" for cell in cells)).rstrip()
 
 
 def _states(card: Card) -> str:

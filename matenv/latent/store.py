@@ -30,7 +30,7 @@ from matenv.latent.property_space import PropertySpace
 from matenv.latent.space import VAESpace, Whitening
 from matenv.rational import MAX_ELEMENTS
 
-SHIPPED = ("vae", "vae-elawady", "dvae")
+SHIPPED = ("vae", "vae-elawady", "dvae", "dkl-vae")
 """Latent spaces that come with the package."""
 
 NETWORKS: dict[str, type[CountsVAE] | type[DisentangledVAE] | type[ElAwadyVAE]] = {
