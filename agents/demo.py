@@ -60,7 +60,8 @@ def demo(
     random = evaluate_policy(RandomPolicy(space, seed), ENV_ID, EPISODES, EVALUATION_SEED, **env_kwargs)
     _compare(learned, random, load_task(task))
 
-    candidates = rank_candidates(list(learned.visited), load_task(task), Oracle("train"), top)
+    oracle = Oracle("train", properties=load_task(task).properties)
+    candidates = rank_candidates(list(learned.visited), load_task(task), oracle, top)
     show_table(candidates, f"Candidates for {task!r}, at most one per chemical system")
     write_csv(candidates, folder / "candidates.csv")
     draw_learning_curve(

@@ -54,7 +54,7 @@ def policy_search(
     Returns:
         The formulas met and their scores.
     """
-    oracle = Oracle("train", budget)
+    oracle = Oracle("train", budget, properties=load_task(task).properties)
     envs = gym.make_vec(env_id, num_envs=ROWS, task=task, oracle=oracle, **env_kwargs)
     policy = make(envs.single_action_space, seed)
     observation, _ = envs.reset(seed=ROWS * seed)
@@ -81,7 +81,7 @@ def agent_search(
     Returns:
         The formulas met and their scores.
     """
-    oracle = Oracle("train", budget)
+    oracle = Oracle("train", budget, properties=load_task(task).properties)
     agent, envs = create(algorithm, env_id, seed, {"task": task, "oracle": oracle}, f"{algorithm}-few-calls", policy)
     try:
         agent.learn(STEPS_PER_CALL * budget, _UntilSpent(oracle))
@@ -101,7 +101,8 @@ class _UntilSpent(BaseCallback):
 
 def _found(oracle: Oracle, task: str | Task) -> SearchResult:
     met = oracle.history()
-    return SearchResult(met.formulas(), load_task(task).score(Oracle(oracle.reference).assess(met)).score)
+    fresh = Oracle(oracle.reference, properties=oracle.properties)
+    return SearchResult(met.formulas(), load_task(task).score(fresh.assess(met)).score)
 
 
 METHODS: dict[str, Callable[..., SearchResult]] = {

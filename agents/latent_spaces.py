@@ -2,7 +2,7 @@
 
 Each space's metrics, each speed and each training run is written as it ends; the same command resumes. Speeds are taken
 in turns, round after round, so that all spaces share the machine's moods. May import: matenv's public names,
-`matenv.latent`.
+`matenv.latent`, `matenv.benchmark`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.policies import RandomPolicy
 from matenv.agents.training import ENV_ID, train
 
-from matenv import load_dataset, load_latent
+from matenv import load_dataset, load_latent, load_predictor
+from matenv.benchmark.diversity import diversity
+from matenv.benchmark.smoothness import smoothness
 from matenv.latent import SHIPPED
 from matenv.latent.evaluate import evaluate
 
@@ -36,16 +38,23 @@ METRICS = {
     "sample_known": "known",
     "sample_neutral": "neutral",
     "sample_balanced": "balanced",
+    "sample_diversity": "diversity",
     "active_units": "active units",
     "test_elbo": "ELBO [nats]",
-    "detour": "detour",
+    "formula_detour": "formula detour",
+    "property_detour": "energy detour",
 }
-"""Metrics of the first table, by the name `matenv.latent.evaluate` gives them, and their headings."""
+"""Metrics of the first table, by the names of `matenv.latent.evaluate` and `matenv.benchmark.smoothness`, and headings.
+
+``sample_diversity`` is `matenv.benchmark.diversity` of the first `DIVERSE` samples."""
+
+DIVERSE = 1000
+"""Samples whose diversity is measured: it compares all pairs."""
 
 ROWS, STEPS, ROUNDS = 1024, 16, 5
 """Environments at once, steps a round and rounds of the speed measurement."""
 
-TASKS = {"dvae": "single-phase"}
+TASKS = {"dvae": "single-phase-alloy"}
 """Spaces that move over other materials than the rest have a task of their own."""
 
 
@@ -142,7 +151,7 @@ def _cell(key: str, value: float | None) -> str:
         return "-"
     if key in ("dim", "active_units", "parameters"):
         return f"{value:,.0f}"
-    share = key.startswith(("test_e", "sample_")) and not key.endswith(("kl", "tv", "elbo"))
+    share = key.startswith(("test_e", "sample_")) and not key.endswith(("kl", "tv", "elbo", "diversity"))
     return f"{100 * value:.1f} %" if share else f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
 
 
@@ -157,7 +166,15 @@ def _metrics(folder: Path, name: str) -> dict[str, float]:
     def measure() -> dict[str, float]:
         space = load_latent(name)
         parameters = sum(p.numel() for p in space.network.parameters())
-        return {"dim": space.dim, "parameters": parameters, **evaluate(space, load_dataset())}
+        data = load_dataset(space.table)
+        samples = space.decode_batch(space.sample(DIVERSE, 0))
+        return {
+            "dim": space.dim,
+            "parameters": parameters,
+            **evaluate(space, data),
+            "sample_diversity": diversity(samples[np.flatnonzero(samples.size > 0)]),
+            **smoothness(space, data, load_predictor()),
+        }
 
     return _stored(folder / f"{Path(name).stem}-metrics.json", measure)
 

@@ -48,7 +48,8 @@ def prior_search(
     Returns:
         The formulas and their scores.
     """
-    task, space, oracle = load_task(task), load_latent(latent), Oracle(reference, budget)
+    task, space = load_task(task), load_latent(latent)
+    oracle = Oracle(reference, budget, properties=task.properties)
     seen: dict[str, float] = {}
     draw = 0
     while not oracle.exhausted:

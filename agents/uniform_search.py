@@ -26,7 +26,8 @@ def uniform_search(
     Returns:
         The formulas and their scores.
     """
-    task, oracle = load_task(task), Oracle(reference, budget)
+    task = load_task(task)
+    oracle = Oracle(reference, budget, properties=task.properties)
     seen: dict[str, float] = {}
     draw = 0
     while not oracle.exhausted:

@@ -100,7 +100,7 @@ def evaluate(
         config["env_kwargs"].get("elements"),
         config["env_kwargs"].get("exclude"),
     )
-    oracle = Oracle(config["env_kwargs"].get("reference", "train"))
+    oracle = Oracle(config["env_kwargs"].get("reference", "train"), properties=task.properties)
     show_table(rank_candidates(list(result.visited), task, oracle, top), f"Best of {len(result.visited)} formulas met")
 
 
@@ -136,11 +136,12 @@ def equal_budget(
 def explain(
     formulas: Annotated[list[str], typer.Argument(help="Formulas, such as LiFePO4.")],
     reference: Annotated[str, typer.Option(help="Phases of the hull: all or train.")] = "all",
+    predictor: Annotated[str, typer.Option(help="The proxy; accurate errs least.")] = "default",
 ) -> None:
     """Everything known or predicted about formulas: a candidate card for each."""
     from matenv import explain as run
 
-    print("\n\n".join(str(run(formula, reference)) for formula in formulas))
+    print("\n\n".join(str(run(formula, reference, predictor)) for formula in formulas))
 
 
 @app.command()
@@ -151,10 +152,9 @@ def gap(
     out: Annotated[Path | None, typer.Option(help="Folder for gap.json and gap.md.")] = None,
 ) -> None:
     """Proxy, gold, truth: how far rewards can be trusted, by task."""
-    from matenv.benchmark.gap import report
-    from matenv.tasks import TASKS
+    from matenv.benchmark.gap import TASKS_WITH_TRUTH, report
 
-    print(report(tasks or list(TASKS), calls, seeds, out))
+    print(report(tasks or list(TASKS_WITH_TRUTH), calls, seeds, out))
 
 
 @app.command()
@@ -168,11 +168,12 @@ def version() -> None:
 @latent_app.command("train")
 def latent_train(
     out: Out,
-    name: Annotated[str | None, typer.Argument(help="Space to train, such as vae, cvae or dkl-vae.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Space to train, such as vae, cvae, dvae or dkl-vae.")] = None,
     source: Annotated[
         str | None, typer.Option("--from", help="Space or weights file to fine-tune on --data, in place of NAME.")
     ] = None,
     data: Annotated[Path | None, typer.Option(help="CSV file of one's own with a formula column.")] = None,
+    beta_cycles: Annotated[int | None, typer.Option(help="Training: KL weight in so many cycles.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs; default: the model's own.")] = None,
     seed: Seed = 0,
     replay: Annotated[float, typer.Option(help="Fine-tuning: original rows shown per row of --data.")] = 1.0,
@@ -185,7 +186,7 @@ def latent_train(
     if source is None:
         from matenv.latent.train import train
 
-        path = train(str(name), out, epochs=epochs, seed=seed, data=data or "mp-ground-states")
+        path = train(str(name), out, epochs=epochs, seed=seed, data=data, beta_cycles=beta_cycles)
     elif data is None:
         raise ValueError("--from needs --data, a .csv file with a formula column, to fine-tune on")
     else:
@@ -217,6 +218,39 @@ def latent_evaluate(name: Annotated[str, typer.Argument(help="Name of a latent s
     from matenv.latent.evaluate import main as run
 
     run([name])
+
+
+@latent_app.command("round-trip")
+def latent_round_trip(
+    formulas: Annotated[list[str] | None, typer.Argument(help="Formulas; default: held-out rows.")] = None,
+    latent: Annotated[str, typer.Option(help="Name of a latent space, or a weights file.")] = "vae",
+    draws: Annotated[int, typer.Option(help="Draws from each posterior.")] = 10,
+    rows: Annotated[int, typer.Option(help="Held-out rows, where no formula is given.")] = 2000,
+    seed: Seed = 0,
+) -> None:
+    """Whether formulas come back from the latent space, from their encoding and from draws around it."""
+    from matenv import load_dataset, load_latent
+    from matenv.latent.round_trip import held_out, round_trip
+
+    trip = round_trip(load_latent(latent), formulas or held_out(load_dataset(), rows, seed), draws, seed)
+    print(trip.table() if formulas else trip.summary())
+
+
+@latent_app.command("smoothness")
+def latent_smoothness(
+    names: Annotated[list[str] | None, typer.Argument(help="Latent spaces; default: vae and vae-elawady.")] = None,
+    predictor: Annotated[str, typer.Option(help="Name of a predictor, or a file.")] = "default",
+    property: Annotated[str, typer.Option(help="Property.")] = "formation_energy",
+) -> None:
+    """How gradually formulas and a predicted property change along straight lines."""
+    from matenv import load_dataset, load_latent, load_predictor
+    from matenv.benchmark.smoothness import smoothness
+
+    model, data = load_predictor(predictor), load_dataset()
+    for name in names or ("vae", "vae-elawady"):
+        print(name)
+        for key, value in smoothness(load_latent(name), data, model, property).items():
+            print(f"  {key:26s} {value:8.3f}")
 
 
 @latent_app.command("interpolate")

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -149,6 +149,42 @@ class CompositionBatch:
         return cls(elements, counts, size)
 
 
+def listed(x: Any, name: str = "X") -> list[str | Composition] | NDArray[np.float64]:
+    """Compositions however they are written, as a list of formulas or as rows of amounts.
+
+    Args:
+        x: A formula (a string or pymatgen `Composition`), a list, tuple or array of formulas, or amounts (B, 89) or
+            (89,). An empty list is an empty batch.
+        name: What to call the argument in an error.
+
+    Returns:
+        Formulas as given, or amounts (B, 89) float64, C-contiguous, their values unchecked.
+
+    Raises:
+        ValueError: Something else, or an array of another width.
+    """
+    if isinstance(x, str) or hasattr(x, "reduced_formula"):
+        return [x]
+    if isinstance(x, np.ndarray) and x.dtype.kind in "UO":
+        x = x.ravel().tolist() if x.ndim < 2 else x.tolist()
+    if isinstance(x, Sequence) and len(x) and (isinstance(x[0], str) or hasattr(x[0], "reduced_formula")):
+        return list(x)
+    try:
+        dense = np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError):
+        dense = None
+    if dense is None or x is None or isinstance(x, str | bytes):
+        raise ValueError(
+            f"{name}={str(x)[:60]!r} ({type(x).__name__}) is not understood; give a formula such as 'LiFePO4', a list "
+            "of formulas, or fractions (B, 89)"
+        )
+    if dense.shape == (0,):
+        return np.zeros((0, alphabet.NUM_ELEMENTS))
+    dense = dense[None] if dense.ndim == 1 else dense
+    _check_width(dense, name)
+    return np.ascontiguousarray(dense)
+
+
 def check_fractions(fractions: ArrayLike, name: str = "fractions") -> NDArray[np.float64]:
     """Check composition vectors at the door and normalise them.
 
@@ -162,8 +198,9 @@ def check_fractions(fractions: ArrayLike, name: str = "fractions") -> NDArray[np
     Raises:
         ValueError: Wrong width; NaN, infinite or negative entry; zero sum; more than 10 elements. The row is named.
     """
-    x = np.atleast_2d(np.asarray(fractions, dtype=np.float64))
-    _check_width(x, name)
+    x = listed(fractions, name)
+    if isinstance(x, list):
+        raise ValueError(f"{name}={str(x)[:60]} holds formulas; expected amounts (B, 89): read it by matenv.fractions")
     total = x.sum(axis=1)
     good = np.isfinite(total) & (x.min(axis=1) >= 0) & (total > 0)
     if not good.all():
@@ -175,7 +212,7 @@ def check_fractions(fractions: ArrayLike, name: str = "fractions") -> NDArray[np
         )  # fmt: skip
         raise ValueError(f"{name} row {row} {why}")
     size = np.count_nonzero(x, axis=1)
-    if size.max() > MAX_ELEMENTS:
+    if size.max(initial=0) > MAX_ELEMENTS:
         row = int(size.argmax())
         raise ValueError(f"{name} row {row} has {size[row]} elements; at most {MAX_ELEMENTS} are supported")
     return np.ascontiguousarray(x / total[:, None])
@@ -260,12 +297,12 @@ def integer_counts(formulas: Sequence[str | Composition]) -> NDArray[np.int64]:
 @overload
 def fractions(formulas: str | Composition) -> NDArray[np.float64]: ...
 @overload
-def fractions(formulas: Sequence[str | Composition]) -> NDArray[np.float64]: ...
-def fractions(formulas: str | Composition | Sequence[str | Composition]) -> NDArray[np.float64]:
+def fractions(formulas: Sequence[str | Composition] | NDArray) -> NDArray[np.float64]: ...
+def fractions(formulas: str | Composition | Sequence[str | Composition] | NDArray) -> NDArray[np.float64]:
     """Atom fractions of one formula or of a list of formulas.
 
     Args:
-        formulas: A formula string or pymatgen `Composition`, or a sequence of them.
+        formulas: A formula string or pymatgen `Composition`, or a sequence or array of them.
 
     Returns:
         Array (89,) float64 that sums to 1 for a single formula, (B, 89) for a sequence; order `elements.SYMBOLS`.
@@ -278,6 +315,8 @@ def fractions(formulas: str | Composition | Sequence[str | Composition]) -> NDAr
         >>> float(x.sum()), float(x[alphabet.INDEX["O"]])
         (1.0, 0.6)
     """
+    if isinstance(formulas, np.ndarray):
+        formulas = formulas.tolist()
     single = isinstance(formulas, str) or not isinstance(formulas, Sequence)
     counts = parse([formulas] if single else formulas)  # type: ignore[list-item, arg-type]
     x = counts / counts.sum(axis=1, keepdims=True)

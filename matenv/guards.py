@@ -21,7 +21,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from matenv.composition import CompositionBatch
-from matenv.data import load_dataset
+from matenv.data import Dataset, load_dataset
 from matenv.latent import LatentSpace
 from matenv.oracle import Assessment
 from matenv.parallel import run_blocks
@@ -117,19 +117,24 @@ class Asked(Protocol):
     def objectives(self) -> Sequence[object]:
         """Its wishes."""
 
+    @property
+    def viability(self) -> str:
+        """``"none"`` if its score does not depend on stability."""
+
 
 def properties_of(task: Asked, predictor: Predictor) -> tuple[str, ...]:
-    """The properties that a task's score depends on: formation energy, for stability, and those it asks for.
+    """The predicted properties that a task's score depends on: formation energy, for stability, and those it asks for.
 
     Args:
         task: The task.
         predictor: What predicts them; properties it does not know are left out.
 
     Returns:
-        Distinct names.
+        Distinct names; formation energy alone if there is nothing else.
     """
     asked = [getattr(objective, "property_name", None) for objective in task.objectives]
-    return tuple(dict.fromkeys(name for name in ("formation_energy", *asked) if name in predictor.units))
+    wanted = asked if task.viability == "none" else ["formation_energy", *asked]
+    return tuple(dict.fromkeys(name for name in wanted if name in predictor.units)) or ("formation_energy",)
 
 
 class Guards:
@@ -145,10 +150,10 @@ class Guards:
     Attributes:
         names: As given.
         properties: As given.
-        units: What each guard was divided by: the `QUANTILE` of its values over the validation part of the `system`
-            split (for `cycle`, whose value at the encoding of a formula is nearly always 0, over samples of the space),
-            in latent standard deviations; 1 for `uncertainty` and `disagreement`, whose properties have units of
-            their own.
+        units: What each guard was divided by: the `QUANTILE` of its values over the validation part of the
+            space's own table (for `cycle`, whose value at the encoding of a formula is nearly always 0, over samples of
+            the space), in latent standard deviations; 1 for `uncertainty` and `disagreement`, whose properties have
+            units of their own.
 
     Raises:
         ValueError: An unknown guard or property, or a latent guard without a space.
@@ -253,9 +258,9 @@ def check_guard(name: str, parameter: str) -> None:
         raise ValueError(f"{parameter} holds {name!r}, which is not a guard; {hint}")
 
 
-def reference_rows(rows: int = REFERENCE_ROWS) -> NDArray[np.int64]:
-    """Table rows whose encodings stand for all training rows: evenly spread over the train part."""
-    train = load_dataset("mp-ground-states").part("train")  # without validation rows
+def reference_rows(data: Dataset, rows: int = REFERENCE_ROWS) -> NDArray[np.int64]:
+    """Rows of a table whose encodings stand for all training rows: evenly spread over the train part."""
+    train = data.part("train")  # without validation rows
     return train[np.linspace(0, len(train) - 1, min(rows, len(train))).astype(np.int64)]
 
 
@@ -264,15 +269,15 @@ def _latent_guards(
     space: LatentSpace,
 ) -> tuple[dict[str, Callable[[Values, CompositionBatch], Values]], dict[str, float]]:
     """The latent guards of a space before they are divided by their units, and the units."""
-    table = load_dataset("mp-ground-states").compositions
-    cloud = space.encode(table[reference_rows()])
+    data = load_dataset(getattr(space, "table", "mp-ground-states"))  # what it was trained on
+    cloud = space.encode(data.compositions[reference_rows(data)])
     mahalanobis, nearest = Mahalanobis(cloud), NearestPoint(cloud)
     guards: dict[str, Callable[[Values, CompositionBatch], Values]] = {
         "mahalanobis": lambda z, decoded: mahalanobis(z),
         "nearest": lambda z, decoded: nearest(z),
         "cycle": lambda z, decoded: cycle_error(space, z, decoded),
     }
-    held_out = table[load_dataset("mp-ground-states").part("validation")]
+    held_out = data.compositions[data.part("validation")]
     encoded, samples = space.encode(held_out), space.sample(_SAMPLES, _SAMPLE_SEED)
     seen = {"mahalanobis": mahalanobis(encoded), "nearest": nearest(encoded)}
     seen["cycle"] = cycle_error(space, samples, space.decode_batch(samples))

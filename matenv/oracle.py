@@ -10,7 +10,7 @@ import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
 from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
-from matenv.composition import CompositionBatch, integer_counts
+from matenv.composition import CompositionBatch, integer_counts, listed
 from matenv.data import Dataset, load_dataset
 from matenv.data.neighbours import Neighbours
 from matenv.ledger import Ledger
@@ -316,14 +316,15 @@ class Oracle:
         """Assess a batch.
 
         Args:
-            x: Atom fractions (B, 89) or (89,), formulas, or packed compositions. Fractions are first brought to
-                canonical integer form, which everything else is computed from.
+            x: Atom fractions (B, 89) or (89,), a formula, a list or array of formulas, or packed compositions.
+                Fractions are first brought to canonical integer form, which everything else is computed from. An empty
+                list is an empty batch.
 
         Returns:
             The `Assessment`, in the given order.
 
         Raises:
-            ValueError: As `matenv.composition.check_fractions` and `matenv.composition.parse`.
+            ValueError: As `listed`, `check_fractions` and `parse` of `matenv.composition`.
         """
         batch = x if isinstance(x, CompositionBatch) else _canonical(x)
         evaluated = self._ledger.register(batch)
@@ -421,12 +422,11 @@ def _valid(elements: NDArray[np.int16], size: NDArray[np.int16], has_element: ND
 
 
 def _canonical(x: ArrayLike | str | Sequence[str]) -> CompositionBatch:
-    if isinstance(x, str):
-        x = [x]
-    if isinstance(x, Sequence) and len(x) > 0 and isinstance(x[0], str):
+    given = listed(x, "x")
+    if isinstance(given, list):
         # Text is exact, so it is not subject to the decoder's cap on atoms.
-        return CompositionBatch.from_counts(integer_counts(cast(Sequence[str], x)))
-    return CompositionBatch.from_fractions(x)
+        return CompositionBatch.from_counts(integer_counts(given))
+    return CompositionBatch.from_fractions(given)
 
 
 def _index(table: Dataset) -> tuple[ConvexHull, Neighbours, NDArray[np.bool_]]:

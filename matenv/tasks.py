@@ -2,7 +2,7 @@
 
 score = utility x viability x validity. A product, not a weighted sum: a sum lets a good property buy off viability.
 
-May import: `matenv.wishes`, `matenv.oracle`, `matenv.composition`, `matenv.elements`.
+May import: `matenv.wishes`, `matenv.oracle`, `matenv.properties`, `matenv.composition`, `matenv.elements`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from matenv import elements as alphabet
 from matenv.composition import CompositionBatch
 from matenv.oracle import Assessment
+from matenv.properties.own import Property
+from matenv.properties.single_phase import ALLOYING_ELEMENTS, SINGLE_PHASE
 from matenv.wishes import Objective, Ramp, Window, maximise, minimise, target
 
 __all__ = [
@@ -48,6 +50,9 @@ Regime = Literal["any", "ionic"]
 
 Viability = Literal["p_stable", "none"]
 """Which thermodynamic factor a score holds; see `Task`."""
+
+FRACTION_SLACK = 1e-9
+"""A count may stand this much beyond a task's limits on atom fractions: rounding noise only."""
 
 PARTS = ("utility", "viability", "validity")
 """Parts of every score, beside the utility of each wish by its name."""
@@ -87,6 +92,9 @@ class Task:
         exclude: Elements never allowed; by default the radioactive ones whose sparse hulls flatter a candidate.
         success_utility: Utility (the product over the wishes) from which the target counts as met; P(stable) must be at
             least 0.5 besides. Two wishes met half each make 0.25.
+        min_fraction: Smallest atom fraction of an element present.
+        max_fraction: Largest; below 1 it keeps an agent from near-pure elements.
+        properties: Properties of one's own that the wishes are about; an environment's own oracle predicts them.
         regime: ``"any"``: oxidation states do not matter. ``"ionic"``: a formula is valid only if it is
             electronegativity-balanced (`matenv.is_electronegativity_balanced`, metals not exempt, one oxidation state
             per element), so metals without an anion score 0.
@@ -110,6 +118,9 @@ class Task:
     success_utility: float = 0.5
     regime: Regime = "any"
     viability: Viability = "p_stable"
+    min_fraction: float = 0.0
+    max_fraction: float = 1.0
+    properties: tuple[Property, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the limits and the element lists."""
@@ -135,6 +146,11 @@ class Task:
         for parameter in ("max_atoms", "max_count"):
             if not getattr(self, parameter) >= 1:
                 raise ValueError(f"{parameter}={getattr(self, parameter)} must be at least 1")
+        if not 0 <= self.min_fraction <= self.max_fraction <= 1 or self.max_fraction * self.max_elements < 1:
+            raise ValueError(
+                f"min_fraction={self.min_fraction}, max_fraction={self.max_fraction}: need 0 <= min <= max <= 1, and "
+                f"{self.max_elements} elements must be able to fill the formula"
+            )
         for parameter in ("elements", "exclude"):
             symbols = getattr(self, parameter)
             if symbols is None:
@@ -170,6 +186,7 @@ class Task:
         return _obeys(
             batch.elements, batch.counts, batch.size, self.allowed,
             self.min_elements, self.max_elements, self.max_atoms, self.max_count,
+            self.min_fraction - FRACTION_SLACK, self.max_fraction + FRACTION_SLACK,
         )  # fmt: skip
 
     def check(self, predicted: Mapping[str, str]) -> None:
@@ -245,6 +262,8 @@ def _obeys(
     max_elements: int,
     max_atoms: int,
     max_count: int,
+    min_fraction: float,
+    max_fraction: float,
 ) -> NDArray[np.bool_]:
     """Whether each packed composition (B, 10) obeys a task's rules (B,)."""
     obeys = (size >= min_elements) & (size <= max_elements)
@@ -254,6 +273,8 @@ def _obeys(
             atoms += counts[row, k]
             obeys[row] &= allowed[elements[row, k]] and counts[row, k] <= max_count
         obeys[row] &= atoms <= max_atoms
+        for k in range(size[row]):
+            obeys[row] &= min_fraction * atoms <= counts[row, k] <= max_fraction * atoms
     return obeys
 
 
@@ -308,6 +329,21 @@ TASKS: dict[str, Task] = {
             "A new stable compound: P(stable) alone, no near-copy of a known formula.",
             (),
             novel=True,
+        ),
+        # Five to 35 at.% of each element: the definition of Yeh et al. (Adv. Eng. Mater. 6, 299, 2004).
+        Task(
+            "single-phase-alloy",
+            "A high-entropy alloy (4-6 elements, each 5-35 at.%) of one solid-solution phase: P(single phase) alone.",
+            (Ramp("p_single_phase", 0.0, 1.0),),
+            min_elements=4,
+            max_atoms=60,
+            max_count=21,
+            elements=ALLOYING_ELEMENTS,
+            success_utility=0.9,
+            viability="none",
+            min_fraction=0.05,
+            max_fraction=0.35,
+            properties=(SINGLE_PHASE,),
         ),
     )
 }

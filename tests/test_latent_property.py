@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -19,7 +20,7 @@ from matenv.cli import app
 from matenv.composition import CompositionBatch
 from matenv.latent import LatentSpace, load_latent
 from matenv.latent.anchors import choose_anchors
-from matenv.latent.evaluate import evaluate
+from matenv.latent.evaluate import evaluate, recovery
 from matenv.latent.fit import RECIPES
 from matenv.latent.gaussian_process import GaussianProcess
 from matenv.latent.joint import DeepKernelVAE
@@ -222,6 +223,59 @@ def test_moving_in_and_predicting_need_no_gpytorch(space, tmp_path):
 def test_labels_of_any_column():
     assert np.isnan(label(SMALL, "colour")).all()
     np.testing.assert_array_equal(label(SMALL, "band_gap_pbe"), SMALL.labels["band_gap_pbe"])
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return load_latent("dkl-vae")
+
+
+def test_shipped_process_equals_gpytorch(shipped):
+    from matenv.latent.deep_kernel import DeepKernel
+
+    process = shipped.process
+    kernel = DeepKernel(shipped.dim, len(process.inducing))
+    strategy, covariance = kernel.process.variational_strategy, kernel.process.covar_module
+    distribution = strategy._variational_distribution
+    with torch.no_grad():
+        for parameter, value in (
+            (strategy.inducing_points, process.inducing),
+            (distribution.variational_mean, process.mean),
+            (distribution.chol_variational_covar, process.root),
+            (kernel.process.mean_module.raw_constant, process.constant),
+            (kernel.shift, process.shift),
+            (kernel.scale, process.scale),
+        ):
+            parameter.copy_(torch.as_tensor(value))
+    covariance.outputscale, kernel.likelihood.noise = process.output_scale, process.noise
+    covariance.base_kernel.lengthscale = torch.as_tensor(process.length_scale).float()
+    strategy.variational_params_initialized.fill_(1)
+    points = np.concatenate([shipped.sample(100, 0), 3.0 * shipped.sample(50, 1)])
+    mean, std = kernel.predict(torch.from_numpy(shipped._raw(points)).float())
+    found_mean, found_std = shipped.predict(points)
+    np.testing.assert_allclose(found_mean, mean.numpy(), atol=2e-3)
+    np.testing.assert_allclose(found_std, process.widening * std.numpy(), atol=2e-3)
+
+
+def test_shipped_space_predicts_held_out_systems(shipped):
+    rows = np.random.default_rng(0).choice(DATA.split("system").test, 2000, replace=False)
+    batch, labels = DATA.compositions[rows], DATA.formation_energy[rows]
+    mean, std = shipped.predict(batch)
+    error = np.abs(mean - labels)
+    assert error.mean() < 0.15  # all held-out rows: 0.133
+    assert 0.85 < (error < 1.645 * std).mean() < 0.95
+    rates = recovery(shipped, batch)
+    assert rates["element_set"] > 0.99 and rates["exact_formula"] > 0.95
+    fifths = np.array_split(error[np.argsort(std)], 5)
+    assert fifths[-1].mean() > 1.2 * fifths[0].mean()  # deviations differ little, but in the right order
+    assert shipped.predict(3.0 * shipped.encode(batch))[1].mean() > 1.1 * std.mean()  # off the data it is less sure
+
+
+def test_shipped_space_can_be_moved_in(shipped):
+    env = gym.make("MaterialLatent-v0", latent="dkl-vae")
+    env.reset(seed=0)
+    observation, reward, *_ = env.step(env.action_space.sample())
+    assert env.action_space.shape == (shipped.dim,) and np.isfinite(observation).all() and 0 <= float(reward) <= 1
 
 
 @pytest.mark.slow

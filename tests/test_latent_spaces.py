@@ -11,7 +11,7 @@ from matenv.report.latent_map import FAMILIES, draw_map, family_of
 
 ROW = {
     "task": "stiff-stable",
-    "metrics": {"dim": 32, "parameters": 1000, "test_element_set": 0.997, "test_elbo": -29.8, "detour": 2.2},
+    "metrics": {"dim": 32, "parameters": 1000, "test_element_set": 0.997, "test_elbo": -29.8, "formula_detour": 2.2},
     "steps_per_second": 1000.0,
     "random": (1.0, 0.1),
     "ppo": (7.0, 0.5),
@@ -48,7 +48,7 @@ def test_map_is_drawn_and_its_arguments_checked(tmp_path):
 
 def test_tables_show_shares_counts_and_what_is_missing():
     text = latent_spaces.tables({"a": ROW, "b": {**ROW, "steps_per_second": 500.0}}, seeds=3, timesteps=1000)
-    assert "| `a` | 32 | 1,000 | 99.7 % | - |" in text and "| -29.8 | 2.200 |" in text
+    assert "| `a` | 32 | 1,000 | 99.7 % | - |" in text and "| -29.8 | 2.200 | - |" in text
     assert "| `b` | stiff-stable | 500 | 0.50 | 1.000 +- 0.100 | 7.000 +- 0.500 | 0.500 +- 0.050 |" in text
 
 

@@ -1,3 +1,6 @@
+import copy
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -100,6 +103,58 @@ def test_ledger_grows(data):
     assert ledger.history().formulas() == data.formulas[: len(ledger)].tolist()
 
 
+def test_an_empty_batch_is_an_empty_assessment(oracle):
+    nothings: list[Any] = [
+        [],
+        np.zeros((0, 89)),
+        np.array([], dtype=str),
+        CompositionBatch.from_counts(np.zeros((0, 89))),
+    ]
+    for nothing in nothings:
+        a = oracle.assess(nothing)
+        assert len(a) == 0 and a.formulas == [] and a.fractions.shape == a.potentials.shape == (0, 89)
+        assert all(len(values) == 0 for values in (a.p_stable, a.novel, a.prob("band_gap_pbe", 1, 2), a.prob_stable()))
+        assert len(a.dft_formation_energy) == 0 and len(load_task().score(a).score) == 0
+    assert oracle.hull.energy([]).shape == (0,) and matenv.is_charge_neutral([]).shape == (0,)
+    assert oracle.predictor.predict([])["band_gap_pbe"][0].shape == (0,) and matenv.formula(np.zeros((0, 89))) == []
+    assert matenv.load_latent("vae").encode([]).shape[0] == 0
+
+
+def test_formulas_may_stand_in_an_array(oracle):
+    names = np.array(["MgO", "LiFePO4"])
+    for array in (names, names.astype(object)):
+        assert oracle.assess(array).formulas == ["MgO", "LiFePO4"]
+        assert np.array_equal(matenv.fractions(array), matenv.fractions(names.tolist()))
+        assert oracle.hull.decompose(array).energy.shape == matenv.is_charge_neutral(array).shape == (2,)
+    assert oracle.assess(names[0]).formulas == oracle.assess(np.array("MgO")).formulas == ["MgO"]
+
+
+@pytest.mark.parametrize("wrong", [None, 3, {"Mg": 1}, {"MgO"}, b"MgO", (name for name in ["MgO"]), [3, "MgO"]])
+def test_what_is_no_composition_is_refused_by_name(oracle, wrong):
+    for ask, name in (
+        (oracle.assess, "x"),
+        (oracle.hull.energy, "X"),
+        (oracle.predictor.predict, "X"),
+        (matenv.is_charge_neutral, "X"),
+        (matenv.load_latent("vae").encode, "X"),
+        (matenv.formula, "fractions"),
+    ):
+        with pytest.raises(ValueError, match=rf"^{name}(=.*give a formula such as 'LiFePO4'| has shape \(\))"):
+            ask(wrong)
+    with pytest.raises(ValueError, match="fractions=.*holds formulas; expected amounts"):
+        matenv.formula(["MgO"])  # type: ignore[list-item]
+
+
+def test_a_copy_of_an_oracle_counts_for_itself():
+    """Gymnasium copies the arguments of an environment whenever it is made again from its spec."""
+    first = matenv.Oracle("train", budget=3)
+    first.assess(["MgO", "NaCl"])
+    second = copy.deepcopy(first)
+    assert second.hull is first.hull and second.calls == 2 and second.budget == 3
+    assert second.assess(["TiN", "KCl"]).evaluated.tolist() == [True, False]
+    assert first.calls == 2 and second.history().formulas() == ["MgO", "NaCl", "TiN"]
+
+
 def test_oracle_refusals():
     with pytest.raises(ValueError, match="reference='test'"):
         matenv.Oracle("test")
@@ -145,7 +200,8 @@ def test_scores_are_products_of_their_parts(oracle, data):
     rows = np.random.default_rng(5).choice(len(data), 400, replace=False)
     a = oracle.assess(data.compositions[rows])
     for task in TASKS.values():
-        scored = task.score(a)
+        own = matenv.Oracle("train", properties=task.properties) if task.properties else None
+        scored = task.score(own.assess(data.compositions[rows]) if own else a)
         assert ((scored.score >= 0) & (scored.score <= 1)).all() and np.isfinite(scored.score).all()
         parts = scored.terms
         assert scored.score == pytest.approx(parts["utility"] * parts["viability"] * parts["validity"])

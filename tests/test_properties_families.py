@@ -1,6 +1,7 @@
 """Families of networks beside the set network: their arithmetic, committees of them, and the rule for gold."""
 
 import json
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -18,10 +19,11 @@ from matenv.properties.export import export
 from matenv.properties.families import FAMILIES, build
 from matenv.properties.features import REFERENCE_VALUES, element_features, pack, pack_amounts
 from matenv.properties.labels import labelled_rows
+from matenv.properties.references import WIDTH
 from matenv.properties.sources import Committee, Networks
 from matenv.properties.statistics_inference import FastStatistics
 
-TINY = {"members": 1, "epochs": 2, "width": 32, "layers": 1, "batch_size": 64, "max_rows": 600}
+TINY: dict[str, Any] = {"members": 1, "epochs": 2, "width": 32, "layers": 1, "batch_size": 64, "max_rows": 600}
 SINGLE = [name for name in weights.SHIPPED if name not in weights.COMMITTEES]
 
 
@@ -41,14 +43,17 @@ def held_out():
 def test_network_does_not_see_order_or_neighbours(family):
     torch.manual_seed(1)
     network = build(family, 3, 32, 2).eval()
-    tokens, order = pack(batch("LiFePO4", "NaCl", "Fe2O3", "Fe"))
+    some = batch("LiFePO4", "NaCl", "Fe2O3", "Fe")
+    told = np.random.default_rng(0).normal(size=(4, 10, WIDTH)).astype(np.float32)
+    told[..., 1] = told[:, :1, 1]  # the energy of the competing phases is one number per row
+    tokens, order = pack(some, told)
     together = network(tokens).detach().numpy()[np.argsort(order)]
     for row, formula in enumerate(["LiFePO4", "NaCl", "Fe2O3", "Fe"]):
-        alone, _ = pack(batch(formula))
+        alone, _ = pack(batch(formula), told[row : row + 1])
         np.testing.assert_allclose(network(alone).detach().numpy()[0], together[row], atol=1e-5)
     one = batch("LiFePO4")
-    reversed_order = [one.elements[:, [3, 2, 1, 0]], one.counts[:, [3, 2, 1, 0]], one.size]
-    turned = network(pack_amounts(*reversed_order)[0]).detach().numpy()
+    reversed_order = one.elements[:, [3, 2, 1, 0]], one.counts[:, [3, 2, 1, 0]], one.size
+    turned = network(pack_amounts(*reversed_order, told[:1, [3, 2, 1, 0]])[0]).detach().numpy()
     np.testing.assert_allclose(turned[0], together[0], atol=1e-5)
 
 

@@ -112,6 +112,26 @@ def test_terms_of_rows_that_moved_reach_those_rows():
     assert reward.tolist() == [2, 0, 2] and core.terms["one"].tolist() == [1, 0, 1]
 
 
+def test_a_term_of_ones_own_in_a_batch_is_that_of_single_environments():
+    reward = {"score": 1.0, "oxygen": (0.5, oxygen_gained), "components": -0.1}
+    envs = make_vec("MaterialLatent-v0", num_envs=3, reward=reward, horizon=3)
+    singles = [make("MaterialLatent-v0", reward=reward, horizon=3) for _ in range(3)]
+    envs.reset(seed=11)
+    envs.action_space.seed(1)
+    for i, env in enumerate(singles):
+        env.reset(seed=11 + i)
+    for step in range(3):
+        actions = envs.action_space.sample()
+        _, rewards, _, _, info = envs.step(actions)
+        if step == 2:
+            info = info["final_info"]  # same-step autoreset: what the last step earned
+        for i, env in enumerate(singles):
+            _, alone, _, _, words = env.step(actions[i])
+            assert rewards[i] == pytest.approx(alone, abs=1e-5)
+            for name in reward:
+                assert info["terms"][name][i] == pytest.approx(words["terms"][name], abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [

@@ -1,11 +1,12 @@
 """What each rule of a task, and each guard, stops: ``python -m matenv.benchmark.cheats`` switches them off one by one.
 
-For each of them the adversary (`matenv.benchmark.adversary`) searches twice with equally many calls: on the score
-without the rule, and with it. Of the 100 formulas it likes best, one per chemical system, the table shows how many are
-the cheat that the rule is about, what they are paid, and what gold says of them.
+For each of them a search is made twice with equally many calls: on the score without the rule, and with it. It is the
+adversary (`matenv.benchmark.adversary`), whose steps are small, or for cheats that lie far away a list of all dilute
+binary formulas. Of the 100 formulas it likes best, one per chemical system, the table shows how many are the cheat that
+the rule is about, what they are paid, and what gold says of them.
 
-May import: `matenv.benchmark`, `matenv.guards`, `matenv.latent`,
-`matenv.oracle`, `matenv.tasks`, `matenv.thermo`.
+May import: `matenv.benchmark`, `matenv.composition`, `matenv.data`, `matenv.elements`, `matenv.guards`,
+`matenv.latent`, `matenv.oracle`, `matenv.tasks`, `matenv.thermo`.
 """
 
 from __future__ import annotations
@@ -17,11 +18,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matenv.benchmark.adversary import best_by_system, evolve
+from matenv import elements as alphabet
+from matenv.benchmark.adversary import Search, best_by_system, evolve
+from matenv.benchmark.candidates import bare_oracle
+from matenv.composition import CompositionBatch
+from matenv.data import load_dataset
 from matenv.guards import GUARDS, Guards, properties_of
 from matenv.latent import load_latent
 from matenv.oracle import NOVEL_DISTANCE, Assessment, Oracle
@@ -30,6 +36,9 @@ from matenv.thermo.keys import keys_of
 
 TOP = 100
 """Formulas judged, one per chemical system."""
+
+DILUTE = (8, 12, 16, 24, 39, 60, 100)
+"""Atoms of the main element in dilute binaries."""
 
 UNSTABLE = 0.1
 """Decomposition energy above which a formula counts as unstable [eV/atom], by gold against the whole table."""
@@ -61,6 +70,8 @@ class Case:
         off: The task without the rule.
         on: The task with it.
         is_cheat: Which of some formulas are the cheat (B,), from the proxy's and from gold's assessment.
+        dilute: Search the dilute binaries instead of sending the adversary.
+        bare: The reward takes the predictor at its word (`candidates.bare_oracle`).
     """
 
     rule: str
@@ -68,6 +79,8 @@ class Case:
     off: Task
     on: Task
     is_cheat: Callable[[Assessment, Assessment], Flags]
+    dilute: bool = False
+    bare: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,10 +124,14 @@ def alter(task: Task, rewrite: Rewrite) -> Altered:
 def rules() -> list[Case]:
     """The rules of the tasks. The reward is that of the predictor `default`."""
     stiff, wide, stable = (load_task(name) for name in ("stiff-stable", "wide-gap-novel", "stable-novel"))
+    unlimited: dict[str, Any] = {"max_atoms": 500, "max_count": 500}
+    bare_stiff = replace(stiff, viability="none")
+    dilute_stiff = replace(bare_stiff, **unlimited)
+    untapered = alter(stable, lambda a, s: s.terms["utility"] * s.terms["validity"] * a.p_stable)
     return [
         Case(
             "viability factor", f"unstable: gold's E_d above {UNSTABLE} eV/atom",
-            replace(stiff, viability="none"), stiff,
+            bare_stiff, stiff,
             lambda proxy, gold: gold.decomposition_energy > UNSTABLE,
         ),
         Case(
@@ -125,8 +142,13 @@ def rules() -> list[Case]:
         ),
         Case(
             "taper below TOO_GOOD", "predicted E_d below the limit for its number of elements",
-            alter(stable, lambda a, s: s.terms["utility"] * s.terms["validity"] * a.p_stable), stable,
+            untapered, stable,
             lambda proxy, gold: proxy.decomposition_energy < _limit(proxy),
+        ),
+        Case(
+            "taper, predictor at its word", "predicted E_d below the limit for its number of elements",
+            untapered, stable,
+            lambda proxy, gold: proxy.decomposition_energy < _limit(proxy), bare=True,
         ),
         Case(
             "at least 2 elements", "a pure element",
@@ -140,8 +162,23 @@ def rules() -> list[Case]:
         ),
         Case(
             "at most 20 atoms, counts at most 12", "more atoms, or a larger count",
-            replace(stiff, max_atoms=500, max_count=500), stiff,
+            replace(stiff, **unlimited), stiff,
             lambda proxy, gold: _large(proxy, stiff),
+        ),
+        Case(
+            "the same, dilute binaries, no viability", "more atoms, or a larger count",
+            dilute_stiff, bare_stiff,
+            lambda proxy, gold: _large(proxy, stiff), dilute=True,
+        ),
+        Case(
+            "the same, dilute binaries", "more atoms, or a larger count",
+            replace(stable, **unlimited), stable,
+            lambda proxy, gold: _large(proxy, stable), dilute=True,
+        ),
+        Case(
+            "minimum fraction 0.1, dilute binaries", "an element below 0.1 of the atoms",
+            replace(stable, **unlimited), replace(stable, **unlimited, min_fraction=0.1),
+            lambda proxy, gold: _scarcest(proxy) < 0.1, dilute=True,
         ),
         Case(
             "novelty", f"known, or within {NOVEL_DISTANCE} of a known formula",
@@ -152,6 +189,12 @@ def rules() -> list[Case]:
             "novelty by distance (off: by name)", f"not known, but within {NOVEL_DISTANCE} of a known formula",
             alter(replace(stable, novel=False), lambda a, s: s.score * ~a.known), stable,
             lambda proxy, gold: ~proxy.novel & ~proxy.known,
+        ),
+        Case(
+            "the same, dilute binaries, no viability, no count limits",
+            f"not known, but within {NOVEL_DISTANCE} of a known formula",
+            alter(dilute_stiff, lambda a, s: s.score * ~a.known), replace(dilute_stiff, novel=True),
+            lambda proxy, gold: ~proxy.novel & ~proxy.known, dilute=True,
         ),
         Case(
             "ionic regime", "oxidation states do not balance",
@@ -167,21 +210,24 @@ def rules() -> list[Case]:
 
 
 def guard_cases(task: str = "wide-gap-novel") -> list[Case]:
-    """Each guard as a gate: beyond its unit nothing is paid. And a gate that knows nothing, for comparison.
+    """Each guard as a gate: beyond a limit nothing is paid. And a gate that knows nothing, for comparison.
 
     Args:
         task: Name of the task.
 
     Returns:
-        One case per guard of `matenv.guards.GUARDS`, and ``"chance"``, which closes for a tenth of all formulas.
+        Two cases per guard of `matenv.guards.GUARDS`, closed for 1 % and for 10 % of held-out rows (one for `cycle`,
+        which is 0 for nearly all of them), and a gate by chance that is closed for 10 % of all formulas.
     """
     bare = load_task(task)
     cases = [
         Case(
-            f"guard {name}", "beyond the guard's limit",
-            bare, alter(bare, partial(_gated, bare, name)), partial(_warned, bare, name),
+            f"guard {name}, {100 * (1 - share):.0f} % quantile", "beyond the limit",
+            bare, alter(bare, partial(_gated, bare, name, share)), partial(_warned, bare, name, share),
         )
         for name in GUARDS
+        for share in (0.01, 0.1)
+        if name != "cycle" or share == 0.01
     ]  # fmt: skip
     chance = Case(
         "gate by chance", "one of a tenth of all formulas",
@@ -207,10 +253,12 @@ def measure(case: Case, calls: int, seed: int = 0, predictor: str = "default") -
 
 def _search(case: Case, setting: str, calls: int, seed: int, predictor: str) -> Outcome:
     task = case.off if setting == "off" else case.on
-    found = evolve(task, Oracle(budget=calls, predictor=predictor), seed)
+    budget = None if case.dilute else calls
+    oracle = bare_oracle(predictor, budget=budget) if case.bare else Oracle(budget=budget, predictor=predictor)
+    found = dilute_binaries(task, oracle) if case.dilute else evolve(task, oracle, seed)
     rows = best_by_system(found.compositions, found.scores, TOP)
     best = found.compositions[rows]
-    proxy = Oracle(predictor=predictor).assess(best)
+    proxy = (bare_oracle(predictor) if case.bare else Oracle(predictor=predictor)).assess(best)
     gold = Oracle(predictor="gold", judge=True).assess(best)
     full = Oracle("all", predictor="gold", judge=True).assess(best)
     cheats = case.is_cheat(proxy, full)
@@ -226,6 +274,26 @@ def _search(case: Case, setting: str, calls: int, seed: int, predictor: str) -> 
         unstable=float((full.decomposition_energy > UNSTABLE).mean()),
         examples=tuple(f"{best[i : i + 1].formulas()[0]} ({full.decomposition_energy[i]:+.2f})" for i in shown),
     )
+
+
+def dilute_binaries(task: Task, oracle: Oracle) -> Search:
+    """All binary formulas of 1 atom of one element and 8 to 100 of another, that a task allows.
+
+    Args:
+        task: The task.
+        oracle: What pays the score.
+
+    Returns:
+        The formulas and their scores.
+    """
+    allowed = np.flatnonzero(task.allowed)
+    triples = [(n, a, b) for n in DILUTE for a in allowed for b in allowed if a != b]
+    counts = np.zeros((len(triples), alphabet.NUM_ELEMENTS), np.int64)
+    for row, (n, much, little) in enumerate(triples):
+        counts[row, much], counts[row, little] = n, 1
+    batch = CompositionBatch.from_counts(counts)
+    batch = batch[np.flatnonzero(task.allows(batch))]
+    return Search(batch, task.score(oracle.assess(batch)).score)
 
 
 def average(outcomes: Sequence[Outcome]) -> Outcome:
@@ -261,28 +329,41 @@ def _limit(assessment: Assessment) -> Values:
     return np.array([TOO_GOOD.get(int(n), -np.inf) for n in assessment.compositions.size])
 
 
+def _scarcest(assessment: Assessment) -> Values:
+    """Smallest atom fraction of an element present (B,)."""
+    amounts = assessment.compositions.amounts
+    return np.where(amounts > 0, amounts, 1.0).min(axis=1)
+
+
 def _large(assessment: Assessment, task: Task) -> Flags:
     counts = assessment.compositions.counts
     return (counts.sum(axis=1) > task.max_atoms) | (counts.max(axis=1) > task.max_count)
 
 
 @lru_cache(maxsize=8)
-def _guards(task: Task, oracle: Oracle, name: str) -> Guards:
+def _guard(task: Task, oracle: Oracle, name: str) -> Guards:
     return Guards((name,), load_latent("vae"), oracle.predictor, properties_of(task, oracle.predictor))
 
 
-def _guard(task: Task, assessment: Assessment, name: str) -> Values:
-    """A guard at the encodings of formulas (B,)."""
-    return _guards(task, assessment._oracle, name).of_formulas(assessment)[name]
+@lru_cache(maxsize=16)
+def _closed_for(task: Task, name: str, share: float) -> float:
+    """The limit that a share of held-out rows exceeds; for `cycle` its unit, which is one of samples, not of rows."""
+    if name == "cycle":
+        return 1.0
+    data, oracle = load_dataset("mp-ground-states"), Oracle()
+    held_out = oracle.assess(data.compositions[data.part("validation")])
+    return float(np.quantile(_guard(task, oracle, name).of_formulas(held_out)[name], 1.0 - share))
 
 
-def _gated(task: Task, name: str, assessment: Assessment, scored: TaskScore) -> Values:
+def _gated(task: Task, name: str, share: float, assessment: Assessment, scored: TaskScore) -> Values:
     """The score, or 0 where the guard warns."""
-    return scored.score * ~_warned(task, name, assessment)
+    return scored.score * ~_warned(task, name, share, assessment)
 
 
-def _warned(task: Task, name: str, assessment: Assessment, gold: Assessment | None = None) -> Flags:
-    return _guard(task, assessment, name) > 1.0
+def _warned(task: Task, name: str, share: float, assessment: Assessment, gold: Assessment | None = None) -> Flags:
+    """Whether formulas are beyond a guard's limit at their encodings (B,)."""
+    values = _guard(task, assessment._oracle, name).of_formulas(assessment)[name]
+    return values > _closed_for(task, name, share)
 
 
 def _chance(assessment: Assessment) -> Flags:
@@ -309,10 +390,13 @@ def main(argv: list[str] | None = None) -> int:
     for case in cases:
         if case.rule in [o.rule for o in outcomes]:
             continue
-        pairs = [measure(case, arguments.calls, seed) for seed in range(arguments.seeds)]
+        seeds = range(1 if case.dilute else arguments.seeds)  # a list has no seed
+        pairs = [measure(case, arguments.calls, seed) for seed in seeds]
         outcomes += [average(setting) for setting in zip(*pairs, strict=True)]
         path.write_text(json.dumps(settings | {"outcomes": [asdict(o) for o in outcomes]}, indent=1) + "\n")
         print(f"{case.rule}: done", file=sys.stderr, flush=True)
+    order = [case.rule for case in cases]
+    outcomes.sort(key=lambda o: order.index(o.rule))
     text = table(outcomes, {case.rule: case.cheat for case in cases})
     print(text)
     (arguments.out / "cheats.md").write_text(text + "\n")

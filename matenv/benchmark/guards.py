@@ -16,6 +16,7 @@ import sys
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -190,16 +191,21 @@ def _judged(
         if len(rows) >= 100:
             a, b = _tail(value[rows], error[rows])
             ratios[label] = a / b
-    order = np.argsort(value, kind="stable")
+    order = _order(value)
     deciles = tuple(float(error[part].mean()) for part in np.array_split(order, 10))
     return spearman(value, error), within, worst, rest, ratios, deciles
 
 
 def _tail(value: NDArray, error: NDArray) -> tuple[float, float]:
     """Mean error of the tenth with the largest values, and of the others."""
-    order = np.argsort(value, kind="stable")
+    order = _order(value)
     cut = len(order) - max(len(order) // 10, 1)
     return float(error[order[cut:]].mean()), float(error[order[:cut]].mean())
+
+
+def _order(value: NDArray) -> NDArray[np.int64]:
+    """Rows by rising value; ties at random, because the table's own order is no accident."""
+    return np.lexsort((np.random.default_rng(0).permutation(len(value)), value))
 
 
 def _mean_ranks(values: NDArray) -> NDArray[np.float64]:
@@ -223,7 +229,8 @@ def _latent_values(rows: Rows, space: LatentSpace) -> dict[str, NDArray[np.float
 
 @lru_cache(maxsize=1)
 def _training(space: LatentSpace) -> tuple[NearestPoint, Neighbours]:
-    table = load_dataset("mp-ground-states").compositions[reference_rows(sys.maxsize)]
+    data = load_dataset("mp-ground-states")
+    table = data.compositions[reference_rows(data, sys.maxsize)]
     return NearestPoint(space.encode(table)), Neighbours(table)
 
 
@@ -285,6 +292,15 @@ def size_table(found: list[Verdict], predictor: str) -> str:
     return "\n".join(lines)
 
 
+def _rounded(value: Any) -> Any:
+    """Four decimals, however deep: more than any of these numbers is worth."""
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(each) for each in value]
+    return round(value, 4) if isinstance(value, float) else value
+
+
 def main(argv: list[str] | None = None) -> int:
     """Command line: measure, print and write everything."""
     parser = argparse.ArgumentParser(prog="python -m matenv.benchmark.guards", description=__doc__)
@@ -310,8 +326,9 @@ def main(argv: list[str] | None = None) -> int:
     print(text)
     if arguments.out is not None:
         arguments.out.mkdir(parents=True, exist_ok=True)
-        content = {"latent": arguments.latent, "sources": SOURCES, "verdicts": [asdict(v) for v in found]}
-        (arguments.out / "guards.json").write_text(json.dumps(content, indent=1) + "\n")
+        lines = ",\n".join(json.dumps(_rounded(asdict(v))) for v in found)
+        head = json.dumps({"latent": arguments.latent, "sources": SOURCES})
+        (arguments.out / "guards.json").write_text(f'{head[:-1]}, "verdicts": [\n{lines}\n]}}\n')
         (arguments.out / "guards.md").write_text(text + "\n")
     return 0
 

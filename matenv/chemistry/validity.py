@@ -10,7 +10,7 @@ May import: `matenv.composition`, `matenv.elements`, `matenv.packing`, `matenv.p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from matenv import elements as alphabet
 from matenv.chemistry.reachable import neutral_rows
 from matenv.chemistry.table import load_table
-from matenv.composition import MAX_ATOMS, TOLERANCE, CompositionBatch, check_fractions, integer_counts
+from matenv.composition import MAX_ATOMS, TOLERANCE, CompositionBatch, check_fractions, integer_counts, listed
 from matenv.packing import pack, restore
 from matenv.parallel import run_blocks
 from matenv.rational import smallest_counts
@@ -127,14 +127,9 @@ def read(X: Compositions) -> CompositionBatch:  # noqa: N803
 
 
 def _pack(X: ArrayLike | str | Composition | Sequence[str | Composition]) -> CompositionBatch:  # noqa: N803
-    if isinstance(X, str) or hasattr(X, "reduced_formula"):
-        return CompositionBatch.from_counts(integer_counts([cast(str, X)]))
-    if isinstance(X, Sequence) and len(X) > 0 and (isinstance(X[0], str) or hasattr(X[0], "reduced_formula")):
-        return CompositionBatch.from_counts(integer_counts(cast("Sequence[str]", X)))
-    x = np.asarray(X, dtype=np.float64)
-    dense = np.ascontiguousarray(x[None] if x.ndim == 1 else x)
-    if dense.ndim != 2 or dense.shape[1] != alphabet.NUM_ELEMENTS:
-        check_fractions(dense, "X")  # raises
+    dense = listed(X)
+    if isinstance(dense, list):
+        return CompositionBatch.from_counts(integer_counts(dense))
     elements, amounts, _, good = pack(dense)
     if not good:
         check_fractions(dense, "X")  # raises, and says which row and why

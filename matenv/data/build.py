@@ -110,8 +110,8 @@ def build(wheel: zipfile.ZipFile, out: Path) -> None:
     measured = {label: _labels(wheel, label, member) for label, member in MATBENCH.items()}
     outside = sorted({name for values in measured.values() for name in values} - set(names.tolist()))
     extra = CompositionBatch.from_counts(parse(outside))
-    _write(out / "mp-ground-states.npz", names, ground, measured, formation_energy=e_f, decomposition_energy=e_d)
-    _write(out / "mp-properties.npz", np.array(outside), extra, measured)
+    write_table(out / "mp-ground-states.npz", names, ground, measured, formation_energy=e_f, decomposition_energy=e_d)
+    write_table(out / "mp-properties.npz", np.array(outside), extra, measured)
 
 
 def _critical_examination(wheel: zipfile.ZipFile, which: str) -> dict[str, float]:
@@ -141,7 +141,7 @@ def _canonical(formulas: tuple[str, ...]) -> list[str]:
     return CompositionBatch.from_counts(parse(formulas)).formulas()
 
 
-def _write(
+def write_table(
     path: Path,
     names: NDArray[np.str_],
     batch: CompositionBatch,
@@ -149,6 +149,16 @@ def _write(
     formation_energy: NDArray[np.float64] | None = None,
     decomposition_energy: NDArray[np.float64] | None = None,
 ) -> None:
+    """Write a table as `matenv.load_dataset` reads it, with its split columns.
+
+    Args:
+        path: File to write.
+        names: Reduced formulas (N,).
+        batch: The same as packed counts.
+        measured: Value and spread by formula, per label; formulas left out have none.
+        formation_energy: (N,) [eV/atom], where there are energies.
+        decomposition_energy: (N,) [eV/atom], likewise.
+    """
     listed = batch.counts > 0
     table = Dataset("", names, batch, np.zeros(len(names)), "")
     columns: dict[str, NDArray] = {

@@ -19,11 +19,15 @@ from matenv.data.dataset import Dataset
 EMBEDDED = {
     "mp-ground-states": "85,014 Materials Project ground states with formation energies (Bartel et al. 2020)",
     "mp-properties": "formulas outside that table with a gap or modulus label; for training predictors only",
+    "hea-phases": "1,706 alloys, no energies: single phase or not by Pei et al. 2020 and by Borg et al. 2020",
 }
 """Names and one-line descriptions of the shipped tables."""
 
 ENERGY_SCHEME = "mp-legacy-pbe-u"
 """Energies of the embedded table: 0 K, legacy Materials Project PBE/PBE+U, as compiled by Bartel et al. (2020)."""
+
+NO_ENERGIES = "none"
+"""Scheme of a table that holds no energies."""
 
 
 def load_dataset(name: str | Path = "mp-ground-states") -> Dataset:
@@ -67,7 +71,7 @@ def _load_embedded(name: str) -> Dataset:
         formulas=formulas,
         compositions=_unpack(table["size"], table["elements"], table["counts"]),
         formation_energy=energies,
-        energy_scheme=ENERGY_SCHEME,
+        energy_scheme=NO_ENERGIES if name == "hea-phases" else ENERGY_SCHEME,
         labels=labels,
         spread=spread,
         system_part=table["system_part"],

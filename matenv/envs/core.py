@@ -91,6 +91,9 @@ class Core(ABC):
 
     action_space: gym.Space
 
+    start_table: str = "mp-ground-states"
+    """Dataset whose training formulas ``start="dataset"`` draws from."""
+
     def __init__(
         self,
         rows: int,
@@ -133,7 +136,13 @@ class Core(ABC):
             )
         check_device(device)
         self.task = load_task(task, elements, exclude)
-        self.oracle = oracle or Oracle(reference, budget, predictor=predictor or DEFAULT_PREDICTOR, device=device)
+        self.oracle = oracle or Oracle(
+            reference,
+            budget,
+            predictor=predictor or DEFAULT_PREDICTOR,
+            properties=self.task.properties,
+            device=device,
+        )
         self.task.check(self.oracle.units)
         self.terminate_on_success = bool(terminate_on_success)
         self.potentials = check_flag("potentials", potentials)
@@ -365,12 +374,13 @@ class Core(ABC):
         return {f"guard.{name}": values for name, values in self.guard_values(guards, place, assessment).items()}
 
     def _allowed_starts(self) -> CompositionBatch:
-        data = load_dataset("mp-ground-states")
+        data = load_dataset(self.start_table)
         pool = data.compositions[data.split("system").train]
         pool = pool[np.flatnonzero(self.task.allows(pool))]
         if len(pool) == 0:
             raise ValueError(
-                f"no training formula obeys the rules of task {self.task.name!r} (elements={self.task.elements}, "
+                f"no training formula of {data.name!r} obeys the rules of task {self.task.name!r} "
+                f"(elements={self.task.elements}, "
                 f"exclude={self.task.exclude}); widen them or use start={self.STARTS[1]!r}"
             )
         return pool

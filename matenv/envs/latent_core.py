@@ -68,6 +68,7 @@ class LatentCore(Core):
         device = check_device(shared.get("device", "cpu"))
         self.latent = shared_latent(str(latent), device) if isinstance(latent, str | Path) else latent
         self.radius = float(radius or self.latent.radius)
+        self.start_table = getattr(self.latent, "table", self.start_table)
         super().__init__(rows, **shared)
 
     def prepare(self) -> None:

@@ -19,7 +19,7 @@ CHECKPOINT = "checkpoint.pt"
 
 def resume(
     out: Path, identity: dict[str, Any], network: nn.Module, optimizer: torch.optim.Optimizer
-) -> list[dict[str, float]]:
+) -> list[dict[str, Any]]:
     """Load the checkpoint in a folder, if there is one.
 
     Args:
@@ -58,7 +58,7 @@ def save(
     identity: dict[str, Any],
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
-    history: list[dict[str, float]],
+    history: list[dict[str, Any]],
 ) -> None:
     """Write the checkpoint so that an interruption leaves either the old or the new one, never half of it."""
     out.mkdir(parents=True, exist_ok=True)

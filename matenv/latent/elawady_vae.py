@@ -65,12 +65,12 @@ class ElAwadyVAE(nn.Module):
 
     def posterior(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z|x), each (B, n)."""
-        mean, log_variance = self.encoder(_fractions(pairs)).chunk(2, dim=1)
+        mean, log_variance = self.encoder(fractions_of(pairs)).chunk(2, dim=1)
         return mean, log_variance.clamp(-14.0, 6.0)
 
     def log_likelihood(self, z: Tensor, pairs: Pairs) -> Tensor:
         """Log p(x|z) (B,) in nats, of 25 atoms drawn from the decoder's distribution."""
-        return (_fractions(pairs) * F.log_softmax(self.decoder(z), dim=1)).sum(1) / PAPER_THRESHOLD
+        return (fractions_of(pairs) * F.log_softmax(self.decoder(z), dim=1)).sum(1) / PAPER_THRESHOLD
 
     def decode(self, z: Tensor) -> CompositionBatch:
         """Formula of each latent vector (B, n): threshold, scale, round, reduce; at most the 10 largest entries."""
@@ -91,7 +91,8 @@ def largest(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(x >= smallest_kept, x, 0.0)
 
 
-def _fractions(pairs: Pairs) -> Tensor:
+def fractions_of(pairs: Pairs) -> Tensor:
+    """Atom fractions (B, 89) of listed compositions."""
     counts = torch.zeros(pairs.rows, alphabet.NUM_ELEMENTS, device=pairs.count.device)
     counts[pairs.row, pairs.element] = pairs.count.float()
     return counts / counts.sum(1, keepdim=True)

@@ -51,7 +51,7 @@ class Recipe:
         learning_rate: Peak of the cosine schedule (linear warm-up over the first 200 steps).
         weight_decay: AdamW's weight decay.
         beta: Weight of the KL term once warmed up.
-        beta_warmup: Share of the run over which beta rises linearly from 0.
+        beta_warmup: Share of the run, or of each cycle, over which beta rises linearly from 0.
         augment: Whether to train on variants of the formulas (`matenv.latent.augment`).
         oversample: How often rows of 8 or more elements are repeated.
         bfloat16: Whether matrix products run in bfloat16.
@@ -61,6 +61,9 @@ class Recipe:
         optimizer: Makes the optimiser; a group of parameters may have a ``factor`` on the learning rate.
         prepare: Readies the untrained network for what it will be shown; None if there is nothing to do.
         finish: Takes away what only training needs; None if there is nothing.
+        beta_cycles: Number of times that beta starts again from 0 (cyclical annealing: Fu et al., NAACL 2019); None for
+            a single rise.
+        table: The table it learns from unless told otherwise.
     """
 
     build: Callable[[], nn.Module]
@@ -79,11 +82,28 @@ class Recipe:
     optimizer: Callable[[Any, Recipe], torch.optim.Optimizer] = adamw
     prepare: Callable[[Any, Shown], None] | None = None
     finish: Callable[[Any], nn.Module] | None = None
+    beta_cycles: int | None = None
+    table: str = "mp-ground-states"
 
     def settings(self) -> dict[str, Any]:
-        """What tells two runs apart, beside their length: every attribute that is a plain value."""
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "epochs"}
+        """What tells two runs apart, beside their length and table: every attribute that is a plain value."""
+        named = [field.name for field in fields(self) if field.name not in ("epochs", "table")]
+        values = {name: getattr(self, name) for name in named}
         return {key: value for key, value in values.items() if value is not None and not callable(value)}
+
+
+def kl_weight(recipe: Recipe, done: float) -> float:
+    """Weight of the KL term when a share of the run is done.
+
+    Args:
+        recipe: The recipe.
+        done: Share of the run, in [0, 1).
+
+    Returns:
+        Beta: in each cycle a linear rise from 0 over the share `beta_warmup` of the cycle, then the full weight.
+    """
+    within = done * (recipe.beta_cycles or 1) % 1.0
+    return recipe.beta * min(within / recipe.beta_warmup, 1.0)
 
 
 def one_epoch(
@@ -117,7 +137,7 @@ def one_epoch(
     records = []
     for step, start in enumerate(starts):
         done = set_learning_rate(optimizer, recipe.learning_rate, epoch, epochs, step, len(starts))
-        beta = recipe.beta * min(done / recipe.beta_warmup, 1.0)
+        beta = kl_weight(recipe, done)
         rows = order[start : start + batch]
         pairs, labels = Pairs.of(shown.formulas[rows]), torch.from_numpy(shown.labels[rows])
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):

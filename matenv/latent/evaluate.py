@@ -27,6 +27,7 @@ from matenv import elements as alphabet
 from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
 from matenv.composition import CompositionBatch
 from matenv.data import Dataset, load_dataset
+from matenv.latent.collapse import unit_statistics, warn_of_inactive
 from matenv.latent.property_quality import property_quality
 from matenv.latent.property_space import PropertySpace
 from matenv.latent.space import VAESpace
@@ -35,9 +36,6 @@ from matenv.rational import MAX_ELEMENTS
 
 SAMPLES = 10_000
 """Number of prior samples, as in the paper."""
-
-ACTIVE_VARIANCE = 0.01
-"""Variance of a posterior mean above which its dimension counts as used."""
 
 LINES, LINE_POINTS = 500, 201
 """Lines between pairs of training rows, and points decoded on each."""
@@ -66,7 +64,7 @@ def evaluate(space: VAESpace, data: Dataset, samples: int = SAMPLES, seed: int =
         metrics["test_elbo"] = float(space.score(test).mean())
     metrics |= {f"train_{key}": value for key, value in agreement(space.decode_batch(codes), train).items()}
     metrics |= {f"train_{key}": value for key, value in validity(train).items()}
-    metrics["active_units"] = float(((codes * space.whitening.std).var(axis=0) > ACTIVE_VARIANCE).sum())
+    metrics["active_units"] = float(unit_statistics(*space.posterior(train))["active_units"])
     metrics["radius"] = space.radius
     metrics["detour"] = detour(space, codes, seed)
     known = {row.tobytes() for row in _keys(data.compositions)}
@@ -191,7 +189,7 @@ def _keys(batch: CompositionBatch) -> NDArray[np.int32]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print the metrics of a latent space as JSON.
+    """Print the metrics of a latent space as JSON, and what each of its dimensions carries.
 
     Args:
         arguments: Command line, by default the process's own.
@@ -203,8 +201,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    metrics = evaluate(load_latent(options.name), load_dataset(), options.samples, options.seed)
+    space = load_latent(options.name)
+    data = load_dataset(space.table)
+    metrics = evaluate(space, data, options.samples, options.seed)
+    units = unit_statistics(*space.posterior(data.compositions[data.split("system").train]))
     print(json.dumps({key: round(value, 5) for key, value in metrics.items()}, indent=2))
+    print(f"KL per latent dimension, nats: {' '.join(f'{value:.2f}' for value in units['kl_per_unit'])}")
+    warn_of_inactive(units)
 
 
 if __name__ == "__main__":

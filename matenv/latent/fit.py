@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from matenv.composition import CompositionBatch
 from matenv.data import Dataset
+from matenv.latent import dvae
 from matenv.latent.adversarial import (
     adam_by_part,
     adversarial_epoch,
@@ -31,6 +32,7 @@ from matenv.latent.adversarial import (
 )
 from matenv.latent.augment import Augmenter
 from matenv.latent.checkpoint import epochs_left, resume, save
+from matenv.latent.collapse import unit_statistics, warn_of_dying
 from matenv.latent.conditional import CONDITIONS, conditional_elbo, small_conditional
 from matenv.latent.counts_vae import MAX_COUNT, CountsVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
@@ -67,6 +69,11 @@ RECIPES: dict[str, Recipe] = {
     "vae-elawady": Recipe(
         ElAwadyVAE, epochs=600, batch=1024, learning_rate=2e-3, weight_decay=0.0, beta=1.0, beta_warmup=0.1,
         augment=False, oversample=10, bfloat16=False,
+    ),
+    "dvae": Recipe(
+        dvae.DisentangledVAE, epochs=300, batch=64, learning_rate=3e-3, weight_decay=1e-3, beta=0.1, beta_warmup=0.5,
+        augment=True, oversample=1, bfloat16=False, labels=("single_phase",), objective=dvae.objective,
+        table=dvae.TABLE,
     ),
     "cvae": Recipe(
         small_conditional, epochs=36, batch=512, learning_rate=2e-3, weight_decay=0.02, beta=0.3, beta_warmup=0.25,
@@ -113,10 +120,11 @@ def fit(
     *,
     epochs: int,
     seed: int,
-    report: Callable[[dict[str, float]], None] | None = None,
+    recipe: Recipe | None = None,
+    report: Callable[[dict[str, Any]], None] | None = None,
     stop_after: int | None = None,
     progress: bool = True,
-) -> tuple[nn.Module, list[dict[str, float]]]:
+) -> tuple[nn.Module, list[dict[str, Any]]]:
     """Train a network, resuming from the checkpoint in `out` if there is one.
 
     Args:
@@ -128,6 +136,7 @@ def fit(
         report: Called with each epoch's record.
         stop_after: Leave after this many epochs in total, as an interruption would.
         progress: Whether to show a progress bar (needs tqdm).
+        recipe: How to train, if not as the recipe of that name; `name` then only tells runs apart.
 
     Returns:
         The network in evaluation mode and one record per epoch.
@@ -136,7 +145,7 @@ def fit(
         ValueError: If the checkpoint belongs to another run (name, epochs, seed, recipe, network or table differ), or
             the table has no training rows.
     """
-    recipe = RECIPES[name]
+    recipe = recipe or RECIPES[name]
     identity = {"name": name, "epochs": epochs, "seed": seed, "table": data.name, "rows": len(data)}
     identity |= recipe.settings()
     torch.manual_seed(seed)
@@ -171,10 +180,10 @@ def run_epochs(
     *,
     epochs: int,
     seed: int,
-    report: Callable[[dict[str, float]], None] | None = None,
+    report: Callable[[dict[str, Any]], None] | None = None,
     stop_after: int | None = None,
     progress: bool = True,
-) -> list[dict[str, float]]:
+) -> list[dict[str, Any]]:
     """Train a network epoch by epoch, resuming from the checkpoint in `out` if there is one.
 
     Args:
@@ -206,9 +215,11 @@ def run_epochs(
         record = {"epoch": epoch + 1, **run_epoch(network, optimizer, shown, recipe, epoch, epochs, random)}
         if len(validation):
             with torch.inference_mode():
-                decoded = network.decode(network.posterior(Pairs.of(validation))[0])
-            record |= agreement(decoded, validation)
+                mean, log_variance = network.posterior(Pairs.of(validation))
+                decoded = network.decode(mean)
+            record |= agreement(decoded, validation) | unit_statistics(mean, log_variance)
         history.append(record)
+        warn_of_dying(history)
         save(out, identity, network, optimizer, history)
         if report:
             report(record)

@@ -1,6 +1,6 @@
 """How well a space predicts its property, and how smoothly the property lies in it.
 
-Run ``python -m matenv.latent.property_quality dkl-vae runs/vae-gp/vae-gp.safetensors`` for a table.
+`matenv latent evaluate NAME` gives these metrics beside the others of a space that predicts.
 
 Definitions. Rows are the held-out chemical systems of the `system` split whose label may serve as truth; errors are in
 the property's unit. *NLL*: mean negative log density, in nats of that unit, of the label under the predicted normal
@@ -11,22 +11,19 @@ of its 5 nearest training rows. *Change per unit*: median of |label difference| 
 training row. *Rank correlation*: Spearman's, between distance and |label difference|, over 20,000 random pairs.
 *Linear R2*: of a least-squares fit of the label to the coordinates on training rows.
 
-May import: `matenv.latent.property_space`, `matenv.latent.store`, `matenv.data`.
+May import: `matenv.latent.property_space`, `matenv.data`.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, spearmanr
 
-from matenv.data import Dataset, load_dataset
+from matenv.data import Dataset
 from matenv.latent.property_space import PropertySpace
-from matenv.latent.store import load_latent
 
 NEIGHBOURS = 5
 """Training rows whose mean label is the neighbours' guess."""
@@ -52,8 +49,8 @@ def property_quality(space: PropertySpace, data: Dataset, seed: int = 0) -> dict
     Returns:
         Metric name -> value.
     """
-    truth = _truth(data, space.target)
-    train, test = (rows[truth[rows]] for rows in data.split("system"))
+    usable = truth(data, space.target)
+    train, test = (rows[usable[rows]] for rows in data.split("system"))
     if not len(test) or not len(train):
         return {}
     labels = label(data, space.target)
@@ -122,7 +119,7 @@ def widened(space: PropertySpace, data: Dataset) -> PropertySpace:
         data: The table it was trained on; without validation labels the deviations stay.
     """
     rows = data.part("validation")
-    rows = rows[_truth(data, space.target)[rows]]
+    rows = rows[truth(data, space.target)[rows]]
     if not len(rows):
         return space
     mean, std = replace(space.process, widening=1.0).predict(space._raw(space.encode(data.compositions[rows])))
@@ -138,7 +135,8 @@ def label(data: Dataset, name: str) -> NDArray[np.float64]:
     return data.labels.get(name, np.full(len(data), np.nan))
 
 
-def _truth(data: Dataset, name: str) -> NDArray[np.bool_]:
+def truth(data: Dataset, name: str) -> NDArray[np.bool_]:
+    """Rows whose label may serve as truth (N,): see `Dataset.truth`."""
     return data.truth(name) if name in data.labels else np.isfinite(label(data, name))
 
 
@@ -158,34 +156,3 @@ def _errors(
         within = np.abs(error) <= norm.ppf(0.5 + percent / 200) * std
         metrics[f"property_coverage_{percent}"] = float(within.mean())
     return metrics
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Print the metrics of several spaces side by side.
-
-    Args:
-        arguments: Command line, by default the process's own.
-    """
-    parser = argparse.ArgumentParser(prog="python -m matenv.latent.property_quality", description=(__doc__ or "")[:77])
-    parser.add_argument("names", nargs="+", help="shipped names, or paths of .safetensors files")
-    parser.add_argument("--data", default="mp-ground-states", help="shipped table, or a CSV file of your own")
-    parser.add_argument("--json", help="file to write the metrics to as well")
-    options = parser.parse_args(arguments)
-    table, columns = load_dataset(options.data), {}
-    for name in options.names:
-        space = load_latent(name)
-        if not isinstance(space, PropertySpace):
-            raise SystemExit(f"error: {name!r} predicts no property; train one that does: matenv latent train dkl-vae")
-        columns[space.name] = property_quality(space, table)
-    print("| metric | " + " | ".join(columns) + " |\n|---" + "|---" * len(columns) + "|")
-    for key in next(iter(columns.values())):
-        print(f"| {key} | " + " | ".join(f"{column[key]:.4f}" for column in columns.values()) + " |")
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump(
-                {key: {k: round(v, 5) for k, v in column.items()} for key, column in columns.items()}, file, indent=1
-            )
-
-
-if __name__ == "__main__":
-    main()

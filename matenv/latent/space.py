@@ -5,7 +5,6 @@ May import: `matenv.latent.protocol`, `matenv.latent` networks, `matenv.composit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,11 +13,13 @@ import torch
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.composition import CompositionBatch, fractions
+from matenv.composition import CompositionBatch, listed, parse
 from matenv.latent.counts_vae import CountsVAE
+from matenv.latent.dvae import DisentangledVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
 from matenv.latent.encoding import FastEncoder
 from matenv.latent.inference import FastDecoder
+from matenv.latent.objectives import kl_to_prior
 from matenv.latent.pairs import Pairs
 from matenv.latent.protocol import Compositions
 
@@ -81,7 +82,7 @@ class VAESpace:
     def __init__(
         self,
         name: str,
-        network: CountsVAE | ElAwadyVAE,
+        network: CountsVAE | DisentangledVAE | ElAwadyVAE,
         whitening: Whitening,
         anchors: CompositionBatch | None = None,
         device: str | torch.device = "cpu",
@@ -94,6 +95,11 @@ class VAESpace:
         self.anchors = anchors
         self.device = torch.device(device)
         self._anchor_posteriors: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+
+    @property
+    def table(self) -> str:
+        """Name of the dataset that the network was made for: where episodes start, and what metrics are taken on."""
+        return getattr(self.network, "table", "mp-ground-states")
 
     def __repr__(self) -> str:
         return f"VAESpace({self.name!r}, dim={self.dim}, radius={self.radius:.3f})"
@@ -110,7 +116,7 @@ class VAESpace:
         Raises:
             ValueError: Not a composition (see `matenv.fractions`), or a row without elements.
         """
-        mean, _ = self._posterior(_packed(X))
+        mean, _ = self._posterior(packed(X))
         return (mean - self.whitening.mean) / self.whitening.std
 
     def decode(self, Z: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
@@ -213,7 +219,7 @@ class VAESpace:
         Raises:
             ValueError: As `encode`.
         """
-        batch = _packed(X)
+        batch = packed(X)
         noise = torch.randn((SCORE_DRAWS, self.dim), generator=torch.Generator().manual_seed(0)).to(self.device)
         scores = []
         with torch.inference_mode():
@@ -222,9 +228,26 @@ class VAESpace:
                 mean, log_variance = self.network.posterior(pairs)
                 std = torch.exp(0.5 * log_variance)
                 fit = sum(self.network.log_likelihood(mean + std * draw, pairs) for draw in noise) / SCORE_DRAWS
-                kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
+                if isinstance(self.network, DisentangledVAE):  # whose prior is not the same for all compositions
+                    kl = self.network.kl(mean, log_variance, pairs)
+                else:
+                    kl = kl_to_prior(mean, log_variance)
                 scores.append((fit - kl).cpu().numpy())
         return np.concatenate(scores).astype(np.float64) if scores else np.zeros(0)
+
+    def posterior(self, X: Compositions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # noqa: N803
+        """Mean and log-variance of q(z|x) in the network's own coordinates.
+
+        Args:
+            X: As `encode`.
+
+        Returns:
+            Two arrays (B, n) float64; `encode` is the first, whitened.
+
+        Raises:
+            ValueError: As `encode`.
+        """
+        return self._posterior(packed(X))
 
     def _posterior(self, batch: CompositionBatch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Raw posterior means and log-variances, each (B, n)."""
@@ -264,19 +287,13 @@ def _raw_points(
     return raw, -1
 
 
-def _packed(X: Compositions) -> CompositionBatch:  # noqa: N803
+def packed(X: Compositions) -> CompositionBatch:  # noqa: N803
     """Any accepted form of compositions as a packed batch without empty rows."""
     if isinstance(X, CompositionBatch):
         batch = X
     else:
-        if isinstance(X, str):
-            x = fractions([X])
-        elif isinstance(X, Sequence) and all(isinstance(formula, str) for formula in X):
-            x = fractions([str(formula) for formula in X])
-        else:
-            x = np.asarray(X, dtype=np.float64)
-        if not len(x):
-            raise ValueError("X is empty; give at least one composition")
+        given = listed(X)
+        x = parse(given) if isinstance(given, list) else given
         batch = CompositionBatch.from_fractions(x, MAX_FORMULA_ATOMS, FORMULA_TOLERANCE)
     if len(batch) and batch.size.min() < 1:
         raise ValueError(f"X row {int(batch.size.argmin())} holds no element; only compositions can be encoded")

@@ -23,19 +23,21 @@ from matenv.elements import NUM_ELEMENTS
 from matenv.latent.adversarial import CountsGAN, FractionsGAN
 from matenv.latent.conditional import ConditionalSpace, ConditionalVAE
 from matenv.latent.counts_vae import CountsVAE
+from matenv.latent.dvae import DisentangledVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
 from matenv.latent.gaussian_process import ARRAYS, GaussianProcess
 from matenv.latent.property_space import PropertySpace
 from matenv.latent.space import VAESpace, Whitening
 from matenv.rational import MAX_ELEMENTS
 
-SHIPPED = ("vae", "vae-elawady")
+SHIPPED = ("vae", "vae-elawady", "dvae", "dkl-vae")
 """Latent spaces that come with the package."""
 
-NETWORKS: dict[str, type[CountsVAE] | type[ElAwadyVAE]] = {
+NETWORKS: dict[str, type[CountsVAE] | type[DisentangledVAE] | type[ElAwadyVAE]] = {
     "CountsVAE": CountsVAE,
     "ElAwadyVAE": ElAwadyVAE,
     "ConditionalVAE": ConditionalVAE,
+    "DisentangledVAE": DisentangledVAE,
     "CountsGAN": CountsGAN,
     "FractionsGAN": FractionsGAN,
 }
@@ -50,7 +52,8 @@ def load_latent(name: str | Path = "vae", device: str = "cpu", rule: str | None 
     Args:
         name: ``"vae"`` (default: presence and integer counts, 32 dimensions), ``"vae-elawady"`` (El-Awady,
             arXiv:2401.06779: 10 dimensions), ``"dkl-vae"`` (shaped by the formation energy, which it predicts),
-            another of `SHIPPED`, or the path of a ``.safetensors`` file that training wrote.
+            ``"dvae"`` (alloys, one dimension for whether they form a single phase), another of `SHIPPED`, or the path
+            of a ``.safetensors`` file that training wrote.
         device: PyTorch device to run on.
         rule: For spaces that decode to fractions (``"vae-elawady"``), how these become an integer formula:
             ``"threshold"`` is the paper's rule and the default, ``"smallest"`` takes the smallest formula close by.

@@ -28,6 +28,7 @@ _FAMILY_NAMES = {
     "set": "set networks",
     "statistics": "networks on element statistics",
     "attention": "attention networks",
+    "informed": "set networks told of competing phases and of compounds of like elements",
 }
 
 

@@ -2,7 +2,7 @@
 
 A family's network is made by ``network(outputs, width, layers, dropout)`` and maps `features.Tokens` to (B, outputs).
 
-May import: `attention`, `element_statistics` and `model` of `matenv.properties`.
+May import: `attention`, `element_statistics`, `informed` and `model` of `matenv.properties`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,19 @@ from torch import nn
 
 from matenv.properties.attention import AttentionNetwork
 from matenv.properties.element_statistics import StatisticsNetwork
+from matenv.properties.informed import InformedNetwork
 from matenv.properties.model import CompositionNetwork
 
 FAMILIES: dict[str, Callable[[int, int, int, float], nn.Module]] = {
     "set": CompositionNetwork,
     "statistics": StatisticsNetwork,
     "attention": AttentionNetwork,
+    "informed": InformedNetwork,
 }
 """The network of each family, by name."""
+
+INFORMED = ("informed",)
+"""Families whose tokens must carry what `references.References` says."""
 
 
 def build(family: str, outputs: int, width: int, layers: int, dropout: float = 0.0) -> nn.Module:

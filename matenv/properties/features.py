@@ -40,16 +40,20 @@ class Tokens:
         amounts: Atom fraction of each token (T, 1) float32.
         groups: (number of rows, elements per row) of each run of rows with equally many elements, in order.
         offsets: First token of each row, and T at the end (B + 1,) int64.
+        references: What `references.References` says of each token (T, `references.WIDTH`) float32, for networks that
+            ask for it.
     """
 
     elements: Tensor
     amounts: Tensor
     groups: tuple[tuple[int, int], ...]
     offsets: NDArray[np.int64]
+    references: Tensor | None = None
 
     def to(self, device: torch.device) -> Tokens:
         """The same tokens on another device."""
-        return Tokens(self.elements.to(device), self.amounts.to(device), self.groups, self.offsets)
+        references = None if self.references is None else self.references.to(device)
+        return Tokens(self.elements.to(device), self.amounts.to(device), self.groups, self.offsets, references)
 
     def by_row(self, values: Tensor, per_row: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Views of token values and row values that broadcast against each other, one pair per run of equal rows.
@@ -75,25 +79,29 @@ class Tokens:
         return sums[0] if len(sums) == 1 else torch.cat(sums)
 
 
-def pack(batch: CompositionBatch) -> tuple[Tokens, NDArray[np.int64]]:
+def pack(batch: CompositionBatch, references: NDArray[np.float32] | None = None) -> tuple[Tokens, NDArray[np.int64]]:
     """Sort integer compositions by number of elements and list their tokens.
 
     Args:
         batch: B compositions, none of them empty.
+        references: As `references.References.describe` returns it (B, 10, width).
 
     Returns:
         The tokens, and the row numbers (B,) in sorted order: result k of the network belongs to row ``order[k]``.
     """
-    return pack_amounts(batch.elements, batch.counts, batch.size)
+    return pack_amounts(batch.elements, batch.counts, batch.size, references)
 
 
-def pack_amounts(elements: NDArray, amounts: NDArray, size: NDArray) -> tuple[Tokens, NDArray[np.int64]]:
+def pack_amounts(
+    elements: NDArray, amounts: NDArray, size: NDArray, references: NDArray[np.float32] | None = None
+) -> tuple[Tokens, NDArray[np.int64]]:
     """As `pack`, for amounts that need not be integers.
 
     Args:
         elements: Alphabet positions (B, 10), those present first.
         amounts: Positive amounts of the elements present (B, 10), on any scale; 0 beyond them.
         size: Number of elements (B,), at least 1.
+        references: As `pack`.
 
     Returns:
         As `pack`.
@@ -105,7 +113,8 @@ def pack_amounts(elements: NDArray, amounts: NDArray, size: NDArray) -> tuple[To
     positions = elements[order][listed].astype(np.int64)
     groups = tuple((int(rows), n) for n, rows in enumerate(np.bincount(sorted_size)) if rows)
     offsets = np.concatenate([[0], np.cumsum(sorted_size)])
-    return Tokens(torch.from_numpy(positions), torch.from_numpy(fractions)[:, None], groups, offsets), order
+    told = None if references is None else torch.from_numpy(references[order][listed])
+    return Tokens(torch.from_numpy(positions), torch.from_numpy(fractions)[:, None], groups, offsets, told), order
 
 
 def element_features() -> Tensor:

@@ -35,7 +35,7 @@ class SetLayer(nn.Module):
         """Updated token states (T, width)."""
         context = self.gate_shift(self.context_norm(tokens.pool(tokens.amounts * state)))
         hidden = _modulate(self.own(self.norm(state)), context, tokens)
-        return torch.addmm(state, self.dropout(F.silu(hidden)), self.out.weight.T)
+        return state + self.out(self.dropout(F.silu(hidden)))
 
 
 def _modulate(hidden: Tensor, context: Tensor, tokens: Tokens) -> Tensor:
@@ -75,13 +75,20 @@ class CompositionNetwork(nn.Module):
         self.head_norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, outputs)
 
-    def forward(self, tokens: Tokens) -> Tensor:
-        """Outputs (B, outputs), rows in the sorted order of `tokens`."""
+    def enter_tokens(self, tokens: Tokens) -> Tensor:
+        """What enters the first layer's nonlinearity (T, 2 width)."""
         table = self.embedding.weight + self.from_reference(self.reference)
-        hidden = F.embedding(tokens.elements, table) + self.from_fraction(fraction_features(tokens.amounts))
-        state = self.enter(F.silu(hidden))
+        return F.embedding(tokens.elements, table) + self.from_fraction(fraction_features(tokens.amounts))
+
+    def forward(self, tokens: Tokens) -> Tensor:
+        """Outputs (B, outputs), rows in the sorted order of `tokens`.
+
+        The running state and the outputs keep single precision where matrix products are done in half.
+        """
+        state = self.enter(F.silu(self.enter_tokens(tokens))).float()
         for layer in self.layers:
             state = layer(state, tokens)
         row = tokens.pool(tokens.amounts * state)
         row = row + self.trunk_out(self.dropout(F.silu(self.trunk_in(self.pool_norm(row)))))
-        return self.head(self.head_norm(row))
+        with torch.autocast(row.device.type, enabled=False):
+            return self.head(self.head_norm(row))

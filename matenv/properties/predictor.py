@@ -14,7 +14,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
-from matenv.composition import CompositionBatch, check_fractions, fractions
+from matenv.composition import CompositionBatch, check_fractions, listed, parse
 from matenv.data.dataset import UNITS
 from matenv.properties import committee_file, heads, weights
 from matenv.properties.distribution import Array, Calibration, CalibrationTable, Prediction
@@ -127,11 +127,8 @@ class Predictor:
         """
         if isinstance(X, CompositionBatch):
             return self.predict_batch(X)
-        if isinstance(X, str):
-            X = fractions([X])
-        elif not isinstance(X, np.ndarray) and len(X) and isinstance(X[0], str):  # type: ignore[arg-type, index]
-            X = fractions(list(X))  # type: ignore[arg-type]
-        x = check_fractions(X, "X")
+        given = listed(X)
+        x = check_fractions(parse(given) if isinstance(given, list) else given, "X")
         elements = np.argsort(x == 0.0, axis=1, kind="stable")[:, :MAX_ELEMENTS]
         amounts = np.take_along_axis(x, elements, axis=1)
         return self._predict(np.where(amounts > 0.0, elements, -1), amounts, np.count_nonzero(amounts, axis=1))
@@ -144,7 +141,7 @@ class Predictor:
 
         Returns:
             The distributions. On a CPU a row's result does not depend on the other rows, bit for bit; the gold
-            predictors, which no step loop uses, hold this to rounding.
+            predictors and ``"accurate"``, which no step loop uses, hold this to rounding.
 
         Raises:
             ValueError: A row is empty or holds a noble gas.
@@ -201,10 +198,11 @@ def load_predictor(name: str | Path = "default", device: str = "cpu") -> Predict
 
     Args:
         name: ``"default"`` for the fast student, ``"ensemble"`` for the networks it was distilled from,
-            ``"statistics"`` for a second family of models, ``"two-family"`` for default and statistics together,
-            ``"gold"`` for the judge (a third family, trained on all rows; never in a reward), ``"gold-train"`` for the
-            same recipe on train rows. Or the path of a .safetensors file made by ``python -m matenv.properties.train``
-            or ``python -m matenv.properties.distil``, or of a .json file made by
+            ``"accurate"`` for the least errors (networks that are told of competing phases and of compounds of like
+            elements; slower), ``"statistics"`` for a second family of models, ``"two-family"`` for default and
+            statistics together, ``"gold"`` for the judge (a third family, trained on all rows; never in a reward),
+            ``"gold-train"`` for the same recipe on train rows. Or the path of a .safetensors file made by
+            ``python -m matenv.properties.train`` or ``python -m matenv.properties.distil``, or of a .json file made by
             ``python -m matenv.properties.committee``.
         device: Torch device to compute on.
 

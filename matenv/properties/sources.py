@@ -9,17 +9,23 @@ May import: `matenv.parallel`, `matenv.properties`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from matenv import elements as alphabet
+from matenv.composition import CompositionBatch
+from matenv.data.dataset import PARTS
 from matenv.parallel import run_blocks
 from matenv.properties import heads, summary
-from matenv.properties.families import build
+from matenv.properties.families import INFORMED, build
 from matenv.properties.features import pack_amounts
 from matenv.properties.inference import FastEnsemble
+from matenv.properties.labels import ALL, labelled_rows
+from matenv.properties.references import References
 from matenv.properties.statistics_inference import FastStatistics
 from matenv.properties.summary import Summary
 from matenv.properties.weights import Weights
@@ -70,6 +76,7 @@ class Networks:
             except RuntimeError as error:
                 raise ValueError(f"the weights do not fit this version of the network: {error}") from None
             networks.append(network.eval().requires_grad_(False))
+        self._references = _table(contents.role) if contents.family in INFORMED else None
         self._outputs_per_row = contents.outputs
         self._combine = summary.decode if contents.outputs == summary.OUTPUTS else heads.combine
         compiled = _COMPILED.get(contents.family) if self.device.type == "cpu" else None
@@ -94,11 +101,35 @@ class Networks:
         outputs = np.empty((len(self._networks), len(size), self._outputs_per_row), np.float32)
         for start in range(0, len(size), _BLOCK):
             rows = slice(start, start + _BLOCK)
-            tokens, order = pack_amounts(elements[rows], amounts[rows], size[rows])
+            told = None
+            if self._references is not None:
+                told = _told(self._references, elements[rows], amounts[rows], size[rows])
+            tokens, order = pack_amounts(elements[rows], amounts[rows], size[rows], told)
             moved = tokens.to(self.device)
             for member, network in enumerate(self._networks):
                 outputs[member, start + order] = network(moved).cpu().numpy()
         return outputs
+
+
+@lru_cache(maxsize=2)
+def _table(role: str) -> References:
+    """What networks of a role are told: the rows they have fitted."""
+    return References(*labelled_rows(ALL if role == "gold" else PARTS[0]))
+
+
+def _told(references: References, elements: NDArray, amounts: NDArray, size: NDArray) -> NDArray[np.float32]:
+    """What the table says of each listed element; of amounts that are no formula, by the nearest integer formula."""
+    if (amounts == np.floor(amounts)).all():
+        counts = amounts.astype(np.int32)
+        return references.describe(CompositionBatch(elements, counts // np.gcd.reduce(counts, axis=1)[:, None], size))
+    dense = np.zeros((len(size), alphabet.NUM_ELEMENTS))
+    row, place = np.nonzero(elements >= 0)
+    dense[row, elements[row, place]] = amounts[row, place]
+    formulas = CompositionBatch.from_fractions(dense)
+    # A trace may be missing from the formula: elements are matched, not places.
+    match = (elements[:, :, None] == formulas.elements[:, None, :]) & (elements >= 0)[:, :, None]
+    described = np.take_along_axis(references.describe(formulas), match.argmax(axis=2)[:, :, None], axis=1)
+    return np.where(match.any(axis=2)[:, :, None], described, np.float32(0.0))
 
 
 class Committee:

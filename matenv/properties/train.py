@@ -18,16 +18,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from matenv.composition import CompositionBatch
 from matenv.properties import heads
 from matenv.properties.checkpoint import read_checkpoint, row_batches, save_checkpoint, seed_everything
 from matenv.properties.evaluate import table
 from matenv.properties.export import export
-from matenv.properties.families import FAMILIES, build
-from matenv.properties.features import pack
+from matenv.properties.families import FAMILIES, INFORMED, build
+from matenv.properties.features import Tokens, pack
 from matenv.properties.labels import labelled_rows
+from matenv.properties.optimizer import OPTIMIZERS
+from matenv.properties.references import References
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,16 @@ class TrainConfig:
             What has seen all rows can only judge: its role is "gold", and no reward may use it.
         keep: "best" for the weights of the epoch with the least validation error, "last" for the final ones.
         members: Networks of the ensemble, alike but for their seed.
+        start: "random" weights for every member, or those of the "previous" member, with which the learning rate rises
+            again: snapshots of one long training (Huang et al., arXiv:1704.00109).
         epochs: Passes over the training rows per member.
         width: Width of an element's state.
         layers: Rounds of exchange between elements.
         batch_size: Rows per step; a batch holds rows of one number of elements.
         learning_rate: Peak of the one-cycle schedule.
-        weight_decay: Of AdamW.
+        weight_decay: Of the optimizer.
+        optimizer: A key of `optimizer.OPTIMIZERS`.
+        precision: Of matrix products while training, "float32" or "bfloat16".
         dropout: Of hidden units.
         seed: Of the initial weights, the order of the rows and the dropout.
         max_rows: Use only so many rows of each part, for a quick trial; 0 for all.
@@ -55,6 +61,7 @@ class TrainConfig:
     rows: str = "train"
     keep: str = "best"
     members: int = 3
+    start: str = "random"
     epochs: int = 100
     width: int = 64
     layers: int = 3
@@ -62,13 +69,23 @@ class TrainConfig:
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     dropout: float = 0.05
+    optimizer: str = "adamw"
+    precision: str = "float32"
     seed: int = 0
     max_rows: int = 0
 
     def __post_init__(self) -> None:
-        for name, allowed in (("family", tuple(FAMILIES)), ("rows", ("train", "all")), ("keep", ("best", "last"))):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}={getattr(self, name)!r} must be one of {', '.join(allowed)}")
+        allowed = {
+            "family": tuple(FAMILIES),
+            "rows": ("train", "all"),
+            "keep": ("best", "last"),
+            "start": ("random", "previous"),
+            "optimizer": tuple(OPTIMIZERS),
+            "precision": ("float32", "bfloat16"),
+        }
+        for name, choices in allowed.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}={getattr(self, name)!r} must be one of {', '.join(choices)}")
         if self.rows == "all" and self.keep == "best":
             raise ValueError("keep='best' chooses on validation rows, which rows='all' has fitted; use keep='last'")
         for name in ("members", "epochs", "width", "layers", "batch_size"):
@@ -95,13 +112,74 @@ def train(out: str | Path, config: TrainConfig | None = None, *, progress: bool 
         ValueError: `out` holds a run with other settings.
     """
     config = config or TrainConfig()
-    training = labelled_rows(config.rows, config.max_rows)
-    validation = labelled_rows("validation", config.max_rows)
-    paths = []
+    return train_on(out, config, *rows_for(config), progress=progress)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Labelled rows as a network sees them.
+
+    Attributes:
+        batch: Compositions (N).
+        targets: (N, 5) in the order of `heads.NAMES`, NaN where absent.
+        references: As `References.describe` returns it (N, 10, width), for families that ask for it.
+    """
+
+    batch: CompositionBatch
+    targets: NDArray[np.float64]
+    references: NDArray[np.float32] | None = None
+
+    def pack(self, rows: NDArray[np.int64] | slice = slice(None)) -> tuple[Tokens, NDArray[np.int64]]:
+        """Tokens of some rows, as `features.pack`."""
+        return pack(self.batch[rows], None if self.references is None else self.references[rows])
+
+
+def rows_for(config: TrainConfig) -> tuple[Rows, Rows]:
+    """Training and validation rows of the `system` split."""
+    batch, targets = labelled_rows(config.rows, config.max_rows)
+    other, other_targets = labelled_rows("validation", config.max_rows)
+    if config.family not in INFORMED:
+        return Rows(batch, targets), Rows(other, other_targets)
+    references = References(batch, targets)
+    return (
+        Rows(batch, targets, references.describe(batch, fitted=True)),
+        Rows(other, other_targets, references.describe(other)),
+    )
+
+
+def train_on(
+    out: str | Path,
+    config: TrainConfig,
+    training: Rows,
+    validation: Rows,
+    *,
+    start: str | Path | None = None,
+    progress: bool = True,
+) -> list[Path]:
+    """As `train`, on rows of one's own, such as a fold of a published benchmark.
+
+    Args:
+        out: As `train`.
+        config: Settings; `rows` and `max_rows` have no effect.
+        training: Rows to fit.
+        validation: Rows whose errors are printed after each epoch; with ``keep="best"`` they choose the epoch.
+        start: Folder of a finished run of as many members, whose weights are the first ones.
+        progress: As `train`.
+
+    Returns:
+        As `train`.
+
+    Raises:
+        ValueError: As `train`.
+    """
+    paths: list[Path] = []
     for member in range(config.members):
         path = Path(out) / f"member-{member}" / "checkpoint.pt"
         with torch.random.fork_rng(devices=[]):
-            _train_member(path, config, member, training, validation, progress)
+            first = None if start is None else read_checkpoint(Path(start) / path.relative_to(out))["best"]
+            if start is None and config.start == "previous" and member > 0:
+                first = read_checkpoint(paths[-1])["best"]
+            _train_member(path, config, member, training, validation, first, progress)
         paths.append(path)
     return paths
 
@@ -110,18 +188,24 @@ def _train_member(
     path: Path,
     config: TrainConfig,
     member: int,
-    training: tuple[CompositionBatch, NDArray[np.float64]],
-    validation: tuple[CompositionBatch, NDArray[np.float64]],
+    training: Rows,
+    validation: Rows,
+    first: dict[str, Tensor] | None,
     progress: bool,
 ) -> None:
-    batch, targets = training[0], torch.from_numpy(training[1].astype(np.float32))
+    batch, targets = training.batch, torch.from_numpy(training.targets.astype(np.float32))
     steps = sum(1 for _ in row_batches(batch.size, config.batch_size, np.random.default_rng(0)))
     seed_everything(config.seed, member, 0)
     network = build(config.family, heads.OUTPUTS, config.width, config.layers, config.dropout)
-    optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=steps * config.epochs, pct_start=0.15
-    )
+    if first is not None:
+        network.load_state_dict(first)
+    optimizers = OPTIMIZERS[config.optimizer](network, config.learning_rate, config.weight_decay)
+    schedules = [
+        torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, config.learning_rate, total_steps=steps * config.epochs, pct_start=0.15
+        )
+        for optimizer in optimizers
+    ]
     state: dict[str, Any] = {
         "config": asdict(config),
         "epoch": 0,
@@ -132,31 +216,38 @@ def _train_member(
     if path.exists():
         state = read_checkpoint(path)
         # The number of members may grow: it changes nothing for the members that exist.
-        if {**state["config"], "members": config.members} != asdict(config):
+        if {**asdict(TrainConfig()), **state["config"], "members": config.members} != asdict(config):
             raise ValueError(f"{path} was trained with {state['config']}; use those settings or another --out folder")
         network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
+        for optimizer, schedule, saved, planned in zip(
+            optimizers, schedules, state["optimizers"], state["schedules"], strict=True
+        ):
+            optimizer.load_state_dict(saved)
+            schedule.load_state_dict(planned)
     for epoch in range(state["epoch"], config.epochs):
         started = time.perf_counter()
         rng = seed_everything(config.seed, member, epoch + 1)
         network.train()
         for rows in row_batches(batch.size, config.batch_size, rng):
-            tokens, order = pack(batch[rows])
-            value = heads.loss(network(tokens), targets[rows[order]]) / config.batch_size
-            optimizer.zero_grad()
+            tokens, order = training.pack(rows)
+            with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16"):
+                outputs = network(tokens)
+            value = heads.loss(outputs.float(), targets[rows[order]]) / config.batch_size
+            network.zero_grad()
             value.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-        errors = _mean_absolute_errors(network, *validation)
+            for optimizer, schedule in zip(optimizers, schedules, strict=True):
+                optimizer.step()
+                schedule.step()
+        errors = _mean_absolute_errors(network, validation)
         score = float(np.nansum(errors / heads.ERROR_UNIT))
         state["history"].append([float(e) for e in errors])
         if score < state["best_score"] or config.keep == "last":
             state["best_score"] = score
             state["best"] = {key: tensor.clone() for key, tensor in network.state_dict().items()}
         state.update(epoch=epoch + 1, network=network.state_dict())
-        state.update(optimizer=optimizer.state_dict(), schedule=schedule.state_dict())
+        state.update(optimizers=[optimizer.state_dict() for optimizer in optimizers])
+        state.update(schedules=[schedule.state_dict() for schedule in schedules])
         save_checkpoint(path, state)
         if progress:
             seen = "" if config.rows == "train" else " (on fitted rows)"
@@ -170,13 +261,13 @@ def _train_member(
 
 
 @torch.no_grad()
-def _mean_absolute_errors(network: nn.Module, batch: CompositionBatch, targets: NDArray) -> NDArray[np.float64]:
+def _mean_absolute_errors(network: nn.Module, rows: Rows) -> NDArray[np.float64]:
     """Mean absolute error (5,) of a single network; a gap's point prediction is 0 where a metal is likelier."""
     network.eval()
-    tokens, order = pack(batch)
+    tokens, order = rows.pack()
     location, _, logit = heads.decode(network(tokens))
     location[:, list(heads.HURDLE)] *= (logit < 0).to(location.dtype)
-    error = (location - torch.from_numpy(targets[order].astype(np.float32))).abs()
+    error = (location - torch.from_numpy(rows.targets[order].astype(np.float32))).abs()
     return torch.nanmean(error, dim=0).double().numpy()
 
 

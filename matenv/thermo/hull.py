@@ -21,7 +21,7 @@ from matenv.thermo.decomposition import Decomposition, largest_first
 from matenv.thermo.own_formula import route
 from matenv.thermo.phases import PhaseTable
 from matenv.thermo.queries import EXACT_TOLERANCE, ROUND_OFF, Queries
-from matenv.thermo.simplex import PhaseIndex
+from matenv.thermo.simplex import OWN_SYSTEM, PhaseIndex
 from matenv.thermo.solver import Solution
 
 if TYPE_CHECKING:
@@ -155,6 +155,29 @@ class ConvexHull:
         """
         queries = Queries.of(X)
         solution = self._answer(queries, exclude_self, detailed=True)
+        return Decomposition(solution.energy, solution.status, solution, queries, self._phases)
+
+    def decompose_into_subsystems(
+        self, X: CompositionBatch | ArrayLike | str | Composition | Sequence[str | Composition]
+    ) -> Decomposition:
+        """As `decompose`, but into phases that lack at least one of the composition's elements.
+
+        What is known of every other chemical system, and nothing of its own: the hull that a composition of a
+        system without any known phase sees.
+
+        Args:
+            X: As in `decompose`.
+
+        Returns:
+            As `decompose`; a pure element is itself.
+
+        Raises:
+            ValueError: As `decompose`.
+        """
+        queries = Queries.of(X)
+        # Every stable phase is needed, but no other: what an unstable one decomposes into lies in its own system.
+        excluded = np.full(len(queries), OWN_SYSTEM, np.int32)
+        solution = self._solve(self._index, queries, excluded, detailed=True)
         return Decomposition(solution.energy, solution.status, solution, queries, self._phases)
 
     def products(self, members: NDArray[np.int32], weights: NDArray[np.float64]) -> list[tuple[str, float]]:

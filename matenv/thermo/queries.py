@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.composition import CompositionBatch, check_fractions, parse
+from matenv.composition import CompositionBatch, check_fractions, listed, parse
 from matenv.elements import NUM_ELEMENTS
 from matenv.packing import pack, restore
 from matenv.rational import smallest_counts
@@ -65,14 +65,8 @@ class Queries:
         """
         if isinstance(X, CompositionBatch):
             return cls(X.elements, X.counts.astype(np.float64), X.size, X)
-        if isinstance(X, str):
-            X = parse([X])
-        elif not isinstance(X, np.ndarray) and _holds_formulas(X):
-            X = parse(X if isinstance(X, Sequence) else [X])  # type: ignore[list-item, arg-type]
-        x = np.asarray(X, dtype=np.float64)
-        dense = np.ascontiguousarray(x[None] if x.ndim == 1 else x)
-        if dense.ndim != 2 or dense.shape[1] != NUM_ELEMENTS:
-            check_fractions(dense, "X")  # raises
+        given = listed(X)
+        dense = parse(given) if isinstance(given, list) else given
         elements, amounts, size, good = pack(dense)
         if not good:
             check_fractions(dense, "X")  # raises, and says which row and why
@@ -107,10 +101,3 @@ class Queries:
     def __getitem__(self, rows: NDArray | slice) -> Queries:
         integer = None if self.integer is None else self.integer[rows]
         return Queries(self.elements[rows], self.amounts[rows], self.size[rows], integer)
-
-
-def _holds_formulas(X: object) -> bool:
-    """Whether X is a Composition, or a sequence of strings and Compositions, rather than numbers."""
-    if isinstance(X, Sequence):
-        return len(X) > 0 and (isinstance(X[0], str) or hasattr(X[0], "reduced_formula"))
-    return hasattr(X, "reduced_formula")

@@ -39,6 +39,8 @@ KEEP_ALL = -1
 """In `excluded`: no phase is left out."""
 SKIP = -2
 """In `excluded`: do not solve this row, mark it UNDEFINED."""
+OWN_SYSTEM = -3
+"""In `excluded`: every phase that holds all elements of the row is left out."""
 
 REDUCED_COST = 1e-12  # eV/atom; a phase enters only if it lowers the energy by more per atom
 PIVOT = 1e-11  # smallest pivot element
@@ -92,7 +94,7 @@ def gather(
         index: The phases.
         elements: The system's elements, ascending; the first `d` count.
         d: Number of elements.
-        excluded: Reference number of a phase to leave out, or KEEP_ALL.
+        excluded: Reference number of a phase to leave out, OWN_SYSTEM or KEEP_ALL.
         phases: Out, positions in `index`.
         ranks: Scratch (10,).
 
@@ -128,6 +130,12 @@ def gather(
         for j in range(found):
             phases[kept] = phases[j]
             kept += index.reference[phases[j]] != excluded
+        found = kept
+    elif excluded == OWN_SYSTEM:
+        kept = 0
+        for j in range(found):
+            phases[kept] = phases[j]
+            kept += index.mask_low[phases[j]] != low or index.mask_high[phases[j]] != high
         found = kept
     return found
 
@@ -325,7 +333,8 @@ def decompose_rows(
         elements: (B, 10) int16, ascending, the first `size` of a row count.
         amounts: (B, 10) positive, any scale.
         size: (B,) int16.
-        excluded: (B,) int32 reference number to leave out, KEEP_ALL or SKIP; or (0,) for KEEP_ALL throughout.
+        excluded: (B,) int32 reference number to leave out, KEEP_ALL, SKIP or OWN_SYSTEM; or (0,) for KEEP_ALL
+            throughout.
         max_pivots: Per row.
         energy: Out (B,) eV/atom.
         status: Out (B,) int8; FALLBACK marks a row that the caller must solve by other means.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from matenv.elements import SYMBOLS
 from matenv.parallel import run_blocks
 from matenv.thermo.queries import Queries
-from matenv.thermo.simplex import ABSENT, FALLBACK, MAX_ELEMENTS, PhaseIndex, decompose_rows
+from matenv.thermo.simplex import ABSENT, FALLBACK, MAX_ELEMENTS, OWN_SYSTEM, PhaseIndex, decompose_rows
 
 MAX_PIVOTS = 2000
 """Exchanges after which the simplex gives a row up; systems of 10 elements take about 15."""
@@ -65,7 +65,8 @@ def solve(
     Args:
         index: The phases.
         queries: B compositions.
-        excluded: Reference number to leave out of each row (B,), `simplex.KEEP_ALL` or `simplex.SKIP`.
+        excluded: Reference number to leave out of each row (B,), `simplex.KEEP_ALL`, `simplex.SKIP` or
+            `simplex.OWN_SYSTEM`.
         detailed: Whether members, weights and potentials are wanted besides energies.
         threads: Most threads to use; small batches run in the calling thread.
 
@@ -108,7 +109,10 @@ def _solve_row(index: PhaseIndex, queries: Queries, row: int, excluded: int, sol
     low = sum(1 << int(e) for e in elements if e < 64)
     high = sum(1 << int(e - 64) for e in elements if e >= 64)
     outside = (index.mask_low & ~np.uint64(low)) | (index.mask_high & ~np.uint64(high))
-    phases = np.flatnonzero((outside == 0) & (index.reference != excluded))
+    kept = (outside == 0) & (index.reference != excluded)
+    if excluded == OWN_SYSTEM:
+        kept &= (index.mask_low != np.uint64(low)) | (index.mask_high != np.uint64(high))
+    phases = np.flatnonzero(kept)
 
     columns = np.zeros((d, d + len(phases)))
     columns[:, :d] = np.eye(d)

@@ -16,8 +16,9 @@ from examples.reproductions.elawady.readings import READINGS
 from examples.reproductions.elawady.training import LATENT, elbo_terms
 from matenv.chemistry import is_charge_neutral
 from matenv.composition import PAPER_THRESHOLD, CompositionBatch, threshold_counts
+from matenv.latent.collapse import unit_statistics
 from matenv.latent.elawady_vae import ElAwadyVAE, largest
-from matenv.latent.evaluate import ACTIVE_VARIANCE, SAMPLES, agreement, kl_divergence, prevalence
+from matenv.latent.evaluate import SAMPLES, agreement, kl_divergence, prevalence
 from matenv.rational import MAX_ELEMENTS
 
 THRESHOLDS = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.10, 0.12)
@@ -95,8 +96,8 @@ def measure(network: ElAwadyVAE, reading: str, held_out: CompositionBatch, data:
         data: What samples are compared with.
 
     Returns:
-        ``nelbo`` (nats), ``reconstruction`` and ``kl_term``, its parts; ``kl_units``: KL term of each latent dimension;
-        ``active_units``; ``neutral``, of samples at the paper's T;
+        ``nelbo`` (nats), ``reconstruction`` and ``kl_term``, its parts;
+        ``kl_per_unit`` and ``active_units`` (`matenv.latent.collapse`); ``neutral``, of samples at the paper's T;
         ``thresholds``: for each T `sample_measures` and the share of held-out element sets and
         formulas that survive encoding and decoding.
     """
@@ -105,15 +106,13 @@ def measure(network: ElAwadyVAE, reading: str, held_out: CompositionBatch, data:
     with torch.inference_mode():
         mean, log_variance = network.encoder(x).chunk(2, dim=1)
     log_variance = log_variance.clamp(-14.0, 6.0)
-    units = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean(0)
     drawn, returned = sample(network, reading), decoder_amounts(network, reading, mean)
     return {
         "nelbo": float((kl - fit).mean()),
         "reconstruction": float(fit.mean()),
         "kl_term": float(kl.mean()),
-        "kl_units": units.tolist(),
+        **unit_statistics(mean, log_variance),
         "neutral": neutral(formulas_at(drawn, PAPER_THRESHOLD)),
-        "active_units": int((mean.var(0) > ACTIVE_VARIANCE).sum()),
         "thresholds": {
             str(threshold): sample_measures(formulas_at(drawn, threshold), data)
             | agreement(formulas_at(returned, threshold), held_out)

