@@ -149,3 +149,10 @@ def test_task_refuses_trivial_alloys(alloys):
         Task("t", "", (), max_fraction=0.1)
     with pytest.raises(ValueError, match="predict"):
         gym.make("MaterialLatent-v0", **KWARGS, oracle=matenv.Oracle())
+
+
+def test_rendering_shows_alloys_around_the_path():
+    env = gym.make("MaterialLatent-v0", render_mode="rgb_array", **KWARGS)
+    env.reset(seed=0)
+    env.step(np.zeros(env.action_space.shape, np.float32))  # type: ignore[arg-type]
+    assert env.render().ndim == 3  # type: ignore[union-attr]

@@ -66,7 +66,8 @@ class MaterialLatentEnv(MaterialEnv):
         step_size: Length of a full move along one dimension, in latent standard deviations. 1.0 suits search, 0.3 local
             editing, where most random moves leave the formula as it is.
         radius: Radius of the ball z is kept in; None for the 99th percentile of the training norms.
-        start: ``"dataset"`` (a training formula the task allows) or ``"prior"`` (a sample of the VAE's prior).
+        start: ``"dataset"`` (a training formula of the latent space that the task allows) or ``"prior"`` (a sample of
+            the VAE's prior).
         observation: Names of the observation blocks.
         reward: Weight by term name; ``(weight, function)`` for a term of one's own, whose function takes a
             `matenv.envs.rewards.Transition` of N moves and returns N numbers.

@@ -201,8 +201,9 @@ def plot_counts(axes: Axes, counts: NDArray[np.int32], horizon: int) -> None:
 
 @lru_cache(maxsize=4)  # a latent space hashes by identity
 def _background(space: LatentSpace) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Encodings of a fixed sample of training formulas (BACKGROUND, n), and their two principal axes (2, n)."""
-    data = load_dataset("mp-ground-states")
-    rows = np.random.default_rng(0).choice(data.split("system").train, BACKGROUND, replace=False)
+    """Encodings of a fixed sample of training formulas (at most BACKGROUND, n), and their two principal axes (2, n)."""
+    data = load_dataset(getattr(space, "table", "mp-ground-states"))  # what it was trained on
+    train = data.split("system").train
+    rows = np.random.default_rng(0).choice(train, min(BACKGROUND, len(train)), replace=False)
     z = space.encode(data.compositions[np.sort(rows)])
     return z, np.linalg.svd(z - z.mean(axis=0), full_matrices=False)[2][:2]
