@@ -141,14 +141,19 @@ def test_penalty_is_that_of_the_whole_gradient(kind):
     assert found.item() == pytest.approx((slope.norm(dim=1) - 1).square().mean().item(), rel=1e-4)
 
 
-def test_generated_probabilities_are_those_of_the_decoder():
+def test_what_is_generated_is_what_the_decoder_says():
     torch.manual_seed(0)
     network = CountsGAN(**SIZES).requires_grad_(False)
-    network.presence_head.bias.add_(3.0)
-    z = torch.randn(50, 6)
-    vectors = network.generate(z).reshape(50, 89, GENERATED_COUNT)
-    presence = torch.sigmoid(network.presence_logits(network.trunk(z)))
-    torch.testing.assert_close(vectors.sum(2), torch.where(presence > 1e-3, presence, 0.0))
+    network.presence_head.bias.add_(6.0)
+    z = 3 * torch.randn(50, 6)
+    with torch.no_grad():
+        vectors = network.generate(z).reshape(50, 89, GENERATED_COUNT)
+    present = network.presence_logits(network.trunk(z)) > 0
+    torch.testing.assert_close(vectors.sum(2), present.float())
+    assert present.any() and not present.all()
+    smooth = network.generate(z.requires_grad_(True)).reshape(50, 89, GENERATED_COUNT)
+    torch.testing.assert_close(smooth.detach(), vectors)  # the same values, but with slopes
+    assert torch.autograd.grad(smooth.square().sum(), z)[0].abs().max() > 0
     counts = network.decode(10 * torch.randn(500, 6)).counts
     assert 1 <= counts.max() <= GENERATED_COUNT
 
