@@ -214,7 +214,7 @@ def draw(table: dict[str, dict[str, dict[str, list[float]]]], path: Path) -> Non
         axis.set_title(title, fontsize=11)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("balanced accuracy, held-out systems")
-    axes[2].legend(fontsize=8, loc="lower right")
+    axes[0].legend(fontsize=8, loc="lower right")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 
