@@ -2,45 +2,64 @@
 
 An agent trains from nothing and stops when its oracle's budget is spent; every formula it met counts, those of the
 starts included. Each run is written as it ends; the same command resumes. May import: matenv's public names,
-`matenv.wrappers`.
+`matenv.benchmark`, `matenv.report`, `matenv.wrappers`.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
-from matenv.agents.compare import interval
+import torch
 from matenv.agents.edit_policy import RandomKinds
 from matenv.agents.policies import Policy, RandomPolicy, takes_masks
-from matenv.agents.prior_search import SearchResult, prior_search
+from matenv.agents.prior_search import prior_search
 from matenv.agents.training import create
 from matenv.agents.uniform_search import uniform_search
-from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 
 from matenv import Oracle, Task, load_task
+from matenv.benchmark.adversary import evolve
+from matenv.benchmark.curve import best_so_far
+from matenv.benchmark.measures import measures, windows
+from matenv.benchmark.search import Search
+from matenv.benchmark.summary import Runs, as_json, markdown
+from matenv.report.equal_budget import draw_curves, draw_moves
+from matenv.wrappers import RecordMoves
 
 LATENT, ELEMENTS = "MaterialLatent-v0", "MaterialElements-v0"
 ROWS = 64
-"""Episodes at once of a policy that does not learn."""
+"""Episodes at once of a policy that does not learn. Row seeds of two runs lie so far apart that none is shared."""
 
 STEPS_PER_CALL = 20
 """Steps after which an agent that keeps coming back to known formulas is stopped, per call of the budget."""
 
-EVERY = 100
-"""Calls between points of the curve behind the AUC."""
+FIRST_SEED = 1_000
+"""Seeds begin here; whatever was chosen for these agents was chosen on lower ones."""
+
+FEW = 1_000
+"""Calls at which every longer run is read off too."""
+
+REFERENCES = ("uniform random formulas", "prior sampling", "PPO, latent")
+"""Methods that the others are compared with."""
 
 
 def policy_search(
-    make: Callable[[gym.Space, int], Policy], env_id: str, task: str | Task, budget: int, seed: int, **env_kwargs: Any
-) -> SearchResult:
+    make: Callable[[gym.Space, int], Policy],
+    env_id: str,
+    task: str | Task,
+    budget: int,
+    seed: int,
+    masks: bool = True,
+    **env_kwargs: Any,
+) -> Search:
     """Run a policy that does not learn until the budget is spent.
 
     Args:
@@ -49,25 +68,33 @@ def policy_search(
         task: Task name or `Task`.
         budget: Distinct formulas to assess.
         seed: Seed of policy and starts.
+        masks: Tell a policy that asks for them which edits are allowed.
         **env_kwargs: Arguments of the environment.
 
     Returns:
-        The formulas met and their scores.
+        The formulas met, their scores and the moves.
     """
     oracle = Oracle("train", budget, properties=load_task(task).properties)
-    envs = gym.make_vec(env_id, num_envs=ROWS, task=task, oracle=oracle, **env_kwargs)
+    envs = RecordMoves(gym.make_vec(env_id, num_envs=ROWS, task=task, oracle=oracle, **env_kwargs))
     policy = make(envs.single_action_space, seed)
+    masked = masks and takes_masks(policy) and env_id == ELEMENTS
     observation, _ = envs.reset(seed=ROWS * seed)
     while not oracle.exhausted:
-        masks = {"action_masks": envs.unwrapped.action_masks()} if takes_masks(policy) and env_id == ELEMENTS else {}  # type: ignore[attr-defined]
-        actions, _ = policy.predict(observation, **masks)
+        known = {"action_masks": envs.unwrapped.action_masks()} if masked else {}  # type: ignore[attr-defined]
+        actions, _ = policy.predict(observation, **known)
         observation, *_ = envs.step(actions)
-    return _found(oracle, task)
+    return Search.of(oracle, task, envs.moves())
 
 
 def agent_search(
-    algorithm: str, env_id: str, task: str | Task, budget: int, seed: int, policy: str | None = None
-) -> SearchResult:
+    algorithm: str,
+    env_id: str,
+    task: str | Task,
+    budget: int,
+    seed: int,
+    overrides: dict[str, Any] | None = None,
+    **env_kwargs: Any,
+) -> Search:
     """Train an agent with its hyperparameters for few calls until the budget is spent.
 
     Args:
@@ -76,18 +103,26 @@ def agent_search(
         task: Task name or `Task`.
         budget: Distinct formulas to assess.
         seed: Seed of agent and starts.
-        policy: Another policy than the hyperparameter file's.
+        overrides: Hyperparameters that differ from the file's.
+        **env_kwargs: Arguments of the environment.
 
     Returns:
-        The formulas met and their scores.
+        The formulas met, their scores and the moves.
     """
-    oracle = Oracle("train", budget, properties=load_task(task).properties)
-    agent, envs = create(algorithm, env_id, seed, {"task": task, "oracle": oracle}, f"{algorithm}-few-calls", policy)
+    torch.set_num_threads(1)  # more gain nothing for networks this small
+    oracle, recorders = Oracle("train", budget, properties=load_task(task).properties), []
+
+    def record(envs: gym.vector.VectorEnv) -> RecordMoves:
+        recorders.append(RecordMoves(envs))
+        return recorders[-1]
+
+    env_kwargs = {"task": task, "oracle": oracle, **env_kwargs}
+    agent, envs = create(algorithm, env_id, ROWS * seed, env_kwargs, f"{algorithm}-few-calls", overrides, record)
     try:
         agent.learn(STEPS_PER_CALL * budget, _UntilSpent(oracle))
     finally:
         envs.close()
-    return _found(oracle, task)
+    return Search.of(oracle, task, recorders[0].moves())
 
 
 class _UntilSpent(BaseCallback):
@@ -99,107 +134,107 @@ class _UntilSpent(BaseCallback):
         return not self.oracle.exhausted
 
 
-def _found(oracle: Oracle, task: str | Task) -> SearchResult:
-    met = oracle.history()
-    fresh = Oracle(oracle.reference, properties=oracle.properties)
-    return SearchResult(met.formulas(), load_task(task).score(fresh.assess(met)).score)
+def evolutionary_search(task: str | Task, budget: int, seed: int) -> Search:
+    """`matenv.benchmark.adversary.evolve`: mutations and crossings of the best formulas, one per chemical system."""
+    task = load_task(task)
+    return evolve(task, Oracle("train", budget, properties=task.properties), seed)
 
 
-METHODS: dict[str, Callable[..., SearchResult]] = {
+METHODS: dict[str, Callable[..., Search]] = {
     "uniform random formulas": uniform_search,
-    "random walk, edits": partial(policy_search, RandomPolicy, ELEMENTS),
-    "random walk, by kind": partial(policy_search, RandomKinds, ELEMENTS),
-    "MaskablePPO, edits": partial(agent_search, "maskable_ppo", ELEMENTS),
-    "MaskablePPO, plain policy": partial(agent_search, "maskable_ppo", ELEMENTS, policy="MlpPolicy"),
-    "DQN, edits": partial(agent_search, "dqn", ELEMENTS),
     "prior sampling": lambda task, budget, seed: prior_search(task, budget=budget, seed=seed),
-    "random walk, latent": partial(policy_search, RandomPolicy, LATENT),
+    "evolutionary search": evolutionary_search,
+    "random, latent": partial(policy_search, RandomPolicy, LATENT),
+    "random, latent small steps": partial(policy_search, RandomPolicy, LATENT, step_size=0.3),
+    "random, edits unmasked": partial(policy_search, RandomPolicy, ELEMENTS, masks=False),
+    "random, edits": partial(policy_search, RandomPolicy, ELEMENTS),
+    "random, edits by kind": partial(policy_search, RandomKinds, ELEMENTS),
+    "random, edits reachable": partial(policy_search, RandomKinds, ELEMENTS, reachability=True),
     "PPO, latent": partial(agent_search, "ppo", LATENT),
+    "SAC, latent": partial(agent_search, "sac", LATENT),
+    "PPO, edits unmasked": partial(agent_search, "ppo", ELEMENTS),
+    "MaskablePPO, edits": partial(agent_search, "maskable_ppo", ELEMENTS),
+    "MaskablePPO, edits reachable": partial(agent_search, "maskable_ppo", ELEMENTS, reachability=True),
+    "DQN, edits": partial(agent_search, "dqn", ELEMENTS),
 }
 """Methods by name: each takes task, budget and seed."""
-
-
-def best_so_far(result: SearchResult, k: int = 10, every: int = EVERY) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Mean of the best k scores, at most one formula per chemical system, after 0, `every`, 2 `every` ... calls.
-
-    Args:
-        result: Formulas in the order they were assessed, and their scores.
-        k: How many; missing ones count 0.
-        every: Calls between points.
-
-    Returns:
-        The calls and the means; the last point is the last call.
-    """
-    best: dict[tuple[str, ...], float] = {}
-    calls, means = [0], [0.0]
-    for call, (formula, score) in enumerate(zip(result.formulas, result.scores, strict=True), 1):
-        system = tuple(sorted(set(re.findall("[A-Z][a-z]?", formula))))
-        best[system] = max(best.get(system, 0.0), float(score))
-        if call % every == 0 or call == len(result.formulas):
-            calls.append(call)
-            means.append(sum(sorted(best.values(), reverse=True)[:k]) / k)
-    return np.array(calls), np.array(means)
-
-
-def area_under_curve(calls: NDArray[np.int64], means: NDArray[np.float64], budget: int) -> float:
-    """Trapezoid over calls, the last mean carried forward to the budget, divided by the budget."""
-    calls, means = np.append(calls, budget), np.append(means, means[-1])
-    return float((np.diff(calls) * (means[1:] + means[:-1]) / 2).sum() / budget)
 
 
 def equal_budget(
     out: str | Path = "runs/equal-budget",
     budget: int = 10_000,
-    seeds: int = 5,
-    task: str = "stiff-stable",
+    seeds: int = 10,
+    tasks: Sequence[str] = ("stiff-stable",),
     methods: Sequence[str] | None = None,
-) -> dict[str, dict[str, tuple[float, float]]]:
-    """Run each method over several seeds; print mean top-10 scores with 95 % intervals over seeds.
+) -> dict[str, Any]:
+    """Run each method over several tasks and seeds; print and write what `matenv.benchmark.summary` makes of it.
 
     Args:
-        out: Folder of the results.
-        budget: Distinct formulas each run may assess.
+        out: Folder of the results: a file per run, ``summary.json``, ``summary.md`` and pictures.
+        budget: Distinct formulas each run may assess; if it is more than `FEW`, runs are read off there too.
         seeds: Number of seeds S.
-        task: Task name.
+        tasks: Task names.
         methods: Names in `METHODS`; None for all.
 
     Returns:
-        By method: mean and half width (Student's t) of ``top10``, ``auc`` and ``systems`` (distinct chemical systems).
+        What `matenv.benchmark.summary.as_json` says.
 
     Raises:
-        ValueError: An unknown method, or fewer than one seed or call.
+        ValueError: An unknown method or task, or fewer than one seed or call.
     """
-    methods = list(METHODS) if methods is None else methods
+    methods = list(METHODS) if methods is None else list(methods)
     if unknown := [method for method in methods if method not in METHODS]:
         raise ValueError(f"methods holds {unknown}; choose from {', '.join(METHODS)}")
     if seeds < 1 or budget < 1:
         raise ValueError(f"seeds={seeds} and budget={budget} must be at least 1")
+    for task in tasks:
+        load_task(task)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    table = {}
-    print(f"Task {task}, {budget:,} calls, {seeds} seeds; mean +- half width of the 95 % interval over seeds")
-    for method in methods:
-        runs = [_run(folder, method, task, budget, seed) for seed in range(seeds)]
-        table[method] = {name: interval([run[name] for run in runs]) for name in ("top10", "auc", "systems")}
-        t, a, s = (table[method][name] for name in ("top10", "auc", "systems"))
-        print(
-            f"{method:26s} top-10 {t[0]:.3f} +-{t[1]:6.3f}   AUC {a[0]:.3f} +-{a[1]:6.3f}   systems {s[0]:8,.0f}",
-            flush=True,
-        )
-    (folder / f"{task}-{budget}.json").write_text(json.dumps(table, indent=1) + "\n")
-    return table
+    numbers = range(FIRST_SEED, FIRST_SEED + seeds)
+    runs: Runs = {
+        (method, task): [_run(folder, method, task, budget, seed) for seed in numbers]
+        for method in methods
+        for task in tasks
+    }
+    return report(runs, folder)
 
 
-def _run(folder: Path, method: str, task: str, budget: int, seed: int) -> dict[str, float]:
+def report(runs: Runs, folder: Path) -> dict[str, Any]:
+    """Write ``summary.json``, ``summary.md`` and the pictures ``best.png`` and ``moves.png``; print the tables.
+
+    Args:
+        runs: The runs.
+        folder: Where to.
+
+    Returns:
+        What `matenv.benchmark.summary.as_json` says, as the file holds it.
+    """
+    summary = json.loads(json.dumps(as_json(runs, REFERENCES)))
+    (folder / "summary.json").write_text(json.dumps(summary) + "\n")
+    (folder / "summary.md").write_text(markdown(summary) + "\n")
+    draw_curves(summary, folder / "best.png")
+    draw_moves(summary, folder / "moves.png")
+    print(markdown(summary))
+    return summary
+
+
+def _run(folder: Path, method: str, task: str, budget: int, seed: int) -> dict[str, Any]:
     """One run's measures, or those stored."""
     stored = folder / f"{re.sub('[^a-z]+', '-', method.lower())}-{task}-{budget}-{seed}.json"
     if not stored.is_file():
-        result = METHODS[method](task=task, budget=budget, seed=seed)
-        calls, means = best_so_far(result)
-        systems = {frozenset(re.findall("[A-Z][a-z]?", formula)) for formula in result.formulas}
-        measured = {
-            "top10": float(means[-1]), "auc": area_under_curve(calls, means, budget), "systems": len(systems),
-            "calls": len(result.formulas),
+        began = time.process_time()
+        search = METHODS[method](task=task, budget=budget, seed=seed)
+        seconds = time.process_time() - began
+        calls, means = best_so_far(search.compositions, search.scores)
+        content = {
+            "method": method, "task": task, "seed": seed, "seconds": round(seconds, 2),
+            "measures": {n: measures(search, load_task(task), n) for n in sorted({min(FEW, budget), budget})},
+            "windows": windows(search, budget),
+            "curve": {"calls": calls.tolist(), "top10": means.tolist()},
         }  # fmt: skip
-        stored.write_text(json.dumps(measured) + "\n")
+        partial_file = stored.with_suffix(".partial")
+        partial_file.write_text(json.dumps(content) + "\n")
+        partial_file.replace(stored)
+        print(f"{method}, {task}, seed {seed}: top-10 {means[-1]:.3f}, {seconds:.0f} s", file=sys.stderr, flush=True)
     return json.loads(stored.read_text())

@@ -21,6 +21,7 @@ import gymnasium as gym
 import numpy as np
 from matenv.agents.policies import Policy
 from matenv.agents.training import ENV_ID, train
+from stable_baselines3.common.utils import set_random_seed
 
 import matenv
 from matenv.benchmark.adversary import best_by_system
@@ -35,7 +36,7 @@ REPEATS: dict[str, dict[str, Any]] = {
     "decay 0.5": {"repeat_decay": 0.5},
     "decay 0": {"repeat_decay": 0.0},
 }
-"""Arguments by setting, task stiff-stable."""
+"""Arguments by setting, task stiff-stable. What the policy without decay learned is tried with `Shuttle` besides."""
 
 GUARDED: dict[str, dict[str, Any]] = {
     "no guard": {},
@@ -46,6 +47,29 @@ GUARDED: dict[str, dict[str, Any]] = {
 """Arguments by setting, task wide-gap-novel."""
 
 
+class Shuttle:
+    """The cheat that repeat decay is about: follows a policy for some steps, then repeats its last move to and fro.
+
+    Args:
+        policy: What it follows; `visits` is hidden from it.
+        follow: For how many steps of an episode.
+        horizon: Steps per episode.
+    """
+
+    def __init__(self, policy: Any, follow: int = 8, horizon: int = 16) -> None:
+        self._policy, self._follow, self._horizon = policy, follow, horizon
+        self._width, self._step, self._move = policy.observation_space.shape[0], 0, np.zeros(0)
+
+    def predict(self, observation: Any, *, deterministic: bool = False) -> tuple[Any, Any]:
+        """Moves (N, n); all rows are at the same step of their episodes."""
+        if self._step < self._follow:
+            self._move = self._policy.predict(observation[:, : self._width], deterministic=deterministic)[0]
+        else:
+            self._move = -self._move
+        self._step = (self._step + 1) % self._horizon
+        return self._move, None
+
+
 @dataclass(frozen=True)
 class Habits:
     """What a policy does in E episodes of T steps.
@@ -53,7 +77,8 @@ class Habits:
     Attributes:
         setting: The arguments it was trained with, by name.
         score: Mean score of the steps that change the formula, over all steps; never decayed.
-        once: The same if each formula counts once per episode.
+        earned: Mean reward of a step, as the environment pays it with the repeat decay in question.
+        once: The score if each formula counts once per episode.
         distinct: Mean number of distinct formulas of an episode's T.
         back: Share of steps that lead to a formula the episode has left before.
         still: Share of steps that leave the formula unchanged.
@@ -65,6 +90,7 @@ class Habits:
 
     setting: str
     score: float
+    earned: float
     once: float
     distinct: float
     back: float
@@ -83,19 +109,21 @@ def watch(policy: Policy, setting: str, task: str, episodes: int = 256, seed: in
         setting: Name of what it was trained with.
         task: Name of the task.
         episodes: Number of episodes E.
-        seed: Seed of the starts.
+        seed: Seed of the starts and of the moves.
         **kwargs: Arguments of the environment that change what the policy observes.
 
     Returns:
         Its habits.
     """
+    set_random_seed(seed)  # policies of Stable-Baselines3 draw their moves from torch's own generator
     reported = {"score": 1.0, **dict.fromkeys(GUARDS, 0.0)}
     envs = gym.make_vec(ENV_ID, num_envs=episodes, **{"task": task, "reward": reported, **kwargs})
     observation, _ = envs.reset(seed=seed)
     names: list[list[str]] = [envs.unwrapped.formulas()]  # type: ignore[attr-defined]
-    scores, beyond = [], []
+    scores, beyond, earned = [], [], []
     for _ in range(envs.unwrapped.core.horizon):  # type: ignore[attr-defined]
-        observation, _, _, truncated, info = envs.step(policy.predict(observation)[0])
+        observation, reward, _, truncated, info = envs.step(policy.predict(observation)[0])
+        earned.append(reward.mean())
         last = info["final_info"] if truncated.all() else info
         names.append(last["formula"].tolist() if truncated.all() else envs.unwrapped.formulas())  # type: ignore[attr-defined]
         scores.append(last["score"])
@@ -119,6 +147,7 @@ def watch(policy: Policy, setting: str, task: str, episodes: int = 256, seed: in
     return Habits(
         setting=setting,
         score=float(score.mean()),
+        earned=float(np.mean(earned)),
         once=float((score * new).mean()),
         distinct=float(np.mean([len(set(path[1:])) for path in paths])),
         back=float((moved & ~new).mean()),
@@ -142,11 +171,11 @@ def _judge(visited: Mapping[str, float], task: str) -> tuple[float, float]:
 def repeats_table(found: list[Habits]) -> str:
     """Habits with and without repeat decay as a Markdown table."""
     lines = [
-        "| trained with | score per step | each formula once | distinct of 16 | back | still | most often to and fro |",
-        "|---" * 7 + "|",
+        "| policy | score per step | earned | each formula once | distinct of 16 | back | still | often to and fro |",
+        "|---" * 8 + "|",
     ]
     lines += [
-        f"| {h.setting} | {h.score:.3f} | {h.once:.3f} | {h.distinct:.1f} | {100 * h.back:.0f} % "
+        f"| {h.setting} | {h.score:.3f} | {h.earned:.3f} | {h.once:.3f} | {h.distinct:.1f} | {100 * h.back:.0f} % "
         f"| {100 * h.still:.0f} % | {h.favourite} |"
         for h in found
     ]
@@ -183,8 +212,11 @@ def main(argv: list[str] | None = None) -> int:
             env_kwargs = {"task": task, **kwargs}
             agent = train("ppo", folder, arguments.timesteps, arguments.seed, ENV_ID, env_kwargs, progress=False)
             seen = {key: value for key, value in kwargs.items() if key == "repeat_decay"}
-            found[task].append(watch(agent, setting, task, **seen))  # type: ignore[arg-type]
+            found[task].append(watch(agent, f"PPO, {setting}", task, **seen))  # type: ignore[arg-type]
             text = _write(arguments.out, {"timesteps": arguments.timesteps, "seed": arguments.seed}, found)
+            if setting == "no decay":
+                for name, asked in REPEATS.items():
+                    found[task].append(watch(Shuttle(agent), f"its moves to and fro, {name}", task, **asked))
             print(f"{task}, {setting}: done", file=sys.stderr, flush=True)
     print(text)
     return 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,8 @@ def create(
     seed: int = 0,
     env_kwargs: dict[str, Any] | None = None,
     settings: str | None = None,
-    policy: str | None = None,
+    overrides: dict[str, Any] | None = None,
+    wrap: Callable[[gym.vector.VectorEnv], gym.vector.VectorEnv] | None = None,
 ) -> tuple[BaseAlgorithm, VecMonitor]:
     """An untrained agent with shipped hyperparameters, and its environments, which the caller closes.
 
@@ -137,20 +139,26 @@ def create(
         seed: Seed of environment and agent.
         env_kwargs: Arguments of the environment, over those of the hyperparameter file.
         settings: Name of the hyperparameter file; None for the algorithm's.
-        policy: Another policy than the file's.
+        overrides: Hyperparameters that differ from the file's.
+        wrap: Puts a wrapper around the vector environment.
 
     Returns:
         The agent and the environments.
     """
-    block = load_hyperparameters(settings or algorithm, env_id)
+    block = {**load_hyperparameters(settings or algorithm, env_id), **(overrides or {})}
     n_envs, _ = block.pop("n_envs"), block.pop("n_timesteps")
-    block["policy"] = policy or block["policy"]
-    envs = _make_envs(env_id, n_envs, {**block.pop("env_kwargs", {}), **(env_kwargs or {})})
+    envs = _make_envs(env_id, n_envs, {**block.pop("env_kwargs", {}), **(env_kwargs or {})}, wrap)
     return _make_agent(algorithm, envs, block, seed), envs
 
 
-def _make_envs(env_id: str, n_envs: int, env_kwargs: dict[str, Any]) -> VecMonitor:
-    return VecMonitor(SB3VecEnv(gym.make_vec(env_id, num_envs=n_envs, **env_kwargs)))
+def _make_envs(
+    env_id: str,
+    n_envs: int,
+    env_kwargs: dict[str, Any],
+    wrap: Callable[[gym.vector.VectorEnv], gym.vector.VectorEnv] | None = None,
+) -> VecMonitor:
+    envs = gym.make_vec(env_id, num_envs=n_envs, **env_kwargs)
+    return VecMonitor(SB3VecEnv(wrap(envs) if wrap else envs))
 
 
 def _make_agent(algorithm: str, envs: VecMonitor, settings: dict[str, Any], seed: int) -> BaseAlgorithm:

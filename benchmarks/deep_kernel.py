@@ -103,13 +103,13 @@ def picture(spaces: list[PropertySpace], data: Dataset, path: Path) -> None:
         axis.set_title(
             f"{space.name}: R² of the direction {np.corrcoef(along, labels[rows])[0, 1] ** 2:.2f}", fontsize=10
         )
-        axis.set_xlabel("direction of the property [standard deviations]")
+        axis.set_xlabel("direction of the property [st. dev.]")
         axis.set_ylabel("largest other direction")
         mean, std = space.predict(z)
         error = np.abs(labels[rows] - mean)
         axes[-2].plot(levels, [(error <= norm.ppf(0.5 + p / 2) * std).mean() for p in levels], ".-", label=space.name)
         bins = np.array_split(np.argsort(std), 20)
-        axes[-1].loglog(
+        axes[-1].plot(
             [std[b].mean() for b in bins], [np.sqrt((error[b] ** 2).mean()) for b in bins], ".-", label=space.name
         )
     name = spaces[0].target.replace("_", " ")
@@ -117,7 +117,7 @@ def picture(spaces: list[PropertySpace], data: Dataset, path: Path) -> None:
     axes[-2].plot([0, 1], [0, 1], color="grey", lw=0.8)
     axes[-2].set_xlabel("interval should hold")
     axes[-2].set_ylabel("interval holds, held-out rows")
-    limits = axes[-1].get_xlim()
+    limits = (0, 1.15 * axes[-1].get_xlim()[1])
     axes[-1].plot(limits, limits, color="grey", lw=0.8)
     axes[-1].set_xlabel(f"predicted deviation [{spaces[0].unit}]")
     axes[-1].set_ylabel(f"error (RMS) of a twentieth [{spaces[0].unit}]")

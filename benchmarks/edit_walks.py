@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 from matenv.agents.edit_policy import KINDS, RandomKinds, kinds_of
-from matenv.agents.equal_budget import ELEMENTS, best_so_far, policy_search
+from matenv.agents.equal_budget import ELEMENTS, policy_search
 from matenv.agents.policies import RandomPolicy
-from matenv.agents.prior_search import SearchResult
 from matenv.agents.uniform_search import uniform_search
 from numpy.typing import NDArray
 
-from matenv.composition import CompositionBatch, integer_counts
+from matenv.benchmark.curve import best_so_far
+from matenv.benchmark.search import Search
 
 TASK = "stiff-stable"
 EVEN = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
@@ -55,15 +55,10 @@ WALKS: dict[str, tuple[Any, dict[str, Any]]] = {
 """Random walks by name: the policy, and arguments of the environment."""
 
 
-def sizes(result: SearchResult) -> NDArray[np.int64]:
-    """Number of elements of each formula."""
-    return CompositionBatch.from_counts(integer_counts(result.formulas)).size.astype(np.int64)
-
-
-def row(name: str, results: list[SearchResult]) -> str:
+def row(name: str, results: list[Search]) -> str:
     """One line of the table: means over seeds, and the standard deviation of the top-10."""
-    top = np.array([best_so_far(result)[1][-1] for result in results])
-    elements = np.mean([sizes(result).mean() for result in results])
+    top = np.array([best_so_far(result.compositions, result.scores)[1][-1] for result in results])
+    elements = np.mean([result.compositions.size.mean() for result in results])
     score = np.mean([result.scores.mean() for result in results])
     return f"{name:36s}{elements:10.2f}{score:12.3f}{top.mean():10.3f} (sd {top.std(ddof=1):.3f})"
 
@@ -75,7 +70,7 @@ def main() -> None:
     options = parser.parse_args()
     seeds = range(options.seeds)
     uniform = [uniform_search(TASK, options.budget, seed) for seed in seeds]
-    n, score = np.concatenate([sizes(r) for r in uniform]), np.concatenate([r.scores for r in uniform])
+    n, score = np.concatenate([r.compositions.size for r in uniform]), np.concatenate([r.scores for r in uniform])
     print(f"Uniform random formulas, {len(n):,} over all seeds\n{'elements':10s}{'mean':>8s}{'best 0.1 %':>12s}")
     for size in range(2, 7):
         own = np.sort(score[n == size])[::-1]

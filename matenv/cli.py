@@ -123,13 +123,14 @@ def compare(
 def equal_budget(
     out: Out = Path("runs/equal-budget"),
     budget: Annotated[int, typer.Option(help="Distinct formulas that each run may assess.")] = 10_000,
-    seeds: Annotated[int, typer.Option(help="Seeds per method.")] = 5,
-    task: TaskName = "stiff-stable",
+    seeds: Annotated[int, typer.Option(help="Seeds per method.")] = 10,
+    task: Annotated[list[str] | None, typer.Option(help="Task name; several: --task A --task B.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="Method; several: --method A ...; default: all.")] = None,
 ) -> None:
-    """The best formulas that searches and agents, trained from nothing, find with equally many oracle calls."""
+    """What searches and agents, trained from nothing, find with equally many oracle calls, and what it costs them."""
     from matenv.agents.equal_budget import equal_budget as run
 
-    run(out, budget, seeds, task)
+    run(out, budget, seeds, task or ["stiff-stable"], method)
 
 
 @app.command()

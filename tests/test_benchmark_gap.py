@@ -7,8 +7,9 @@ import pytest
 
 import matenv
 from matenv.benchmark import gap
-from matenv.benchmark.adversary import best_by_system, distinct_rows, evolve
+from matenv.benchmark.adversary import evolve
 from matenv.benchmark.candidates import bare_oracle, prior_samples
+from matenv.benchmark.search import best_by_system, distinct_rows
 from matenv.benchmark.truth import error_correlations, truth_check
 from matenv.composition import CompositionBatch
 from matenv.tasks import load_task

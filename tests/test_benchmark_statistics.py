@@ -11,16 +11,16 @@ from matenv.composition import CompositionBatch
 
 
 def test_interquartile_mean_by_hand():
-    assert interquartile_mean([100, 2, 3, -50]) == pytest.approx(2.5)  # the outer two are cut off
+    assert interquartile_mean([[100, 2, 3, -50]]) == pytest.approx(2.5)  # the outer two are cut off
     assert interquartile_mean([[0, 1, 2, 3], [4, 5, 6, 7]]) == pytest.approx((2 + 3 + 4 + 5) / 4)
-    assert interquartile_mean([0, 1, 2, 4, 8, 100]) == pytest.approx((1 + 2 + 4 + 8) / 4)  # one at either end
-    assert interquartile_mean([7.0]) == 7.0
+    assert interquartile_mean([[0, 1, 2, 4, 8, 100]]) == pytest.approx((1 + 2 + 4 + 8) / 4)  # one at either end
+    assert interquartile_mean([[[7.0]], [[8.0]]]).tolist() == [7.0, 8.0]
 
 
 def test_probability_of_improvement_by_hand():
     # Task 1: of 2 x 2 pairs (3 against 1, 2; 1 against 1, 2) two are won, one is a tie. Task 2: all four are lost.
     assert probability_of_improvement([[3, 1], [0, 0]], [[1, 2], [5, 5]]) == pytest.approx((2.5 / 4 + 0) / 2)
-    assert probability_of_improvement([1, 2], [1, 2]) == 0.5
+    assert probability_of_improvement([[1, 2]], [[1, 2]]) == 0.5
     with pytest.raises(ValueError, match="the same tasks"):
         probability_of_improvement([[1], [2]], [[1]])
 
@@ -29,7 +29,7 @@ def test_intervals_cover_resample_within_tasks_and_repeat():
     random = np.random.default_rng(1)
     hits = 0
     for _ in range(100):
-        found = estimate(np.mean, random.normal(size=(1, 30)), resamples=300)
+        found = estimate(interquartile_mean, random.normal(size=(1, 30)), resamples=300)
         hits += found.low <= 0.0 <= found.high
     assert 85 <= hits <= 99
     apart = np.array([[0.0] * 5, [1.0] * 5])  # tasks differ, seeds do not: drawn within tasks, nothing varies
@@ -40,7 +40,7 @@ def test_intervals_cover_resample_within_tasks_and_repeat():
     better = estimate(probability_of_improvement, runs + 10, runs)
     assert (better.value, better.low, better.high) == (1.0, 1.0, 1.0)
     with pytest.raises(ValueError, match="expected \\(tasks, seeds\\)"):
-        estimate(np.mean, [1.0, 2.0])
+        estimate(interquartile_mean, [1.0, 2.0])
 
 
 def test_modified_pettifor_scale_is_a_ranking_of_the_alphabet():

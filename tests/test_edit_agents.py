@@ -1,17 +1,13 @@
 """Agents and searches on `MaterialElements-v0`."""
 
-import json
-
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from matenv.agents import equal_budget as budgets
 from matenv.agents.edit_policy import BY_ELEMENT, KINDS, EditHead, EditPolicy, RandomKinds, kinds_of
-from matenv.agents.equal_budget import area_under_curve, best_so_far, equal_budget, policy_search
+from matenv.agents.equal_budget import policy_search
 from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.policies import RandomPolicy
-from matenv.agents.prior_search import SearchResult
 from matenv.agents.training import create, load, train
 from matenv.agents.uniform_search import uniform_search
 
@@ -112,31 +108,6 @@ def test_uniform_search_spends_its_budget_and_repeats_under_a_seed():
 def test_policy_search_counts_every_formula_met():
     result = policy_search(RandomPolicy, ENV_ID, "stable-novel", 150, seed=0, horizon=5)
     assert len(result.formulas) == len(set(result.formulas)) == 150 == len(result.scores)
-
-
-def test_best_so_far_and_area_by_hand():
-    result = SearchResult(["MgO", "MgO2", "NaCl", "LiF"], np.array([0.2, 0.4, 0.1, 0.3]))
-    calls, means = best_so_far(result, k=2, every=1)
-    assert calls.tolist() == [0, 1, 2, 3, 4]
-    assert means == pytest.approx([0.0, 0.1, 0.2, 0.25, 0.35])  # MgO2 replaces MgO: one formula per chemical system
-    area = 0.5 * (0 + 0.1) + 0.5 * (0.1 + 0.2) + 0.5 * (0.2 + 0.25) + 0.5 * (0.25 + 0.35) + 6 * 0.35
-    assert area_under_curve(calls, means, 10) == pytest.approx(area / 10)
-    assert best_so_far(result, k=2, every=3)[0].tolist() == [0, 3, 4]
-
-
-def test_equal_budgets_are_kept_stored_and_resumed(tmp_path, monkeypatch, capsys):
-    names = ["uniform random formulas", "random walk, by kind", "MaskablePPO, edits"]
-    table = equal_budget(tmp_path, 300, 2, methods=names)
-    assert list(table) == names and all(0 < row["top10"][0] < 1 for row in table.values())
-    stored = [json.loads(path.read_text()) for path in tmp_path.glob("*-300-*.json")]
-    assert len(stored) == 6 and {run["calls"] for run in stored} == {300}
-    monkeypatch.setattr(budgets, "METHODS", dict.fromkeys(names))  # nothing is run again
-    assert equal_budget(tmp_path, 300, 2, methods=names) == table
-    assert "95 % interval" in capsys.readouterr().out
-    with pytest.raises(ValueError, match=r"methods holds \['luck'\]"):
-        equal_budget(tmp_path, methods=["luck"])
-    with pytest.raises(ValueError, match="seeds=0"):
-        equal_budget(tmp_path, seeds=0)
 
 
 @pytest.mark.slow

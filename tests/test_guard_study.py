@@ -39,5 +39,6 @@ def test_the_study_runs_and_resumes(tmp_path, capsys):
     for _ in range(2):
         assert guard_study.main(["--timesteps", "2048", "--out", str(tmp_path)]) == 0
     written = json.loads((tmp_path / "guard-study.json").read_text())
-    assert [h["setting"] for h in written["stiff-stable"]] == list(guard_study.REPEATS)
+    assert [h["setting"] for h in written["wide-gap-novel"]] == [f"PPO, {name}" for name in guard_study.GUARDED]
+    assert len(written["stiff-stable"]) == 6
     assert (tmp_path / "guard-study.md").read_text().strip() in capsys.readouterr().out

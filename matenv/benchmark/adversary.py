@@ -3,18 +3,17 @@
 It is what a reward must withstand. The population holds the best formula of each chemical system, so that what it ends
 with are many different exploits and not one in many dilutions.
 
-May import: `matenv.composition`, `matenv.elements`, `matenv.oracle`, `matenv.tasks`.
+May import: `matenv.composition`, `matenv.elements`, `matenv.oracle`, `matenv.tasks`, `matenv.benchmark`.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
+from matenv.benchmark.search import Search, best_by_system, distinct_rows
 from matenv.composition import CompositionBatch
 from matenv.oracle import Oracle
 from matenv.tasks import Task
@@ -30,19 +29,6 @@ _LARGEST_START = 6  # atoms of one element in a random formula
 
 Formula = dict[int, int]
 """Atoms per formula unit by alphabet position."""
-
-
-@dataclass(frozen=True)
-class Search:
-    """What a search assessed.
-
-    Attributes:
-        compositions: Distinct formulas in the order they were assessed (C).
-        scores: Score of each (C,).
-    """
-
-    compositions: CompositionBatch
-    scores: NDArray[np.float64]
 
 
 def evolve(task: Task, oracle: Oracle, seed: int = 0) -> Search:
@@ -85,28 +71,6 @@ def evolve(task: Task, oracle: Oracle, seed: int = 0) -> Search:
     compositions, everything = CompositionBatch.concatenate(batches), np.concatenate(scores)
     distinct = distinct_rows(compositions)
     return Search(compositions[distinct], everything[distinct])
-
-
-def best_by_system(batch: CompositionBatch, score: NDArray[np.float64], most: int) -> NDArray[np.int64]:
-    """The best formulas, at most one per chemical system.
-
-    Args:
-        batch: Compositions (B).
-        score: Of each (B,); the first of equals is taken.
-        most: How many to take.
-
-    Returns:
-        Row numbers, best first.
-    """
-    order = np.argsort(-score, kind="stable")
-    _, first = np.unique(batch.elements[order], axis=0, return_index=True)
-    return order[np.sort(first)[:most]]
-
-
-def distinct_rows(batch: CompositionBatch) -> NDArray[np.int64]:
-    """Row numbers of the distinct ones among compositions, in order of first occurrence."""
-    rows = np.concatenate([batch.elements.astype(np.int32), batch.counts], axis=1)
-    return np.sort(np.unique(rows, axis=0, return_index=True)[1])
 
 
 def _pack(formulas: list[Formula]) -> CompositionBatch:

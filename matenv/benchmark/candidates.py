@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from matenv.benchmark.adversary import Search, distinct_rows
+from matenv.benchmark.search import Search, distinct_rows
 from matenv.composition import CompositionBatch
 from matenv.latent import load_latent
 from matenv.oracle import Oracle

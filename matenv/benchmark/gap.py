@@ -19,8 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from matenv.benchmark.adversary import Search, best_by_system, evolve
+from matenv.benchmark.adversary import evolve
 from matenv.benchmark.candidates import bare_oracle, prior_samples
+from matenv.benchmark.search import Search, best_by_system
 from matenv.benchmark.truth import error_correlations, markdown, truth_check
 from matenv.oracle import Oracle
 from matenv.properties import load_predictor

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import trim_mean
 
 RESAMPLES = 2000
@@ -37,47 +37,51 @@ class Estimate:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-def interquartile_mean(runs: ArrayLike) -> float:
+def interquartile_mean(runs: ArrayLike) -> NDArray[np.float64]:
     """Mean of the middle half of all runs, tasks and seeds together: a quarter of them is cut off at either end.
 
     A quarter that is no whole number is rounded down, as in the authors' own package.
 
     Args:
-        runs: Any shape, at least one value.
+        runs: (..., tasks, seeds).
 
     Returns:
-        The mean.
+        The mean (...).
     """
-    return float(trim_mean(np.asarray(runs, np.float64), 0.25, axis=None))
+    x = np.asarray(runs, np.float64)
+    return np.asarray(trim_mean(x.reshape(*x.shape[:-2], -1), 0.25, axis=-1))
 
 
-def probability_of_improvement(runs: ArrayLike, others: ArrayLike) -> float:
+def probability_of_improvement(runs: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
     """How likely a run of one method beats a run of another on the same task; ties count half. Mean over tasks.
 
     Args:
-        runs: (tasks, seeds).
-        others: (tasks, seeds of the other method).
+        runs: (..., tasks, seeds).
+        others: (..., tasks, seeds of the other method).
 
     Returns:
-        A probability; 0.5 where neither is better.
+        A probability (...); 0.5 where neither is better.
 
     Raises:
         ValueError: The two have different tasks.
     """
-    x, y = np.atleast_2d(np.asarray(runs, np.float64)), np.atleast_2d(np.asarray(others, np.float64))
-    if len(x) != len(y):
-        raise ValueError(f"runs has {len(x)} tasks and others has {len(y)}; they must be the same tasks")
-    better = x[:, :, None] - y[:, None, :]
-    return float(((better > 0) + 0.5 * (better == 0)).mean())
+    x, y = np.asarray(runs, np.float64), np.asarray(others, np.float64)
+    if x.shape[-2] != y.shape[-2]:
+        raise ValueError(f"runs has {x.shape[-2]} tasks and others has {y.shape[-2]}; they must be the same tasks")
+    x, y = x[..., :, None], y[..., None, :]
+    return ((x > y) + 0.5 * (x == y)).mean(axis=(-3, -2, -1))
 
 
-def estimate(statistic: Callable[..., float], *runs: ArrayLike, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
+def estimate(
+    statistic: Callable[..., NDArray[np.float64]], *runs: ArrayLike, resamples: int = RESAMPLES, seed: int = 0
+) -> Estimate:
     """A statistic with its 95 % interval from a stratified bootstrap: seeds are drawn with replacement within a task.
 
     Args:
-        statistic: `interquartile_mean`, `probability_of_improvement`, `numpy.mean`, ... of one array or several.
+        statistic: `interquartile_mean`, `probability_of_improvement` or another function that reduces the last two
+            axes of its arguments, tasks and seeds.
         *runs: The statistic's arguments, (tasks, seeds) each; seeds of different arguments are drawn independently.
-        resamples: Bootstrap samples.
+        resamples: Bootstrap samples R.
         seed: Of the draws.
 
     Returns:
@@ -91,9 +95,9 @@ def estimate(statistic: Callable[..., float], *runs: ArrayLike, resamples: int =
         if table.ndim != 2 or table.size == 0:
             raise ValueError(f"runs has shape {table.shape}; expected (tasks, seeds)")
     random = np.random.default_rng(seed)
-    drawn = np.empty(resamples)
-    for sample in range(resamples):
-        anew = [np.take_along_axis(t, random.integers(t.shape[1], size=t.shape), axis=1) for t in tables]
-        drawn[sample] = statistic(*anew)
-    low, high = np.quantile(drawn, (0.025, 0.975))
+    drawn = [
+        np.take_along_axis(table[None], random.integers(table.shape[1], size=(resamples, *table.shape)), axis=2)
+        for table in tables
+    ]
+    low, high = np.quantile(statistic(*drawn), (0.025, 0.975))
     return Estimate(float(statistic(*tables)), float(low), float(high))

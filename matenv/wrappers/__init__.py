@@ -1,8 +1,9 @@
 """Adapters that make the environments speak to other worlds.
 
-May import: `matenv.envs` (through its public behaviour only).
+May import: `matenv.envs` (through its public behaviour only), `matenv.benchmark`, `matenv.composition`.
 """
 
+from matenv.wrappers.moves import RecordMoves
 from matenv.wrappers.sb3 import SB3VecEnv
 
-__all__ = ["SB3VecEnv"]
+__all__ = ["RecordMoves", "SB3VecEnv"]
