@@ -1,8 +1,8 @@
 """Single-phase alloys: the semi-supervised `dvae` beside supervised models: ``python -m benchmarks.alloys``.
 
-Ten random splits 80/20, stratified by label; ten splits that hold out 20 % of the chemical systems; and, on three of the
-latter, few labels. What is held out is not shown at all; labels taken away from the rest leave alloys without a label,
-which `dvae` learns from as well, together with those of Borg et al., whose labels are never shown: a second test.
+Ten random splits 80/20, stratified by label; ten splits that hold out 20 % of the chemical systems; and, on three of
+the latter, few labels. What is held out is not shown at all; labels taken away from the rest leave alloys without a
+label, which `dvae` learns from as well, with those of Borg et al., whose labels are never shown: a second test.
 A run keeps each model's figures as it goes, and resumes. The table goes to ``benchmarks/results/alloys.json``.
 """
 
