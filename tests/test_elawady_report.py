@@ -155,7 +155,7 @@ def test_a_plan_is_checked():
     with pytest.raises(ValueError, match="chosen=100 is not among"):
         Plan(widths=(50,))
     names = [setting.name for setting in Plan().networks()]
-    assert len(names) == len(set(names)) == 12 + 3 + 1
+    assert len(names) == len(set(names)) == 5 + 3 + 1
 
 
 @pytest.mark.slow

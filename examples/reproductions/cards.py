@@ -67,7 +67,7 @@ def bernoulli(logits: Tensor, x: Tensor) -> Tensor:
     return -F.binary_cross_entropy_with_logits(logits.float(), x, reduction="none").sum(1)
 
 
-def run(out: Path, number: int, settings: Settings, inducing: int) -> dict[str, Any]:
+def run(out: Path, number: int, settings: Settings, inducing: int, targets: list[str]) -> dict[str, Any]:
     """Train everything; the result, and latent codes for the picture."""
     images, suit, factors = draw(number, seed=0)
     x = torch.from_numpy(images.reshape(number, -1)).float()
@@ -75,7 +75,7 @@ def run(out: Path, number: int, settings: Settings, inducing: int) -> dict[str, 
     learn = slice(number // 5 + number // 10, number)
     result: dict[str, Any] = {"images": number, "settings": vars(settings), "inducing": inducing, "targets": {}}
     codes: dict[str, np.ndarray] = {}
-    for target in FACTORS:
+    for target in targets:
         y = torch.from_numpy(factors[target]).float()
         rows = {}
         for joint in (False, True):
@@ -109,14 +109,18 @@ def picture(result: dict[str, Any], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     codes, factors, suit = result["codes"]
-    figure, axes = plt.subplots(2, 4, figsize=(13, 6.2), width_ratios=[0.8, 1, 1, 1], layout="constrained")
+    targets = list(result["targets"])
+    widths = [0.8, *(1.0 for _ in targets)]
+    figure, axes = plt.subplots(
+        2, len(widths), figsize=(3.4 * sum(widths), 6.2), width_ratios=widths, layout="constrained"
+    )
     images, suits, _ = draw(400, seed=0)
     for row, corner in enumerate(axes[:, 0]):
         chosen = [np.flatnonzero(suits == kind)[row * 3 : row * 3 + 3] for kind in range(4)]
         corner.imshow(np.block([[images[i] for i in group] for group in chosen]), cmap="gray_r")
         corner.set_axis_off()
         corner.set_title("some of the images", fontsize=10)
-    for column, target in enumerate(FACTORS, start=1):
+    for column, target in enumerate(targets, start=1):
         for row, name in enumerate(("VAE, then GP", "DKL-VAE")):
             axis, z = axes[row, column], codes[f"{target}/{name}"]
             for kind, marker in enumerate("^Dos"):
@@ -140,12 +144,19 @@ def picture(result: dict[str, Any], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("runs/cards"))
+    parser.add_argument("--targets", nargs="+", choices=list(FACTORS), default=list(FACTORS), help="factors to ask for")
     parser.add_argument("--quick", action="store_true", help="few images and epochs, for a test")
     parser.add_argument("--picture", type=Path, help="default: cards.png in the folder")
     options = parser.parse_args()
     torch.set_num_threads(1)
     settings = Settings(epochs=4 if options.quick else 60, batch=128, beta=1.0, label_weight=30.0)
-    result = run(options.out, 400 if options.quick else 4000, settings, inducing=20 if options.quick else 64)
+    result = run(
+        options.out,
+        400 if options.quick else 4000,
+        settings,
+        inducing=20 if options.quick else 64,
+        targets=options.targets,
+    )
     picture(result, options.picture or options.out / "cards.png")
     del result["codes"]
     (options.out / "cards.json").write_text(json.dumps(result, indent=1) + "\n")

@@ -1,9 +1,11 @@
 """`CountsGAN`: a generator of formulas trained against a critic, and an encoder that inverts it.
 
 A Wasserstein GAN with gradient penalty (Gulrajani et al., NeurIPS 2017: five critic steps for each of the generator,
-penalty weight 10). The generator is the decoder of a `CountsVAE`: it turns a draw from N(0, I) into the probability of
-each element and of each of its counts up to 24, and the critic sees these numbers beside the zeros and ones of real
-formulas, as in MATGAN (Dan et al., npj Comput. Mater. 6, 84, 2020). In the last fifth of a run the generator is frozen
+penalty weight 10). The generator is the decoder of a `CountsVAE`: it turns a draw from N(0, I) into a formula, with
+counts up to 24, and the critic sees formulas as zeros and ones for each element with each count, as in MATGAN (Dan et
+al., npj Comput. Mater. 6, 84, 2020). What the critic says passes back through these steps as if they were the
+probabilities behind them; shown the probabilities themselves, a generator kept them vague, and named six elements
+where the data have 3.4. In the last fifth of a run the generator is frozen
 and the encoder learns to invert it: to give back the z of formulas it generated, and to raise the evidence lower bound
 of real ones. So the space has the encoder, the ELBO and the speed of a `CountsVAE`, and its prior is N(0, I).
 `FractionsGAN` is the same over real-valued vectors: the generator's output is a softmax over the elements.
@@ -43,11 +45,14 @@ ENCODER_RATE = 4.0
 GENERATED_COUNT = 24
 """Largest count that is generated; 95.6 % of the embedded table stays within it."""
 
-UNLIKELY = 1e-3
-"""Probability of an element below which its counts are not worked out: it passes on no gradient to speak of."""
+SOFTNESS = 8.0
+"""Log-odds over which the slope of an element's presence is spread; presence itself is a step."""
 
-ABSENT_AT_FIRST = -4.0
-"""Log-odds of every element before training: formulas of a few elements."""
+UNLIKELY = -12.0
+"""Log-odds of an element below which its counts are not worked out: it passes on no slope to speak of."""
+
+ABSENT_AT_FIRST = -8.0
+"""Mean log-odds of every element before training: formulas of a few elements."""
 
 NEVER = -30.0
 """Log-odds of counts that are not generated."""
@@ -105,20 +110,28 @@ class CountsGAN(CountsVAE):
         with torch.no_grad():
             self.head_out.weight[GENERATED_COUNT:] = 0.0
             self.head_out.bias[GENERATED_COUNT:] = NEVER
+            self.presence_head.weight.mul_(SOFTNESS)
             self.presence_head.bias.fill_(ABSENT_AT_FIRST)
 
     def generate(self, z: Tensor) -> Tensor:
-        """Probabilities (B, 89 x 24) of each element with each count."""
+        """Formulas as zeros and ones (B, 89 x 24): each element with each count."""
         h = self.trunk(z)
-        presence = torch.sigmoid(self.presence_logits(h).float())
-        row, element = torch.nonzero(presence > UNLIKELY, as_tuple=True)
-        about = (self.count_in(h) + presence @ self.head_set)[row]
+        odds = self.presence_logits(h).float()
+        present = (odds > 0).float()
+        if torch.is_grad_enabled():
+            present = _with_slope_of(torch.sigmoid(odds / SOFTNESS), present)
+            row, element = torch.nonzero(odds > UNLIKELY, as_tuple=True)
+        else:
+            row, element = torch.nonzero(odds > 0, as_tuple=True)
+        about = (self.count_in(h) + present @ self.head_set)[row]
         x = torch.addcmul(self.head_shift[element] + about, about, self.head_scale[element])
         x = F.silu(self.head_norm(x))
         if self.head_hidden is not None:
             x = x + F.silu(self.head_hidden(x))
-        logits = F.linear(x, self.head_out.weight[:GENERATED_COUNT], self.head_out.bias[:GENERATED_COUNT])
-        listed = presence[row, element, None] * logits.float().softmax(1)
+        weight, bias = self.head_out.weight[:GENERATED_COUNT], self.head_out.bias[:GENERATED_COUNT]
+        shares = F.linear(x, weight, bias).float().softmax(1)
+        counts = _with_slope_of(shares, F.one_hot(shares.argmax(1), GENERATED_COUNT).float())
+        listed = present[row, element, None] * counts
         vectors = listed.new_zeros(len(z), alphabet.NUM_ELEMENTS, GENERATED_COUNT)
         return vectors.index_put((row, element), listed).flatten(1)
 
@@ -152,6 +165,11 @@ class FractionsGAN(ElAwadyVAE):
         count = pairs.count.float()
         share = count / count.new_zeros(pairs.rows).index_add(0, pairs.row, count)[pairs.row]
         return F.embedding_bag(pairs.element, table, pairs.offset, mode="sum", per_sample_weights=share.to(table.dtype))
+
+
+def _with_slope_of(smooth: Tensor, step: Tensor) -> Tensor:
+    """The step's values with the smooth function's slope (straight-through: Bengio et al., arXiv:1308.3432)."""
+    return step + smooth - smooth.detach()
 
 
 def small_gan() -> CountsGAN:

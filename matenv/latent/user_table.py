@@ -54,7 +54,8 @@ class UserTable:
             return text
         named = "; ".join(f"{formula}: {reason}" for formula, reason in self.skipped[:NAMED])
         more = ", ..." if len(self.skipped) > NAMED else ""
-        return f"{text}; {len(self.skipped):,} rows skipped ({named}{more})"
+        rows = "row" if len(self.skipped) == 1 else "rows"
+        return f"{text}; {len(self.skipped):,} {rows} skipped ({named}{more})"
 
 
 def read_table(path: str | Path, *, holdout: str = "system", tolerance: float = 0.0) -> UserTable:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from examples.reproductions.elawady.superposition import BINS
 from matenv import elements as alphabet
@@ -69,10 +70,10 @@ def draw_scan(results: dict[str, Any], out: Path) -> None:
     right.plot(thresholds, [sweep[t]["element_set"] for t in sweep], "o-", label="held-out element sets recovered")
     right.plot(thresholds, [sweep[t]["kl"] for t in sweep], "o-", label="prevalence KL (nats)")
     right.axvline(PAPER_THRESHOLD, color="tab:gray", linestyle="--", linewidth=1)
-    right.text(PAPER_THRESHOLD, 0.99, " the paper's T", transform=right.get_xaxis_transform(), fontsize=8, va="top")
+    right.text(PAPER_THRESHOLD, 0.2, " the paper's T", transform=right.get_xaxis_transform(), fontsize=8, va="bottom")
     right.set_xlabel(f"threshold T, width {results['main']['setting']['width']}")
     right.set_ylim(bottom=0)
-    right.legend(fontsize=8)
+    right.legend(fontsize=8, loc="upper right")
     _save(figure, out, "Width of the hidden layers and threshold (the paper's figure 5)")
 
 
@@ -168,6 +169,7 @@ def draw_nulls(results: dict[str, Any], out: Path) -> None:
                 axes.plot(ends, [y, y], "-", color=colour, linewidth=1.5)
                 axes.plot(row[middle], y, "o", color=colour, markersize=5, label=label if not k else None)
         axes.set_ylim(len(encoders) - 0.5, -0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.set_yticks(range(len(encoders)), encoders if axes is panels[0] else [""] * len(encoders))
         axes.set_xlabel(f"{title}\n(median; line to the {'95th' if high else '5th'} percentile)")
     panels[2].set_xlim(left=-0.05)

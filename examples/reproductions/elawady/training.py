@@ -49,7 +49,7 @@ class Setting:
 
     reading: str = "multinomial"
     width: int = 100
-    epochs: int = 60
+    epochs: int = 40
     split: str = "system"
     seed: int = 0
     batch: int = 512
