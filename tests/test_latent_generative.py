@@ -237,6 +237,7 @@ def test_the_shipped_conditional_space_obeys():
 
 def test_one_moves_in_a_conditional_space_and_under_a_condition():
     space = matenv.load_latent("cvae")
+    assert isinstance(space, ConditionalSpace)
     for latent, dim in (("cvae", space.dim), (space.at(band_gap_pbe=2.0), space.dim - 1)):
         env = gym.make("MaterialLatent-v0", latent=latent, horizon=3, start="prior")
         env.reset(seed=0)
