@@ -211,8 +211,10 @@ def run_epochs(
     run_epoch = recipe.run_epoch or one_epoch
     for epoch in epochs_left(len(history), last, progress):
         random = np.random.default_rng([seed, epoch])
+        torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))  # what dropout draws from
         shown = show(random)
         record = {"epoch": epoch + 1, **run_epoch(network, optimizer, shown, recipe, epoch, epochs, random)}
+        network.eval()
         if len(validation):
             with torch.inference_mode():
                 mean, log_variance = network.posterior(Pairs.of(validation))
@@ -223,7 +225,7 @@ def run_epochs(
         save(out, identity, network, optimizer, history)
         if report:
             report(record)
-    network.eval()
+    network.eval()  # even if no epoch was left
     return history
 
 
