@@ -11,7 +11,7 @@ from matenv.properties import heads, references, train
 from matenv.properties.features import pack
 from matenv.properties.informed import InformedNetwork
 from matenv.properties.optimizer import OPTIMIZERS
-from matenv.properties.references import References
+from matenv.properties.references import References, describe_apart
 from matenv.properties.sources import _told
 from matenv.thermo import solver
 
@@ -94,11 +94,11 @@ def test_a_row_is_not_told_its_own_label(data, competitors):
     rows = data.part("train")[::40]
     some = data.compositions[rows]
     known = labels(data.formation_energy[rows])
-    before = References(some, known, competitors).describe(some, fitted=True)
+    before = References(some, known, competitors).describe(some)
     changed = known.copy()
     moved = np.array([5, 300, 900])
     changed[moved, 0] += 1.0
-    after = References(some, changed, competitors).describe(some, fitted=True)
+    after = References(some, changed, competitors).describe(some)
     np.testing.assert_allclose(after[moved, :, :3], before[moved, :, :3], atol=1e-6)
     hidden = np.setdiff1d(np.arange(len(some)), moved)
     missing = References(some[hidden], known[hidden], competitors).describe(some[moved])
@@ -106,17 +106,37 @@ def test_a_row_is_not_told_its_own_label(data, competitors):
     np.testing.assert_allclose(missing[:, :, 4] > 0, before[moved, :, 4] > 0)
 
 
-def test_polymorphs_see_each_other_but_not_themselves():
+@pytest.mark.parametrize("competitors", references.COMPETITORS)
+def test_in_training_a_label_is_told_to_no_row_of_its_own_part(data, competitors):
+    rows = data.part("train")[::40]
+    some, known = data.compositions[rows], labels(data.formation_energy[rows])
+    part = np.random.default_rng(7).permutation(len(some)) % 3
+
+    def told(energies):
+        return describe_apart(some, energies, 3, np.random.default_rng(7), competitors)
+
+    changed = known.copy()
+    changed[part == 1, 0] += np.random.default_rng(0).normal(size=(part == 1).sum())
+    np.testing.assert_array_equal(told(changed)[part == 1], told(known)[part == 1])
+    assert (told(changed)[part != 1] != told(known)[part != 1]).any()
+
+
+def test_polymorphs_of_other_parts_are_told():
     table = batch("SiO2", "SiO2", "SiO2", "NaCl")
     known = np.full((4, len(heads.NAMES)), np.nan)
     known[:, 1] = [6.0, 7.5, 3.0, 5.0]
-    told = References(table, known, polymorphs=True)
     column = 3 + 4 * len(heads.NAMES) + 2  # of the PBE gap
-    own = told.describe(table, fitted=True)[:, 0, column : column + 2]
+    own = describe_apart(table, known, 4, np.random.default_rng(0), polymorphs=True)[:, 0, column : column + 2]
     np.testing.assert_allclose(own, np.array([[3.5, 1.0], [3.0, 1.0], [4.5, 1.0], [0.0, 0.0]]), atol=1e-6)
+    told = References(table, known, polymorphs=True)
     asked = told.describe(batch("SiO2", "GeO2"))[:, 0, column : column + 2]
     np.testing.assert_allclose(asked, np.array([[5.5 / 1.5, 1.0], [0.0, 0.0]]), atol=1e-6)
     assert not References(table, known).describe(table)[:, :, column - 2 :].any()
+
+
+def test_one_part_alone_is_refused(energies):
+    with pytest.raises(ValueError, match="folds=1"):
+        describe_apart(batch(*TABLE), labels(energies), 1, np.random.default_rng(0))
 
 
 def test_unknown_competitors_are_refused(energies):

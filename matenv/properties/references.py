@@ -4,8 +4,7 @@ Much of what decides a property of a compound is known from its neighbours in th
 competes with says where its energy must lie, and the compounds that differ from it in one element (LiFePO4, NaFePO4)
 mostly share its structure. A network that is given both need not learn them by heart.
 
-A composition's own formula never takes part, so that what is said of a row of the table is what would be said had the
-row been missing.
+A composition's own formula never takes part in what is said of it. For training that is not enough: see `describe_apart`.
 
 May import: `matenv.composition`, `matenv.data`, `matenv.elements`, `matenv.thermo`, `matenv.properties`.
 """
@@ -85,12 +84,11 @@ class References:
             self._unlike.append(_unlikeness(self._gaps, values[:, k]))
         self._formula, self._formula_row = np.unique(_formula_keys(batch), return_inverse=True)
 
-    def describe(self, batch: CompositionBatch, fitted: bool = False) -> NDArray[np.float32]:
+    def describe(self, batch: CompositionBatch) -> NDArray[np.float32]:
         """Numbers for each element of each composition.
 
         Args:
             batch: Compositions (B), reduced, none of them empty.
-            fitted: Whether `batch` is the table itself, in order; with `polymorphs`, a row then does not see itself.
 
         Returns:
             (B, 10, `WIDTH`) float32, zero beyond the elements present: the element's chemical potential in the
@@ -119,7 +117,7 @@ class References:
             distance = unlike[element[query[has]], self._gaps.element[entry[has]]]
             described[listed, place, 3 + 4 * k : 7 + 4 * k] = _summarise(query[has], value[has], distance, len(listed))
         if self._polymorphs:
-            described[..., 3 + 4 * len(self._unlike) :] = self._own(batch, fitted)[:, None]
+            described[..., 3 + 4 * len(self._unlike) :] = self._own(batch)[:, None]
         described[np.arange(MAX_ELEMENTS) >= batch.size[:, None]] = 0.0
         return described
 
@@ -135,7 +133,7 @@ class References:
         potential = np.take_along_axis(mixture.potentials, elements, axis=1)
         return np.nan_to_num(potential), np.nan_to_num(mixture.energy)
 
-    def _own(self, batch: CompositionBatch, fitted: bool) -> Array:
+    def _own(self, batch: CompositionBatch) -> Array:
         """Mean of the rows of the same formula and whether there is one, for each property (B, 10)."""
         has = np.isfinite(self._values)
         known = np.nan_to_num(self._values)
@@ -146,11 +144,47 @@ class References:
         place = np.minimum(np.searchsorted(self._formula, keys), groups - 1)
         found = (self._formula[place] == keys)[:, None]
         count, value = np.where(found, number[place], 0.0), np.where(found, total[place], 0.0)
-        if fitted:
-            count, value = count - has, value - known
         any_left = count > 0.5
         mean = np.where(any_left, value / np.maximum(count, 1.0), 0.0)
         return np.stack([mean, any_left], axis=2).reshape(len(batch), -1)
+
+
+def describe_apart(
+    batch: CompositionBatch,
+    labels: Array,
+    folds: int,
+    rng: np.random.Generator,
+    competitors: str = "subsystems",
+    polymorphs: bool = False,
+) -> NDArray[np.float32]:
+    """What each row of a table is told by the rest of it, for training.
+
+    Leaving out no more than the row itself would give its label away: the sums that others are told contain it, so
+    that a network learns to take the difference, which does not help with rows that are not in the table.
+
+    Args:
+        batch: As of `References`.
+        labels: As of `References`.
+        folds: Number of random parts; the rows of each are told what the other parts hold. At least 2.
+        rng: Draws the parts.
+        competitors: As of `References`.
+        polymorphs: As of `References`.
+
+    Returns:
+        As `References.describe`.
+
+    Raises:
+        ValueError: `folds` is below 2.
+    """
+    if folds < 2:
+        raise ValueError(f"folds={folds} must be at least 2: one part cannot be told what other parts hold")
+    part = rng.permutation(len(batch)) % folds
+    described = np.zeros((len(batch), MAX_ELEMENTS, WIDTH), np.float32)
+    for fold in range(folds):
+        inside, outside = np.flatnonzero(part == fold), np.flatnonzero(part != fold)
+        table = References(batch[outside], labels[outside], competitors, polymorphs)
+        described[inside] = table.describe(batch[inside])
+    return described
 
 
 def _hull(batch: CompositionBatch, energy: Array) -> ConvexHull:

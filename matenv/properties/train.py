@@ -11,7 +11,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from matenv.properties.families import FAMILIES, INFORMED, build
 from matenv.properties.features import Tokens, pack
 from matenv.properties.labels import labelled_rows
 from matenv.properties.optimizer import OPTIMIZERS
-from matenv.properties.references import References
+from matenv.properties.references import References, describe_apart
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class TrainConfig:
         optimizer: A key of `optimizer.OPTIMIZERS`.
         precision: Of matrix products while training, "float32" or "bfloat16".
         dropout: Of hidden units.
+        folds: For families that are told of other rows: parts into which the training rows fall, anew every epoch; each
+            row is told what the other parts hold (`references.describe_apart`).
         seed: Of the initial weights, the order of the rows and the dropout.
         max_rows: Use only so many rows of each part, for a quick trial; 0 for all.
     """
@@ -68,6 +71,7 @@ class TrainConfig:
     dropout: float = 0.05
     optimizer: str = "adamw"
     precision: str = "float32"
+    folds: int = 5
     seed: int = 0
     max_rows: int = 0
 
@@ -87,6 +91,8 @@ class TrainConfig:
         for name in ("members", "epochs", "width", "layers", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.folds < 2:
+            raise ValueError(f"folds={self.folds} must be at least 2")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate={self.learning_rate} must be positive")
         if not 0 <= self.dropout < 1:
@@ -119,11 +125,13 @@ class Rows:
         batch: Compositions (N).
         targets: (N, 5) in the order of `heads.NAMES`, NaN where absent.
         references: As `References.describe` returns it (N, 10, width), for families that ask for it.
+        retell: Draws new `references`; where there is one, an epoch of training begins with it.
     """
 
     batch: CompositionBatch
     targets: NDArray[np.float64]
     references: NDArray[np.float32] | None = None
+    retell: Callable[[np.random.Generator], NDArray[np.float32]] | None = None
 
     def pack(self, rows: NDArray[np.int64] | slice = slice(None)) -> tuple[Tokens, NDArray[np.int64]]:
         """Tokens of some rows, as `features.pack`."""
@@ -136,10 +144,10 @@ def rows_for(config: TrainConfig) -> tuple[Rows, Rows]:
     other, other_targets = labelled_rows("validation", config.max_rows)
     if config.family not in INFORMED:
         return Rows(batch, targets), Rows(other, other_targets)
-    references = References(batch, targets)
+    told = References(batch, targets).describe(other)
     return (
-        Rows(batch, targets, references.describe(batch, fitted=True)),
-        Rows(other, other_targets, references.describe(other)),
+        Rows(batch, targets, retell=lambda rng: describe_apart(batch, targets, config.folds, rng)),
+        Rows(other, other_targets, told),
     )
 
 
@@ -221,6 +229,8 @@ def _train_member(
     for epoch in range(state["epoch"], config.epochs):
         started = time.perf_counter()
         rng = seed_everything(config.seed, member, epoch + 1)
+        if training.retell is not None:
+            training = replace(training, references=training.retell(rng))
         network.train()
         for rows in row_batches(batch.size, config.batch_size, rng):
             tokens, order = training.pack(rows)
