@@ -1,4 +1,4 @@
-"""The recipe of the predictor `accurate` on published folds, beside its peers: ``python -m benchmarks.predictors``.
+"""Property networks on published folds, beside their peers: ``python -m benchmarks.predictors``.
 
 Each part trains on the train rows of its own task alone, resumes where it stopped, and is written to
 ``benchmarks/results/predictors.json`` as soon as it is done:
@@ -29,6 +29,7 @@ from matenv.composition import CompositionBatch
 from matenv.data import load_dataset
 from matenv.properties import heads
 from matenv.properties.checkpoint import read_checkpoint
+from matenv.properties.families import INFORMED as INFORMED_FAMILIES
 from matenv.properties.families import build
 from matenv.properties.references import References, describe_apart
 from matenv.properties.train import Rows, TrainConfig, train_on
@@ -38,11 +39,21 @@ RESULT = Path(__file__).parent / "results" / "predictors.json"
 MONITORED = 50
 """One in so many train rows is kept aside, to see errors while training; nothing is chosen by them."""
 
-RECIPE = TrainConfig(
-    family="informed", keep="last", members=3, epochs=60, folds=3, width=128, layers=3, batch_size=1024,
+INFORMED = TrainConfig(
+    family="informed", keep="last", members=2, epochs=60, folds=3, width=128, layers=3, batch_size=1024,
     learning_rate=3e-3, weight_decay=0.02, dropout=0.1, optimizer="muon", precision="bfloat16",
 )  # fmt: skip
-"""That of the shipped predictor; the small tasks take smaller batches."""
+"""Networks that are told of other train rows."""
+
+PLAIN = TrainConfig(
+    family="set", keep="last", members=1, epochs=60, width=96, layers=3, batch_size=128, learning_rate=2e-3,
+    weight_decay=0.02, dropout=0.1,
+)  # fmt: skip
+"""Those that see the composition alone. They count as much: their errors are others."""
+
+Recipe = tuple[TrainConfig, ...]
+RECIPE: Recipe = (INFORMED, PLAIN)
+"""Families that predict together, each with the same share, which the monitored rows of the energies advise."""
 
 PEERS: dict[str, dict[str, float]] = {
     "formation_energy": {"ElemNet": 0.097, "Roost": 0.056},
@@ -69,14 +80,14 @@ def five_fold(rows: int, fold: int = 0) -> tuple[NDArray[np.int64], NDArray[np.i
 
 
 def fit_and_predict(
-    out: Path, config: TrainConfig, batch: CompositionBatch, labels: Array, train: NDArray, test: NDArray,
+    out: Path, recipe: Recipe, batch: CompositionBatch, labels: Array, train: NDArray, test: NDArray,
     shift: Array | None = None, start: Path | None = None,
 ) -> tuple[Array, Array, Array]:  # fmt: skip
-    """Train the members on some rows, with all that the network is told coming from them, and predict others.
+    """Train the families on some rows, with all that a network is told coming from them, and predict others.
 
     Args:
-        out: Folder of the run.
-        config: Settings.
+        out: Folder of the runs, one folder in it per family.
+        recipe: Settings of each family.
         batch: Compositions (N).
         labels: (N, 5), NaN where absent; only train rows are read.
         train: Rows to fit.
@@ -93,29 +104,35 @@ def fit_and_predict(
         targets[:, 0] = shift[train]
     monitored = np.arange(len(train)) % MONITORED == 0
     fitted, kept = np.flatnonzero(~monitored), np.flatnonzero(monitored)
-    training = Rows(
-        known[fitted],
-        targets[fitted],
-        retell=lambda rng: describe_apart(known, told_of, config.folds, rng, "all", polymorphs=True)[fitted],
-    )
     others = References(known[fitted], told_of[fitted], competitors="all", polymorphs=True)
-    paths = train_on(
-        out, config, training, Rows(known[kept], targets[kept], others.describe(known[kept])), start=start
-    )
+    told = others.describe(known[kept])
     rows = Rows(batch[test], labels[test], table.describe(batch[test]))
     said = []
-    for path in paths:
-        network = build(config.family, heads.OUTPUTS, config.width, config.layers)
-        network.load_state_dict(read_checkpoint(path)["best"])
-        network.eval()
-        outputs = np.empty((len(test), heads.OUTPUTS), np.float32)
-        with torch.inference_mode():
-            for block in np.array_split(np.arange(len(test)), -(-len(test) // 4096)):
-                tokens, order = rows.pack(block)
-                outputs[block[order]] = network(tokens).numpy()
-        location, scale, logit = heads.decode(torch.from_numpy(outputs))
-        said.append((location.double().numpy(), scale.double().numpy(), torch.sigmoid(logit).double().numpy()))
+    for config in recipe:
+
+        def retell(rng: np.random.Generator, folds: int = config.folds) -> NDArray[np.float32]:
+            return describe_apart(known, told_of, folds, rng, "all", polymorphs=True)[fitted]
+
+        training = Rows(known[fitted], targets[fitted], retell=retell if config.family in INFORMED_FAMILIES else None)
+        first = None if start is None else start / config.family
+        paths = train_on(out / config.family, config, training, Rows(known[kept], targets[kept], told), start=first)
+        outputs = [heads.decode(torch.from_numpy(_outputs(path, config, rows))) for path in paths]
+        members = [(location, scale, torch.sigmoid(logit)) for location, scale, logit in outputs]
+        said.append([np.mean([part.double().numpy() for part in parts], axis=0) for parts in zip(*members, strict=True)])
     return tuple(np.mean(values, axis=0) for values in zip(*said, strict=True))  # type: ignore[return-value]
+
+
+def _outputs(path: Path, config: TrainConfig, rows: Rows) -> NDArray[np.float32]:
+    """What a trained network says of rows (n, outputs)."""
+    network = build(config.family, heads.OUTPUTS, config.width, config.layers)
+    network.load_state_dict(read_checkpoint(path)["best"])
+    network.eval()
+    outputs = np.empty((len(rows.batch), heads.OUTPUTS), np.float32)
+    with torch.inference_mode():
+        for block in np.array_split(np.arange(len(outputs)), -(-len(outputs) // 4096)):
+            tokens, order = rows.pack(block)
+            outputs[block[order]] = network(tokens).numpy()
+    return outputs
 
 
 def median(location: Array, scale: Array, zero: Array) -> Array:
@@ -138,12 +155,12 @@ def stability(predicted: Array, true: Array) -> dict[str, float]:
     }
 
 
-def energies(out: Path, wheels: Path, config: TrainConfig) -> dict[str, Any]:
+def energies(out: Path, wheels: Path, recipe: Recipe) -> dict[str, Any]:
     """Formation energies, and decomposition energies from them."""
     data = load_dataset("mp-ground-states")
     train, test = five_fold(len(data))
     labels = _only("formation_energy", data.formation_energy)
-    location, _, _ = fit_and_predict(out / "energies", config, data.compositions, labels, train, test)
+    location, _, _ = fit_and_predict(out / "energies", recipe, data.compositions, labels, train, test)
     predicted, true = location[:, 0], data.formation_energy[test]
     error = np.abs(predicted - true)
     batch, decomposition = data.compositions[test], data.labels["decomposition_energy"][test]
@@ -160,7 +177,7 @@ def energies(out: Path, wheels: Path, config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def decomposition(out: Path, wheels: Path, config: TrainConfig) -> dict[str, Any]:
+def decomposition(out: Path, wheels: Path, recipe: Recipe) -> dict[str, Any]:
     """Trained on decomposition energies: the networks of `energies`, a few epochs more.
 
     The label is E_d plus the energy of the competing train phases, so that the networks' meaning changes little.
@@ -169,9 +186,9 @@ def decomposition(out: Path, wheels: Path, config: TrainConfig) -> dict[str, Any
     train, test = five_fold(len(data))
     labels, truth = _only("formation_energy", data.formation_energy), data.labels["decomposition_energy"]
     competing = ConvexHull.from_dataset(data, train).energy(data.compositions, exclude_self=True)
-    config = replace(config, epochs=max(config.epochs // 5, 1), learning_rate=config.learning_rate / 3)
+    recipe = tuple(replace(c, epochs=max(c.epochs // 5, 1), learning_rate=c.learning_rate / 3) for c in recipe)
     location, _, _ = fit_and_predict(
-        out / "decomposition", config, data.compositions, labels, train, test, truth + competing, out / "energies"
+        out / "decomposition", recipe, data.compositions, labels, train, test, truth + competing, out / "energies"
     )
     return {
         "train_rows": len(train),
@@ -180,26 +197,30 @@ def decomposition(out: Path, wheels: Path, config: TrainConfig) -> dict[str, Any
     }
 
 
-def band_gap(out: Path, wheels: Path, config: TrainConfig) -> dict[str, Any]:
+def band_gap(out: Path, wheels: Path, recipe: Recipe) -> dict[str, Any]:
     """PBE gaps, every polymorph a row."""
-    config = replace(config, epochs=max(config.epochs // 2, 1))
-    return _matbench(out / "band-gap", wheels, config, ("band_gap_pbe",))
+    recipe = tuple(replace(config, epochs=max(config.epochs // 2, 1)) for config in recipe)
+    return _matbench(out / "band-gap", wheels, recipe, ("band_gap_pbe",))
 
 
-def moduli(out: Path, wheels: Path, config: TrainConfig) -> dict[str, Any]:
+def moduli(out: Path, wheels: Path, recipe: Recipe) -> dict[str, Any]:
     """Bulk and shear modulus together: their folds are the same rows."""
     names = ("log10_bulk_modulus", "log10_shear_modulus")
-    return _matbench(out / "moduli", wheels, replace(config, batch_size=256, dropout=0.2, members=3), names)
+    return _matbench(out / "moduli", wheels, _for_few_rows(recipe, 256), names)
 
 
-def experimental(out: Path, wheels: Path, config: TrainConfig) -> dict[str, Any]:
+def experimental(out: Path, wheels: Path, recipe: Recipe) -> dict[str, Any]:
     """Experimental gaps."""
-    return _matbench(
-        out / "experimental", wheels, replace(config, batch_size=128, dropout=0.2, members=3), ("band_gap_expt",)
+    return _matbench(out / "experimental", wheels, _for_few_rows(recipe, 128), ("band_gap_expt",))
+
+
+def _for_few_rows(recipe: Recipe, batch_size: int) -> Recipe:
+    return tuple(
+        replace(config, batch_size=min(batch_size, config.batch_size), dropout=0.2, members=3) for config in recipe
     )
 
 
-def _matbench(out: Path, wheels: Path, config: TrainConfig, names: Sequence[str]) -> dict[str, Any]:
+def _matbench(out: Path, wheels: Path, recipe: Recipe, names: Sequence[str]) -> dict[str, Any]:
     folds = [matbench.load(name, wheels) for name in names]
     first = folds[0]
     if any((fold.test != first.test).any() for fold in folds[1:]):
@@ -207,7 +228,7 @@ def _matbench(out: Path, wheels: Path, config: TrainConfig, names: Sequence[str]
     labels = np.full((len(first.values), len(heads.NAMES)), np.nan)
     for name, fold in zip(names, folds, strict=True):
         labels[:, heads.NAMES.index(name)] = fold.values
-    location, scale, zero = fit_and_predict(out, config, first.batch, labels, first.train, first.test)
+    location, scale, zero = fit_and_predict(out, recipe, first.batch, labels, first.train, first.test)
     result: dict[str, Any] = {"train_rows": len(first.train), "test_rows": len(first.test)}
     result["share_of_test_formulas_in_train"] = first.known
     for name, fold in zip(names, folds, strict=True):
@@ -262,22 +283,19 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("parts", nargs="*", help=f"any of {', '.join(PARTS)}; default: all")
     parser.add_argument("--out", type=Path, default=Path("runs/predictors"), help="folder of the runs")
     parser.add_argument("--wheels", type=Path, help="folder of the downloaded wheels; default: <out>/wheels")
-    parser.add_argument("--epochs", type=int, default=RECIPE.epochs)
-    parser.add_argument("--members", type=int, default=RECIPE.members)
     parser.add_argument("--result", type=Path, default=RESULT)
     options = parser.parse_args(argv)
     unknown = set(options.parts) - set(PARTS)
     if unknown:
         parser.error(f"unknown parts {', '.join(sorted(unknown))}; choose among {', '.join(PARTS)}")
     torch.set_num_threads(1)
-    config = replace(RECIPE, epochs=options.epochs, members=options.members)
     document = json.loads(options.result.read_text()) if options.result.exists() else {"parts": {}}
     for name in options.parts or PARTS:
         started = time.process_time()
-        part = PARTS[name](options.out, options.wheels or options.out / "wheels", config)
+        part = PARTS[name](options.out, options.wheels or options.out / "wheels", RECIPE)
         minutes = (time.process_time() - started) / 60
         document["parts"][name] = {**part, "core_minutes_of_this_run": round(minutes, 1)}
-        document |= {"command": "python -m benchmarks.predictors", "recipe": asdict(config), "machine": machine()}
+        document |= {"command": "python -m benchmarks.predictors", "recipe": [asdict(config) for config in RECIPE], "machine": machine()}
         options.result.write_text(json.dumps(document, indent=1) + "\n")
         print(table(document["parts"]), flush=True)
 
