@@ -282,14 +282,17 @@ def latent_interpolate(
 def latent_map(
     name: Annotated[str, typer.Argument(help="Name of a latent space, or a weights file.")] = "vae",
     out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("latent-map.png"),
-    property: Annotated[str, typer.Option(help="Property that colours the first map.")] = "formation_energy",
+    property: Annotated[
+        str | None, typer.Option(help="Label that colours the first map; default: the formation energy, or one phase.")
+    ] = None,
     rows: Annotated[int, typer.Option(help="Formulas shown.")] = 4000,
 ) -> None:
-    """Two maps of training formulas: coloured by a property, and by family of compounds."""
+    """Two maps of the space's table: coloured by a property, and by family of materials."""
     from matenv import load_dataset, load_latent
     from matenv.report.latent_map import draw_map
 
-    draw_map(load_latent(name), load_dataset(), out, property, rows)
+    space = load_latent(name)
+    draw_map(space, load_dataset(space.table), out, property, rows)
     print(f"Picture: {out}")
 
 

@@ -14,7 +14,7 @@ from matenv.composition import CompositionBatch
 from matenv.latent import SHIPPED, LatentSpace
 from matenv.latent.counts_vae import CountsVAE
 from matenv.latent.encoding import FastEncoder
-from matenv.latent.evaluate import agreement, evaluate, kl_divergence, prevalence, recovery
+from matenv.latent.evaluate import agreement, evaluate, kl_divergence, prevalence, recovery, validity
 from matenv.latent.inference import FastDecoder
 from matenv.latent.line import straight_line
 from matenv.latent.pairs import Pairs
@@ -242,6 +242,8 @@ def test_samples_follow_the_data(vae):
     sizes = [np.bincount(batch.size, minlength=11) / len(batch) for batch in (decoded, train)]
     assert 0.5 * np.abs(sizes[0] - sizes[1]).sum() <= 0.02
     assert (decoded.size >= 2).mean() > 0.99
+    wanted = validity(train)
+    assert all(abs(share - wanted[name]) <= 0.03 for name, share in validity(decoded).items())
     known = set(DATA.formulas.tolist())
     assert np.mean([formula in known for formula in decoded[:2000].formulas()]) < 0.5  # most samples are new
 

@@ -129,7 +129,6 @@ def small_space(network, name, folder):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("dvae", "it learns from labels. Train it on a table with a single_phase column .matenv latent train dvae"),
         ("dkl-vae", "its Gaussian process would no longer fit. Train it .*matenv latent train dkl-vae --data"),
     ],
 )
@@ -184,6 +183,35 @@ def test_one_command_fine_tunes_and_the_result_moves(table, tmp_path, monkeypatc
         finetune(source, path, out, epochs=25, replay=0.0, progress=False)
     with pytest.raises(ValueError, match="the source's own folder"):
         finetune(out / "vae.safetensors", path, out, epochs=25, progress=False)
+
+
+def test_alloys_fine_tune_with_labels_of_their_own(table, tmp_path, monkeypatch):
+    """The user's labels contradict the shipped head, which has to give in."""
+    monkeypatch.setattr("matenv.latent.finetune.choose_anchors", partial(choose_anchors, number=200))
+    monkeypatch.setattr("matenv.latent.finetune.SAMPLES", 300)
+    monkeypatch.setattr("matenv.latent.finetune.BATCH", 32)
+    monkeypatch.setattr("matenv.latent.finetune.RATE", 6.0)
+    data = matenv.load_dataset("hea-phases")
+    truth = data.labels["single_phase"]
+    rows = np.flatnonzero(np.isfinite(truth))[::4]
+    lines = [f"{data.formulas[row]},{1 - truth[row]:.0f}" for row in rows]
+    path = table("Al0.3CoCrFeNi,", *lines, header="formula,single_phase")
+    read = read_table(path, labels=("single_phase",))
+    assert np.isnan(read.train_labels).sum() + np.isnan(read.test_labels).sum() == 1
+    weights = finetune("dvae", path, tmp_path / "mine", epochs=30, replay=0.0, progress=False)
+    card = json.loads(weights.with_suffix(".json").read_text())
+    before, after = card["before"], card["after"]
+    assert before["train_label_right"] < 0.1 and after["train_label_right"] > 0.7
+    assert after["test_label_right"] > 0.5  # of alloys not shown
+    assert load_latent(weights).table == "hea-phases"
+    with pytest.raises(ValueError, match="belongs to another run"):  # other labels are another run
+        other = table("Al0.3CoCrFeNi,1", *lines, header="formula,single_phase")
+        finetune("dvae", other, tmp_path / "mine", epochs=30, replay=0.0, progress=False)
+    for wrong, message in (("0.5", "line 2: single_phase='0.5' must be 1, 0 or empty"), ("yes", "'yes' must be 1")):
+        with pytest.raises(ValueError, match=message):
+            finetune("dvae", table(f"CoCrFeNi,{wrong}", header="formula,single_phase"), tmp_path / "bad")
+    with pytest.raises(ValueError, match="line 2: gap='wide' must be a number or empty"):
+        read_table(table("NaCl,wide", header="formula,gap"), labels=("gap",))
 
 
 def test_training_asks_for_one_of_name_and_source(tmp_path):

@@ -224,7 +224,8 @@ def test_a_critic_keeps_its_slope_and_tells_real_from_random(gan):
     for group in optimizer.param_groups:
         group["lr"] = 2e-3
     records = [_critic_step(gan, optimizer, real, random, False) for _ in range(80)]
-    assert records[-1]["distance"] > 5 * max(records[0]["distance"], 0.02)
+    first, last = (np.mean([record["distance"] for record in part]) for part in (records[:3], records[-3:]))
+    assert last > first + 0.03
     assert records[-1]["penalty"] < 0.1
     assert all(torch.equal(p, before[name]) for name, p in gan.named_parameters() if name in before)
 
