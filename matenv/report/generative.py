@@ -21,6 +21,8 @@ from matenv.data import Dataset, load_dataset
 from matenv.data.dataset import UNITS
 from matenv.latent import load_latent
 from matenv.latent.conditional import ConditionalSpace
+from matenv.latent.evaluate import recovery
+from matenv.latent.space import VAESpace
 from matenv.properties import load_predictor
 from matenv.properties.predictor import Predictor
 from matenv.sampling import random_formulas
@@ -42,6 +44,9 @@ ASKED = {
 
 AT_EACH = 500
 """Samples at each value."""
+
+RETURNED = 3000
+"""Formulas of each kind that are encoded and decoded."""
 
 KINDS = ("held-out rows with that DFT value", "samples around near anchors", "z from N(0, I)")
 
@@ -71,7 +76,8 @@ def compare_generators(
         seed: Seed of everything random.
 
     Returns:
-        ``quality`` by generator and ``conditioning`` by space, judge, label and kind of sample.
+        ``quality`` by generator, ``back`` (what returns from encoding and decoding) by space, and ``conditioning`` by
+        space, judge, label and kind of sample.
 
     Raises:
         ValueError: An unknown space, or fewer than two samples.
@@ -80,7 +86,7 @@ def compare_generators(
         raise ValueError(f"samples={samples} and at_each={at_each} must be at least 2")
     folder, data = Path(out), load_dataset()
     folder.mkdir(parents=True, exist_ok=True)
-    loaded = {name: load_latent(name) for name in spaces}
+    loaded = {space.name: space for space in map(load_latent, spaces)}
     batches = {"training rows": _rows(data, samples, seed)}
     batches["random formulas"] = random_formulas(load_task("stiff-stable"), samples, seed)
     for name, space in loaded.items():
@@ -89,6 +95,8 @@ def compare_generators(
             batches[f"{name}, prior N(0, I)"] = space.decode_batch(space.sample_nominal(samples, seed))
     result: dict[str, Any] = {"quality": {name: quality(batch, data) for name, batch in batches.items()}}
     print(quality_table(result["quality"]))
+    result["back"] = {name: _back(space, batches[name], data, seed) for name, space in loaded.items()}
+    print("\n" + back_table(result["back"]))
     result["conditioning"] = {}
     for name, space in loaded.items():
         if isinstance(space, ConditionalSpace):
@@ -165,6 +173,13 @@ def conditioning_table(found: dict[str, dict[str, dict[str, dict[str, Any]]]]) -
     return "\n".join(lines)
 
 
+def back_table(found: dict[str, dict[str, float]]) -> str:
+    """Which formulas come back from encoding and decoding, in Markdown."""
+    lines = ["| space | its own samples: elements | formula | held-out rows: elements | formula |", "|---" * 5 + "|"]
+    lines += [f"| {name} | {' | '.join(f'{share:.1%}' for share in each.values())} |" for name, each in found.items()]
+    return "\n".join(lines)
+
+
 def draw_conditioning(found: dict[str, dict[str, dict[str, Conditioning]]], out: Path, title: str) -> None:
     """Predicted against asked values: medians, and bars from the 10th to the 90th percentile.
 
@@ -194,6 +209,12 @@ def draw_conditioning(found: dict[str, dict[str, dict[str, Conditioning]]], out:
     panels[0][0].legend(fontsize=8)
     figure.suptitle(title, fontsize=11)
     figure.savefig(out)
+
+
+def _back(space: VAESpace, own: CompositionBatch, data: Dataset, seed: int) -> dict[str, float]:
+    rows = np.random.default_rng(seed).choice(data.split("system").test, RETURNED, replace=False)
+    given = {"own": own[np.flatnonzero(own.size)[:RETURNED]], "held_out": data.compositions[rows]}
+    return {f"{of}_{key}": value for of, batch in given.items() for key, value in recovery(space, batch).items()}
 
 
 def _rows(data: Dataset, samples: int, seed: int) -> CompositionBatch:
