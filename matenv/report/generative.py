@@ -22,10 +22,14 @@ from matenv.data.dataset import UNITS
 from matenv.latent import load_latent
 from matenv.latent.conditional import ConditionalSpace
 from matenv.properties import load_predictor
+from matenv.properties.predictor import Predictor
 from matenv.sampling import random_formulas
 from matenv.tasks import load_task
 
-SPACES = ("vae", "vae-elawady", "cvae", "wgan-gp")
+SPACES = ("vae", "vae-elawady", "cvae")
+
+JUDGES = ("default", "gold")
+"""Predictors of what samples are: the one in the step loop, and the one that is in no reward."""
 
 SAMPLES = 10_000
 """Formulas of each generator."""
@@ -67,7 +71,7 @@ def compare_generators(
         seed: Seed of everything random.
 
     Returns:
-        ``quality`` by generator and ``conditioning`` by space, label and kind of sample.
+        ``quality`` by generator and ``conditioning`` by space, judge, label and kind of sample.
 
     Raises:
         ValueError: An unknown space, or fewer than two samples.
@@ -88,9 +92,10 @@ def compare_generators(
     result["conditioning"] = {}
     for name, space in loaded.items():
         if isinstance(space, ConditionalSpace):
-            found = ask(space, data, at_each, seed)
+            found = {judge: ask(space, data, load_predictor(judge), at_each, seed) for judge in JUDGES}
             result["conditioning"][name] = {
-                label: {kind: _numbers(each) for kind, each in kinds.items()} for label, kinds in found.items()
+                judge: {label: {kind: _numbers(each) for kind, each in kinds.items()} for label, kinds in by.items()}
+                for judge, by in found.items()
             }
             print("\n" + conditioning_table(result["conditioning"][name]))
             draw_conditioning(found, folder / "conditioning.png", f"{name}: what is asked for, and what is predicted")
@@ -98,13 +103,22 @@ def compare_generators(
     return result
 
 
-def ask(space: ConditionalSpace, data: Dataset, at_each: int, seed: int) -> dict[str, dict[str, Conditioning]]:
+def ask(
+    space: ConditionalSpace, data: Dataset, model: Predictor, at_each: int, seed: int
+) -> dict[str, dict[str, Conditioning]]:
     """Ask a conditional space for the values of `ASKED`, beside held-out rows that have them.
+
+    Args:
+        space: The space.
+        data: The table.
+        model: Predicts what the samples are.
+        at_each: Samples at each value.
+        seed: Seed of the samples.
 
     Returns:
         Label -> kind of sample (`KINDS`) -> result.
     """
-    model, found = load_predictor(), {}
+    found = {}
     for label in space.network.conditions:
         values = ASKED[label]
         rows = held_out_with(data, label, values, min(at_each, 100), seed)
@@ -137,43 +151,47 @@ def quality_table(found: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def conditioning_table(found: dict[str, dict[str, dict[str, Any]]]) -> str:
-    """The table of conditioning, in Markdown."""
-    lines = ["| asked for | samples | MAE | rank correlation | neutral | unique |", "|---" * 6 + "|"]
-    for label, kinds in found.items():
+def conditioning_table(found: dict[str, dict[str, dict[str, dict[str, Any]]]]) -> str:
+    """The table of conditioning, in Markdown: error and rank correlation by each judge."""
+    judges = list(found)
+    heads = [f"{what} by {judge}" for judge in judges for what in ("MAE", "rank correlation")]
+    lines = [f"| asked for | samples | {' | '.join(heads)} | neutral | unique |", "|---" * (len(heads) + 4) + "|"]
+    for label, kinds in found[judges[0]].items():
         for kind, each in kinds.items():
-            lines.append(
-                f"| {label} | {kind} | {each['mae']:.2f} {UNITS[label]} | {each['rank_correlation']:.2f} | "
-                f"{each['neutral']:.1%} | {each['unique']:.1%} |"
-            )
+            judged = [found[judge][label][kind] for judge in judges]
+            cells = [f"{one['mae']:.2f} {UNITS[label]} | {one['rank_correlation']:.2f}" for one in judged]
+            shares = f"{each['neutral']:.1%} | {each['unique']:.1%}"
+            lines.append(f"| {label} | {kind} | {' | '.join(cells)} | {shares} |")
     return "\n".join(lines)
 
 
-def draw_conditioning(found: dict[str, dict[str, Conditioning]], out: Path, title: str) -> None:
+def draw_conditioning(found: dict[str, dict[str, dict[str, Conditioning]]], out: Path, title: str) -> None:
     """Predicted against asked values: medians, and bars from the 10th to the 90th percentile.
 
     Args:
-        found: As `ask` returns it.
+        found: Judge -> as `ask` returns it.
         out: PNG to write.
         title: Heading.
     """
-    figure = Figure(figsize=(5.2 * len(found), 4.8), dpi=120, layout="constrained")
+    columns = len(next(iter(found.values())))
+    figure = Figure(figsize=(5.2 * columns, 4.0 * len(found) + 0.4), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(found), squeeze=False)[0]
-    for axes, (label, kinds) in zip(panels, found.items(), strict=True):
-        asked = next(iter(kinds.values())).asked
-        shift = 0.12 * float(np.diff(asked).min())
-        axes.plot(asked[[0, -1]], asked[[0, -1]], color="black", linewidth=0.8, linestyle="--", label="as asked")
-        for k, (kind, colour) in enumerate(zip(kinds, ("tab:gray", "tab:blue", "tab:orange"), strict=True)):
-            low, middle, high = np.percentile(kinds[kind].predicted, [10, 50, 90], axis=1)
-            bars = np.stack([middle - low, high - middle])
-            axes.errorbar(
-                asked + (k - 1) * shift, middle, bars, fmt="o", markersize=4, color=colour, capsize=2, label=kind
-            )
-        axes.set_xlabel(f"{label.replace('_', ' ')} asked for ({UNITS[label]})")
-        axes.set_ylabel(f"predicted ({UNITS[label]})")
-        axes.grid(alpha=0.3)
-    panels[0].legend(fontsize=8)
+    panels = figure.subplots(len(found), columns, squeeze=False)
+    for row, (judge, labels) in zip(panels, found.items(), strict=True):
+        for axes, (label, kinds) in zip(row, labels.items(), strict=True):
+            asked = next(iter(kinds.values())).asked
+            shift = 0.12 * float(np.diff(asked).min())
+            axes.plot(asked[[0, -1]], asked[[0, -1]], color="black", linewidth=0.8, linestyle="--", label="as asked")
+            for k, (kind, colour) in enumerate(zip(kinds, ("tab:gray", "tab:blue", "tab:orange"), strict=True)):
+                low, middle, high = np.percentile(kinds[kind].predicted, [10, 50, 90], axis=1)
+                bars = np.stack([middle - low, high - middle])
+                axes.errorbar(
+                    asked + (k - 1) * shift, middle, bars, fmt="o", markersize=4, color=colour, capsize=2, label=kind
+                )
+            axes.set_xlabel(f"{label.replace('_', ' ')} asked for ({UNITS[label]})")
+            axes.set_ylabel(f"predicted by {judge} ({UNITS[label]})")
+            axes.grid(alpha=0.3)
+    panels[0][0].legend(fontsize=8)
     figure.suptitle(title, fontsize=11)
     figure.savefig(out)
 
