@@ -45,6 +45,14 @@ RATE = 0.25
 SOURCES = {"CountsVAE": "vae", "ElAwadyVAE": "vae-elawady", "ConditionalVAE": "cvae", "DisentangledVAE": "dvae"}
 """Networks that are fine-tuned, and whose recipe each follows."""
 
+INSTEAD = {
+    "PropertySpace": ": its Gaussian process would no longer fit. Train it on a table with its label "
+    "(matenv latent train dkl-vae --data my.csv)",
+    "SlotsGAN": ": a generator has no likelihood to raise. Train one on your table "
+    "(matenv latent train wgan-gp --data my.csv)",
+}
+"""Spaces and networks that are not fine-tuned: why, and what to do."""
+
 LEAST_REPLAYED = 2048
 """Fewest rows replayed an epoch, however small the table."""
 
@@ -65,6 +73,7 @@ def finetune(
     replay: float = 1.0,
     holdout: str = "system",
     tolerance: float = 0.0,
+    column: str = "formula",
     threads: int = 1,
     progress: bool = True,
 ) -> Path:
@@ -72,7 +81,7 @@ def finetune(
 
     Args:
         source: Name of a shipped space, or path of a weights file.
-        data: CSV file with a ``formula`` column; amounts may be fractional (`matenv.latent.user_table.read_table`).
+        data: CSV file with a column of formulas; amounts may be fractional (`matenv.latent.user_table.read_table`).
             Columns named like the labels that the space learns from, ``single_phase`` for instance, are learnt too.
         out: Folder of the run.
         epochs: Passes over the table; by default as many as make 600 steps.
@@ -80,6 +89,7 @@ def finetune(
         replay: Rows of the original table shown per row of one's own, at least 2,048 an epoch; 0 for none.
         holdout: As `read_table`.
         tolerance: As `read_table`.
+        column: As `read_table`.
         threads: PyTorch threads.
         progress: Whether to show a progress bar (needs tqdm).
 
@@ -103,7 +113,7 @@ def finetune(
     if path.exists() and Path(source).exists() and path.samefile(source):
         raise ValueError(f"out={str(out)!r} is the source's own folder, whose weights would be overwritten")
     recipe = recipe_for(before)
-    table = read_table(data, holdout=holdout, tolerance=tolerance, labels=recipe.labels)
+    table = read_table(data, holdout=holdout, tolerance=tolerance, column=column, labels=recipe.labels)
     original = load_dataset(before.table)
     number = max(round(replay * len(table.train)), LEAST_REPLAYED) if replay else 0
     epochs = epochs or max(round(STEPS * BATCH / (len(table.train) + number)), 1)
@@ -154,9 +164,11 @@ def recipe_for(space: VAESpace) -> Recipe:
     """
     name = SOURCES.get(type(space.network).__name__)
     if name is None or type(space) not in (VAESpace, ConditionalSpace):
+        kinds = (type(space).__name__, type(space.network).__name__)
+        instead = next((INSTEAD[kind] for kind in kinds if kind in INSTEAD), "")
         raise ValueError(
             f"source={space.name!r} is a {type(space.network).__name__} in a {type(space).__name__}, which is not "
-            f"fine-tuned; choose one of {', '.join(SOURCES.values())} or a weights file of their kind"
+            f"fine-tuned{instead}; choose one of {', '.join(SOURCES.values())} or a weights file of their kind"
         )
     rate = RATE * RECIPES[name].learning_rate
     return replace(RECIPES[name], batch=BATCH, learning_rate=rate, beta_warmup=1e-9, augment=True, oversample=1)

@@ -9,6 +9,7 @@ import csv
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -66,9 +67,14 @@ class UserTable:
 
 
 def read_table(
-    path: str | Path, *, holdout: str = "system", tolerance: float = 0.0, labels: Sequence[str] = ()
+    path: str | Path,
+    *,
+    holdout: str = "system",
+    tolerance: float = 0.0,
+    column: str = "formula",
+    labels: Sequence[str] = (),
 ) -> UserTable:
-    """Read a CSV file with a ``formula`` column, and columns of labels if asked; other columns are left alone.
+    """Read a CSV file with a column of formulas, and columns of labels if asked; other columns are left alone.
 
     Amounts may be fractional: La0.7Sr0.3MnO3 is read as La7Sr3Mn10O30. A formula that needs a count above 64, or one of
     a single element, cannot be spelled by the latent spaces and is skipped.
@@ -79,13 +85,14 @@ def read_table(
             ``"formula"`` a fifth of the formulas, for a table of one system or few.
         tolerance: Largest change of an atom fraction for the sake of smaller integers; 0 for none. At 0.001
             La0.67Sr0.33MnO3 is read as La2SrMn3O9, which differs by 0.0007.
+        column: Name of the column of formulas; capitals do not matter.
         labels: Columns to read where there are such; empty cells are absent labels.
 
     Returns:
         The table, in order of first appearance; of a formula that is listed twice the first row counts.
 
     Raises:
-        ValueError: Not a CSV file, no ``formula`` column, no rows, a formula that cannot be read or has an element
+        ValueError: Not a CSV file, no column of formulas, no rows, a formula that cannot be read or has an element
             outside the alphabet or a label that is no number (line quoted), nothing left to learn from or to hold out,
             or a bad option.
         FileNotFoundError: The file does not exist.
@@ -95,8 +102,8 @@ def read_table(
         raise ValueError(f"holdout={holdout!r} must be one of {', '.join(HOLDOUTS)}")
     if not 0 <= tolerance < 0.1:
         raise ValueError(f"tolerance={tolerance} must be a change of an atom fraction, 0 to 0.1")
-    rows = _rows(path)
-    written, values = [(row["formula"] or "").strip() for row in rows], _labels(path, rows, labels)
+    rows = _rows(path, column)
+    written, values = [row[column].strip() for row in rows], _labels(path, rows, labels)
     batch = _integers(path, written, tolerance)
     most = batch.counts.max(axis=1)
     skipped, kept, seen = [], [], set()
@@ -115,22 +122,33 @@ def read_table(
     if not len(table.train):
         raise ValueError(f"nothing to learn from in {table.report()}; give formulas of more chemical systems")
     if not len(table.test):
-        other = " or choose holdout='formula'" if holdout == "system" else ""
+        other = " or hold out by formula (--holdout formula)" if holdout == "system" else ""
         raise ValueError(f"nothing is held out in {table.report()}; give formulas of more chemical systems{other}")
     return table
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _rows(path: Path, column: str) -> list[dict[str, str]]:
+    """The rows below the header, the formula under the name of `column` whatever its capitals."""
     if path.suffix.lower() != ".csv":
-        raise ValueError(f"data={str(path)!r} is not a .csv file; give one with a 'formula' column")
+        raise ValueError(f"data={str(path)!r} is not a .csv file; give one with a column of formulas")
     if not path.exists():
-        raise FileNotFoundError(f"data={str(path)!r} does not exist; give a .csv file with a 'formula' column")
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        header = reader.fieldnames or []
-        if "formula" not in header:
-            raise ValueError(f"{path} has columns {list(header)}; it needs one called 'formula'")
-        rows = list(reader)
+        raise FileNotFoundError(f"data={str(path)!r} does not exist; give a .csv file with a column of formulas")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not text in UTF-8; save it again as CSV (UTF-8)") from None
+    if not text.strip():
+        raise ValueError(f"{path} is empty; it needs a header with a column {column!r}, and a formula in each line")
+    reader = csv.DictReader(StringIO(text, newline=""))
+    header = list(reader.fieldnames or [])
+    named = [name for name in header if name == column] or [n for n in header if n.strip().lower() == column.lower()]
+    if not named:
+        example = next((name for name in header if name.strip()), column)
+        advice = f"name the one that holds formulas (--column {example!r})"
+        if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
+            advice = "separate columns by commas"
+        raise ValueError(f"{path} has columns {header} and none called {column!r}: {advice}, or give it a header line")
+    rows = [row | {column: row[named[0]] or ""} for row in reader]
     if not rows:
         raise ValueError(f"{path} holds no rows below its header")
     return rows
