@@ -37,7 +37,7 @@ from matenv.thermo import ConvexHull
 
 RESULT = Path(__file__).parent / "results" / "predictors.json"
 MONITORED = 50
-"""One in so many train rows is kept aside, to see errors while training; nothing is chosen by them."""
+"""One in so many train rows is kept aside, to see errors while training and to choose a recipe by."""
 
 INFORMED = TrainConfig(
     family="informed", keep="last", members=2, epochs=60, folds=3, width=128, layers=3, batch_size=1024,
@@ -52,8 +52,10 @@ PLAIN = TrainConfig(
 """Those that see the composition alone. They count as much: their errors are others."""
 
 Recipe = tuple[TrainConfig, ...]
-RECIPE: Recipe = (INFORMED, PLAIN)
-"""Families that predict together, each with the same share, which the monitored rows of the energies advise."""
+RECIPE: Recipe = (INFORMED, replace(PLAIN, family="informed", folds=3), replace(PLAIN, members=2))
+"""What predicts together, each with the same share: told of other rows or not, trained in large batches or small ones.
+
+Errors that differ average out; the monitored rows of the energies advised it."""
 
 PEERS: dict[str, dict[str, float]] = {
     "formation_energy": {"ElemNet": 0.097, "Roost": 0.056},
@@ -83,11 +85,11 @@ def fit_and_predict(
     out: Path, recipe: Recipe, batch: CompositionBatch, labels: Array, train: NDArray, test: NDArray,
     shift: Array | None = None, start: Path | None = None,
 ) -> tuple[Array, Array, Array]:  # fmt: skip
-    """Train the families on some rows, with all that a network is told coming from them, and predict others.
+    """Train a recipe on some rows, with all that a network is told coming from them, and predict others.
 
     Args:
-        out: Folder of the runs, one folder in it per family.
-        recipe: Settings of each family.
+        out: Folder of the runs, one folder in it for each of `recipe`.
+        recipe: Settings of what predicts together.
         batch: Compositions (N).
         labels: (N, 5), NaN where absent; only train rows are read.
         train: Rows to fit.
@@ -108,14 +110,15 @@ def fit_and_predict(
     told = others.describe(known[kept])
     rows = Rows(batch[test], labels[test], table.describe(batch[test]))
     said = []
-    for config in recipe:
+    for number, config in enumerate(recipe):
+        name = f"{number}-{config.family}"
 
         def retell(rng: np.random.Generator, folds: int = config.folds) -> NDArray[np.float32]:
             return describe_apart(known, told_of, folds, rng, "all", polymorphs=True)[fitted]
 
         training = Rows(known[fitted], targets[fitted], retell=retell if config.family in INFORMED_FAMILIES else None)
-        first = None if start is None else start / config.family
-        paths = train_on(out / config.family, config, training, Rows(known[kept], targets[kept], told), start=first)
+        first = None if start is None else start / name
+        paths = train_on(out / name, config, training, Rows(known[kept], targets[kept], told), start=first)
         outputs = [heads.decode(torch.from_numpy(_outputs(path, config, rows))) for path in paths]
         members = [(location, scale, torch.sigmoid(logit)) for location, scale, logit in outputs]
         said.append([np.mean([part.double().numpy() for part in parts], axis=0) for parts in zip(*members, strict=True)])
@@ -294,8 +297,9 @@ def main(argv: list[str] | None = None) -> None:
         started = time.process_time()
         part = PARTS[name](options.out, options.wheels or options.out / "wheels", RECIPE)
         minutes = (time.process_time() - started) / 60
-        document["parts"][name] = {**part, "core_minutes_of_this_run": round(minutes, 1)}
-        document |= {"command": "python -m benchmarks.predictors", "recipe": [asdict(config) for config in RECIPE], "machine": machine()}
+        recipe = [asdict(config) for config in RECIPE]
+        document["parts"][name] = {**part, "recipe": recipe, "core_minutes_of_this_run": round(minutes, 1)}
+        document |= {"command": "python -m benchmarks.predictors", "machine": machine()}
         options.result.write_text(json.dumps(document, indent=1) + "\n")
         print(table(document["parts"]), flush=True)
 
