@@ -72,8 +72,9 @@ def ambiguities(r: dict[str, Any]) -> str:
 | likelihood: "independent Bernoulli", but weights that sum to one; output activation unnamed | softmax; 1/T = 25 atoms drawn from it | three other readings measured below; on the weights, Bernoulli collapses |
 | weight of the KL term | 1: an ELBO | |
 | "mean and variance" | log-variance, clamped to -14..6 | |
-| optimiser, rate, batch | Adam, 0.02 with a cosine, 512 | 2,000 epochs shortened to {r["plan"]["epochs"]}, see above |
-| factor of oversampling 8 and 9 elements | {r["oversample"]} (and for more than 9) | it concerns 17 rows in 85,014 |
+| optimiser, rate, batch | Adam with a cosine, rate chosen by validation rows, {r["main"]["setting"]["batch"]:,} | trials: next section but one |
+| 2,000 epochs | {r["plan"]["long"]:,} for the network of width {r["plan"]["chosen"]}, {r["plan"]["epochs"]} for the others | see above |
+| factor of oversampling 8 and 9 elements | {r["oversample"]} (and for more than 9) | it concerns {round(sum(r["statistics"]["sizes"][8:]) * r["statistics"]["rows"])} rows in {r["statistics"]["rows"]:,} |
 | "assessed on the training set which comprises 20 %" | held-out rows | |
 | 20 % at random, or grouped | whole chemical systems | at random: measured above |
 | rounding after "scaling by 1/T" | to the nearest integer; at most the 10 largest entries | returns 29 % of perfect vectors ([compositions](compositions.md)) |

@@ -45,7 +45,7 @@ def draw_scan(results: dict[str, Any], out: Path) -> None:
     runs, tuned = results["scan"], results["tuned_threshold"]
     widths = sorted({run["setting"]["width"] for run in runs})
     for axes, value, colour, label in (
-        (left, lambda run: run["nelbo"], "tab:blue", None),
+        (left, lambda run: run["nelbo"], "tab:blue", f"{results['plan']['epochs']} epochs"),
         (middle, lambda run: run["thresholds"][PAPER_T]["kl"], "tab:blue", f"T = {PAPER_T}, the paper's"),
         (middle, lambda run: run["thresholds"][tuned]["kl"], "tab:orange", f"T = {tuned}, tuned here"),
     ):
@@ -53,7 +53,10 @@ def draw_scan(results: dict[str, Any], out: Path) -> None:
         axes.plot(widths, [np.mean(points[w]) for w in widths], "-", color=colour, label=label)
         for w in widths:
             axes.plot([w] * len(points[w]), points[w], "o", color=colour, markersize=4)
-    left.set_ylabel("negative ELBO of held-out rows (nats)")
+        long = f"{results['plan']['long']:,} epochs" if axes is left else None
+        axes.plot(results["plan"]["chosen"], value(results["main"]), "*", color=colour, markersize=11, label=long)
+    left.set_ylabel("negative ELBO of test rows (nats)")
+    left.legend(fontsize=8)
     middle.set_ylabel("prevalence KL(data || samples) (nats)")
     middle.axhline(PAPER_KL, color="tab:gray", linestyle="--", label=f"{PAPER_KL}: the paper, on its data")
     middle.axhline(
