@@ -180,6 +180,7 @@ def latent_train(
     replay: Annotated[float, typer.Option(help="Fine-tuning: original rows shown per row of --data.")] = 1.0,
     holdout: Annotated[str, typer.Option(help="Fine-tuning: hold out by system, or by formula.")] = "system",
     tolerance: Annotated[float, typer.Option(help="Fine-tuning: change of a fraction for smaller integers.")] = 0.0,
+    column: Annotated[str, typer.Option(help="Fine-tuning: column of --data that holds formulas.")] = "formula",
 ) -> None:
     """Train a latent space on the frozen split, or fine-tune one on compositions of one's own."""
     if (name is None) == (source is None):
@@ -189,13 +190,14 @@ def latent_train(
 
         path = train(str(name), out, epochs=epochs, seed=seed, data=data, beta_cycles=beta_cycles)
     elif data is None:
-        raise ValueError("--from needs --data, a .csv file with a formula column, to fine-tune on")
+        raise ValueError("--from needs --data, a .csv file with a column of formulas, to fine-tune on")
     else:
         from matenv.latent.finetune import finetune
 
         path = finetune(
-            source, data, out, epochs=epochs, seed=seed, replay=replay, holdout=holdout, tolerance=tolerance
-        )
+            source, data, out, epochs=epochs, seed=seed, replay=replay, holdout=holdout, tolerance=tolerance,
+            column=column,
+        )  # fmt: skip
         print(path.with_suffix(".md").read_text())
     print(f'Saved to {path}; move in it with: gym.make("MaterialLatent-v0", latent="{path}")')
 
@@ -280,14 +282,17 @@ def latent_interpolate(
 def latent_map(
     name: Annotated[str, typer.Argument(help="Name of a latent space, or a weights file.")] = "vae",
     out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("latent-map.png"),
-    property: Annotated[str, typer.Option(help="Property that colours the first map.")] = "formation_energy",
+    property: Annotated[
+        str | None, typer.Option(help="Label that colours the first map; default: the formation energy, or one phase.")
+    ] = None,
     rows: Annotated[int, typer.Option(help="Formulas shown.")] = 4000,
 ) -> None:
-    """Two maps of training formulas: coloured by a property, and by family of compounds."""
+    """Two maps of the space's table: coloured by a property, and by family of materials."""
     from matenv import load_dataset, load_latent
     from matenv.report.latent_map import draw_map
 
-    draw_map(load_latent(name), load_dataset(), out, property, rows)
+    space = load_latent(name)
+    draw_map(space, load_dataset(space.table), out, property, rows)
     print(f"Picture: {out}")
 
 
@@ -310,16 +315,17 @@ def latent_compare(
 def latent_generators(
     spaces: Annotated[
         list[str] | None,
-        typer.Argument(help="Latent spaces or weights files; default: vae, vae-elawady, cvae, wgan-gp."),
+        typer.Argument(help="Latent spaces or weights files; default: vae, vae-elawady, cvae."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for generative.json and conditioning.png.")] = Path("generators"),
     samples: Annotated[int, typer.Option(help="Formulas of each.")] = 10_000,
+    at_each: Annotated[int, typer.Option(help="Samples at each value asked of a conditional space.")] = 500,
     seed: Seed = 0,
 ) -> None:
     """Validity, uniqueness, novelty and diversity of samples; whether conditional spaces obey what is asked."""
     from matenv.report.generative import SPACES, compare_generators
 
-    compare_generators(out, spaces or SPACES, samples, seed=seed)
+    compare_generators(out, spaces or SPACES, samples, at_each, seed)
 
 
 @predictor_app.command("train")

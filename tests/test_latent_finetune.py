@@ -15,10 +15,11 @@ import matenv
 from matenv.cli import app
 from matenv.data.splits import system_part
 from matenv.latent import VAESpace, load_latent
-from matenv.latent.adversarial import CountsGAN
 from matenv.latent.anchors import choose_anchors
+from matenv.latent.conditional import ConditionalSpace, ConditionalVAE
 from matenv.latent.counts_vae import CountsVAE
 from matenv.latent.finetune import finetune
+from matenv.latent.generators import SlotsGAN
 from matenv.latent.space import Whitening
 from matenv.latent.store import write
 from matenv.latent.user_table import read_table
@@ -73,7 +74,9 @@ def test_systems_are_held_out_by_the_frozen_split(table):
 @pytest.mark.parametrize(
     ("formulas", "header", "message"),
     [
-        (["NaCl"], "name", "has columns \\['name'\\]; it needs one called 'formula'"),
+        (["NaCl"], "name", "has columns \\['name'\\] and none called 'formula': name the one .*--column 'name'"),
+        (["NaCl;3"], "formula;Tc", "separate columns by commas"),
+        ([], "", "my.csv is empty; it needs a header with a column 'formula'"),
         ([], "formula", "holds no rows"),
         (["NaCl", "XyO2"], "formula", "my.csv line 3: formula 'XyO2' cannot be read"),
         (["NaCl", "PoO2"], "formula", "my.csv line 3: .*Po"),
@@ -85,6 +88,18 @@ def test_systems_are_held_out_by_the_frozen_split(table):
 def test_a_bad_table_is_refused(table, formulas, header, message):
     with pytest.raises(ValueError, match=message):
         read_table(table(*formulas, header=header))
+
+
+def test_a_column_of_another_name_is_read_and_other_encodings_are_refused(table):
+    formulas = solid_solutions(60)
+    plain = read_table(table(*formulas), holdout="formula")
+    for header, column in (("Formula", "formula"), ("composition", "composition")):
+        read = read_table(table(*formulas, header=header), holdout="formula", column=column)
+        assert read.train.formulas() == plain.train.formulas()
+    path = table("NaCl")
+    path.write_bytes(b"\xff\xfeformula")
+    with pytest.raises(ValueError, match="is not text in UTF-8"):
+        read_table(path)
 
 
 def test_options_are_checked(table, tmp_path):
@@ -111,9 +126,35 @@ def small_space(network, name, folder):
     return folder / f"{name}.safetensors"
 
 
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("dkl-vae", "its Gaussian process would no longer fit. Train it .*matenv latent train dkl-vae --data"),
+    ],
+)
+def test_what_is_not_fine_tuned_is_refused_with_what_to_do(source, message, table, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        finetune(source, table(*solid_solutions(50)), tmp_path / "run")
+
+
+def test_a_conditional_space_stays_one(table, tmp_path, monkeypatch):
+    monkeypatch.setattr("matenv.latent.finetune.choose_anchors", partial(choose_anchors, number=50))
+    for name, number in (("MEASURED", 50), ("SAMPLES", 50), ("LEAST_REPLAYED", 256)):
+        monkeypatch.setattr(f"matenv.latent.finetune.{name}", number)
+    torch.manual_seed(0)
+    network = ConditionalVAE(latent=8, token=16, encoder=32, decoder=32, decoder_inner=32, head=16)
+    whitening = Whitening(np.zeros(8), np.ones(8), 4.0)
+    write(ConditionalSpace("cvae", network, whitening), tmp_path / "cvae.safetensors")
+    source, path = tmp_path / "cvae.safetensors", table(*solid_solutions(100))
+    tuned = load_latent(finetune(source, path, tmp_path / "run", epochs=2, progress=False))
+    assert isinstance(tuned, ConditionalSpace) and tuned.at(formation_energy=-2.0).dim == 7
+    moved = tuned.network.state_dict()
+    assert any(not torch.equal(moved[key], value.half().float()) for key, value in network.state_dict().items())
+
+
 def test_a_generator_is_not_fine_tuned(table, tmp_path):
-    source = small_space(CountsGAN(latent=4, token=8, encoder=8, decoder=8, head=8), "gan", tmp_path)
-    with pytest.raises(ValueError, match="CountsGAN in a VAESpace, which is not fine-tuned; choose one of vae"):
+    source = small_space(SlotsGAN(latent=4, width=8, encoder=8), "gan", tmp_path)
+    with pytest.raises(ValueError, match="SlotsGAN in a VAESpace, which is not fine-tuned: .*; choose one of vae"):
         finetune(source, table(*solid_solutions(50)), tmp_path / "run")
 
 
@@ -142,6 +183,35 @@ def test_one_command_fine_tunes_and_the_result_moves(table, tmp_path, monkeypatc
         finetune(source, path, out, epochs=25, replay=0.0, progress=False)
     with pytest.raises(ValueError, match="the source's own folder"):
         finetune(out / "vae.safetensors", path, out, epochs=25, progress=False)
+
+
+def test_alloys_fine_tune_with_labels_of_their_own(table, tmp_path, monkeypatch):
+    """The user's labels contradict the shipped head, which has to give in."""
+    monkeypatch.setattr("matenv.latent.finetune.choose_anchors", partial(choose_anchors, number=200))
+    monkeypatch.setattr("matenv.latent.finetune.SAMPLES", 300)
+    monkeypatch.setattr("matenv.latent.finetune.BATCH", 32)
+    monkeypatch.setattr("matenv.latent.finetune.RATE", 6.0)
+    data = matenv.load_dataset("hea-phases")
+    truth = data.labels["single_phase"]
+    rows = np.flatnonzero(np.isfinite(truth))[::4]
+    lines = [f"{data.formulas[row]},{1 - truth[row]:.0f}" for row in rows]
+    path = table("Al0.3CoCrFeNi,", *lines, header="formula,single_phase")
+    read = read_table(path, labels=("single_phase",))
+    assert np.isnan(read.train_labels).sum() + np.isnan(read.test_labels).sum() == 1
+    weights = finetune("dvae", path, tmp_path / "mine", epochs=30, replay=0.0, progress=False)
+    card = json.loads(weights.with_suffix(".json").read_text())
+    before, after = card["before"], card["after"]
+    assert before["train_label_right"] < 0.1 and after["train_label_right"] > 0.7
+    assert after["test_label_right"] > 0.5  # of alloys not shown
+    assert load_latent(weights).table == "hea-phases"
+    with pytest.raises(ValueError, match="belongs to another run"):  # other labels are another run
+        other = table("Al0.3CoCrFeNi,1", *lines, header="formula,single_phase")
+        finetune("dvae", other, tmp_path / "mine", epochs=30, replay=0.0, progress=False)
+    for wrong, message in (("0.5", "line 2: single_phase='0.5' must be 1, 0 or empty"), ("yes", "'yes' must be 1")):
+        with pytest.raises(ValueError, match=message):
+            finetune("dvae", table(f"CoCrFeNi,{wrong}", header="formula,single_phase"), tmp_path / "bad")
+    with pytest.raises(ValueError, match="line 2: gap='wide' must be a number or empty"):
+        read_table(table("NaCl,wide", header="formula,gap"), labels=("gap",))
 
 
 def test_training_asks_for_one_of_name_and_source(tmp_path):

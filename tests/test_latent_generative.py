@@ -1,35 +1,39 @@
 """The conditional and the adversarial networks: what they compute, on small untrained ones; shipped ones below."""
 
+import json
 from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import matenv
 from matenv.benchmark.generative import compare_with_asked, conditioning, held_out_with, quality
+from matenv.cli import app
 from matenv.composition import CompositionBatch, integer_counts
 from matenv.latent.adversarial import (
-    GENERATED_COUNT,
-    PENALTY,
-    CountsGAN,
-    Critic,
-    FractionsGAN,
+    CRITIC_STEPS,
+    _critic_step,
     adam_by_part,
     adversarial_epoch,
+    missed,
     without_critic,
 )
 from matenv.latent.conditional import ConditionalSpace, ConditionalVAE, conditional_elbo, correlation
 from matenv.latent.epochs import Shown
 from matenv.latent.fit import RECIPES
+from matenv.latent.generators import EMPTY, MOST, SLOTS, FractionsGAN, SlotsGAN
 from matenv.latent.pairs import Pairs
 from matenv.latent.space import Whitening
 from matenv.latent.store import read, write
+from matenv.report.generative import ASKED
 
 DATA = matenv.load_dataset()
 BATCH = DATA.compositions[np.random.default_rng(0).choice(DATA.part("train"), 200, replace=False)]
 SIZES: dict[str, Any] = {"latent": 6, "token": 16, "encoder": 24, "decoder": 24, "decoder_inner": 16, "head": 12}
+SLOT_SIZES: dict[str, Any] = {"latent": 6, "width": 16, "encoder": 16}
 
 
 @pytest.fixture(autouse=True)
@@ -123,81 +127,112 @@ def test_correlation_tells_dependence_from_none():
     assert correlation(curved, condition) > 0.2
 
 
-@pytest.mark.parametrize("kind", [CountsGAN, FractionsGAN])
-def test_penalty_is_that_of_the_whole_gradient(kind):
+@pytest.fixture(params=[SlotsGAN, FractionsGAN])
+def gan(request):
     torch.manual_seed(0)
-    sizes = SIZES if kind is CountsGAN else {"latent": 6, "width": 16}
-    network, pairs = kind(critic=20, **sizes), Pairs.of(BATCH)
-    critic = network.critic
-    features = critic.table.shape[0]
-    # Looking the table up with an identity in its place writes out the vectors themselves.
-    real = network.looked_up(torch.eye(features), pairs)
-    torch.testing.assert_close(real @ critic.table, network.looked_up(critic.table, pairs), atol=1e-4, rtol=1e-4)
-    fake = network.generate(torch.randn(len(BATCH), 6)).detach()
-    share = torch.rand(len(BATCH), 1)
-    found = critic.penalty(critic.table, real @ critic.table, fake @ critic.table, share)
-    between = (fake + share * (real - fake)).requires_grad_(True)
-    (slope,) = torch.autograd.grad(critic.rest(between @ critic.table).sum(), between)
-    assert found.item() == pytest.approx((slope.norm(dim=1) - 1).square().mean().item(), rel=1e-4)
+    sizes = {"latent": 6, "width": 16} | ({"encoder": 16} if request.param is SlotsGAN else {"rule": "smallest"})
+    return request.param(critic=16, **sizes)
 
 
-def test_what_is_generated_is_what_the_decoder_says():
+def test_slots_are_written_by_hand():
+    """The most electronegative first, one place for each element and count, the rest marked as empty."""
+    pairs = Pairs.of(CompositionBatch.from_counts(integer_counts(["NaCl", "LiFePO4", "CsH30"])))
+    x = SlotsGAN(**SLOT_SIZES).write(pairs).reshape(3, SLOTS, EMPTY + 1 + MOST)
+
+    def slots(row):
+        found = []
+        for slot in x[row]:
+            ones = slot.nonzero()[:, 0].tolist()
+            assert set(slot.tolist()) == {0.0, 1.0}
+            found.append((matenv.elements.SYMBOLS[ones[0]], ones[1] - EMPTY) if len(ones) == 2 else ones)
+        return found
+
+    assert slots(0) == [("Cl", 1), ("Na", 1), *[[EMPTY]] * 4]
+    assert slots(1) == [("O", 4), ("P", 1), ("Fe", 1), ("Li", 1), *[[EMPTY]] * 2]
+    assert slots(2)[:2] == [("H", MOST), ("Cs", 1)]  # 30 is more than can be written
+
+
+def test_a_batch_is_written_row_by_row():
+    network = SlotsGAN(**SLOT_SIZES)
+    whole = network.write(Pairs.of(BATCH))
+    torch.testing.assert_close(torch.cat([network.write(Pairs.of(BATCH[i : i + 1])) for i in range(30)]), whole[:30])
+
+
+def test_what_is_decoded_is_the_likeliest_each_element_once():
     torch.manual_seed(0)
-    network = CountsGAN(**SIZES).requires_grad_(False)
-    network.presence_head.bias.add_(6.0)
-    z = 3 * torch.randn(50, 6)
-    with torch.no_grad():
-        vectors = network.generate(z).reshape(50, 89, GENERATED_COUNT)
-    present = network.presence_logits(network.trunk(z)) > 0
-    torch.testing.assert_close(vectors.sum(2), present.float())
-    assert present.any() and not present.all()
-    smooth = network.generate(z.requires_grad_(True)).reshape(50, 89, GENERATED_COUNT)
-    torch.testing.assert_close(smooth.detach(), vectors)  # the same values, but with slopes
-    assert torch.autograd.grad(smooth.square().sum(), z)[0].abs().max() > 0
-    counts = network.decode(10 * torch.randn(500, 6)).counts
-    assert 1 <= counts.max() <= GENERATED_COUNT
+    network = SlotsGAN(**SLOT_SIZES).requires_grad_(False)
+    cast(torch.nn.Linear, network.generator[-1]).weight.mul_(20)
+    z = torch.randn(300, 6)
+    decoded, sharp = network.decode(z), network.sharpened(network.generate(z)).reshape(300, SLOTS, -1)
+    assert (decoded.size >= 2).all() and decoded.counts.max() <= MOST
+    assert not np.isin(decoded.elements, [matenv.elements.INDEX[symbol] for symbol in matenv.elements.ABSENT]).any()
+    element = sharp[..., : EMPTY + 1].argmax(2)
+    plain = np.array([len(set(row.tolist())) == SLOTS and EMPTY not in row for row in element])
+    assert plain.sum() > 20  # six different elements: nothing that decoding has to decide
+    written = network.write(Pairs.of(decoded[np.flatnonzero(plain)])).reshape(-1, SLOTS, EMPTY + 1 + MOST)
+    named = torch.from_numpy(decoded.scatter((decoded.counts > 0).astype(np.int8))[plain])
+    torch.testing.assert_close(sharp[plain][..., :EMPTY].sum(1), named.float())
+    torch.testing.assert_close(written[..., :EMPTY].sum(1), named.float())
 
 
-def test_generator_and_critic_learn_first_then_the_encoder():
+def test_likelihood_is_a_product_over_slots():
     torch.manual_seed(0)
-    network = CountsGAN(critic=16, **SIZES)
+    network = SlotsGAN(**SLOT_SIZES).requires_grad_(False)
+    z, pairs = torch.randn(1, 6), Pairs.of(CompositionBatch.from_counts(integer_counts(["Na2O"])))
+    element, count = (logits.softmax(2)[0] for logits in network.logits(z))
+    index = matenv.elements.INDEX
+    by_hand = element[0, index["O"]] * count[0, 0] * element[1, index["Na"]] * count[1, 1] * element[2:, EMPTY].prod()
+    assert network.log_likelihood(z, pairs).item() == pytest.approx(by_hand.log().item(), abs=1e-4)
+
+
+def test_sharpened_vectors_have_the_slope_of_what_they_sharpen(gan):
+    z = torch.randn(50, 6, requires_grad=True)
+    vectors = gan.generate(z)
+    sharp = gan.sharpened(vectors)
+    weight = torch.randn_like(vectors)
+    slope = torch.autograd.grad((vectors * weight).sum(), z, retain_graph=True)[0]
+    torch.testing.assert_close(torch.autograd.grad((sharp * weight).sum(), z)[0], slope)
+    if isinstance(gan, SlotsGAN):
+        assert set(sharp.detach().round(decimals=5).unique().abs().tolist()) == {0.0, 1.0}
+
+
+def test_generator_and_critic_learn_first_then_the_encoder(gan):
     recipe = RECIPES["wgan-gp"]
-    optimizer, shown = adam_by_part(network, recipe), Shown(BATCH, np.zeros((len(BATCH), 0), np.float32))
+    optimizer, shown = adam_by_part(gan, recipe), Shown(BATCH, np.zeros((len(BATCH), 0), np.float32))
+    maker = gan.GENERATOR.removesuffix(".")
 
     def changed(epoch):
-        before = {name: parameter.clone() for name, parameter in network.named_parameters()}
-        for _ in range(5):  # one batch each: five steps of the critic, one of the generator
-            adversarial_epoch(network, optimizer, shown, recipe, epoch, 10, np.random.default_rng(epoch))
-        return {name.split(".")[0] for name, p in network.named_parameters() if not torch.equal(p, before[name])}
+        before = {name: parameter.clone() for name, parameter in gan.named_parameters()}
+        for _ in range(CRITIC_STEPS):  # one batch each
+            record = adversarial_epoch(gan, optimizer, shown, recipe, epoch, 10, np.random.default_rng(epoch))
+        assert all(np.isfinite(value) for value in record.values())
+        return {name.split(".")[0] for name, p in gan.named_parameters() if not torch.equal(p, before[name])}
 
-    first = changed(4)
-    assert {"critic", "decoder_in", "presence_head", "head_out"} <= first and "posterior_head" not in first
-    last = changed(9)
-    assert "posterior_head" in last and not last & {"critic", "decoder_in", "presence_head", "head_out"}
-    lean = without_critic(network)
+    assert {"critic", maker} <= changed(5)
+    assert changed(9) == {"encoder"}
+    lean = without_critic(gan)
     assert lean.critic is None and lean.config["critic"] == 0
-    torch.testing.assert_close(lean.presence_head.weight, network.presence_head.weight)
+    z = torch.randn(5, 6)
+    torch.testing.assert_close(lean.generate(z), gan.generate(z))
 
 
-def test_a_critic_learns_to_tell_real_from_random():
-    """On real formulas beside shuffled ones, the critic's loss falls: its score orders them."""
-    torch.manual_seed(0)
-    network = CountsGAN(critic=32, **SIZES)
-    critic = network.critic
-    assert isinstance(critic, Critic)
-    random = np.random.default_rng(0)
-    shuffled = CompositionBatch.from_counts(random.permuted(BATCH.dense_counts(), axis=1))
-    optimizer = torch.optim.Adam(critic.parameters(), lr=2e-3, betas=(0.0, 0.9))
-    for _ in range(150):
-        real, fake = (network.looked_up(critic.table, Pairs.of(batch)) for batch in (BATCH, shuffled))
-        distance = critic.rest(real).mean() - critic.rest(fake).mean()
-        penalty = critic.penalty(critic.table, real, fake, torch.rand(len(BATCH), 1))
-        optimizer.zero_grad()
-        (PENALTY * penalty - distance).backward()
-        optimizer.step()
-    with torch.no_grad():
-        real, fake = (critic.rest(network.looked_up(critic.table, Pairs.of(b)))[:, 0] for b in (BATCH, shuffled))
-    assert (real[:, None] > fake).float().mean() > 0.9
+def test_a_critic_keeps_its_slope_and_tells_real_from_random(gan):
+    """Steps of the critic alone raise the distance from what an untrained generator gives, under a slope near 1."""
+    recipe, random = RECIPES["wgan-gp"], torch.Generator().manual_seed(0)
+    optimizer, real = adam_by_part(gan, recipe), gan.write(Pairs.of(BATCH))
+    before = {name: p.clone() for name, p in gan.named_parameters() if name.startswith(gan.GENERATOR)}
+    for group in optimizer.param_groups:
+        group["lr"] = 2e-3
+    records = [_critic_step(gan, optimizer, real, random, False) for _ in range(80)]
+    first, last = (np.mean([record["distance"] for record in part]) for part in (records[:3], records[-3:]))
+    assert last > first + 0.03
+    assert records[-1]["penalty"] < 0.1
+    assert all(torch.equal(p, before[name]) for name, p in gan.named_parameters() if name in before)
+
+
+def test_missed_by_hand():
+    z, variance = torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 4.0]])
+    assert missed(z, torch.zeros(1, 2), variance.log()).item() == pytest.approx(0.5 * (1 + 1) + 0.5 * np.log(4.0))
 
 
 def test_quality_by_hand():
@@ -243,3 +278,23 @@ def test_one_moves_in_a_conditional_space_and_under_a_condition():
         env.reset(seed=0)
         assert env.action_space.shape == (dim,)
         assert all(env.step(env.action_space.sample())[4]["formula"] for _ in range(3))
+
+
+@pytest.mark.slow
+def test_generators_are_compared_by_one_command(tmp_path):
+    arguments = ["latent", "generators", "vae-elawady", "cvae", "--samples", "150", "--at-each", "15"]
+    result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "generative.json").read_text())
+    assert list(found["spaces"]) == ["vae-elawady", "cvae"]
+    assert found["controls"]["training rows"]["novel"] == 0 < found["controls"]["random formulas"]["novel"]
+    assert list(found["spaces"]["vae-elawady"]["quality"]) == ["vae-elawady", "vae-elawady, rule 'smallest'"]
+    assert found["spaces"]["cvae"]["back"]["held_out_element_set"] > 0.9
+    for by in found["spaces"]["cvae"]["conditioning"].values():
+        for label, kinds in by.items():
+            assert all(len(each["median"]) == len(ASKED[label]) for each in kinds.values())
+    for row in ("| training rows |", "| cvae, prior N(0, I) |", "| band_gap_pbe | samples around near anchors |"):
+        assert row in result.output
+    again = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path)])  # all of it is taken over
+    assert again.output == result.output
+    assert (tmp_path / "conditioning.png").read_bytes().startswith(b"\x89PNG")

@@ -1,13 +1,17 @@
 """The map of a latent space, and the page that compares all of them."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from matenv.agents import latent_spaces
+from typer.testing import CliRunner
 
 import matenv
+from matenv.cli import app
 from matenv.composition import CompositionBatch
-from matenv.report.latent_map import FAMILIES, draw_map, family_of
+from matenv.report.latent_map import ALLOY_FAMILIES, FAMILIES, draw_map, family_of, properties_of
 
 ROW = {
     "task": "stiff-stable",
@@ -20,7 +24,7 @@ ROW = {
 
 
 def test_families_of_compounds():
-    names = [name for name, *_ in FAMILIES] + ["intermetallics"]
+    names = [name for name, *_ in FAMILIES]
     batch = CompositionBatch.from_fractions(
         matenv.fractions(["LiFePO4", "BiOCl", "GaAs", "CuS", "Ni3Al", "TiC", "LiH"])
     )
@@ -34,6 +38,33 @@ def test_families_of_compounds():
         "hydrides",
     ]
     assert [names[k] for k in family_of(batch)] == expected
+
+
+def test_families_of_alloys():
+    batch = CompositionBatch.from_fractions(
+        matenv.fractions(["CrMnFeCoNi", "AlCoCrFeNi", "NbMoTaW", "AuCu", "GdTbDy", "SnPb", "TiZrHf"])
+    )
+    names = [ALLOY_FAMILIES[k][0] for k in family_of(batch, ALLOY_FAMILIES)]
+    assert names[0] == "of V, Cr, Mn, Fe, Co, Ni, Cu" and names[1] == "with Al, Ti or light metals"
+    assert names[2] == names[6] == "with heavy refractory metals"
+    assert names[3:6] == ["with noble metals", "with rare earths, Th, U, Pu", "others"]
+    alloys = matenv.load_dataset("hea-phases")
+    assert (np.bincount(family_of(alloys.compositions, ALLOY_FAMILIES)) > 50).all()
+
+
+def test_the_map_of_alloys_shows_their_own_table(tmp_path):
+    assert properties_of(matenv.load_dataset("hea-phases")) == ("single_phase", "single_phase_borg")
+    assert properties_of(matenv.load_dataset())[0] == "formation_energy"
+    out = tmp_path / "map.png"
+    result = CliRunner().invoke(app, ["latent", "map", "dvae", "--rows", "120", "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    assert out.read_bytes().startswith(b"\x89PNG")
+    space, alloys = matenv.load_latent("dvae"), matenv.load_dataset("hea-phases")
+    with pytest.raises(ValueError, match="'formation_energy' is not in the table; choose one of single_phase, single"):
+        draw_map(space, alloys, out, "formation_energy")
+    bare = replace(alloys, labels={})
+    with pytest.raises(ValueError, match="hea-phases has none of formation_energy, .* a map could be coloured by"):
+        draw_map(space, bare, out)
 
 
 def test_map_is_drawn_and_its_arguments_checked(tmp_path):

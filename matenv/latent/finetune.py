@@ -25,6 +25,7 @@ from matenv.data import Dataset, load_dataset
 from matenv.latent.anchors import choose_anchors
 from matenv.latent.augment import Augmenter
 from matenv.latent.conditional import ConditionalSpace
+from matenv.latent.dvae import DisentangledVAE
 from matenv.latent.epochs import Recipe, Shown
 from matenv.latent.evaluate import kl_divergence, prevalence, recovery
 from matenv.latent.fit import RECIPES, label_columns, run_epochs, training_rows, variants
@@ -41,8 +42,16 @@ BATCH = 256
 RATE = 0.25
 """Peak of the learning rate over that of the training from scratch."""
 
-SOURCES = {"CountsVAE": "vae", "ElAwadyVAE": "vae-elawady", "ConditionalVAE": "cvae"}
+SOURCES = {"CountsVAE": "vae", "ElAwadyVAE": "vae-elawady", "ConditionalVAE": "cvae", "DisentangledVAE": "dvae"}
 """Networks that are fine-tuned, and whose recipe each follows."""
+
+INSTEAD = {
+    "PropertySpace": ": its Gaussian process would no longer fit. Train it on a table with its label "
+    "(matenv latent train dkl-vae --data my.csv)",
+    "SlotsGAN": ": a generator has no likelihood to raise. Train one on your table "
+    "(matenv latent train wgan-gp --data my.csv)",
+}
+"""Spaces and networks that are not fine-tuned: why, and what to do."""
 
 LEAST_REPLAYED = 2048
 """Fewest rows replayed an epoch, however small the table."""
@@ -64,6 +73,7 @@ def finetune(
     replay: float = 1.0,
     holdout: str = "system",
     tolerance: float = 0.0,
+    column: str = "formula",
     threads: int = 1,
     progress: bool = True,
 ) -> Path:
@@ -71,13 +81,15 @@ def finetune(
 
     Args:
         source: Name of a shipped space, or path of a weights file.
-        data: CSV file with a ``formula`` column; amounts may be fractional (`matenv.latent.user_table.read_table`).
+        data: CSV file with a column of formulas; amounts may be fractional (`matenv.latent.user_table.read_table`).
+            Columns named like the labels that the space learns from, ``single_phase`` for instance, are learnt too.
         out: Folder of the run.
         epochs: Passes over the table; by default as many as make 600 steps.
         seed: Seed of everything random.
         replay: Rows of the original table shown per row of one's own, at least 2,048 an epoch; 0 for none.
         holdout: As `read_table`.
         tolerance: As `read_table`.
+        column: As `read_table`.
         threads: PyTorch threads.
         progress: Whether to show a progress bar (needs tqdm).
 
@@ -100,8 +112,9 @@ def finetune(
     path = folder / f"{before.name}.safetensors"
     if path.exists() and Path(source).exists() and path.samefile(source):
         raise ValueError(f"out={str(out)!r} is the source's own folder, whose weights would be overwritten")
-    recipe, table = recipe_for(before), read_table(data, holdout=holdout, tolerance=tolerance)
-    original = load_dataset()
+    recipe = recipe_for(before)
+    table = read_table(data, holdout=holdout, tolerance=tolerance, column=column, labels=recipe.labels)
+    original = load_dataset(before.table)
     number = max(round(replay * len(table.train)), LEAST_REPLAYED) if replay else 0
     epochs = epochs or max(round(STEPS * BATCH / (len(table.train) + number)), 1)
     network: Any = load_latent(source).network.requires_grad_(True)
@@ -110,6 +123,8 @@ def finetune(
         "source": hashlib.sha256(weights).hexdigest(), "table": digest(table.train), "epochs": epochs, "seed": seed,
         "replay": replay, **recipe.settings(),
     }  # fmt: skip
+    if np.isfinite(table.train_labels).any():
+        identity["labels"] = hashlib.sha256(table.train_labels.tobytes()).hexdigest()
     show = _shown(table, original, number, recipe)
     run_epochs(network, recipe, show, table.test, folder, identity, epochs=epochs, seed=seed, progress=progress)
     export(before, network, table, original if replay else None, path, seed)
@@ -149,9 +164,11 @@ def recipe_for(space: VAESpace) -> Recipe:
     """
     name = SOURCES.get(type(space.network).__name__)
     if name is None or type(space) not in (VAESpace, ConditionalSpace):
+        kinds = (type(space).__name__, type(space.network).__name__)
+        instead = next((INSTEAD[kind] for kind in kinds if kind in INSTEAD), "")
         raise ValueError(
             f"source={space.name!r} is a {type(space.network).__name__} in a {type(space).__name__}, which is not "
-            f"fine-tuned; choose one of {', '.join(SOURCES.values())} or a weights file of their kind"
+            f"fine-tuned{instead}; choose one of {', '.join(SOURCES.values())} or a weights file of their kind"
         )
     rate = RATE * RECIPES[name].learning_rate
     return replace(RECIPES[name], batch=BATCH, learning_rate=rate, beta_warmup=1e-9, augment=True, oversample=1)
@@ -162,13 +179,12 @@ def _shown(table: UserTable, original: Dataset, number: int, recipe: Recipe) -> 
     rows = training_rows(original)
     labels = label_columns(original, recipe.labels)[rows]
     augmenter = Augmenter(CompositionBatch.concatenate([table.train, original.compositions[rows]]))
-    unlabelled = np.full((len(table.train), len(recipe.labels)), np.nan, np.float32)
     unseen = set(_keys(table.test))
 
     def show(random: np.random.Generator) -> Shown:
         again = random.integers(len(rows), size=number)
         formulas = CompositionBatch.concatenate([table.train, original.compositions[rows[again]]])
-        plain = Shown(formulas, np.concatenate([unlabelled, labels[again]]))
+        plain = Shown(formulas, np.concatenate([table.train_labels, labels[again]]))
         shown = variants(augmenter, plain, random)
         # Variants whose system is held out are never made; a formula of the table's may be held out all the same.
         seen = np.array([key not in unseen for key in _keys(shown.formulas)], dtype=np.bool_)
@@ -217,7 +233,8 @@ def measure(space: VAESpace, table: UserTable, original: Dataset, seed: int) -> 
 
     Returns:
         Shares of exact formulas and element sets and the mean ELBO [nats] by rows, and the prevalence KL between the
-        table's formulas to learn from and samples.
+        table's formulas to learn from and samples; of a space of alloys also the share of labels that its head has
+        right, where the table has any.
     """
     test = original.split().test
     chosen = np.random.default_rng(seed).choice(test, min(MEASURED, len(test)), replace=False)
@@ -226,6 +243,11 @@ def measure(space: VAESpace, table: UserTable, original: Dataset, seed: int) -> 
     for part, batch in rows.items():
         metrics |= {f"{part}_{key}": value for key, value in recovery(space, batch).items()}
         metrics[f"{part}_elbo"] = float(space.score(batch).mean())
+    if isinstance(space.network, DisentangledVAE):
+        for part, labels in (("train", table.train_labels), ("test", table.test_labels)):
+            if len(known := np.flatnonzero(np.isfinite(labels[:, 0]))):
+                target = space.posterior(rows[part][known])[0][:, 0]
+                metrics[f"{part}_label_right"] = float(((target > 0) == (labels[known, 0] > 0.5)).mean())
     sampled = space.decode_batch(space.sample(SAMPLES, seed))
     metrics["sample_prevalence_kl"] = kl_divergence(prevalence(table.train), prevalence(sampled))
     return {key: round(value, 5) for key, value in metrics.items()}
@@ -244,8 +266,9 @@ def _markdown(card: dict[str, Any]) -> str:
 - Recipe: {recipe}; {card["epochs"]} epochs, seed {card["seed"]}.
 - Made on {card["date"]} with torch {card["torch"]}.
 
-`train` and `test` rows are the table's, `original_test` are {MEASURED:,} rows of the chemical systems that shipped
-spaces never saw: what they lose is forgotten. `sample_prevalence_kl` compares samples with the table's `train` rows.
+`train` and `test` rows are the table's, `original_test` are up to {MEASURED:,} rows of the chemical systems that
+shipped spaces never saw: what they lose is forgotten. `sample_prevalence_kl` compares samples with the table's
+`train` rows.
 
 | metric | before | after |
 |---|---|---|

@@ -22,14 +22,7 @@ from torch import Tensor, nn
 from matenv.composition import CompositionBatch
 from matenv.data import Dataset
 from matenv.latent import dvae
-from matenv.latent.adversarial import (
-    adam_by_part,
-    adversarial_epoch,
-    inversion,
-    small_fractions_gan,
-    small_gan,
-    without_critic,
-)
+from matenv.latent.adversarial import adam_by_part, adversarial_epoch, inversion, without_critic
 from matenv.latent.augment import Augmenter
 from matenv.latent.checkpoint import epochs_left, resume, save
 from matenv.latent.collapse import unit_statistics, warn_of_dying
@@ -38,6 +31,7 @@ from matenv.latent.counts_vae import MAX_COUNT, CountsVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
 from matenv.latent.epochs import Recipe, Shown, one_epoch
 from matenv.latent.evaluate import agreement
+from matenv.latent.generators import small_fractions_gan, small_gan
 from matenv.latent.joint import DeepKernelVAE, elbo_with_label, label_only
 from matenv.latent.pairs import Pairs
 
@@ -80,7 +74,7 @@ RECIPES: dict[str, Recipe] = {
         augment=True, oversample=1, bfloat16=True, labels=tuple(CONDITIONS), objective=conditional_elbo,
     ),
     "wgan-gp": Recipe(
-        small_gan, epochs=20, batch=128, learning_rate=4e-4, weight_decay=0.02, beta=1.0, beta_warmup=0.1,
+        small_gan, epochs=24, batch=128, learning_rate=4e-4, weight_decay=0.02, beta=1.0, beta_warmup=0.1,
         augment=False, oversample=1, bfloat16=True, objective=inversion, run_epoch=adversarial_epoch,
         optimizer=adam_by_part, finish=without_critic,
     ),
@@ -97,7 +91,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     # Not shipped: the same over real-valued vectors, for comparison (docs/generative.md).
     "wgan-gp-fractions": Recipe(
-        small_fractions_gan, epochs=20, batch=128, learning_rate=4e-4, weight_decay=0.02, beta=1.0, beta_warmup=0.1,
+        small_fractions_gan, epochs=24, batch=128, learning_rate=4e-4, weight_decay=0.02, beta=1.0, beta_warmup=0.1,
         augment=False, oversample=1, bfloat16=False, objective=inversion, run_epoch=adversarial_epoch,
         optimizer=adam_by_part, finish=without_critic,
     ),

@@ -18,6 +18,7 @@ from matenv.latent.counts_vae import CountsVAE
 from matenv.latent.dvae import DisentangledVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
 from matenv.latent.encoding import FastEncoder
+from matenv.latent.generators import SlotsGAN
 from matenv.latent.inference import FastDecoder
 from matenv.latent.objectives import kl_to_prior
 from matenv.latent.pairs import Pairs
@@ -82,7 +83,7 @@ class VAESpace:
     def __init__(
         self,
         name: str,
-        network: CountsVAE | DisentangledVAE | ElAwadyVAE,
+        network: CountsVAE | DisentangledVAE | ElAwadyVAE | SlotsGAN,
         whitening: Whitening,
         anchors: CompositionBatch | None = None,
         device: str | torch.device = "cpu",

@@ -20,12 +20,12 @@ from torch import Tensor
 
 from matenv.composition import CompositionBatch
 from matenv.elements import NUM_ELEMENTS
-from matenv.latent.adversarial import CountsGAN, FractionsGAN
 from matenv.latent.conditional import ConditionalSpace, ConditionalVAE
 from matenv.latent.counts_vae import CountsVAE
 from matenv.latent.dvae import DisentangledVAE
 from matenv.latent.elawady_vae import ElAwadyVAE
 from matenv.latent.gaussian_process import ARRAYS, GaussianProcess
+from matenv.latent.generators import FractionsGAN, SlotsGAN
 from matenv.latent.property_space import PropertySpace
 from matenv.latent.space import VAESpace, Whitening
 from matenv.rational import MAX_ELEMENTS
@@ -33,12 +33,12 @@ from matenv.rational import MAX_ELEMENTS
 SHIPPED = ("vae", "vae-elawady", "dvae", "dkl-vae", "cvae")
 """Latent spaces that come with the package."""
 
-NETWORKS: dict[str, type[CountsVAE] | type[DisentangledVAE] | type[ElAwadyVAE]] = {
+NETWORKS: dict[str, type[CountsVAE] | type[DisentangledVAE] | type[ElAwadyVAE] | type[SlotsGAN]] = {
     "CountsVAE": CountsVAE,
     "ElAwadyVAE": ElAwadyVAE,
     "ConditionalVAE": ConditionalVAE,
     "DisentangledVAE": DisentangledVAE,
-    "CountsGAN": CountsGAN,
+    "SlotsGAN": SlotsGAN,
     "FractionsGAN": FractionsGAN,
 }
 """Architectures a weights file may name."""
