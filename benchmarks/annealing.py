@@ -40,8 +40,8 @@ DRAWS = 8
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.annealing", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/annealing"), help="folder of the runs")
-    parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results/annealing.json"))
     options = parser.parse_args()
     torch.set_num_threads(1)

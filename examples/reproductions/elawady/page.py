@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from examples.reproductions.elawady.findings import ambiguities, findings
+from examples.reproductions.elawady.classifier import RATES, SCALES
+from examples.reproductions.elawady.findings import ambiguities, findings, scanned
 from examples.reproductions.elawady.sections import (
     classifier,
     dataset,
@@ -55,7 +56,7 @@ python -m examples.reproductions.elawady
   from, {r["rows"]["validation"]:,} to choose by, {r["rows"]["test"]:,} to test. The paper holds out 20 % of its entries, it seems at
   random; at random here (the same numbers of rows, the same network, {plan["trial"]} epochs) the negative ELBO of test rows is
   {r["random_split"]["nelbo"]:.2f} instead of {r["readings"][0]["nelbo"]:.2f} nats: {_easier(r)}
-- **Network**: 89 -> w -> w -> 2 x 10 with ELU, and its mirror; w = {_listed(plan["widths"])}; Adam, batches of {_scanned(r)["setting"]["batch"]:,},
+- **Network**: 89 -> w -> w -> 2 x 10 with ELU, and its mirror; w = {_listed(plan["widths"])}; Adam, batches of {scanned(r)["setting"]["batch"]:,},
   a learning rate that falls to 0 (cosine), matrix products in bfloat16. Rows of 8 and more elements are shown
   {r["oversample"]} times. The scan has {plan["epochs"]} epochs per network, and {len(plan["seeds"])} seeds at width {plan["chosen"]}; the network of that width which the rest
   of the page is about has {plan["long"]:,}. The paper trains for 2,000.
@@ -98,18 +99,16 @@ chosen rate.
 
 The classifiers of the number of components, by loss of validation rows (cross-entropy, or squared error with one output):
 
-{table(["network", "atom fractions times", "learning rate", "loss"], classifiers)}"""
+{table(["network", "atom fractions times", "learning rate", "loss"], classifiers)}
 
-
-def _scanned(r: dict[str, Any]) -> dict[str, Any]:
-    """The chosen width in the scan: as long as its other networks, and so what they are compared with."""
-    return next(run for run in r["scan"] if run["setting"]["width"] == r["plan"]["chosen"])
+Tried: {_listed(f"{scale:g}" for scale in SCALES)} times the atom fractions, learning rates {_listed(f"{each:g}" for each in RATES)}. A choice at the end of what was tried may have a
+better one beyond it."""
 
 
 def _easier(r: dict[str, Any]) -> str:
     gap = r["readings"][0]["nelbo"] - r["random_split"]["nelbo"]
     if abs(gap) < 0.2:
-        return "the split hardly matters for so small a network."
+        return "at this length the split hardly matters."
     return "held-out systems are harder than held-out formulas." if gap > 0 else "no easier; other rows are held out."
 
 
@@ -129,7 +128,7 @@ def _schedule(trial: dict[str, Any]) -> str:
 def _course(r: dict[str, Any]) -> str:
     plan = r["plan"]
     trial = next(c for c in r["choices"] if c["width"] == plan["chosen"])["chosen"]["validation_nelbo"]
-    scan, main = _scanned(r)["validation_nelbo"], r["main"]["validation_nelbo"]
+    scan, main = scanned(r)["validation_nelbo"], r["main"]["validation_nelbo"]
     return f"""At width {plan["chosen"]} the negative ELBO of validation rows is {trial:.2f} after {plan["trial"]} epochs, {scan:.2f} after {plan["epochs"]} and {main:.2f}
   after {plan["long"]:,}, each with a full cosine of its own: {_levelled(scan - main, plan)} Test rows: {r["main"]["nelbo"]:.2f}; the
   network that ships as `vae-elawady` (600 epochs at a peak rate of 0.002) has {r["shipped"]["nelbo"]:.2f}."""

@@ -62,7 +62,7 @@ def draw_scan(results: dict[str, Any], out: Path) -> None:
     middle.axhline(
         results["floor"]["without_chemistry"]["kl"], color="tab:red", linestyle=":", label="no chemistry at all"
     )
-    middle.set_ylim(bottom=0)
+    middle.set_ylim(0, 1.5 * max(PAPER_KL, *(run["thresholds"][PAPER_T]["kl"] for run in runs)))  # room for the legend
     middle.legend(fontsize=8)
     for axes in (left, middle):
         axes.set_xlabel("nodes per hidden layer (points: seeds)")
@@ -73,7 +73,7 @@ def draw_scan(results: dict[str, Any], out: Path) -> None:
     right.plot(thresholds, [sweep[t]["element_set"] for t in sweep], "o-", label="held-out element sets recovered")
     right.plot(thresholds, [sweep[t]["kl"] for t in sweep], "o-", label="prevalence KL (nats)")
     right.axvline(PAPER_THRESHOLD, color="tab:gray", linestyle="--", linewidth=1)
-    right.text(PAPER_THRESHOLD, 0.2, " the paper's T", transform=right.get_xaxis_transform(), fontsize=8, va="bottom")
+    right.text(PAPER_THRESHOLD, 0.01, " the paper's T", transform=right.get_xaxis_transform(), fontsize=8, va="bottom")
     right.set_xlabel(f"threshold T, width {results['main']['setting']['width']}")
     right.set_ylim(bottom=0)
     right.legend(fontsize=8, loc="upper right")
