@@ -286,11 +286,15 @@ def test_generators_are_compared_by_one_command(tmp_path):
     result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
     found = json.loads((tmp_path / "generative.json").read_text())
-    assert list(found["quality"])[:3] == ["training rows", "random formulas", "vae-elawady"]
-    assert found["quality"]["training rows"]["novel"] == 0 < found["quality"]["random formulas"]["novel"]
-    for by in found["conditioning"]["cvae"].values():
+    assert list(found["spaces"]) == ["vae-elawady", "cvae"]
+    assert found["controls"]["training rows"]["novel"] == 0 < found["controls"]["random formulas"]["novel"]
+    assert list(found["spaces"]["vae-elawady"]["quality"]) == ["vae-elawady", "vae-elawady, rule 'smallest'"]
+    assert found["spaces"]["cvae"]["back"]["held_out_element_set"] > 0.9
+    for by in found["spaces"]["cvae"]["conditioning"].values():
         for label, kinds in by.items():
             assert all(len(each["median"]) == len(ASKED[label]) for each in kinds.values())
-    for row in (*found["quality"], "| band_gap_pbe | samples around near anchors |", "MAE by gold"):
+    for row in ("| training rows |", "| cvae, prior N(0, I) |", "| band_gap_pbe | samples around near anchors |"):
         assert row in result.output
+    again = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path)])  # all of it is taken over
+    assert again.output == result.output
     assert (tmp_path / "conditioning.png").read_bytes().startswith(b"\x89PNG")

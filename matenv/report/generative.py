@@ -5,6 +5,7 @@ May import: `matenv.benchmark.generative`, `matenv.sampling`, `matenv.latent`, `
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -21,6 +22,9 @@ from matenv.data import Dataset, load_dataset
 from matenv.data.dataset import UNITS
 from matenv.latent import load_latent
 from matenv.latent.conditional import ConditionalSpace
+from matenv.latent.elawady_vae import RULES, ElAwadyVAE
+from matenv.latent.evaluate import recovery
+from matenv.latent.space import VAESpace
 from matenv.properties import load_predictor
 from matenv.properties.predictor import Predictor
 from matenv.sampling import random_formulas
@@ -43,6 +47,9 @@ ASKED = {
 AT_EACH = 500
 """Samples at each value."""
 
+RETURNED = 3000
+"""Formulas of each kind that are encoded and decoded."""
+
 KINDS = ("held-out rows with that DFT value", "samples around near anchors", "z from N(0, I)")
 
 HEADINGS = {
@@ -63,6 +70,9 @@ def compare_generators(
 ) -> dict[str, Any]:
     """Measure generators; print the tables; write ``generative.json`` and ``conditioning.png``.
 
+    The file is written after each space, and what it holds from an earlier run of the same settings and weights is
+    taken over: a run that was stopped goes on, and a space can be added later.
+
     Args:
         out: Folder to write to.
         spaces: Names of latent spaces or weights files; the conditional ones among them are asked for values as well.
@@ -71,7 +81,9 @@ def compare_generators(
         seed: Seed of everything random.
 
     Returns:
-        ``quality`` by generator and ``conditioning`` by space, judge, label and kind of sample.
+        ``settings``, and by space ``quality`` (by kind of sample), ``back`` (what returns from encoding and decoding)
+        and, of conditional ones, ``conditioning`` (by judge, label and kind of sample); ``controls`` has the quality of
+        training rows and random formulas.
 
     Raises:
         ValueError: An unknown space, or fewer than two samples.
@@ -80,27 +92,56 @@ def compare_generators(
         raise ValueError(f"samples={samples} and at_each={at_each} must be at least 2")
     folder, data = Path(out), load_dataset()
     folder.mkdir(parents=True, exist_ok=True)
-    loaded = {name: load_latent(name) for name in spaces}
-    batches = {"training rows": _rows(data, samples, seed)}
-    batches["random formulas"] = random_formulas(load_task("stiff-stable"), samples, seed)
-    for name, space in loaded.items():
-        batches[name] = space.decode_batch(space.sample(samples, seed))
-        if space.anchors is not None:
-            batches[f"{name}, prior N(0, I)"] = space.decode_batch(space.sample_nominal(samples, seed))
-    result: dict[str, Any] = {"quality": {name: quality(batch, data) for name, batch in batches.items()}}
-    print(quality_table(result["quality"]))
-    result["conditioning"] = {}
-    for name, space in loaded.items():
-        if isinstance(space, ConditionalSpace):
-            found = {judge: ask(space, data, load_predictor(judge), at_each, seed) for judge in JUDGES}
-            result["conditioning"][name] = {
-                judge: {label: {kind: _numbers(each) for kind, each in kinds.items()} for label, kinds in by.items()}
-                for judge, by in found.items()
-            }
-            print("\n" + conditioning_table(result["conditioning"][name]))
-            draw_conditioning(found, folder / "conditioning.png", f"{name}: what is asked for, and what is predicted")
-    (folder / "generative.json").write_text(json.dumps(result, indent=1) + "\n")
+    settings, path = {"samples": samples, "at_each": at_each, "seed": seed}, folder / "generative.json"
+    result: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    if result.get("settings") != settings:
+        controls = {
+            "training rows": _rows(data, samples, seed),
+            "random formulas": random_formulas(load_task("stiff-stable"), samples, seed),
+        }
+        found = {name: quality(batch, data) for name, batch in controls.items()}
+        result = {"settings": settings, "controls": found, "spaces": {}}
+    for space in map(load_latent, spaces):
+        weights = _fingerprint(space)
+        if result["spaces"].get(space.name, {}).get("weights") != weights:
+            result["spaces"][space.name] = {"weights": weights} | _measured(space, data, settings, folder)
+            path.write_text(json.dumps(result, indent=1) + "\n")
+    rows = [result["controls"], *(each["quality"] for each in result["spaces"].values())]
+    print(quality_table({name: metrics for each in rows for name, metrics in each.items()}))
+    print("\n" + back_table({name: each["back"] for name, each in result["spaces"].items()}))
+    for each in result["spaces"].values():
+        if "conditioning" in each:
+            print("\n" + conditioning_table(each["conditioning"]))
     return result
+
+
+def _measured(space: VAESpace, data: Dataset, settings: dict[str, int], folder: Path) -> dict[str, Any]:
+    name, samples, seed = space.name, settings["samples"], settings["seed"]
+    own = space.decode_batch(space.sample(samples, seed))
+    batches = {name: own}
+    if space.anchors is not None:
+        batches[f"{name}, prior N(0, I)"] = space.decode_batch(space.sample_nominal(samples, seed))
+    if isinstance(space.network, ElAwadyVAE):  # which decodes to fractions: what is due to how they are rounded?
+        rule = space.network.config["rule"]
+        for other in set(RULES) - {rule}:
+            space.network.set_rule(other)
+            batches[f"{name}, rule {other!r}"] = space.decode_batch(space.sample(samples, seed))
+        space.network.set_rule(rule)
+    result: dict[str, Any] = {"quality": {label: quality(batch, data) for label, batch in batches.items()}}
+    result["back"] = _back(space, own, data, seed)
+    if isinstance(space, ConditionalSpace):
+        found = {judge: ask(space, data, load_predictor(judge), settings["at_each"], seed) for judge in JUDGES}
+        result["conditioning"] = {
+            judge: {label: {kind: _numbers(each) for kind, each in kinds.items()} for label, kinds in by.items()}
+            for judge, by in found.items()
+        }
+        draw_conditioning(found, folder / "conditioning.png", f"{name}: what is asked for, and what is predicted")
+    return result
+
+
+def _fingerprint(space: VAESpace) -> str:
+    weights = b"".join(tensor.cpu().numpy().tobytes() for tensor in space.network.state_dict().values())
+    return hashlib.sha256(weights).hexdigest()[:16]
 
 
 def ask(
@@ -165,6 +206,13 @@ def conditioning_table(found: dict[str, dict[str, dict[str, dict[str, Any]]]]) -
     return "\n".join(lines)
 
 
+def back_table(found: dict[str, dict[str, float]]) -> str:
+    """Which formulas come back from encoding and decoding, in Markdown."""
+    lines = ["| space | its own samples: elements | formula | held-out rows: elements | formula |", "|---" * 5 + "|"]
+    lines += [f"| {name} | {' | '.join(f'{share:.1%}' for share in each.values())} |" for name, each in found.items()]
+    return "\n".join(lines)
+
+
 def draw_conditioning(found: dict[str, dict[str, dict[str, Conditioning]]], out: Path, title: str) -> None:
     """Predicted against asked values: medians, and bars from the 10th to the 90th percentile.
 
@@ -194,6 +242,12 @@ def draw_conditioning(found: dict[str, dict[str, dict[str, Conditioning]]], out:
     panels[0][0].legend(fontsize=8)
     figure.suptitle(title, fontsize=11)
     figure.savefig(out)
+
+
+def _back(space: VAESpace, own: CompositionBatch, data: Dataset, seed: int) -> dict[str, float]:
+    rows = np.random.default_rng(seed).choice(data.split("system").test, RETURNED, replace=False)
+    given = {"own": own[np.flatnonzero(own.size)[:RETURNED]], "held_out": data.compositions[rows]}
+    return {f"{of}_{key}": value for of, batch in given.items() for key, value in recovery(space, batch).items()}
 
 
 def _rows(data: Dataset, samples: int, seed: int) -> CompositionBatch:
