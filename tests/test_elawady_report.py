@@ -8,8 +8,9 @@ import torch
 
 import matenv
 from examples.reproductions.elawady import __main__ as command
-from examples.reproductions.elawady import classifier, samples
-from examples.reproductions.elawady.plan import Plan
+from examples.reproductions.elawady import choices, classifier, samples
+from examples.reproductions.elawady.choices import Schedule
+from examples.reproductions.elawady.plan import Networks, Plan
 from examples.reproductions.elawady.readings import READINGS, most_to_gain
 from examples.reproductions.elawady.superposition import Superposition, principal_components, random_affine, untrained
 from examples.reproductions.elawady.table import Materials, correlations, statistics
@@ -57,14 +58,47 @@ def test_interrupted_training_goes_on_to_the_same_weights(tmp_path, monkeypatch)
     for key, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[key]) and torch.equal(tensor, again.state_dict()[key])
     history = json.loads((tmp_path / "whole" / f"{setting.name}.json").read_text())
-    assert len(history) == 3 and history[-1]["held_out_nelbo"] < history[0]["held_out_nelbo"]
+    assert len(history) == 3 and history[-1]["validation_nelbo"] < history[0]["validation_nelbo"]
 
 
 def test_splits_hold_out_as_many_rows_and_never_share_one():
     frozen, drawn = Rows.of(SMALL, "system"), Rows.of(SMALL, "random")
     for rows in (frozen, drawn):
-        assert not np.intersect1d(rows.train, rows.test).size
-    assert (len(frozen.train), len(frozen.test)) == (len(drawn.train), len(drawn.test))
+        everything = np.concatenate([rows.train, rows.validation, rows.test])
+        assert len(np.unique(everything)) == len(everything)
+    assert [len(part) for part in vars(frozen).values()] == [len(part) for part in vars(drawn).values()]
+
+
+def test_schedules_and_classifiers_are_chosen_by_validation_rows_alone(tmp_path, monkeypatch):
+    rows = Rows.of(SMALL, "system")
+    blind = SMALL.subset(np.sort(np.concatenate([rows.train, rows.validation])), SMALL.name)
+    monkeypatch.setattr(choices, "RATES", (1e-4, 1e-2))
+    made = [
+        choices.choose("gaussian", 8, 2, data, tmp_path / str(len(data)), progress=False) for data in (SMALL, blind)
+    ]
+    assert made[0] == made[1]  # whether there are test rows or not
+    trials, chosen = made[0]["trials"], made[0]["chosen"]
+    assert [trial["learning_rate"] for trial in trials] == [1e-4, 1e-2, chosen["learning_rate"]]
+    assert chosen == min(trials, key=lambda trial: trial["validation_nelbo"])
+    monkeypatch.setattr(classifier, "EPOCHS", 1)
+    y = torch.from_numpy(SMALL.compositions.size.astype(np.int64))
+    inputs = {scale: scale * torch.from_numpy(SMALL.fractions).float() for scale in (1.0, 10.0)}
+    found: list[dict[str, float]] = []
+    for wrong in (y, y.index_fill(0, torch.from_numpy(rows.test), 9)):
+        folder = tmp_path / f"classes {len(found)}"
+        folder.mkdir()
+        task = classifier.Task(wrong, rows)
+        found.append(classifier.best_of("size", inputs, task, 8, single=False, folder=folder)[2])
+    assert found[0] == found[1]  # whatever the classes of test rows are
+
+
+def test_the_weight_of_the_kl_term_rises(tmp_path):
+    kl = {}
+    for rise in (0.0, 1.0):
+        setting = Setting(width=12, epochs=3, batch=128, kl_rise=rise)
+        train(setting, SMALL, tmp_path, progress=False)
+        kl[rise] = json.loads((tmp_path / f"{setting.name}.json").read_text())[0]["validation_kl"]
+    assert kl[1.0] > kl[0.0]
 
 
 def test_readings_are_likelihoods():
@@ -154,14 +188,26 @@ def test_classifier_scores_by_hand():
 def test_a_plan_is_checked():
     with pytest.raises(ValueError, match="chosen=100 is not among"):
         Plan(widths=(50,))
-    names = [setting.name for setting in Plan().networks()]
-    assert len(names) == len(set(names)) == 5 + 3 + 1
+    with pytest.raises(ValueError, match="tried=60 is not among"):
+        Plan(tried=(60, 100))
+    asked = []
+
+    def schedule(reading, width):
+        asked.append((reading, width))
+        return Schedule(0.01, 0.0)
+
+    networks = Networks(Plan(), schedule)
+    names = [setting.name for setting in networks.all()]
+    assert len(names) == len(set(names)) == (6 + 2) + 4 + 1 + 1
+    assert set(asked) <= set(Plan().to_choose())  # 300 and 400 have the schedules of 200 and 500
+    assert networks.main().epochs == Plan().long and networks.main().learning_rate == 0.005
 
 
 @pytest.mark.slow
 def test_the_command_makes_the_page_and_resumes(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(classifier, "EPOCHS", 2)
-    arguments = ["--rows", "100", "--epochs", "2", "--widths", "50", "100", "--seeds", "1", "--no-progress"]
+    arguments = ["--rows", "100", "--widths", "50", "100", "--seeds", "1", "--no-progress"]
+    arguments += ["--trial", "1", "--epochs", "2", "--long", "3"]
     arguments += ["--out", str(tmp_path / "run"), "--page", str(tmp_path / "docs/page.md")]
     command.main([*arguments, "--results", str(tmp_path / "results.json")])
     text = (tmp_path / "docs/page.md").read_text()

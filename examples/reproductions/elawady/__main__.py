@@ -40,9 +40,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--results", type=Path, default=Path("benchmarks/results/elawady.json"), help="numbers to write"
     )
-    parser.add_argument("--epochs", type=int, default=plan.epochs, help="passes over the training rows")
+    parser.add_argument("--epochs", type=int, default=plan.epochs, help="passes over the training rows in the scan")
+    parser.add_argument("--long", type=int, default=plan.long, help="passes for the network the paper describes")
+    parser.add_argument("--trial", type=int, default=plan.trial, help="passes when a schedule is tried")
     parser.add_argument("--widths", type=int, nargs="+", default=plan.widths, help="nodes per hidden layer")
-    parser.add_argument("--seeds", type=int, default=len(plan.seeds), help="seeds per width")
+    parser.add_argument("--seeds", type=int, default=len(plan.seeds), help="seeds of the paper's width")
     parser.add_argument("--rows", type=int, help="every so many-th row of the table is used, for a quick look")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--no-progress", action="store_true")
@@ -50,7 +52,9 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     data = load_dataset()
     try:
-        plan = Plan(tuple(options.widths), seeds=tuple(range(options.seeds)), epochs=options.epochs)
+        lengths = {"epochs": options.epochs, "long": options.long, "trial": options.trial}
+        tried = tuple(width for width in plan.tried if width in options.widths)
+        plan = Plan(tuple(options.widths), tried, seeds=tuple(range(options.seeds)), **lengths)
         if options.rows is not None:
             data = data.subset(slice(None, None, options.rows), f"every {options.rows}th row")
         results = rounded(make_results(options.out, data, plan, progress=not options.no_progress))

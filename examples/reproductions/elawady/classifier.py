@@ -5,6 +5,7 @@ May import: `matenv.data`, `examples.reproductions.elawady`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,14 @@ from examples.reproductions.elawady.superposition import Encoder
 from examples.reproductions.elawady.table import CLASSES, Materials
 from examples.reproductions.elawady.training import Rows
 
-EPOCHS, BATCH, LEARNING_RATE = 20, 512, 5e-3
+EPOCHS, BATCH = 20, 1024
 """Of the classifiers; the paper gives none. Of the epochs the one with the lowest loss on validation rows is kept."""
+
+RATES = (0.002, 0.01)
+"""Learning rates that are tried; the loss on validation rows chooses."""
+
+SCALES = (1.0, 10.0)
+"""Factors on atom fractions that are tried, likewise: a tenth is a small input to layers initialised for about 1."""
 
 FEWEST = 20
 """Held-out materials that a class must have to count in class-balanced measures."""
@@ -58,19 +65,24 @@ class Classifier(nn.Module):
             return output.double().softmax(1).numpy()
 
 
-def fit(
-    name: str, x: Tensor, y: Tensor, rows: Rows, validation: NDArray[np.int64], width: int, single: bool, folder: Path
-) -> Classifier:
+@dataclass(frozen=True)
+class Task:
+    """What all classifiers are given, by row of the table: the class (N,), and the rows of the split."""
+
+    y: Tensor
+    rows: Rows
+
+
+def fit(name: str, x: Tensor, task: Task, width: int, single: bool, rate: float, folder: Path) -> Classifier:
     """Train a classifier, or read it if it is finished.
 
     Args:
         name: Its name.
         x: Input of every material (N, inputs).
-        y: Class of every material (N,).
-        rows: Rows to train on.
-        validation: Rows that choose the epoch.
+        task: Classes and rows; the validation rows choose the epoch.
         width: Nodes per hidden layer.
         single: As in `Classifier`.
+        rate: Learning rate.
         folder: Where `classifier, <name>.safetensors` is kept.
 
     Returns:
@@ -81,26 +93,56 @@ def fit(
     if path.exists():
         network.load_state_dict(load_file(path))
         return network
-    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.01, fused=True)
-    steps = EPOCHS * (len(rows.train) // BATCH)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1))
-    shown, classes = x[rows.train], y[rows.train]
+    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.01, fused=True)
+    shown, classes = x[task.rows.train], task.y[task.rows.train]
+    batch = min(BATCH, len(shown))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS * (len(shown) // batch))
     best, kept = np.inf, network.state_dict()
     for epoch in range(EPOCHS):
         order = torch.randperm(len(shown), generator=torch.Generator().manual_seed(epoch))
-        for start in range(0, len(shown) - BATCH + 1, BATCH):
-            picked = order[start : start + BATCH]
+        for start in range(0, len(shown) - batch + 1, batch):
+            picked = order[start : start + batch]
             optimizer.zero_grad(set_to_none=True)
             network.loss(shown[picked], classes[picked]).backward()
             optimizer.step()
             schedule.step()
-        with torch.inference_mode():
-            loss = float(network.loss(x[validation], y[validation]))
+        loss = validation_loss(network, x, task)
         if loss < best:
             best, kept = loss, {key: value.clone() for key, value in network.state_dict().items()}
     network.load_state_dict(kept)
     save_file(kept, path)
     return network
+
+
+def validation_loss(network: Classifier, x: Tensor, task: Task) -> float:
+    """Loss of the validation rows; what every choice is made by."""
+    with torch.inference_mode():
+        return float(network.loss(x[task.rows.validation], task.y[task.rows.validation]))
+
+
+def best_of(
+    label: str, inputs: dict[float, Tensor], task: Task, width: int, single: bool, folder: Path
+) -> tuple[Classifier, Tensor, dict[str, float]]:
+    """The classifier with the least loss on validation rows, over learning rates and scales of the input.
+
+    Args:
+        label: Name.
+        inputs: Scale -> input of every material (N, inputs).
+        task: As `fit`.
+        width: As `fit`.
+        single: As `fit`.
+        folder: As `fit`.
+
+    Returns:
+        The classifier, its input, and its ``scale``, ``learning_rate`` and ``validation_loss``.
+    """
+    tried = []
+    for scale, x in inputs.items():
+        for rate in RATES:
+            network = fit(f"{label}, x {scale:g}, {rate:g}", x, task, width, single, rate, folder)
+            choice = {"scale": scale, "learning_rate": rate, "validation_loss": validation_loss(network, x, task)}
+            tried.append((network, x, choice))
+    return min(tried, key=lambda entry: entry[2]["validation_loss"])
 
 
 def compare_classifiers(materials: Materials, encode: Encoder, width: int, folder: Path) -> dict[str, Any]:
@@ -115,17 +157,15 @@ def compare_classifiers(materials: Materials, encode: Encoder, width: int, folde
     Returns:
         Predictor -> `scores`; under ``balanced`` the same with the decision that is best for class-balanced measures,
         the most probable class after division by its share of the training rows; ``classes``: held-out materials of
-        each class.
+        each class; ``choices``: what validation rows chose for each network.
     """
     data, rows = materials.data, Rows.of(materials.data, "system")
-    validation = data.part("validation")
-    y = materials.components
-    x = data.fractions
-    # Times 10: weights of a tenth are small inputs for layers initialised for inputs of about 1.
+    y, x = materials.components, data.fractions
+    task = Task(torch.from_numpy(y), rows)
     inputs = {
-        "composition": 10.0 * x,
-        "latent vector": encode(data.compositions),
-        "composition and presence": np.hstack([10.0 * x, x > 0]),
+        "composition": {scale: scale * x for scale in SCALES},
+        "latent vector": {1.0: encode(data.compositions)},
+        "composition and presence": {scale: np.hstack([scale * x, x > 0]) for scale in SCALES},
     }
     train = y[rows.train]
     shares = np.bincount(train, minlength=CLASSES) / len(train)
@@ -139,15 +179,17 @@ def compare_classifiers(materials: Materials, encode: Encoder, width: int, folde
         "the number of elements itself": np.eye(CLASSES)[np.minimum(test, CLASSES - 1)],
         "best guess by number of elements": told[test],
     }
-    for source, values in inputs.items():
-        tensor = torch.from_numpy(values).float()
+    choices = {}
+    for source, scaled in inputs.items():
+        tensors = {scale: torch.from_numpy(values).float() for scale, values in scaled.items()}
         for outputs in ("10 outputs",) if "presence" in source else ("10 outputs", "one output"):
             label = f"network on {source}, {outputs}"
-            network = fit(label, tensor, torch.from_numpy(y), rows, validation, width, outputs == "one output", folder)
-            predicted[label] = network.probabilities(tensor[rows.test])
+            network, best, choices[label] = best_of(label, tensors, task, width, outputs == "one output", folder)
+            predicted[label] = network.probabilities(best[rows.test])
     corrected = {name: p / np.maximum(shares, 1e-9) * (shares > 0) for name, p in predicted.items()}
     soft = [name for name in predicted if name not in ("the number of elements itself",) and "one output" not in name]
     return {
+        "choices": choices,
         "classes": np.bincount(held_out, minlength=CLASSES).tolist(),
         "plain": {name: scores(p, held_out) for name, p in predicted.items()},
         "balanced": {name: scores(corrected[name], held_out) for name in soft},

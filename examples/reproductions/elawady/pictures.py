@@ -45,7 +45,7 @@ def draw_scan(results: dict[str, Any], out: Path) -> None:
     runs, tuned = results["scan"], results["tuned_threshold"]
     widths = sorted({run["setting"]["width"] for run in runs})
     for axes, value, colour, label in (
-        (left, lambda run: run["nelbo"], "tab:blue", None),
+        (left, lambda run: run["nelbo"], "tab:blue", f"{results['plan']['epochs']} epochs"),
         (middle, lambda run: run["thresholds"][PAPER_T]["kl"], "tab:blue", f"T = {PAPER_T}, the paper's"),
         (middle, lambda run: run["thresholds"][tuned]["kl"], "tab:orange", f"T = {tuned}, tuned here"),
     ):
@@ -53,13 +53,16 @@ def draw_scan(results: dict[str, Any], out: Path) -> None:
         axes.plot(widths, [np.mean(points[w]) for w in widths], "-", color=colour, label=label)
         for w in widths:
             axes.plot([w] * len(points[w]), points[w], "o", color=colour, markersize=4)
-    left.set_ylabel("negative ELBO of held-out rows (nats)")
+        long = f"{results['plan']['long']:,} epochs" if axes is left else None
+        axes.plot(results["plan"]["chosen"], value(results["main"]), "*", color=colour, markersize=11, label=long)
+    left.set_ylabel("negative ELBO of test rows (nats)")
+    left.legend(fontsize=8)
     middle.set_ylabel("prevalence KL(data || samples) (nats)")
     middle.axhline(PAPER_KL, color="tab:gray", linestyle="--", label=f"{PAPER_KL}: the paper, on its data")
     middle.axhline(
         results["floor"]["without_chemistry"]["kl"], color="tab:red", linestyle=":", label="no chemistry at all"
     )
-    middle.set_ylim(bottom=0)
+    middle.set_ylim(0, 1.5 * max(PAPER_KL, *(run["thresholds"][PAPER_T]["kl"] for run in runs)))  # room for the legend
     middle.legend(fontsize=8)
     for axes in (left, middle):
         axes.set_xlabel("nodes per hidden layer (points: seeds)")
@@ -70,7 +73,7 @@ def draw_scan(results: dict[str, Any], out: Path) -> None:
     right.plot(thresholds, [sweep[t]["element_set"] for t in sweep], "o-", label="held-out element sets recovered")
     right.plot(thresholds, [sweep[t]["kl"] for t in sweep], "o-", label="prevalence KL (nats)")
     right.axvline(PAPER_THRESHOLD, color="tab:gray", linestyle="--", linewidth=1)
-    right.text(PAPER_THRESHOLD, 0.2, " the paper's T", transform=right.get_xaxis_transform(), fontsize=8, va="bottom")
+    right.text(PAPER_THRESHOLD, 0.01, " the paper's T", transform=right.get_xaxis_transform(), fontsize=8, va="bottom")
     right.set_xlabel(f"threshold T, width {results['main']['setting']['width']}")
     right.set_ylim(bottom=0)
     right.legend(fontsize=8, loc="upper right")

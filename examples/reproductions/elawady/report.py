@@ -1,6 +1,6 @@
 """The results of the report: each trained network and each table is written to the run's folder as soon as it is there.
 
-May import: `matenv`, `examples.reproductions.elawady`.
+May import: `matenv`, `benchmarks.machine`, `examples.reproductions.elawady`.
 """
 
 from __future__ import annotations
@@ -8,15 +8,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks.machine import machine
+from examples.reproductions.elawady.choices import Schedule, choose
 from examples.reproductions.elawady.classifier import compare_classifiers
-from examples.reproductions.elawady.plan import Plan
+from examples.reproductions.elawady.plan import Networks, Plan
 from examples.reproductions.elawady.readings import READINGS, most_to_gain
 from examples.reproductions.elawady.samples import measure, neutral, sample_measures, without_chemistry
 from examples.reproductions.elawady.superposition import (
@@ -28,7 +30,7 @@ from examples.reproductions.elawady.superposition import (
     untrained,
 )
 from examples.reproductions.elawady.table import Materials, statistics
-from examples.reproductions.elawady.training import OVERSAMPLE, Rows, Setting, train
+from examples.reproductions.elawady.training import OVERSAMPLE, Rows, Setting, dense, nelbo_and_kl, train
 from matenv import load_latent
 from matenv.data import Dataset
 from matenv.latent.evaluate import SAMPLES
@@ -54,31 +56,38 @@ def make_results(folder: Path, data: Dataset, plan: Plan, progress: bool = True)
     """
     folder.mkdir(parents=True, exist_ok=True)
     _same_run(folder, {"table": data.name, "rows": len(data), **asdict(plan)})
-    networks = {setting: train(setting, data, folder, progress) for setting in plan.networks()}
+    made = _kept(folder, "machine", machine)
+    choices = [choose(reading, width, plan.trial, data, folder, progress) for reading, width in plan.to_choose()]
+    wanted = Networks(plan, _chosen(choices))
+    networks = {setting: train(setting, data, folder, progress) for setting in wanted.all()}
     shown = data.compositions[data.split("system").train]
 
     def measured(setting: Setting) -> dict[str, Any]:
         held_out = data.compositions[Rows.of(data, setting.split).test]
         found = measure(networks[setting], setting.reading, held_out, shown)
+        validation = dense(data, Rows.of(data, setting.split).validation)
         history = json.loads((folder / f"{setting.name}.json").read_text())
         return {
             "setting": asdict(setting),
             **found,
-            "held_out_nelbo_by_epoch": [row["held_out_nelbo"] for row in history],
+            "validation_nelbo": nelbo_and_kl(networks[setting], setting.reading, validation)[0],
+            "seconds": sum(row["seconds"] for row in history),
         }
 
     runs = {s: _kept(folder, f"measured-{s.name}", lambda s=s: measured(s)) for s in networks}  # type: ignore[misc]
     materials = Materials.of(data)
-    main = runs[plan.main()]
+    main = runs[wanted.main()]
     tuned = min(main["thresholds"], key=lambda t: main["thresholds"][t]["size_tv"])
     shipped = load_latent("vae-elawady")
     fresh = np.random.default_rng(0).choice(len(shown), SAMPLES)
     x = torch.from_numpy(data.fractions[data.split("system").test]).float()
     return {
+        "machine": made,
         "plan": asdict(plan),
+        "choices": choices,
         "samples": SAMPLES,
         "oversample": OVERSAMPLE,
-        "rows": {"train": len(Rows.of(data, "system").train), "test": len(Rows.of(data, "system").test)},
+        "rows": {part: len(rows) for part, rows in vars(Rows.of(data, "system")).items()},
         "tuned_threshold": tuned,
         "statistics": _kept(folder, "statistics", lambda: statistics(materials)),
         "data": _kept(folder, "data", lambda: {**sample_measures(shown, shown), "neutral": neutral(shown)}),
@@ -92,9 +101,9 @@ def make_results(folder: Path, data: Dataset, plan: Plan, progress: bool = True)
         ),
         "bernoulli_most_to_gain": most_to_gain(x),
         "main": main,
-        "scan": [_short(runs[setting]) for setting in plan.scan()],
-        "readings": [{"says": READINGS[setting.reading].says, **_short(runs[setting])} for setting in plan.readings()],
-        "random_split": _short(runs[plan.random_split()]),
+        "scan": [_short(runs[setting]) for setting in wanted.scan()],
+        "readings": [{"says": READINGS[each.reading].says, **_short(runs[each])} for each in wanted.readings()],
+        "random_split": _short(runs[wanted.random_split()]),
         "shipped": _kept(
             folder,
             "shipped",
@@ -102,25 +111,31 @@ def make_results(folder: Path, data: Dataset, plan: Plan, progress: bool = True)
                 measure(shipped.network, "multinomial", data.compositions[data.split("system").test], shown)
             ),
         ),
-        "superposition": _superposition(folder, materials, _encoders(data, plan, networks)),
+        "superposition": _superposition(folder, materials, _encoders(data, wanted, networks)),
         "classifiers": _kept(
             folder,
             "classifiers",
-            lambda: compare_classifiers(materials, network_encoder(networks[plan.main()]), plan.chosen, folder),
+            lambda: compare_classifiers(materials, network_encoder(networks[wanted.main()]), plan.chosen, folder),
         ),
     }
 
 
-def _encoders(data: Dataset, plan: Plan, networks: dict[Setting, Any]) -> dict[str, Encoder]:
+def _chosen(choices: list[dict[str, Any]]) -> Callable[[str, int], Schedule]:
+    """Reading, width -> the schedule chosen for them."""
+    found = {(made["reading"], made["width"]): made["chosen"] for made in choices}
+    return lambda reading, width: Schedule(**{f.name: found[reading, width][f.name] for f in fields(Schedule)})
+
+
+def _encoders(data: Dataset, wanted: Networks, networks: dict[Setting, Any]) -> dict[str, Encoder]:
     x = data.fractions[data.split("system").train]
-    encoders = {MAIN: network_encoder(networks[plan.main()])}
+    encoders = {MAIN: network_encoder(networks[wanted.main()])}
     encoders |= {
         f"... read as {setting.reading}": network_encoder(networks[setting])
-        for setting in plan.readings()
-        if setting != plan.main()
+        for setting in wanted.readings()
+        if setting.reading != wanted.main().reading
     }
     return encoders | {
-        "... untrained": untrained(plan.chosen),
+        "... untrained": untrained(wanted.plan.chosen),
         "PCA, 10 dimensions": principal_components(x),
         "a random affine map": random_affine(),
         "vae, 32 dimensions": load_latent("vae").encode,
