@@ -315,7 +315,7 @@ def latent_compare(
 def latent_generators(
     spaces: Annotated[
         list[str] | None,
-        typer.Argument(help="Latent spaces or weights files; default: vae, vae-elawady, cvae."),
+        typer.Argument(help="Latent spaces or weights files; default: vae, vae-elawady, cvae, wgan-gp."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for generative.json and conditioning.png.")] = Path("generators"),
     samples: Annotated[int, typer.Option(help="Formulas of each.")] = 10_000,

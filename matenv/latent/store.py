@@ -30,7 +30,7 @@ from matenv.latent.property_space import PropertySpace
 from matenv.latent.space import VAESpace, Whitening
 from matenv.rational import MAX_ELEMENTS
 
-SHIPPED = ("vae", "vae-elawady", "dvae", "dkl-vae", "cvae")
+SHIPPED = ("vae", "vae-elawady", "dvae", "dkl-vae", "cvae", "wgan-gp")
 """Latent spaces that come with the package."""
 
 NETWORKS: dict[str, type[CountsVAE] | type[DisentangledVAE] | type[ElAwadyVAE] | type[SlotsGAN]] = {
@@ -53,8 +53,8 @@ def load_latent(name: str | Path = "vae", device: str = "cpu", rule: str | None 
         name: ``"vae"`` (default: presence and integer counts, 32 dimensions), ``"vae-elawady"`` (El-Awady,
             arXiv:2401.06779: 10 dimensions), ``"dkl-vae"`` (shaped by the formation energy, which it predicts),
             ``"dvae"`` (alloys, one dimension for whether they form a single phase), ``"cvae"`` (conditions can be held:
-            ``load_latent("cvae").at(formation_energy=-2.0)``), another of `SHIPPED`, or the path of a ``.safetensors``
-            file that training wrote.
+            ``load_latent("cvae").at(formation_energy=-2.0)``), ``"wgan-gp"`` (trained against a critic), or the path of
+            a ``.safetensors`` file that training wrote.
         device: PyTorch device to run on.
         rule: For spaces that decode to fractions (``"vae-elawady"``), how these become an integer formula:
             ``"threshold"`` is the paper's rule and the default, ``"smallest"`` takes the smallest formula close by.

@@ -30,7 +30,7 @@ from matenv.properties.predictor import Predictor
 from matenv.sampling import random_formulas
 from matenv.tasks import load_task
 
-SPACES = ("vae", "vae-elawady", "cvae")
+SPACES = ("vae", "vae-elawady", "cvae", "wgan-gp")
 
 JUDGES = ("default", "gold")
 """Predictors of what samples are: the one in the step loop, and the one that is in no reward."""
