@@ -40,7 +40,7 @@ MONITORED = 50
 """One in so many train rows is kept aside, to see errors while training and to choose a recipe by."""
 
 INFORMED = TrainConfig(
-    family="informed", keep="last", members=2, epochs=60, folds=3, width=128, layers=3, batch_size=1024,
+    family="informed", keep="last", members=2, epochs=120, folds=3, width=128, layers=3, batch_size=1024,
     learning_rate=3e-3, weight_decay=0.02, dropout=0.1, optimizer="muon", precision="bfloat16",
 )  # fmt: skip
 """Networks that are told of other train rows."""
@@ -181,7 +181,7 @@ def energies(out: Path, wheels: Path, recipe: Recipe) -> dict[str, Any]:
 
 
 def decomposition(out: Path, wheels: Path, recipe: Recipe) -> dict[str, Any]:
-    """Trained on decomposition energies: the networks of `energies`, a few epochs more.
+    """Trained on decomposition energies: one network of each kind of `energies`, a few epochs more.
 
     The label is E_d plus the energy of the competing train phases, so that the networks' meaning changes little.
     """
@@ -189,7 +189,9 @@ def decomposition(out: Path, wheels: Path, recipe: Recipe) -> dict[str, Any]:
     train, test = five_fold(len(data))
     labels, truth = _only("formation_energy", data.formation_energy), data.labels["decomposition_energy"]
     competing = ConvexHull.from_dataset(data, train).energy(data.compositions, exclude_self=True)
-    recipe = tuple(replace(c, epochs=max(c.epochs // 5, 1), learning_rate=c.learning_rate / 3) for c in recipe)
+    recipe = tuple(
+        replace(c, members=1, epochs=max(c.epochs // 5, 1), learning_rate=c.learning_rate / 3) for c in recipe
+    )
     location, _, _ = fit_and_predict(
         out / "decomposition", recipe, data.compositions, labels, train, test, truth + competing, out / "energies"
     )
