@@ -121,7 +121,7 @@ def fit_and_predict(
         paths = train_on(out / name, config, training, Rows(known[kept], targets[kept], told), start=first)
         outputs = [heads.decode(torch.from_numpy(_outputs(path, config, rows))) for path in paths]
         members = [(location, scale, torch.sigmoid(logit)) for location, scale, logit in outputs]
-        said.append([np.mean([part.double().numpy() for part in parts], axis=0) for parts in zip(*members, strict=True)])
+        said.append([torch.stack(parts).double().mean(dim=0).numpy() for parts in zip(*members, strict=True)])
     return tuple(np.mean(values, axis=0) for values in zip(*said, strict=True))  # type: ignore[return-value]
 
 

@@ -4,7 +4,8 @@ Much of what decides a property of a compound is known from its neighbours in th
 competes with says where its energy must lie, and the compounds that differ from it in one element (LiFePO4, NaFePO4)
 mostly share its structure. A network that is given both need not learn them by heart.
 
-A composition's own formula never takes part in what is said of it. For training that is not enough: see `describe_apart`.
+A composition's own formula never takes part in what is said of it. For training that is not enough: see
+`describe_apart`.
 
 May import: `matenv.composition`, `matenv.data`, `matenv.elements`, `matenv.thermo`, `matenv.properties`.
 """
