@@ -15,7 +15,7 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,9 @@ RECIPE: Recipe = (INFORMED, replace(PLAIN, family="informed", folds=3), replace(
 
 Errors that differ average out; the monitored rows of the energies advised it."""
 
+UNSTABLE = 0.5
+"""E_d above which a material's share of the error is told [eV/atom]."""
+
 PEERS: dict[str, dict[str, float]] = {
     "formation_energy": {"ElemNet": 0.097, "Roost": 0.056},
     "decomposition_energy F1": {"Roost": 0.770},
@@ -81,10 +84,31 @@ def five_fold(rows: int, fold: int = 0) -> tuple[NDArray[np.int64], NDArray[np.i
     return np.flatnonzero(part != fold), np.flatnonzero(part == fold)
 
 
+@dataclass(frozen=True)
+class Said:
+    """What trained networks say together, in the properties' units.
+
+    Attributes:
+        location: Of the test rows (n, 5).
+        scale: Of the test rows (n, 5).
+        zero: P(zero) of the test rows (n, 2).
+        kept: Rows kept aside (k,).
+        kept_location: Of the rows kept aside (k, 5).
+        each_kept_location: The same of every network (networks, k, 5).
+    """
+
+    location: Array
+    scale: Array
+    zero: Array
+    kept: NDArray[np.int64]
+    kept_location: Array
+    each_kept_location: Array
+
+
 def fit_and_predict(
     out: Path, recipe: Recipe, batch: CompositionBatch, labels: Array, train: NDArray, test: NDArray,
     shift: Array | None = None, start: Path | None = None,
-) -> tuple[Array, Array, Array]:  # fmt: skip
+) -> Said:  # fmt: skip
     """Train a recipe on some rows, with all that a network is told coming from them, and predict others.
 
     Args:
@@ -96,9 +120,6 @@ def fit_and_predict(
         test: Rows to predict.
         shift: Labels to fit instead of the formation energies (N,), which still are what the networks are told of.
         start: Folder of a finished run to begin from.
-
-    Returns:
-        Of the test rows the mean location (n, 5), the mean scale (n, 5) and the mean P(zero) (n, 2).
     """
     known, told_of, targets = batch[train], labels[train], labels[train].copy()
     table = References(known, told_of, competitors="all", polymorphs=True)
@@ -107,9 +128,9 @@ def fit_and_predict(
     monitored = np.arange(len(train)) % MONITORED == 0
     fitted, kept = np.flatnonzero(~monitored), np.flatnonzero(monitored)
     others = References(known[fitted], told_of[fitted], competitors="all", polymorphs=True)
-    told = others.describe(known[kept])
-    rows = Rows(batch[test], labels[test], table.describe(batch[test]))
-    said = []
+    aside = Rows(known[kept], targets[kept], others.describe(known[kept]))
+    asked = Rows(batch[test], labels[test], table.describe(batch[test]))
+    said, said_aside = [], []
     for number, config in enumerate(recipe):
         name = f"{number}-{config.family}"
 
@@ -117,16 +138,17 @@ def fit_and_predict(
             return describe_apart(known, told_of, folds, rng, "all", polymorphs=True)[fitted]
 
         training = Rows(known[fitted], targets[fitted], retell=retell if config.family in INFORMED_FAMILIES else None)
-        first = None if start is None else start / name
-        paths = train_on(out / name, config, training, Rows(known[kept], targets[kept], told), start=first)
-        outputs = [heads.decode(torch.from_numpy(_outputs(path, config, rows))) for path in paths]
-        members = [(location, scale, torch.sigmoid(logit)) for location, scale, logit in outputs]
-        said.append([torch.stack(parts).double().mean(dim=0).numpy() for parts in zip(*members, strict=True)])
-    return tuple(np.mean(values, axis=0) for values in zip(*said, strict=True))  # type: ignore[return-value]
+        paths = train_on(out / name, config, training, aside, start=None if start is None else start / name)
+        members = [_outputs(path, config, asked) for path in paths]
+        said.append([np.mean(part, axis=0) for part in zip(*members, strict=True)])
+        said_aside.append(np.stack([_outputs(path, config, aside)[0] for path in paths]))
+    location, scale, zero = (np.mean(part, axis=0) for part in zip(*said, strict=True))
+    together = np.mean([locations.mean(axis=0) for locations in said_aside], axis=0)
+    return Said(location, scale, zero, train[kept], together, np.concatenate(said_aside))
 
 
-def _outputs(path: Path, config: TrainConfig, rows: Rows) -> NDArray[np.float32]:
-    """What a trained network says of rows (n, outputs)."""
+def _outputs(path: Path, config: TrainConfig, rows: Rows) -> tuple[Array, Array, Array]:
+    """Location (n, 5), scale (n, 5) and P(zero) (n, 2) that a trained network says of rows."""
     network = build(config.family, heads.OUTPUTS, config.width, config.layers)
     network.load_state_dict(read_checkpoint(path)["best"])
     network.eval()
@@ -135,7 +157,8 @@ def _outputs(path: Path, config: TrainConfig, rows: Rows) -> NDArray[np.float32]
         for block in np.array_split(np.arange(len(outputs)), -(-len(outputs) // 4096)):
             tokens, order = rows.pack(block)
             outputs[block[order]] = network(tokens).numpy()
-    return outputs
+    location, scale, logit = heads.decode(torch.from_numpy(outputs))
+    return location.double().numpy(), scale.double().numpy(), torch.sigmoid(logit).double().numpy()
 
 
 def median(location: Array, scale: Array, zero: Array) -> Array:
@@ -163,17 +186,30 @@ def energies(out: Path, wheels: Path, recipe: Recipe) -> dict[str, Any]:
     data = load_dataset("mp-ground-states")
     train, test = five_fold(len(data))
     labels = _only("formation_energy", data.formation_energy)
-    location, _, _ = fit_and_predict(out / "energies", recipe, data.compositions, labels, train, test)
-    predicted, true = location[:, 0], data.formation_energy[test]
+    said = fit_and_predict(out / "energies", recipe, data.compositions, labels, train, test)
+    predicted, true = said.location[:, 0], data.formation_energy[test]
     error = np.abs(predicted - true)
     batch, decomposition = data.compositions[test], data.labels["decomposition_energy"][test]
     all_phases = ConvexHull.from_dataset(data).energy(batch, exclude_self=True)
     train_phases = ConvexHull.from_dataset(data, train).energy(batch, exclude_self=True)
+    unstable = decomposition > UNSTABLE
+    each = said.each_kept_location[:, :, 0] - data.formation_energy[said.kept]
     return {
         "train_rows": len(train),
         "test_rows": len(test),
         "mae": float(error.mean()),
         "median_error": float(np.median(error)),
+        f"E_d above {UNSTABLE} eV/atom": {
+            "share_of_rows": float(unstable.mean()),
+            "share_of_error": float(error[unstable].sum() / error.sum()),
+            "mean_error": float((predicted - true)[unstable].mean()),
+        },
+        "kept_aside": {
+            "rows": len(said.kept),
+            "mae_of_each_network": np.abs(each).mean(axis=1).tolist(),
+            "mae": float(np.abs(said.kept_location[:, 0] - data.formation_energy[said.kept]).mean()),
+            "correlation_of_errors": np.corrcoef(each).tolist(),
+        },
         "through the hull of all phases": stability(predicted - all_phases, decomposition),
         "through the hull of train phases": stability(predicted - train_phases, decomposition),
         "true energies, hull of train phases": stability(true - train_phases, decomposition),
@@ -192,13 +228,13 @@ def decomposition(out: Path, wheels: Path, recipe: Recipe) -> dict[str, Any]:
     recipe = tuple(
         replace(c, members=1, epochs=max(c.epochs // 5, 1), learning_rate=c.learning_rate / 3) for c in recipe
     )
-    location, _, _ = fit_and_predict(
+    said = fit_and_predict(
         out / "decomposition", recipe, data.compositions, labels, train, test, truth + competing, out / "energies"
     )
     return {
         "train_rows": len(train),
         "test_rows": len(test),
-        **stability(location[:, 0] - competing[test], truth[test]),
+        **stability(said.location[:, 0] - competing[test], truth[test]),
     }
 
 
@@ -233,14 +269,14 @@ def _matbench(out: Path, wheels: Path, recipe: Recipe, names: Sequence[str]) -> 
     labels = np.full((len(first.values), len(heads.NAMES)), np.nan)
     for name, fold in zip(names, folds, strict=True):
         labels[:, heads.NAMES.index(name)] = fold.values
-    location, scale, zero = fit_and_predict(out, recipe, first.batch, labels, first.train, first.test)
+    said = fit_and_predict(out, recipe, first.batch, labels, first.train, first.test)
     result: dict[str, Any] = {"train_rows": len(first.train), "test_rows": len(first.test)}
     result["share_of_test_formulas_in_train"] = first.known
     for name, fold in zip(names, folds, strict=True):
         k = heads.NAMES.index(name)
-        point = location[:, k]
+        point = said.location[:, k]
         if k in heads.HURDLE:
-            point = median(point, scale[:, k], zero[:, heads.HURDLE.index(k)])
+            point = median(point, said.scale[:, k], said.zero[:, heads.HURDLE.index(k)])
         result[name] = {"mae": float(np.abs(point - fold.values[fold.test]).mean())}
     return result
 

@@ -93,8 +93,7 @@ to 1, tried with the best rate.{_borrowed(r["plan"])}
 
 {table(["network", *tried], rows)}
 
-Short runs want high rates, which a long one need not survive: at 0.04 a run of 2,000 epochs, given up, went from 47 nats on
-validation rows to thousands in epoch 216 and did not come back below 150. The run of {long:,} epochs has {rate:g}, {r["plan"]["calm"]:g} times the
+Short runs want high rates, which a long one need not survive (one at twice the rate, given up, did not). The run of {long:,} epochs has {rate:g}, {r["plan"]["calm"]:g} times the
 chosen rate.
 
 The classifiers of the number of components, by loss of validation rows (cross-entropy, or squared error with one output):
