@@ -188,8 +188,10 @@ def hit_rate(p_stable: float, size: int, predictor: str = "default") -> HitRate 
 DECOY_FACTORS: dict[tuple[str, str], tuple[float, float, float]] = {
     ("default", "train"): (0.023, 0.0074, 0.0015),
     ("two-family", "train"): (0.024, 0.0072, 0.0011),
+    ("accurate", "train"): (0.024, 0.0075, 0.0015),
     ("default", "all"): (0.17, 0.023, 0.0024),
     ("two-family", "all"): (0.2, 0.022, 0.0019),
+    ("accurate", "all"): (0.22, 0.03, 0.0033),
 }
 """What the odds of P(stable) must be multiplied with, over all compositions of 2, 3 and 4 elements in well-sampled
 systems, for their sum to be the number of stable phases known there; by predictor and reference. From ``python -m

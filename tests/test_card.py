@@ -95,7 +95,7 @@ def test_what_p_stable_is_worth_where_nobody_had_a_reason_to_compute():
 @pytest.mark.slow
 def test_decoy_factors_are_those_of_the_decoy_test():
     for reference in ("train", "all"):
-        for predictor in ("default", "two-family"):
+        for predictor in ("default", "two-family", "accurate"):
             found = decoys.count(predictor, reference, 2).odds_factor
             assert decoy_factor(predictor, reference, 2) == float(f"{found:.2g}")
 

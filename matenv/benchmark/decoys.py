@@ -181,7 +181,7 @@ def table(counts: Sequence[Decoys]) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Command line: print the counts."""
     parser = argparse.ArgumentParser(prog="python -m matenv.benchmark.decoys", description=__doc__)
-    parser.add_argument("--predictors", nargs="+", default=["default", "two-family"], help="names of predictors")
+    parser.add_argument("--predictors", nargs="+", default=["default", "two-family", "accurate"], help="names of predictors")
     parser.add_argument("--out", type=Path, help="JSON file to write; default: print only")
     arguments = parser.parse_args(argv)
     counts = [count(p, reference, n) for reference in ("train", "all") for p in arguments.predictors for n in SIZES]

@@ -82,7 +82,8 @@ def _stability(card: Card) -> list[str]:
     if card.p_among_all is not None:
         text += [
             f"  among all formulas    {card.p_among_all:8.2g}   is P(E_d <= 0) of any formula; P above is that of one",
-            f"  {'':33s}which somebody had reason to compute (decoy test, docs/honesty.md)",
+            f"  {'':33s}which somebody had reason to compute (decoy test, docs/honesty.md);",
+            f"  {'':33s}measured up to 4 elements, beyond that at most this",
         ]
     if card.too_good:
         text.append(
