@@ -5,7 +5,7 @@ most of them are decoys. Where a chemical system is well sampled, the sum of P o
 near the number of stable phases known there; how far it is above is the over-counting. Much of it is that P weighs
 each composition alone: it must beat the phases of the reference, not the other compositions around it.
 
-May import: `matenv.composition`, `matenv.data`, `matenv.oracle`, `matenv.thermo`.
+May import: `matenv.composition`, `matenv.data`, `matenv.oracle`, `matenv.stability`, `matenv.thermo`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from matenv import elements as alphabet
 from matenv.composition import CompositionBatch
 from matenv.data import Dataset, load_dataset
 from matenv.oracle import Oracle
+from matenv.stability import DECOY_FACTORS
 from matenv.thermo import ConvexHull
 
 MAX_ATOMS = 20
@@ -181,7 +182,8 @@ def table(counts: Sequence[Decoys]) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Command line: print the counts."""
     parser = argparse.ArgumentParser(prog="python -m matenv.benchmark.decoys", description=__doc__)
-    parser.add_argument("--predictors", nargs="+", default=["default", "two-family", "accurate"], help="names of predictors")
+    every = sorted({predictor for predictor, _ in DECOY_FACTORS})
+    parser.add_argument("--predictors", nargs="+", default=every, help=f"names; default: {', '.join(every)}")
     parser.add_argument("--out", type=Path, help="JSON file to write; default: print only")
     arguments = parser.parse_args(argv)
     counts = [count(p, reference, n) for reference in ("train", "all") for p in arguments.predictors for n in SIZES]
