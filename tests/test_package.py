@@ -11,9 +11,9 @@ ROOT = Path(__file__).parent.parent
 
 # Rooms in import order: a room may import those above it (DESIGN: one direction, no cycles).
 ROOMS = [
-    "elements", "parallel", "rational", "packing", "spelling", "layers", "composition", "chemistry", "ledger", "data",
-    "thermo", "latent", "properties", "stability", "oracle", "guards", "wishes", "tasks", "card", "benchmark",
-    "sampling", "envs", "wrappers", "report", "agents", "cli",
+    "elements", "parallel", "precision", "rational", "packing", "spelling", "layers", "composition", "chemistry",
+    "ledger", "data", "thermo", "latent", "properties", "stability", "oracle", "guards", "wishes", "tasks", "card",
+    "benchmark", "sampling", "envs", "wrappers", "report", "agents", "cli",
 ]  # fmt: skip
 
 

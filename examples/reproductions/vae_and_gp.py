@@ -18,6 +18,7 @@ from matenv.latent.checkpoint import epochs_left, resume, save
 from matenv.latent.deep_kernel import DeepKernel
 from matenv.latent.epochs import set_learning_rate
 from matenv.latent.objectives import kl_to_prior
+from matenv.precision import quick_products
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def train(vae: VAE, kernel: DeepKernel, x: Tensor, y: Tensor, settings: Settings
         for step, rows in enumerate(order):
             set_learning_rate(optimizer, settings.learning_rate, of_phase, settings.epochs, step, len(order))
             loss = torch.zeros(())
-            with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16), torch.set_grad_enabled(reconstruct):
+            with quick_products(settings.bfloat16), torch.set_grad_enabled(reconstruct):
                 mean, log_variance = vae.posterior(x[rows])
                 if reconstruct:
                     z = mean + torch.exp(0.5 * log_variance) * torch.randn(mean.shape, generator=generator)

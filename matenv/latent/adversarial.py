@@ -1,6 +1,7 @@
 """Adversarial training of `matenv.latent.generators`: critic and generator first, then the encoder.
 
-May import: `matenv.latent.epochs`, `matenv.latent.generators`, `matenv.latent.objectives`, `matenv.latent.pairs`.
+May import: `matenv.latent.epochs`, `matenv.latent.generators`, `matenv.latent.objectives`, `matenv.latent.pairs`,
+`matenv.precision`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from matenv.latent.epochs import Recipe, Shown, mean_record, one_epoch, set_lear
 from matenv.latent.generators import MOST, SLOTS
 from matenv.latent.objectives import elbo
 from matenv.latent.pairs import Pairs
+from matenv.precision import quick_products
 
 CRITIC_STEPS = 3
 """Steps of the critic for each of the generator (Gulrajani et al. take 5)."""
@@ -80,7 +82,7 @@ def adversarial_epoch(
         record = _critic_step(network, optimizer, real, noise, recipe.bfloat16)
         if (epoch * len(starts) + step) % CRITIC_STEPS == CRITIC_STEPS - 1:
             z = torch.randn(batch, network.latent, generator=noise)
-            with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
+            with quick_products(recipe.bfloat16):
                 fake = network.generate(z)
                 score = network.critic(fake).float().mean()
                 miss = missed(z, *network.read(network.sharpened(fake))).mean()
@@ -99,7 +101,7 @@ def adversarial_epoch(
 def _critic_step(
     network: Any, optimizer: torch.optim.Optimizer, real: Tensor, noise: torch.Generator, bfloat16: bool
 ) -> dict[str, float]:
-    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+    with quick_products(bfloat16):
         with torch.no_grad():
             fake = network.generate(torch.randn(len(real), network.latent, generator=noise))
         between = torch.lerp(fake, real, torch.rand(len(real), 1, generator=noise)).requires_grad_(True)

@@ -1,6 +1,6 @@
 """How a latent space is trained: its recipe, and one pass over the training rows.
 
-May import: `matenv.latent.objectives`, `matenv.latent.pairs`, `matenv.composition`.
+May import: `matenv.latent.objectives`, `matenv.latent.pairs`, `matenv.composition`, `matenv.precision`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import nn
 from matenv.composition import CompositionBatch
 from matenv.latent.objectives import Objective, elbo
 from matenv.latent.pairs import Pairs
+from matenv.precision import quick_products
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Recipe:
         beta_warmup: Share of the run, or of each cycle, over which beta rises linearly from 0.
         augment: Whether to train on variants of the formulas (`matenv.latent.augment`).
         oversample: How often rows of 8 or more elements are repeated.
-        bfloat16: Whether matrix products run in bfloat16.
+        bfloat16: Whether matrix products run in bfloat16 where the processor has it.
         labels: Columns of the table that the objective is given.
         objective: Loss of a batch.
         run_epoch: One pass over what is shown; None for `one_epoch`.
@@ -140,7 +141,7 @@ def one_epoch(
         beta = kl_weight(recipe, done)
         rows = order[start : start + batch]
         pairs, labels = Pairs.of(shown.formulas[rows]), torch.from_numpy(shown.labels[rows])
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
+        with quick_products(recipe.bfloat16):
             loss, record = recipe.objective(network, pairs, labels, noise, beta)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

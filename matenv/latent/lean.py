@@ -8,7 +8,8 @@ data, by what the former decoder says (distillation: Hinton et al., arXiv:1503.0
 
 All randomness of epoch k comes from generators seeded with (seed, k), as in `matenv.latent.fit`.
 
-May import: `matenv.latent` networks, `matenv.latent.augment`, `matenv.latent.fit`, `matenv.data`.
+May import: `matenv.latent` networks, `matenv.latent.augment`, `matenv.latent.fit`, `matenv.data`,
+`matenv.precision`.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from matenv.latent.evaluate import agreement
 from matenv.latent.fit import training_rows
 from matenv.latent.pairs import Pairs, choose_elements
 from matenv.latent.space import VAESpace
+from matenv.precision import quick_products
 
 LONGEST_WALK = 16
 """Most steps of a random walk away from an encoding: the horizon of an episode."""
@@ -209,7 +211,7 @@ def _losses(
     """Negative log-likelihood of formulas, and cross-entropies with the former decoder on and off the data."""
     former: Any = teacher.network
     mean_w, std_w = (torch.from_numpy(a).float() for a in (teacher.whitening.mean, teacher.whitening.std))
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), quick_products():
         mean, log_variance = former.posterior(pairs)
         z = mean + torch.exp(0.5 * log_variance) * torch.randn(mean.shape, generator=noise)
         codes = (z[: max(len(z) * RECIPE.visited // RECIPE.batch, 1)] - mean_w) / std_w
@@ -224,7 +226,7 @@ def _losses(
             torch.cat([pairs.offset, named.offset + len(pairs.row)]),
         )  # fmt: skip
         presence, counts = torch.sigmoid(presence), former.count_logits(h, *entries).float().softmax(1)
-    with torch.autocast("cpu", torch.bfloat16):
+    with quick_products():
         h = network.trunk(z)
         odds, logits = network.presence_logits(h).float(), network.count_logits(h, *entries).float()
     target = torch.zeros(pairs.rows, odds.shape[1])

@@ -1,6 +1,6 @@
 """Optimizers of a training run, by name.
 
-May import: nothing of matenv.
+May import: `matenv.properties.muon`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
+
+from matenv.properties.muon import Muon
 
 # What enters a network and what leaves it are no maps between hidden states, which is what Muon is meant for.
 _ENDS = ("embedding", "from_", "head")
@@ -19,14 +21,14 @@ def _adamw(network: nn.Module, learning_rate: float, weight_decay: float) -> lis
 
 
 def _muon(network: nn.Module, learning_rate: float, weight_decay: float) -> list[torch.optim.Optimizer]:
-    """Muon for the hidden matrices, its steps as long as AdamW's would be (Liu et al., arXiv:2502.16982)."""
+    """Muon for the hidden matrices, AdamW for the rest."""
     hidden: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
         inside = parameter.ndim == 2 and not name.startswith(_ENDS)
         (hidden if inside else others).append(parameter)
     return [
-        torch.optim.Muon(hidden, learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
+        Muon(hidden, learning_rate, weight_decay),
         torch.optim.AdamW(others, learning_rate, weight_decay=weight_decay),
     ]
 

@@ -3,7 +3,7 @@
 Each member of the ensemble has its own folder with one checkpoint, rewritten after every epoch; the same command run
 again goes on where it stopped, with the same result bit for bit.
 
-May import: `matenv.composition`, `matenv.data`, `matenv.elements`, `matenv.properties`.
+May import: `matenv.composition`, `matenv.data`, `matenv.elements`, `matenv.precision`, `matenv.properties`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from matenv.composition import CompositionBatch
+from matenv.precision import quick_products
 from matenv.properties import heads
 from matenv.properties.checkpoint import read_checkpoint, row_batches, save_checkpoint, seed_everything
 from matenv.properties.evaluate import table
@@ -50,7 +51,7 @@ class TrainConfig:
         learning_rate: Peak of the one-cycle schedule.
         weight_decay: Of the optimizer.
         optimizer: A key of `optimizer.OPTIMIZERS`.
-        precision: Of matrix products while training, "float32" or "bfloat16".
+        precision: Of matrix products while training, "float32", or "bfloat16" where the processor has it.
         dropout: Of hidden units.
         folds: For families that are told of other rows: parts into which the training rows fall, anew every epoch; each
             row is told what the other parts hold (`references.describe_apart`).
@@ -234,7 +235,7 @@ def _train_member(
         network.train()
         for rows in row_batches(batch.size, config.batch_size, rng):
             tokens, order = training.pack(rows)
-            with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16"):
+            with quick_products(config.precision == "bfloat16"):
                 outputs = network(tokens)
             value = heads.loss(outputs.float(), targets[rows[order]]) / config.batch_size
             network.zero_grad()

@@ -57,7 +57,7 @@ python -m examples.reproductions.elawady
   random; at random here (the same numbers of rows, the same network, {plan["trial"]} epochs) the negative ELBO of test rows is
   {r["random_split"]["nelbo"]:.2f} instead of {r["readings"][0]["nelbo"]:.2f} nats: {_easier(r)}
 - **Network**: 89 -> w -> w -> 2 x 10 with ELU, and its mirror; w = {_listed(plan["widths"])}; Adam, batches of {scanned(r)["setting"]["batch"]:,},
-  a learning rate that falls to 0 (cosine), matrix products in bfloat16. Rows of 8 and more elements are shown
+  a learning rate that falls to 0 (cosine), matrix products in bfloat16 where the processor has it. Rows of 8 and more elements are shown
   {r["oversample"]} times. The scan has {plan["epochs"]} epochs per network, and {len(plan["seeds"])} seeds at width {plan["chosen"]}; the network of that width which the rest
   of the page is about has {plan["long"]:,}. The paper trains for 2,000.
 - **Choices**: learning rate, rise of the KL weight, and the classifiers' learning rate, scale of input and epoch are

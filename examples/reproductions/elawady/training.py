@@ -23,6 +23,7 @@ from matenv.latent.elawady_vae import ElAwadyVAE
 from matenv.latent.epochs import set_learning_rate
 from matenv.latent.fit import repeat_complex, training_rows
 from matenv.latent.objectives import kl_to_prior
+from matenv.precision import quick_products
 
 LATENT = 10
 """The paper's n."""
@@ -134,7 +135,7 @@ def _epoch(network: ElAwadyVAE, optimizer: torch.optim.Optimizer, x: Tensor, set
     for step, start in enumerate(starts):
         done = set_learning_rate(optimizer, setting.learning_rate, epoch, setting.epochs, step, len(starts))
         shown = x[order[start : start + batch]]
-        with torch.autocast("cpu", torch.bfloat16):
+        with quick_products():
             mean, log_variance, z = _sample_posterior(network, shown, random)
             output = network.decoder(z).float()
         weight = min(done / setting.kl_rise, 1.0) if setting.kl_rise else 1.0
