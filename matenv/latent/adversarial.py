@@ -24,7 +24,7 @@ CRITIC_STEPS = 3
 PENALTY = 10.0
 """Weight of the gradient penalty (Gulrajani et al.)."""
 
-INVERTIBILITY = 0.02
+INVERTIBILITY = 0.03
 """What a nat of log q(z|x) of generated formulas is worth to the generator. At 0.15 it gave up looking real for it."""
 
 GENERATOR_RATE, ENCODER_RATE = 0.5, 2.5

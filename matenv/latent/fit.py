@@ -74,7 +74,7 @@ RECIPES: dict[str, Recipe] = {
         augment=True, oversample=1, bfloat16=True, labels=tuple(CONDITIONS), objective=conditional_elbo,
     ),
     "wgan-gp": Recipe(
-        small_gan, epochs=24, batch=128, learning_rate=4e-4, weight_decay=0.02, beta=1.0, beta_warmup=0.1,
+        small_gan, epochs=50, batch=128, learning_rate=4e-4, weight_decay=0.02, beta=1.0, beta_warmup=0.1,
         augment=False, oversample=1, bfloat16=True, objective=inversion, run_epoch=adversarial_epoch,
         optimizer=adam_by_part, finish=without_critic,
     ),
@@ -91,7 +91,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     # Not shipped: the same over real-valued vectors, for comparison (docs/generative.md).
     "wgan-gp-fractions": Recipe(
-        small_fractions_gan, epochs=24, batch=128, learning_rate=4e-4, weight_decay=0.02, beta=1.0, beta_warmup=0.1,
+        small_fractions_gan, epochs=50, batch=128, learning_rate=4e-4, weight_decay=0.02, beta=1.0, beta_warmup=0.1,
         augment=False, oversample=1, bfloat16=False, objective=inversion, run_epoch=adversarial_epoch,
         optimizer=adam_by_part, finish=without_critic,
     ),

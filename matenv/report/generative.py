@@ -101,10 +101,13 @@ def compare_generators(
         }
         found = {name: quality(batch, data) for name, batch in controls.items()}
         result = {"settings": settings, "controls": found, "spaces": {}}
-    for space in map(load_latent, spaces):
+    loaded = {name: load_latent(name) for name in spaces}
+    names = [space.name for space in loaded.values()]
+    for given, space in loaded.items():
+        name = space.name if names.count(space.name) == 1 else given  # two runs of one recipe
         weights = _fingerprint(space)
-        if result["spaces"].get(space.name, {}).get("weights") != weights:
-            result["spaces"][space.name] = {"weights": weights} | _measured(space, data, settings, folder)
+        if result["spaces"].get(name, {}).get("weights") != weights:
+            result["spaces"][name] = {"weights": weights} | _measured(name, space, data, settings, folder)
             path.write_text(json.dumps(result, indent=1) + "\n")
     rows = [result["controls"], *(each["quality"] for each in result["spaces"].values())]
     print(quality_table({name: metrics for each in rows for name, metrics in each.items()}))
@@ -115,8 +118,8 @@ def compare_generators(
     return result
 
 
-def _measured(space: VAESpace, data: Dataset, settings: dict[str, int], folder: Path) -> dict[str, Any]:
-    name, samples, seed = space.name, settings["samples"], settings["seed"]
+def _measured(name: str, space: VAESpace, data: Dataset, settings: dict[str, int], folder: Path) -> dict[str, Any]:
+    samples, seed = settings["samples"], settings["seed"]
     own = space.decode_batch(space.sample(samples, seed))
     batches = {name: own}
     if space.anchors is not None:
