@@ -1,6 +1,8 @@
 """The conditional and the adversarial networks: what they compute, on small untrained ones; shipped ones below."""
 
 import json
+import shutil
+from pathlib import Path
 from typing import Any, cast
 
 import gymnasium as gym
@@ -29,7 +31,7 @@ from matenv.latent.generators import EMPTY, MOST, SLOTS, FractionsGAN, SlotsGAN
 from matenv.latent.pairs import Pairs
 from matenv.latent.space import Whitening
 from matenv.latent.store import read, write
-from matenv.report.generative import ASKED
+from matenv.report.generative import ASKED, compare_generators
 
 DATA = matenv.load_dataset()
 BATCH = DATA.compositions[np.random.default_rng(0).choice(DATA.part("train"), 200, replace=False)]
@@ -290,6 +292,16 @@ def test_one_moves_in_these_spaces_and_under_a_condition():
         env.reset(seed=0)
         assert env.action_space.shape == (dim,)
         assert all(env.step(env.action_space.sample())[4]["formula"] for _ in range(3))
+
+
+def test_two_runs_of_one_recipe_stay_apart_in_the_comparison(tmp_path, capsys):
+    weights = Path(matenv.__file__).parent / "latent" / "weights"
+    for name in ("vae-elawady.safetensors", "vae-elawady.json"):
+        shutil.copy(weights / name, tmp_path / name)
+    other = str(tmp_path / "vae-elawady.safetensors")
+    found = compare_generators(tmp_path / "out", ["vae-elawady", other], samples=20, at_each=2)
+    assert list(found["spaces"]) == ["vae-elawady", other]
+    assert f"| {other} |" in capsys.readouterr().out
 
 
 @pytest.mark.slow
