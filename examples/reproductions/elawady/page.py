@@ -59,7 +59,7 @@ python -m examples.reproductions.elawady
 - **Network**: 89 -> w -> w -> 2 x 10 with ELU, and its mirror; w = {_listed(plan["widths"])}; Adam, batches of {scanned(r)["setting"]["batch"]:,},
   a learning rate that falls to 0 (cosine), matrix products in bfloat16 where the processor has it. Rows of 8 and more elements are shown
   {r["oversample"]} times. The scan has {plan["epochs"]} epochs per network, and {len(plan["seeds"])} seeds at width {plan["chosen"]}; the network of that width which the rest
-  of the page is about has {plan["long"]:,}. The paper trains for 2,000.
+  of the page is about has {plan["long"]:,}{", as in the paper" if plan["long"] == 2000 else "; the paper trains for 2,000"}.
 - **Choices**: learning rate, rise of the KL weight, and the classifiers' learning rate, scale of input and epoch are
   chosen by validation rows; T by the number of elements in training rows. Test rows give the final figures only.
 - **Is that long enough?** {_course(r)}
@@ -93,7 +93,7 @@ to 1, tried with the best rate.{_borrowed(r["plan"])}
 
 {table(["network", *tried], rows)}
 
-Short runs want high rates, which a long one need not survive (one at twice the rate, given up, did not). The run of {long:,} epochs has {rate:g}, {r["plan"]["calm"]:g} times the
+Short runs want high rates, which a long one need not survive (one of 2,000 epochs at 0.04, given up, did not). The run of {long:,} epochs has {rate:g}, {r["plan"]["calm"]:g} times the
 chosen rate.
 
 The classifiers of the number of components, by loss of validation rows (cross-entropy, or squared error with one output):

@@ -45,7 +45,7 @@ class Setting:
     Attributes:
         reading: A key of `READINGS`.
         width: Nodes per hidden layer.
-        epochs: Passes over the training rows; the paper's 2,000 are shortened, see the report.
+        epochs: Passes over the training rows.
         split: ``"system"`` holds out whole chemical systems, ``"random"`` formulas, as the paper seems to.
         seed: Seed of everything random.
         batch: Compositions per step.
