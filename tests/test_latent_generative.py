@@ -243,6 +243,9 @@ def test_quality_by_hand():
     found = quality(batch, DATA)
     assert found["unique"] == 0.8 and found["systems"] == 3
     assert found["neutral"] == 0.6 and found["balanced"] == 0.6
+    size = DATA.compositions.size[DATA.split("system").train]
+    two, three, four = ((size == elements).sum() for elements in (2, 3, 4))  # neutral: 2 of 3, 0 of 1, 1 of 1
+    assert found["neutral_as_sized"] == pytest.approx((2 / 3 * two + four) / (two + three + four))
     assert found["novel"] == 0.4 and found["new_and_balanced"] == 0.0
     assert found["diversity"] > 0
 

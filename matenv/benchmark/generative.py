@@ -1,10 +1,11 @@
 """What generators of formulas are worth: validity, uniqueness, novelty, diversity, and whether a condition is obeyed.
 
 Definitions. *Neutral / balanced*: `matenv.is_charge_neutral` / `matenv.is_electronegativity_balanced`, metals not
-exempt. *Unique*: distinct formulas over all. *Novel*: share of the formulas that the embedded table, held-out rows
-included, does not have. *New and balanced*: distinct formulas that are novel and balanced, over all. *Diversity*:
-`matenv.benchmark.diversity` of the first 2,000. *Systems*: distinct element sets. *Prevalence KL* and *elements TV*
-against the training rows, as `matenv.latent.evaluate` defines them.
+exempt. *Neutral as sized*: the same, samples weighted so that numbers of elements are as frequent as among training
+rows; formulas of many elements are neutral more easily. *Unique*: distinct formulas over all. *Novel*: share of the
+formulas that the embedded table, held-out rows included, does not have. *New and balanced*: distinct formulas that are
+novel and balanced, over all. *Diversity*: `matenv.benchmark.diversity` of the first 2,000. *Systems*: distinct element
+sets. *Prevalence KL* and *elements TV* against the training rows, as `matenv.latent.evaluate` defines them.
 
 May import: `matenv.benchmark.diversity`, `matenv.properties`, `matenv.latent`, `matenv.data`, `matenv.composition`.
 """
@@ -41,12 +42,13 @@ def quality(batch: CompositionBatch, data: Dataset) -> dict[str, float]:
         Metric name -> value; shares in [0, 1], the divergence in nats, diversity in places of the Pettifor scale.
     """
     train = data.compositions[data.split("system").train]
-    balanced = is_electronegativity_balanced(batch)
+    neutral, balanced = is_charge_neutral(batch), is_electronegativity_balanced(batch)
     formulas, known = np.array(batch.formulas()), set(data.formulas.tolist())
     novel = np.array([formula not in known for formula in formulas.tolist()])
     filled = np.flatnonzero(batch.size)
     return {
-        "neutral": float(is_charge_neutral(batch).mean()),
+        "neutral": float(neutral.mean()),
+        "neutral_as_sized": float(np.average(neutral, weights=_as_sized(batch, train))),
         "balanced": float(balanced.mean()),
         "unique": len(set(formulas.tolist())) / len(batch),
         "novel": float(novel.mean()),
@@ -56,6 +58,13 @@ def quality(batch: CompositionBatch, data: Dataset) -> dict[str, float]:
         "prevalence_kl": kl_divergence(prevalence(train), prevalence(batch)),
         "elements_tv": float(0.5 * np.abs(size_shares(batch) - size_shares(train)).sum()),
     }
+
+
+def _as_sized(batch: CompositionBatch, train: CompositionBatch) -> NDArray[np.float64]:
+    """Weights (B,) that make numbers of elements as frequent in a batch as among training rows."""
+    wanted, found = size_shares(train), size_shares(batch)
+    weights = wanted[batch.size] / found[batch.size]
+    return weights if weights.any() else np.ones(len(batch))
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ KINDS = ("held-out rows with that DFT value", "samples around near anchors", "z 
 
 HEADINGS = {
     "neutral": "neutral",
+    "neutral_as_sized": "neutral as sized",
     "balanced": "balanced",
     "unique": "unique",
     "novel": "novel",
