@@ -186,11 +186,16 @@ def latent_train(
     if (name is None) == (source is None):
         raise ValueError("give the NAME of a space to train from nothing, or --from a space to fine-tune: one of them")
     if source is None:
+        asked = {"--replay": replay != 1.0, "--holdout": holdout != "system", "--tolerance": tolerance != 0.0}
+        if wrong := [option for option, given in (asked | {"--column": column != "formula"}).items() if given]:
+            raise ValueError(f"{', '.join(wrong)} is for fine-tuning; give --from a space, or leave it out")
         from matenv.latent.train import train
 
         path = train(str(name), out, epochs=epochs, seed=seed, data=data, beta_cycles=beta_cycles)
     elif data is None:
         raise ValueError("--from needs --data, a .csv file with a column of formulas, to fine-tune on")
+    elif beta_cycles is not None:
+        raise ValueError(f"--beta-cycles={beta_cycles} is for training from nothing; leave it out with --from")
     else:
         from matenv.latent.finetune import finetune
 

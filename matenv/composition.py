@@ -290,7 +290,10 @@ def integer_counts(formulas: Sequence[str | Composition]) -> NDArray[np.int64]:
     whole = (amounts == np.floor(amounts)).all(axis=1)
     if not whole.all():
         row = int(np.argmin(whole))
-        raise ValueError(f"formulas[{row}]={str(formulas[row])!r} has fractional amounts; write an integer formula")
+        (near,) = CompositionBatch.from_fractions(amounts[[row]], max_atoms=1000).formulas()
+        raise ValueError(
+            f"formulas[{row}]={str(formulas[row])!r} has fractional amounts; write an integer formula, such as {near}"
+        )
     return amounts.astype(np.int64)
 
 

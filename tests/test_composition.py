@@ -110,7 +110,7 @@ def test_other_bad_vectors():
         matenv.formula(np.ones(88))
     with pytest.raises(ValueError, match="has 11 elements"):
         matenv.formula(np.r_[np.ones(11), np.zeros(78)])
-    with pytest.raises(ValueError, match="fractional amounts"):
+    with pytest.raises(ValueError, match="fractional amounts; write an integer formula, such as"):
         comp.integer_counts(["Ag0.5S"])
     with pytest.raises(ValueError, match="max_atoms=0"):
         matenv.formula(matenv.fractions("NaCl"), max_atoms=0)

@@ -222,6 +222,15 @@ def test_training_asks_for_one_of_name_and_source(tmp_path):
     assert "--from needs --data" in str(result.exception)
 
 
+def test_options_of_the_other_kind_of_training_are_not_silently_ignored(tmp_path):
+    for arguments, message in (
+        (["vae", "--column", "composition", "--replay", "2"], "--replay, --column is for fine-tuning; give --from"),
+        (["--from", "vae", "--data", "a.csv", "--beta-cycles", "4"], "--beta-cycles=4 is for training from nothing"),
+    ):
+        result = CliRunner().invoke(app, ["latent", "train", *arguments, "--out", str(tmp_path)])
+        assert isinstance(result.exception, ValueError) and message in str(result.exception)
+
+
 @pytest.mark.slow
 def test_fine_tuning_teaches_solid_solutions_and_forgets_little(table, tmp_path):
     path = finetune("vae", table(*solid_solutions(1500)), tmp_path / "mine", epochs=12, progress=False)
