@@ -58,10 +58,10 @@ def machine() -> dict[str, Any]:
 
 
 def _command() -> list[str]:
-    """The command line, with a module named instead of its file's place on this machine."""
+    """The command line, with modules and files named instead of their places on this machine."""
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     script = ["-m", spec.name.removesuffix(".__main__")] if spec is not None else [Path(sys.argv[0]).name]
-    return [*script, *sys.argv[1:]]
+    return [*script, *(Path(part).name if Path(part).is_absolute() else part for part in sys.argv[1:])]
 
 
 def _processor() -> str:
