@@ -99,6 +99,11 @@ def panels(matrix: Array, rows: int, columns: int) -> Array:
     return np.ascontiguousarray(full.reshape(rows, -1, PANEL).swapaxes(0, 1)).reshape(-1, PANEL)
 
 
+def padded_bias(bias: Array, columns: int) -> Array:
+    """A bias with zeros for the columns that fill up a panel."""
+    return np.pad(bias, (0, columns - len(bias)))
+
+
 def _tile(rows: int, parts: int) -> Callable[..., None]:
     """Compiled code that multiplies `rows` rows with a strip of a panel; numba itself keeps no vectors in registers.
 

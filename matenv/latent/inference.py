@@ -1,10 +1,8 @@
 """Fast decoding by a trained `CountsVAE` on a CPU, without gradients.
 
 The same arithmetic as `CountsVAE.decode` (a test holds the two together), as one compiled function for one row or many.
-Rows pass through in small blocks: their intermediate values stay in the inner caches, and their matrix products stay
-below the million multiplications up to which OpenBLAS, on processors with AVX-512, neither packs nor starts threads.
-There a product of two to eight rows gives each row the same bits whatever the other rows are (a test holds this), so a
-row's formula does not depend on the batch it is decoded in.
+Rows pass through in blocks, so that intermediate values stay in the inner caches. Every element of a product is summed
+in one order, so a row's formula does not depend on the batch it is decoded in, bit for bit.
 
 May import: `matenv.latent.counts_vae`, `matenv.latent.pairs`, `matenv.layers`, `matenv.parallel`.
 """
@@ -22,11 +20,11 @@ from torch import Tensor, nn
 from matenv.composition import CompositionBatch
 from matenv.latent.counts_vae import CountsVAE, Residual
 from matenv.latent.pairs import choose_counts, choose_elements
-from matenv.layers import FASTMATH, Array, silu, standardise
+from matenv.layers import FASTMATH, PANEL, Array, add_product, padded, padded_bias, panels, silu, standardise
 from matenv.parallel import run_blocks
 from matenv.rational import MAX_ELEMENTS
 
-BLOCK = 8
+BLOCK = 48
 """Rows decoded at a time."""
 
 ROWS_PER_THREAD = 128
@@ -43,23 +41,32 @@ class Weights(NamedTuple):
     state is an affine map of z, and so, but for its division by one number, is its normalised form: the first block's
     first product is folded into the entrance and costs n rows of weights in place of `width`.
 
+    Matrices are cut as `add_product` wants them. Widths are padded to whole panels with zeros, which stay zeros all the
+    way through; what stands side by side is padded each by itself. Sizes below are those before padding.
+
     Attributes:
+        width: Of the state.
+        head: Of the count head.
+        elements: Number of presence log-odds.
         enter: Latent vector to the first state and to the first block's inner values (n, width + inner).
-        enter_bias: Its bias (width + inner,).
+        enter_bias: Its bias (1, width + inner).
         up: First products of the later blocks (blocks - 1, width, inner).
         up_bias: Biases of the first products of all blocks (blocks, inner).
         down: Second products of the blocks (blocks, inner, width).
         down_bias: Their biases (blocks, width).
         heads: State to presence log-odds and to what the count head knows of the row (width, 89 + head).
-        heads_bias: Its bias (89 + head,).
+        heads_bias: Its bias (1, 89 + head).
         tables: For each element, what it tells the counts of its row, its shift and its scale (3, 89, head).
         normal: Gain and offset of the count head's normalisation (2, head).
         hidden: Hidden layers of the count head, none or one (0 or 1, head, head).
         hidden_bias: Their biases (0 or 1, head).
         out: Count head to logits of counts 1..64 (head, 64).
-        out_bias: Its bias (64,).
+        out_bias: Its bias (1, 64).
     """
 
+    width: int
+    head: int
+    elements: int
     enter: Array
     enter_bias: Array
     up: Array
@@ -83,23 +90,63 @@ class Weights(NamedTuple):
         blocks = [cast(Residual, block) for block in network.decoder_blocks]
         ups = [fold(block.norm, block.up) for block in blocks]
         enter, enter_bias = network.decoder_in.weight.double(), network.decoder_in.bias.double()
-        first = ups[0][0] if ups else torch.zeros(0, width, dtype=torch.float64)
+        first = ups[0][0] if ups else torch.zeros(inner, width, dtype=torch.float64)
         centred = first - first.mean(1, keepdim=True)  # equals removing the mean of what it multiplies
-        presence, presence_bias = fold(network.decoder_norm, network.presence_head)
+        odds, odds_bias = fold(network.decoder_norm, network.presence_head)
+        odds_bias = odds_bias + network.absent
         about, about_bias = fold(network.decoder_norm, network.count_in)
-        hidden = [] if network.head_hidden is None else [network.head_hidden]
-        tensors = (
-            torch.cat([enter, centred @ enter]).T, torch.cat([enter_bias, centred @ enter_bias]),
-            stack([weight.T for weight, _ in ups[1:]], width, inner), stack([bias for _, bias in ups], inner),
-            stack([block.down.weight.T for block in blocks], inner, width),
-            stack([block.down.bias for block in blocks], width),
-            torch.cat([presence, about]).T, torch.cat([presence_bias + network.absent, about_bias]),
-            torch.stack([network.head_set, network.head_shift, 1.0 + network.head_scale]),
-            torch.stack([network.head_norm.weight, network.head_norm.bias]),
-            stack([layer.weight.T for layer in hidden], head, head), stack([layer.bias for layer in hidden], head),
-            network.head_out.weight.T, network.head_out.bias,
+        layers = [] if network.head_hidden is None else [network.head_hidden]
+        tables = torch.stack([network.head_set, network.head_shift, 1.0 + network.head_scale])
+        normal = torch.stack([network.head_norm.weight, network.head_norm.bias])
+        elements = len(odds)
+        state, middle, last = padded(width), padded(inner), padded(head)
+        return Weights(
+            width, head, elements,
+            _beside([(enter, state), (centred @ enter, middle)], network.latent),
+            _bias_beside([(enter_bias, state), (centred @ enter_bias, middle)]),
+            _each([_cut(weight, state, middle) for weight, _ in ups[1:]]),
+            _lines([bias for _, bias in ups], middle),
+            _each([_cut(block.down.weight, middle, state) for block in blocks]),
+            _lines([block.down.bias for block in blocks], state),
+            _beside([(odds, padded(elements)), (about, last)], state),
+            _bias_beside([(odds_bias, padded(elements)), (about_bias, last)]),
+            np.pad(_numbers(tables), ((0, 0), (0, 0), (0, last - head))),
+            np.pad(_numbers(normal), ((0, 0), (0, last - head))),
+            _each([_cut(layer.weight, last, last) for layer in layers]),
+            _lines([layer.bias for layer in layers], last),
+            _cut(network.head_out.weight, last, padded(len(network.head_out.weight))),
+            _bias_beside([(network.head_out.bias, padded(len(network.head_out.weight)))]),
         )  # fmt: skip
-        return Weights(*(np.array(tensor.cpu().numpy(), dtype=np.float32, order="C") for tensor in tensors))
+
+
+def _numbers(tensor: Tensor) -> Array:
+    return np.array(tensor.detach().cpu().numpy(), dtype=np.float32, order="C")
+
+
+def _cut(weight: Tensor, inputs: int, outputs: int) -> Array:
+    """A weight (out, in) as panels of its transpose, padded."""
+    return panels(_numbers(weight.T), inputs, outputs)
+
+
+def _beside(weights: list[tuple[Tensor, int]], inputs: int) -> Array:
+    """Panels of weights (out, in) whose outputs stand side by side, each padded to its number of columns."""
+    return np.concatenate([_cut(weight, inputs, outputs) for weight, outputs in weights])
+
+
+def _bias_beside(biases: list[tuple[Tensor, int]]) -> Array:
+    """Biases side by side (1, columns), each padded to its number of columns."""
+    return np.concatenate([padded_bias(_numbers(bias), outputs) for bias, outputs in biases])[None]
+
+
+def _each(matrices: list[Array]) -> Array:
+    """Matrices on a new first axis; there may be none."""
+    return np.stack(matrices) if matrices else np.zeros((0, 0, PANEL), np.float32)
+
+
+def _lines(biases: list[Tensor], columns: int) -> Array:
+    """Padded biases (B, columns); there may be none."""
+    lines = [padded_bias(_numbers(bias), columns) for bias in biases]
+    return np.stack(lines) if lines else np.zeros((0, columns), np.float32)
 
 
 class FastDecoder:
@@ -170,63 +217,54 @@ def _decode(
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
 def _decode_block(z: Array, w: Weights) -> Decoded:
-    """All of the decoder for at most `BLOCK` rows.
-
-    A lone row is decoded twice: the product of a single row sums in another order than that of several.
-    """
-    rows = z.shape[0]
-    x = np.empty((max(rows, 2), z.shape[1]), np.float32)
-    for i in range(x.shape[0]):
-        for k in range(x.shape[1]):
-            x[i, k] = z[min(i, rows - 1), k]
-    heads = np.dot(_trunk(x, w), w.heads)[:rows]
-    presence = np.empty((rows, w.tables.shape[1]), np.float32)
-    about = np.empty((rows, w.tables.shape[2]), np.float32)
+    """All of the decoder for a block of rows."""
+    rows, beyond = z.shape[0], w.heads_bias.shape[1] - w.normal.shape[1]
+    heads = np.empty((rows, w.heads_bias.shape[1]), np.float32)
+    add_product(w.heads_bias, _trunk(z, w), w.heads, heads)
+    presence = np.empty((rows, w.elements), np.float32)
+    about = np.empty((rows, w.normal.shape[1]), np.float32)
     for i in range(rows):
-        line, odds, known = heads[i], presence[i], about[i]
-        for k in range(len(odds)):
-            odds[k] = line[k] + w.heads_bias[k]
-        for k in range(len(known)):
-            known[k] = line[len(odds) + k] + w.heads_bias[len(odds) + k]
+        for k in range(presence.shape[1]):
+            presence[i, k] = heads[i, k]
+        for k in range(about.shape[1]):
+            about[i, k] = heads[i, beyond + k]
     elements, size, _, element = choose_elements(presence)
-    logits = np.dot(_entries(about, size, element, w), w.out)
-    for p in range(logits.shape[0]):
-        line = logits[p]
-        for k in range(len(line)):
-            line[k] += w.out_bias[k]
+    entries = _entries(about, size, element, w)
+    logits = np.empty((len(entries), w.out_bias.shape[1]), np.float32)
+    add_product(w.out_bias, entries, w.out, logits)
     return elements, choose_counts(size, logits), size, presence, logits
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
 def _trunk(z: Array, w: Weights) -> Array:
     """Normalised final state (B, width)."""
-    rows, blocks, inner, width = z.shape[0], w.down.shape[0], w.up_bias.shape[1], w.down_bias.shape[1]
-    entered = np.dot(z, w.enter)
-    state, standard = np.empty((rows, width), np.float32), np.empty((rows, width), np.float32)
+    rows, blocks, inner, wide = z.shape[0], w.down.shape[0], w.up_bias.shape[1], w.down_bias.shape[1]
+    entered = np.empty((rows, w.enter_bias.shape[1]), np.float32)
+    add_product(w.enter_bias, z, w.enter, entered)
+    state, standard = np.empty((rows, wide), np.float32), np.zeros((rows, wide), np.float32)
     hidden = np.empty((rows, inner), np.float32)
     for i in range(rows):
         line, values = entered[i], state[i]
-        for k in range(width):
-            values[k] = line[k] + w.enter_bias[k]
-        scale = standardise(values, standard[i])
+        for k in range(wide):
+            values[k] = line[k]
+        scale = standardise(values[: w.width], standard[i, : w.width])
         if blocks:
             values, bias = hidden[i], w.up_bias[0]
             for k in range(inner):
-                values[k] = silu((line[width + k] + w.enter_bias[width + k]) * scale + bias[k])
-    update = np.empty_like(state)
+                values[k] = silu(line[wide + k] * scale + bias[k])
     for block in range(blocks):
         if block:
-            np.dot(standard, w.up[block - 1], hidden)
+            add_product(w.up_bias[block : block + 1], standard, w.up[block - 1], hidden)
             for i in range(rows):
-                values, bias = hidden[i], w.up_bias[block]
+                values = hidden[i]
                 for k in range(inner):
-                    values[k] = silu(values[k] + bias[k])
-        np.dot(hidden, w.down[block], update)
+                    values[k] = silu(values[k])
+        add_product(state, hidden, w.down[block], state)
         for i in range(rows):
-            values, line, bias = state[i], update[i], w.down_bias[block]
-            for k in range(width):
-                values[k] += line[k] + bias[k]
-            standardise(values, standard[i])
+            values, bias = state[i], w.down_bias[block]
+            for k in range(wide):
+                values[k] += bias[k]
+            standardise(values[: w.width], standard[i, : w.width])
     return standard
 
 
@@ -257,14 +295,15 @@ def _entries(about: Array, size: NDArray[np.int16], element: NDArray[np.int64], 
             entry, shift, scale = entries[q], w.tables[1, element[q]], w.tables[2, element[q]]
             for k in range(head):
                 entry[k] = shift[k] + line[k] * scale[k]
-            standardise(entry, entry)
+            standardise(entry[: w.head], entry[: w.head])
             for k in range(head):
                 entry[k] = silu(entry[k] * gain[k] + offset[k])
         p += size[i]
     for layer in range(w.hidden.shape[0]):
-        hidden = np.dot(entries, w.hidden[layer])
+        hidden = np.empty((len(element), head), np.float32)
+        add_product(w.hidden_bias[layer : layer + 1], entries, w.hidden[layer], hidden)
         for q in range(len(element)):
             entry, added = entries[q], hidden[q]
             for k in range(head):
-                entry[k] += silu(added[k] + w.hidden_bias[layer, k])
+                entry[k] += silu(added[k])
     return entries

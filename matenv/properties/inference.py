@@ -18,7 +18,7 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
-from matenv.layers import FASTMATH, PANEL, Array, add_product, padded, panels, silu, standardise
+from matenv.layers import FASTMATH, PANEL, Array, add_product, padded, padded_bias, panels, silu, standardise
 from matenv.properties.features import FRACTION_FEATURES, list_tokens
 from matenv.properties.model import CompositionNetwork, SetLayer
 
@@ -98,11 +98,6 @@ def _arranged(network: CompositionNetwork) -> tuple[Array, Array, Array]:
         padded_bias(head_bias, padded(outputs)),
     ]
     return table, np.concatenate(matrices), np.concatenate(biases)
-
-
-def padded_bias(bias: Array, columns: int) -> Array:
-    """A bias with zeros for the columns that fill up a panel."""
-    return np.pad(bias, (0, columns - len(bias)))
 
 
 def fold(norm: torch.nn.LayerNorm, linear: torch.nn.Linear) -> tuple[Array, Array]:

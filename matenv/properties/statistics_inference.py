@@ -18,10 +18,10 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import nn
 
-from matenv.layers import FASTMATH, PANEL, Array, padded, panels
+from matenv.layers import FASTMATH, PANEL, Array, padded, padded_bias, panels
 from matenv.properties.element_statistics import FEATURES, StatisticsNetwork
 from matenv.properties.features import REFERENCE_VALUES
-from matenv.properties.inference import activate, fold, multiply, padded_bias, standardise_rows, zeros
+from matenv.properties.inference import activate, fold, multiply, standardise_rows, zeros
 
 _BLOCK = 32  # rows evaluated at a time, so that the intermediate arrays stay in the inner caches
 _VALUES = len(REFERENCE_VALUES)
