@@ -4,7 +4,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from matenv.cli import app
+from matenv.cli import app, main
 
 runner = CliRunner()
 
@@ -44,7 +44,15 @@ def test_train_then_evaluate(tmp_path):
         (["train", "ppo", "--out", "x", "--env-kwargs", "{"], "is not JSON"),
     ],
 )
-def test_a_mistake_is_one_line_not_a_traceback(arguments, message, tmp_path):
-    command = [sys.executable, "-m", "matenv.cli", *arguments]
+def test_a_mistake_is_one_line_not_a_traceback(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["matenv", *arguments])
+    with pytest.raises(SystemExit) as end:  # Python prints its text as the last words, and ends with 1
+        main()
+    assert message in str(end.value) and "\n" not in str(end.value)
+
+
+def test_the_last_words_go_to_stderr(tmp_path):
+    command = [sys.executable, "-m", "matenv.cli", "evaluate", "nowhere"]
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert result.returncode == 1 and message in result.stderr and "Traceback" not in result.stderr
+    assert result.returncode == 1 and result.stderr.count("\n") == 1 and not result.stdout

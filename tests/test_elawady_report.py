@@ -200,7 +200,7 @@ def test_a_plan_is_checked():
     names = [setting.name for setting in networks.all()]
     assert len(names) == len(set(names)) == (6 + 2) + 4 + 1 + 1
     assert set(asked) <= set(Plan().to_choose())  # 300 and 400 have the schedules of 200 and 500
-    assert networks.main().epochs == Plan().long and networks.main().learning_rate == 0.005
+    assert networks.main().epochs == Plan().long and networks.main().learning_rate == 0.01 * Plan().calm
 
 
 @pytest.mark.slow
