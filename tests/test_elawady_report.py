@@ -16,7 +16,7 @@ from examples.reproductions.elawady.superposition import Superposition, principa
 from examples.reproductions.elawady.table import Materials, correlations, statistics
 from examples.reproductions.elawady.training import Rows, Setting, dense, elbo_terms, train
 from matenv.composition import CompositionBatch
-from matenv.latent.elawady_vae import ElAwadyVAE
+from matenv.latent.elawady_vae import ElAwadyVAE, largest
 
 DATA = matenv.load_dataset()
 SMALL = DATA.subset(np.random.default_rng(0).choice(len(DATA), 900, replace=False), "small")
@@ -223,6 +223,16 @@ def test_the_command_makes_the_page_and_resumes(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit, match="holds another run"):
         command.main([*arguments, "--seeds", "2"])
     assert "pictures in" in capsys.readouterr().out
+
+
+def test_ten_entries_stay_even_where_more_are_equal():
+    x = np.zeros((2, 89))
+    x[0, 3:15], x[1, 20:32], x[1, 40] = 1 / 12, 0.05, 0.4
+    kept = largest(x)
+    assert np.flatnonzero(kept[0]).tolist() == list(range(3, 13))
+    assert np.flatnonzero(kept[1]).tolist() == [*range(20, 29), 40]
+    np.testing.assert_array_equal(kept[kept > 0], x[kept > 0])
+    assert not largest(np.zeros((1, 89))).any()
 
 
 def test_elbo_terms_are_the_papers_loss():

@@ -86,9 +86,15 @@ class ElAwadyVAE(nn.Module):
 
 
 def largest(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Amounts (B, 89) with all but the 10 largest of each row, the most elements a formula may have, set to 0."""
+    """Amounts (B, 89) with all but the 10 largest of each row, the most elements a formula may have, set to 0.
+
+    Of equal amounts the first in the alphabet stay.
+    """
     smallest_kept = np.partition(x, -MAX_ELEMENTS, axis=1)[:, -MAX_ELEMENTS, None]
-    return np.where(x >= smallest_kept, x, 0.0)
+    kept = np.where(x >= smallest_kept, x, 0.0)
+    for row in np.flatnonzero(np.count_nonzero(kept, axis=1) > MAX_ELEMENTS):
+        kept[row, np.argsort(-kept[row], kind="stable")[MAX_ELEMENTS:]] = 0.0
+    return kept
 
 
 def fractions_of(pairs: Pairs) -> Tensor:
