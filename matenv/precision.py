@@ -1,7 +1,8 @@
 """Matrix products in bfloat16, where the processor has instructions for them.
 
-Elsewhere they would be emulated, some forty times slower than in float32 (measured: a 5,120 x 128 by 128 x 512 product
-takes 13 ms in float32 and 513 ms in bfloat16 on one core of an AMD EPYC that has AVX2 alone).
+Elsewhere they would be emulated, and slower than in float32 by far. To see it, with `float32` and `bfloat16`::
+
+    python -m timeit -s "import torch; x = torch.ones(5120, 512, dtype=torch.bfloat16)" "x @ x[:512]"
 
 May import: nothing of matenv.
 """
