@@ -1,7 +1,4 @@
-"""From visited formulas to a table of candidates, each with its reasons.
-
-May import: matenv's public names.
-"""
+"""From visited formulas to a table of candidates, each with its reasons."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ import numpy as np
 from matenv import CompositionBatch, Oracle, Task
 from matenv.composition import integer_counts
 from matenv.elements import SYMBOLS
-from matenv.wishes import Ramp, Window
+from matenv.tasks.objectives import Ramp, Window
 
 CAVEAT = "Predicted from composition alone (no structure) at 0 K; not a statement about synthesis."
 """Stands under everything that lists predicted materials."""

@@ -1,6 +1,6 @@
 """Do the learned agents beat chance? Agents beside a random policy and a search that never learns, over several seeds.
 
-Every training run and evaluation is written as it ends; the same command resumes. May import: matenv's public names.
+Every training run and evaluation is written as it ends; the same command resumes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.policies import RandomPolicy
 from matenv.agents.prior_search import prior_search
-from matenv.agents.training import ALGORITHMS, ENV_ID, train
+from matenv.agents.train import ALGORITHMS, ENV_ID, train
 from matenv.agents.uniform_search import uniform_search
 from scipy.stats import t as student
 

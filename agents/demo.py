@@ -1,7 +1,4 @@
-"""The demonstration: train PPO on the embedded data, and show the materials it proposes, with pictures.
-
-May import: matenv's public names, `matenv.report`.
-"""
+"""The demonstration: train PPO on the embedded data, and show the materials it proposes, with pictures."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ import numpy as np
 from matenv.agents.candidates import Candidate, rank_candidates, show_table, write_csv
 from matenv.agents.evaluation import Evaluation, evaluate_policy
 from matenv.agents.policies import Policy, RandomPolicy
-from matenv.agents.training import ENV_ID, check_seed, train
+from matenv.agents.train import ENV_ID, check_seed, train
 
 from matenv import Oracle, Task, load_task
 from matenv.envs.rendering import Trail

@@ -1,7 +1,6 @@
 """DQN that keeps to the allowed edits, and explores by kind of edit.
 
-Stable-Baselines3's DQN knows no masks: of the edits it would try at random, most are refused. May import: matenv's
-public names.
+Stable-Baselines3's DQN knows no masks: of the edits it would try at random, most are refused.
 """
 
 from __future__ import annotations

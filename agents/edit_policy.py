@@ -6,8 +6,6 @@ Chosen uniformly, edits carry every formula towards the most elements allowed, a
 
 And what a network learns about an element it learns for all edits that bring it in: the output of "add e" is
 part("add") + part(e), that of "swap element k for e" is part("swap", k) + part(e).
-
-May import: matenv's public names.
 """
 
 from __future__ import annotations

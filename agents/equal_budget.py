@@ -1,8 +1,7 @@
 """Searches and learning agents at an equal budget: the best of the first so many distinct formulas assessed.
 
 An agent trains from nothing and stops when its oracle's budget is spent; every formula it met counts, those of the
-starts included. Each run is written as it ends; the same command resumes. May import: matenv's public names,
-`matenv.benchmark`, `matenv.report`, `matenv.wrappers`.
+starts included. Each run is written as it ends; the same command resumes.
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ import torch
 from matenv.agents.edit_policy import RandomKinds
 from matenv.agents.policies import Policy, RandomPolicy, takes_masks
 from matenv.agents.prior_search import prior_search
-from matenv.agents.training import create
+from matenv.agents.train import create
 from matenv.agents.uniform_search import uniform_search
 from stable_baselines3.common.callbacks import BaseCallback
 
 from matenv import Oracle, Task, load_task
-from matenv.benchmark.adversary import evolve
 from matenv.benchmark.curve import best_so_far
 from matenv.benchmark.measures import measures, windows
-from matenv.benchmark.search import Search
+from matenv.benchmark.record import Search
+from matenv.benchmark.searches import evolve
 from matenv.benchmark.summary import Runs, as_json, markdown
-from matenv.report.equal_budget import draw_curves, draw_moves
+from matenv.report.curves import draw_curves, draw_moves
 from matenv.wrappers import RecordMoves
 
 LATENT, ELEMENTS = "MaterialLatent-v0", "MaterialElements-v0"
@@ -98,7 +97,7 @@ def agent_search(
     """Train an agent with its hyperparameters for few calls until the budget is spent.
 
     Args:
-        algorithm: A name in `matenv.agents.training.ALGORITHMS`.
+        algorithm: A name in `matenv.agents.train.ALGORITHMS`.
         env_id: Registered environment id.
         task: Task name or `Task`.
         budget: Distinct formulas to assess.
@@ -135,7 +134,7 @@ class _UntilSpent(BaseCallback):
 
 
 def evolutionary_search(task: str | Task, budget: int, seed: int) -> Search:
-    """`matenv.benchmark.adversary.evolve`: mutations and crossings of the best formulas, one per chemical system."""
+    """`matenv.benchmark.searches.evolve`: mutations and crossings of the best formulas, one per chemical system."""
     task = load_task(task)
     return evolve(task, Oracle("train", budget, properties=task.properties), seed)
 

@@ -1,7 +1,4 @@
-"""Evaluate a policy: episode returns, the final material's score, and every material seen on the way.
-
-May import: matenv's public names.
-"""
+"""Evaluate a policy: episode returns, the final material's score, and every material seen on the way."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Hyperparameters from YAML files in the format of rl-baselines3-zoo.
-
-May import: nothing of matenv.
-"""
+"""Hyperparameters from YAML files in the format of rl-baselines3-zoo."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """Every latent space beside every other: what it recovers and samples, how fast it steps, what PPO reaches in it.
 
 Each space's metrics, each speed and each training run is written as it ends; the same command resumes. Speeds are taken
-in turns, round after round, so that all spaces share the machine's moods. May import: matenv's public names,
-`matenv.latent`, `matenv.benchmark`.
+in turns, round after round, so that all spaces share the machine's moods.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ import numpy as np
 from matenv.agents.compare import interval
 from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.policies import RandomPolicy
-from matenv.agents.training import ENV_ID, train
+from matenv.agents.train import ENV_ID, train
 
 from matenv import load_dataset, load_latent, load_predictor
 from matenv.benchmark.diversity import diversity
 from matenv.benchmark.smoothness import smoothness
 from matenv.latent import SHIPPED
-from matenv.latent.evaluate import evaluate
+from matenv.latent.evaluation.evaluate import evaluate
 
 METRICS = {
     "dim": "dimensions",
@@ -44,7 +43,7 @@ METRICS = {
     "formula_detour": "formula detour",
     "property_detour": "energy detour",
 }
-"""Metrics of the first table, by the names of `matenv.latent.evaluate` and `matenv.benchmark.smoothness`, and headings.
+"""Metrics of the first table, by the names of `matenv.latent.evaluation.evaluate` and `matenv.benchmark.smoothness`, and headings.
 
 ``sample_diversity`` is `matenv.benchmark.diversity` of the first `DIVERSE` samples."""
 

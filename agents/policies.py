@@ -1,7 +1,4 @@
-"""What the evaluation needs of a policy, and the random one.
-
-May import: nothing of matenv.
-"""
+"""What the evaluation needs of a policy, and the random one."""
 
 from __future__ import annotations
 

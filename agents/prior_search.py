@@ -1,12 +1,9 @@
-"""Prior sampling: a search that never learns. It decodes samples of the latent space's prior and keeps the best.
-
-May import: matenv's public names, `matenv.benchmark`.
-"""
+"""Prior sampling: a search that never learns. It decodes samples of the latent space's prior and keeps the best."""
 
 from __future__ import annotations
 
 from matenv import Oracle, Task, load_latent, load_task
-from matenv.benchmark.search import Search
+from matenv.benchmark.record import Search
 
 BATCH = 256
 """Samples decoded at once."""

@@ -1,15 +1,12 @@
-"""Uniform random formulas: the search without any model, which every agent must beat at equal calls.
-
-May import: matenv's public names, `matenv.sampling`, `matenv.benchmark`.
-"""
+"""Uniform random formulas: the search without any model, which every agent must beat at equal calls."""
 
 from __future__ import annotations
 
 from matenv.agents.prior_search import BATCH
 
 from matenv import Oracle, Task, load_task
-from matenv.benchmark.search import Search
-from matenv.sampling import random_formulas
+from matenv.benchmark.record import Search
+from matenv.tasks.sampling import random_formulas
 
 
 def uniform_search(

@@ -1,7 +1,4 @@
-"""Picture of where a step's time goes, from the environment benchmark's measurements.
-
-May import: `benchmarks.measure`.
-"""
+"""Picture of where a step's time goes, from the environment benchmark's measurements."""
 
 from __future__ import annotations
 

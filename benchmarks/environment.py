@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 import matenv
 from benchmarks import processes
 from benchmarks.measure import Measurement, Report, Stopwatch, timed
-from matenv.envs.latent_core import LatentCore
+from matenv.envs.latent_moves import LatentCore
 
 GROUP = "environment"
 ENV_ID = "MaterialLatent-v0"

@@ -1,7 +1,4 @@
-"""The machine that measures: what it is, and how much of it is used.
-
-May import: nothing of matenv.
-"""
+"""The machine that measures: what it is, and how much of it is used."""
 
 from __future__ import annotations
 

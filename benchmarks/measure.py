@@ -1,7 +1,4 @@
-"""Timing and reporting shared by the benchmarks: repeated timings, one table, one file.
-
-May import: `benchmarks.machine`; nothing of matenv.
-"""
+"""Timing and reporting shared by the benchmarks: repeated timings, one table, one file."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def measure(
     rows = rows or shipped_rows
     steps = steps or (20_000 if quick else STEPS)
     envs = TimedVecEnv(VecMonitor(SB3VecEnv(gym.make_vec(ENV_ID, num_envs=rows, **env_kwargs))))
-    torch.set_num_threads(1)  # as `matenv.agents.training.train` does
+    torch.set_num_threads(1)  # as `matenv.agents.train.train` does
     agent = PPO(env=envs, seed=seed, device="cpu", **settings)
     start = time.perf_counter()
     agent.learn(steps)

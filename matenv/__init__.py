@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from matenv.oracle import Assessment, Oracle
     from matenv.properties import Property, load_predictor
     from matenv.tasks import Task, load_task
+    from matenv.tasks.objectives import Ramp, Window, maximise, minimise, target
     from matenv.thermo import ConvexHull
-    from matenv.wishes import Ramp, Window, maximise, minimise, target
 
 __version__ = "0.1.0"
 
@@ -46,11 +46,11 @@ _HOMES = {
     "Task": "matenv.tasks",
     "load_task": "matenv.tasks",
     "ConvexHull": "matenv.thermo",
-    "Ramp": "matenv.wishes",
-    "Window": "matenv.wishes",
-    "maximise": "matenv.wishes",
-    "minimise": "matenv.wishes",
-    "target": "matenv.wishes",
+    "Ramp": "matenv.tasks.objectives",
+    "Window": "matenv.tasks.objectives",
+    "maximise": "matenv.tasks.objectives",
+    "minimise": "matenv.tasks.objectives",
+    "target": "matenv.tasks.objectives",
 }
 
 __all__ = [

@@ -1,7 +1,4 @@
-"""The command line, thin: every command calls one function of the library. Agents are imported only when used.
-
-May import: everything.
-"""
+"""The command line, thin: every command calls one function of the library. Agents are imported only when used."""
 
 from __future__ import annotations
 
@@ -64,7 +61,7 @@ def train(
     progress: Progress = True,
 ) -> None:
     """Train an agent and save it."""
-    from matenv.agents.training import train as run
+    from matenv.agents.train import train as run
 
     try:
         arguments: dict[str, Any] = json.loads(env_kwargs)
@@ -87,7 +84,7 @@ def evaluate(
     from matenv import Oracle, load_task
     from matenv.agents.candidates import rank_candidates, show_table
     from matenv.agents.evaluation import evaluate_policy
-    from matenv.agents.training import load, read_config
+    from matenv.agents.train import load, read_config
 
     config, agent = read_config(run_folder), load(run_folder)
     result = evaluate_policy(agent, config["env_id"], episodes, seed, **config["env_kwargs"])
@@ -189,7 +186,7 @@ def latent_train(
         asked = {"--replay": replay != 1.0, "--holdout": holdout != "system", "--tolerance": tolerance != 0.0}
         if wrong := [option for option, given in (asked | {"--column": column != "formula"}).items() if given]:
             raise ValueError(f"{', '.join(wrong)} is for fine-tuning; give --from a space, or leave it out")
-        from matenv.latent.train import train
+        from matenv.latent.training.train import train
 
         path = train(str(name), out, epochs=epochs, seed=seed, data=data, beta_cycles=beta_cycles)
     elif data is None:
@@ -197,7 +194,7 @@ def latent_train(
     elif beta_cycles is not None:
         raise ValueError(f"--beta-cycles={beta_cycles} is for training from nothing; leave it out with --from")
     else:
-        from matenv.latent.finetune import finetune
+        from matenv.latent.training.finetune import finetune
 
         path = finetune(
             source, data, out, epochs=epochs, seed=seed, replay=replay, holdout=holdout, tolerance=tolerance,
@@ -215,7 +212,7 @@ def latent_distil(
     seed: Seed = 0,
 ) -> None:
     """Give a latent space a leaner decoder; the space stays the same."""
-    from matenv.latent.distil import distil as run
+    from matenv.latent.training.distil import distil as run
 
     run(source, out, epochs=epochs, seed=seed)
 
@@ -223,7 +220,7 @@ def latent_distil(
 @latent_app.command("evaluate")
 def latent_evaluate(name: Annotated[str, typer.Argument(help="Name of a latent space, or a weights file.")]) -> None:
     """Recovery of held-out formulas and quality of prior samples."""
-    from matenv.latent.evaluate import main as run
+    from matenv.latent.evaluation.evaluate import main as run
 
     run([name])
 
@@ -238,7 +235,7 @@ def latent_round_trip(
 ) -> None:
     """Whether formulas come back from the latent space, from their encoding and from draws around it."""
     from matenv import load_dataset, load_latent
-    from matenv.latent.round_trip import held_out, round_trip
+    from matenv.latent.evaluation.round_trip import held_out, round_trip
 
     space = load_latent(latent)
     trip = round_trip(space, formulas or held_out(load_dataset(space.table), rows, seed), draws, seed)
@@ -272,7 +269,7 @@ def latent_interpolate(
 ) -> None:
     """The formulas on a straight line between two in the latent space, as a table and a picture."""
     from matenv import load_latent
-    from matenv.latent.line import straight_line
+    from matenv.latent.evaluation.line import straight_line
     from matenv.report.interpolation import draw_line
 
     line = straight_line(load_latent(latent), first, last, points)
@@ -341,8 +338,8 @@ def predictor_train(
     members: Annotated[int, typer.Option(help="Networks in the ensemble.")] = 3,
     seed: Seed = 0,
 ) -> None:
-    """Train and calibrate a predictor on the frozen split (all settings: python -m matenv.properties.train)."""
-    from matenv.properties.train import main as run
+    """Train and calibrate a predictor on the frozen split (all settings: python -m matenv.properties.training.train)."""
+    from matenv.properties.training.train import main as run
 
     settings = {"--out": out, "--family": family, "--epochs": epochs, "--members": members, "--seed": seed}
     run([str(word) for setting in settings.items() for word in setting])
@@ -356,7 +353,7 @@ def predictor_distil(
     seed: Seed = 0,
 ) -> None:
     """Distil an ensemble into the fast student of the step loop."""
-    from matenv.properties.distil import main as run
+    from matenv.properties.training.distil import main as run
 
     run(["--out", str(out), "--teacher", teacher, "--epochs", str(epochs), "--seed", str(seed)])
 
@@ -366,7 +363,7 @@ def predictor_evaluate(
     name: Annotated[str, typer.Argument(help="Name of a predictor, or a file.")] = "default",
 ) -> None:
     """Held-out errors and coverage of a predictor that was trained on train rows."""
-    from matenv.properties.evaluate import main as run
+    from matenv.properties.evaluation.evaluate import main as run
 
     run(["--model", name])
 

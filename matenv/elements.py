@@ -2,8 +2,6 @@
 
 The alphabet is H..Pu (94 elements) minus Po, At, Rn, Fr and Ra, sorted by symbol. Its order is the layout of every
 composition vector in matenv ("modified 1-hot", El-Awady, arXiv:2401.06779): Ac is entry 0, Ag entry 1, Al entry 2.
-
-May import: nothing of matenv.
 """
 
 from collections.abc import Sequence

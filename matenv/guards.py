@@ -2,11 +2,8 @@
 
 Every guard is a number per row, in units of its own 99 % quantile over data that no model was fitted to, so that 1 is
 "as odd as one held-out row in a hundred" for all of them. Which of them tells where the predictor errs is measured by
-`matenv.benchmark.guards` and written up in ``docs/guards.md``: `uncertainty` and `disagreement` do, the latent ones
+`studies.guards.errors` and written up in ``docs/guards.md``: `uncertainty` and `disagreement` do, the latent ones
 hardly.
-
-May import: `matenv.oracle`, `matenv.properties`, `matenv.latent`, `matenv.data`, `matenv.composition`,
-`matenv.parallel`.
 """
 
 from __future__ import annotations
@@ -20,11 +17,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from matenv.compiled.threads import run_blocks
 from matenv.composition import CompositionBatch
 from matenv.data import Dataset, load_dataset
 from matenv.latent import LatentSpace
 from matenv.oracle import Assessment
-from matenv.parallel import run_blocks
 from matenv.properties import Predictor
 
 GUARDS: dict[str, str] = {

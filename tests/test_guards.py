@@ -85,7 +85,7 @@ def test_a_guard_without_anything_to_measure_is_zero(space, oracle):
 
 def test_uncertainty_tells_where_the_predictor_errs_and_latent_distance_does_not(data, space, oracle):
     """The finding of docs/guards.md, on a tenth of the test rows."""
-    from matenv.benchmark.guards import spearman
+    from studies.guards.errors import spearman
 
     part = data.subset(data.part("test")[::10])
     assessment = oracle.assess(part.compositions)

@@ -1,7 +1,4 @@
-"""The best so far, call by call, and the area under it: how a search is measured at a budget.
-
-May import: `matenv.composition`.
-"""
+"""The best so far, call by call, and the area under it: how a search is measured at a budget."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""How different the formulas of a set are: the element mover's distance.
-
-May import: `matenv.composition`, `matenv.elements`.
-"""
+"""How different the formulas of a set are: the element mover's distance."""
 
 from __future__ import annotations
 

@@ -4,8 +4,6 @@ The *proxy* is what pays the reward. *Gold* is a model of another family that ha
 reward. The *hacking gap* is the mean proxy score minus the mean gold score of the 100 candidates the proxy likes best,
 one per chemical system: among prior samples of the latent space, and among what an adversary found that optimises it.
 *Truth* is DFT values of held-out table rows (`truth`).
-
-May import: `matenv.oracle`, `matenv.properties`, `matenv.tasks`, `matenv.benchmark`.
 """
 
 from __future__ import annotations
@@ -19,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from matenv.benchmark.adversary import evolve
-from matenv.benchmark.candidates import bare_oracle, prior_samples
-from matenv.benchmark.search import Search, best_by_system
+from matenv.benchmark.bare import bare_oracle, prior_samples
+from matenv.benchmark.record import Search, best_by_system
+from matenv.benchmark.searches import evolve
 from matenv.benchmark.truth import error_correlations, markdown, truth_check
 from matenv.oracle import Oracle
 from matenv.properties import load_predictor
-from matenv.properties.weights import SHIPPED
+from matenv.properties.store import SHIPPED
 from matenv.tasks import TASKS, Task, load_task
 
 TOP = 100

@@ -5,9 +5,7 @@ exempt. *Neutral as sized*: the same, samples weighted so that numbers of elemen
 rows; formulas of many elements are neutral more easily. *Unique*: distinct formulas over all. *Novel*: share of the
 formulas that the embedded table, held-out rows included, does not have. *New and balanced*: distinct formulas that are
 novel and balanced, over all. *Diversity*: `matenv.benchmark.diversity` of the first 2,000. *Systems*: distinct element
-sets. *Prevalence KL* and *elements TV* against the training rows, as `matenv.latent.evaluate` defines them.
-
-May import: `matenv.benchmark.diversity`, `matenv.properties`, `matenv.latent`, `matenv.data`, `matenv.composition`.
+sets. *Prevalence KL* and *elements TV* against the training rows, as `matenv.latent.evaluation.evaluate` defines them.
 """
 
 from __future__ import annotations
@@ -23,8 +21,8 @@ from matenv.benchmark.diversity import diversity
 from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
 from matenv.composition import CompositionBatch
 from matenv.data import Dataset
-from matenv.latent.conditional import ConditionalSpace
-from matenv.latent.evaluate import kl_divergence, prevalence, size_shares
+from matenv.latent.evaluation.evaluate import kl_divergence, prevalence, size_shares
+from matenv.latent.networks.conditional import ConditionalSpace
 from matenv.properties.predictor import Predictor
 
 MEASURED = 2000

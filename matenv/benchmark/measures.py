@@ -1,7 +1,4 @@
-"""What a search is worth at a budget: its best formulas, what its calls and its moves were spent on, what gold says.
-
-May import: `matenv.composition`, `matenv.oracle`, `matenv.tasks`, `matenv.benchmark`.
-"""
+"""What a search is worth at a budget: its best formulas, what its calls and its moves were spent on, what gold says."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ import numpy as np
 from matenv.benchmark.curve import area_under_curve, best_so_far
 from matenv.benchmark.diversity import diversity
 from matenv.benchmark.moves import VIABLE, shares
-from matenv.benchmark.search import Search, best_by_system
+from matenv.benchmark.record import Search, best_by_system
 from matenv.oracle import Oracle
 from matenv.tasks import Task
 

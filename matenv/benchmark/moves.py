@@ -1,8 +1,6 @@
 """What a policy's moves led to: how many were wasted, how many ended on something valid, viable, successful.
 
 This is the burden of constraints as an agent feels it: moves, rather than distinct formulas, repeats included.
-
-May import: `matenv.chemistry`, `matenv.composition`.
 """
 
 from __future__ import annotations

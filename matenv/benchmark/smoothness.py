@@ -11,8 +11,6 @@ over lines:
   ends differ by less than 0.1 eV/atom are left out;
 - *largest jump*: the largest change between neighbouring points, a two-hundredth of the line apart;
 - *formulas per line*: stretches of one formula.
-
-May import: `matenv.latent`, `matenv.properties`, `matenv.data`.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ from matenv import elements as alphabet
 from matenv.composition import CompositionBatch
 from matenv.data import Dataset
 from matenv.latent import LatentSpace
-from matenv.latent.evaluate import LINE_POINTS, LINES, lines
+from matenv.latent.evaluation.evaluate import LINE_POINTS, LINES, lines
 
 LEAST_DIFFERENCE = 0.1
 """eV/atom by which the ends of a line must differ for a property detour."""

@@ -2,8 +2,6 @@
 
 The protocol of Agarwal, Schwarzer, Castro, Courville and Bellemare, "Deep reinforcement learning at the edge of the
 statistical precipice", NeurIPS 2021: runs are (tasks, seeds), and the bootstrap draws seeds anew within each task.
-
-May import: nothing of matenv.
 """
 
 from __future__ import annotations

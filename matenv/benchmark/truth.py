@@ -1,7 +1,4 @@
-"""The truth check: what held-out table rows that a predictor likes best are worth by their own DFT values.
-
-May import: `matenv.data`, `matenv.oracle`, `matenv.properties`, `matenv.tasks`, `matenv.wishes`, `matenv.benchmark`.
-"""
+"""The truth check: what held-out table rows that a predictor likes best are worth by their own DFT values."""
 
 from __future__ import annotations
 
@@ -12,13 +9,13 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from matenv.benchmark.adversary import best_by_system
+from matenv.benchmark.searches import best_by_system
 from matenv.data import Dataset, load_dataset
 from matenv.oracle import Assessment, Oracle
 from matenv.properties import Prediction, heads, load_predictor
 from matenv.properties.distribution import MAX_SIZE, Calibration, CalibrationTable
 from matenv.tasks import Task
-from matenv.wishes import Ramp, Window
+from matenv.tasks.objectives import Ramp, Window
 
 _CERTAIN = Calibration(1.0, 1.0, 1e-12, 1.0, (1.0,) * (MAX_SIZE + 1), (1.0,), (1.0,))  # a distribution with no width
 

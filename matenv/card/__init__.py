@@ -1,8 +1,4 @@
-"""The candidate card: everything one should know before trusting a predicted material.
-
-May import: `matenv.tasks`, `matenv.oracle`, `matenv.properties`, `matenv.stability`, `matenv.chemistry`, `matenv.data`,
-`matenv.composition`, `matenv.elements`.
-"""
+"""The candidate card: everything one should know before trusting a predicted material."""
 
 from matenv.card.explaining import explain
 from matenv.card.record import Card

@@ -1,8 +1,4 @@
-"""`explain`: fills a candidate card.
-
-May import: `matenv.card.record`, `matenv.tasks`, `matenv.oracle`, `matenv.properties`, `matenv.stability`,
-`matenv.chemistry`, `matenv.data`, `matenv.composition`, `matenv.elements`.
-"""
+"""`explain`: fills a candidate card."""
 
 from __future__ import annotations
 
@@ -19,7 +15,7 @@ from matenv.composition import CompositionBatch, integer_counts
 from matenv.data import load_dataset
 from matenv.data.neighbours import closest
 from matenv.oracle import DEFAULT_PREDICTOR, Assessment, Oracle
-from matenv.stability import decoy_factor, hit_rate, scale_odds
+from matenv.oracle.stability import decoy_factor, hit_rate, scale_odds
 from matenv.tasks import TOO_GOOD
 
 if TYPE_CHECKING:

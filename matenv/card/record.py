@@ -1,7 +1,4 @@
-"""`Card`: what is known and predicted about one formula, and its parts.
-
-May import: `matenv.card.text`, `matenv.stability`.
-"""
+"""`Card`: what is known and predicted about one formula, and its parts."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from matenv.card.text import lines
-from matenv.stability import HitRate
+from matenv.oracle.stability import HitRate
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,4 @@
-"""The candidate card as text.
-
-May import: nothing of matenv but the card's own types.
-"""
+"""The candidate card as text."""
 
 from __future__ import annotations
 

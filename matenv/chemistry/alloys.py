@@ -6,8 +6,6 @@ Eng. Mater. 10, 534, 2008); valence electron concentration ``VEC = sum c v`` (Gu
 2011); electronegativity mismatch, the standard deviation of Pauling's values; ``T_m = sum c T_i``;
 ``Omega = T_m S / |H|`` (Yang and Zhang, Mater. Chem. Phys. 132, 233, 2012). Element
 values and their sources stand in ``tables/alloy_elements.csv`` and ``tables/mixing_enthalpy.csv``.
-
-May import: `matenv.elements`.
 """
 
 from __future__ import annotations

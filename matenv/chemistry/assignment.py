@@ -1,7 +1,4 @@
-"""One assignment of oxidation states that makes a formula neutral, for a reader to look at.
-
-May import: `matenv.elements`, `matenv.chemistry`'s table and validity.
-"""
+"""One assignment of oxidation states that makes a formula neutral, for a reader to look at."""
 
 from __future__ import annotations
 

@@ -3,8 +3,6 @@
 Trying every combination of oxidation states takes up to 10^10 steps for ten elements. The set of sums that the elements
 taken so far can reach has no more members than there are charges between the smallest and zero, so a row costs at most
 (elements) x (states) x (charges / 64) word operations, however its states combine.
-
-May import: `matenv.rational`.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from matenv.rational import MAX_ELEMENTS
+from matenv.composition.integers import MAX_ELEMENTS
 
 MOST_COMBINATIONS = 1_000_000
 """Combinations of mixed-valence states beyond which SMACT 4.0.2 gives up and answers no; so does `neutral_rows`."""

@@ -1,7 +1,4 @@
-"""The table of oxidation states: set ICSD24 of SMACT 4.0.2, at least 3 reports, zero left out (MIT; see its header).
-
-May import: `matenv.elements`.
-"""
+"""The table of oxidation states: set ICSD24 of SMACT 4.0.2, at least 3 reports, zero left out (MIT; see its header)."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from numpy.typing import NDArray
 from matenv import elements as alphabet
 
 PATH = Path(__file__).parent / "tables" / "icsd24.csv"
-"""The table; `matenv.chemistry.build` writes it."""
+"""The table; `tools.build_oxidation_states` writes it."""
 
 COLUMNS = ("symbol", "electronegativity", "metal", "mixed_valence", "states")
 

@@ -2,9 +2,6 @@
 
 Validity is not viability: SMACT-neutral formulas are hardly more often stable than others, and many good intermetallics
 fail. It acts only in a task whose regime is ionic.
-
-May import: `matenv.composition`, `matenv.elements`, `matenv.packing`, `matenv.parallel`, `matenv.rational`, and
-`matenv.chemistry`'s table and reachable.
 """
 
 from __future__ import annotations
@@ -18,10 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from matenv import elements as alphabet
 from matenv.chemistry.reachable import neutral_rows
 from matenv.chemistry.table import load_table
+from matenv.compiled.threads import run_blocks
 from matenv.composition import MAX_ATOMS, TOLERANCE, CompositionBatch, check_fractions, integer_counts, listed
-from matenv.packing import pack, restore
-from matenv.parallel import run_blocks
-from matenv.rational import smallest_counts
+from matenv.composition.integers import smallest_counts
+from matenv.composition.packing import pack, restore
 
 if TYPE_CHECKING:
     from pymatgen.core import Composition

@@ -1,7 +1,4 @@
-"""Datasets: the embedded tables, user tables, frozen splits and provenance.
-
-May import: `matenv.composition`, `matenv.elements`.
-"""
+"""Datasets: the embedded tables, user tables, frozen splits and provenance."""
 
 from matenv.data.dataset import Dataset, Split
 from matenv.data.embedded import load_dataset

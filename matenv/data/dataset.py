@@ -1,7 +1,4 @@
-"""`Dataset`: formulas with formation energies, property labels and frozen splits.
-
-May import: `matenv.composition`, `matenv.elements`.
-"""
+"""`Dataset`: formulas with formation energies, property labels and frozen splits."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""`load_dataset`: the tables shipped with the package, and a user's own CSV.
-
-May import: `matenv.data.dataset`.
-"""
+"""`load_dataset`: the tables shipped with the package, and a user's own CSV."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 "Near" compares like with like: only formulas on the same elements, or fewer of them, count; the distance is the L1
 distance of the atom fractions (0 identical, 2 nothing in common). Pure elements always count as known.
-
-May import: `matenv.composition`, `matenv.elements`, `matenv.parallel`.
 """
 
 from __future__ import annotations
@@ -13,8 +11,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
+from matenv.compiled.threads import run_blocks
 from matenv.composition import MAX_ELEMENTS, CompositionBatch
-from matenv.parallel import run_blocks
 
 _WIDTH = alphabet.NUM_ELEMENTS
 

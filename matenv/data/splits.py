@@ -1,8 +1,6 @@
 """Frozen train/test splits, by chemical system. One assignment serves every label table and every model.
 
 The assignment is a pure function of the element set, so it extends to any formula outside the embedded table.
-
-May import: nothing of matenv.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""What all environments share: one episode (`MaterialEnv`) or N in one batch (`MaterialVectorEnv`) over a `Core`.
-
-May import: `matenv.envs.checks`, `matenv.envs.core`, `matenv.envs.rendering`,
-`matenv.oracle`.
-"""
+"""What all environments share: one episode (`MaterialEnv`) or N in one batch (`MaterialVectorEnv`) over a `Core`."""
 
 from __future__ import annotations
 
@@ -16,7 +12,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.envs.checks import check_autoreset_mode, check_known, check_render_mode, start_formulas
+from matenv.checks import check_known
+from matenv.envs.checks import check_autoreset_mode, check_render_mode, start_formulas
 from matenv.envs.core import Core
 from matenv.envs.rendering import Trail, draw, narrate
 from matenv.oracle import unique_potentials

@@ -2,10 +2,6 @@
 
 An environment is only a way of proposing the next composition. `Core` holds everything else: oracle, task, reward
 terms, observations, starts, descriptions. `LatentCore` and `ElementsCore` say how a move leads to a composition.
-
-May import: `matenv.envs.checks`, `matenv.envs.state`, `matenv.envs.rewards`, `matenv.envs.observations`,
-`matenv.envs.decomposition_terms`, `matenv.envs.guarding`, `matenv.envs.repeats`, `matenv.guards`, `matenv.oracle`,
-`matenv.tasks`, `matenv.latent`, `matenv.data`, `matenv.composition`.
 """
 
 from __future__ import annotations
@@ -21,11 +17,11 @@ import numpy as np
 from gymnasium.utils.seeding import np_random
 from numpy.typing import ArrayLike, NDArray
 
+from matenv.checks import check_device, check_flag, check_number, check_whole
 from matenv.composition import CompositionBatch, integer_counts
 from matenv.data import load_dataset
 from matenv.elements import ABSENT, SYMBOLS, positions
 from matenv.envs import decomposition_terms
-from matenv.envs.checks import check_device, check_flag, check_number, check_whole
 from matenv.envs.guarding import asked_for, beyond, check_limits, guard_blocks, guard_terms
 from matenv.envs.observations import Block, Observer, observed_scales, shared_blocks
 from matenv.envs.repeats import BLOCK as VISITS

@@ -1,8 +1,6 @@
 """Reward terms about what a formula decomposes into: its energy, the number of its products, their latent vectors.
 
 None of them is worked out unless the reward names it.
-
-May import: `matenv.envs.rewards`, `matenv.latent`, `matenv.thermo`.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 
 from matenv.envs.rewards import TermFunction, Transition
 from matenv.latent import LatentSpace
-from matenv.latent.similarity import blend, compare
+from matenv.latent.evaluation.similarity import blend, compare
 from matenv.thermo import ConvexHull
 
 ENERGY_LIMIT = 1.0

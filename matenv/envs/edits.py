@@ -1,8 +1,6 @@
 """Edits of a formula: what each action number means, which edits the rules allow, and what they lead to.
 
 Counts are kept as the agent left them, not reduced: Fe2O4 is one edit from Fe2O3, though the oracle sees FeO2.
-
-May import: `matenv.composition`, `matenv.elements`, `matenv.rational`, `matenv.tasks`.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 
 from matenv import elements as alphabet
 from matenv.composition import CompositionBatch
-from matenv.rational import MAX_ELEMENTS
+from matenv.composition.integers import MAX_ELEMENTS
 from matenv.tasks import Task
 
 ADD, REMOVE, INCREMENT, DECREMENT, SWAP, STAY = range(6)

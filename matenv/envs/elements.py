@@ -1,7 +1,4 @@
-"""`MaterialElements-v0`: design a material by adding, removing, counting and swapping its elements.
-
-May import: `matenv.envs.base`, `matenv.envs.edits`, `matenv.envs.elements_core`.
-"""
+"""`MaterialElements-v0`: design a material by adding, removing, counting and swapping its elements."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from numpy.typing import NDArray
 
 from matenv.envs.base import MaterialEnv, MaterialVectorEnv
 from matenv.envs.edits import Edit
-from matenv.envs.elements_core import ElementArguments, ElementsCore
+from matenv.envs.element_moves import ElementArguments, ElementsCore
 
 
 class MaterialElementsEnv(MaterialEnv):
@@ -91,7 +88,7 @@ class MaterialElementsEnv(MaterialEnv):
         task: Name of a task in `matenv.tasks.TASKS`, or a `Task`.
         horizon: Steps per episode. Set it rather than Gymnasium's `max_episode_steps`, which can only cut it short.
         start: ``"dataset"`` (a training formula the task allows), ``"random"`` (uniformly random elements and counts
-            within the task's rules, see `matenv.sampling`) or ``"empty"`` (nothing: the first edits add elements).
+            within the task's rules, see `matenv.tasks.sampling`) or ``"empty"`` (nothing: the first edits add elements).
         observation: Names of the observation blocks.
         reward: Weight by term name; ``(weight, function)`` for a term of one's own, whose function takes a
             `matenv.envs.rewards.Transition` of N moves and returns N numbers.

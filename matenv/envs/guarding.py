@@ -1,9 +1,6 @@
 """Out-of-distribution guards in an environment: observation blocks, reward terms and ends of episodes.
 
 Only the guards that something names are worked out, so an environment that asks for none pays nothing.
-
-May import: `matenv.envs.observations`, `matenv.envs.rewards`, `matenv.envs.state`, `matenv.envs.checks`,
-`matenv.guards`.
 """
 
 from __future__ import annotations
@@ -13,7 +10,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from matenv.envs.checks import check_number
+from matenv.checks import check_number
 from matenv.envs.observations import Block
 from matenv.envs.rewards import TermFunction, Transition
 from matenv.envs.state import Facts, State

@@ -1,7 +1,4 @@
-"""`MaterialLatent-v0`: design a material by moving through the latent space of a composition VAE.
-
-May import: `matenv.envs.base`, `matenv.envs.latent_core`.
-"""
+"""`MaterialLatent-v0`: design a material by moving through the latent space of a composition VAE."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from typing import Unpack
 from gymnasium.vector import AutoresetMode
 
 from matenv.envs.base import MaterialEnv, MaterialVectorEnv
-from matenv.envs.latent_core import LatentArguments, LatentCore
+from matenv.envs.latent_moves import LatentArguments, LatentCore
 
 
 class MaterialLatentEnv(MaterialEnv):

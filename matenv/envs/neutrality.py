@@ -11,8 +11,6 @@ elements absent now could carry, and only counts up, adds or removes if j + 1 su
 the edit taken, j of each remain possible, so the first edit of the plan passes at the next step with the rest of the
 plan; and a neutral formula may stay where it is. The same margins make the mask cautious: for edits from which only a
 narrow plan leads back it may say no.
-
-May import: `matenv.envs.edits`, `matenv.chemistry`, `matenv.rational`.
 """
 
 from __future__ import annotations
@@ -24,8 +22,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from matenv.chemistry.table import load_table
+from matenv.composition.integers import MAX_ELEMENTS
 from matenv.envs.edits import ADD, DECREMENT, INCREMENT, REFUSED, REMOVE, SWAP, Rules, slots_of
-from matenv.rational import MAX_ELEMENTS
 
 DEEPEST = 4
 """Most edits that a plan holds."""

@@ -1,8 +1,6 @@
 """Observations: a flat float32 vector made of named blocks with fixed, finite bounds.
 
 Normalisation constants are fixed here, so a saved policy needs no statistics file.
-
-May import: `matenv.envs.state`, `matenv.oracle`, `matenv.elements`.
 """
 
 from __future__ import annotations

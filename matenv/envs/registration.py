@@ -1,7 +1,4 @@
-"""Registered ids. A change in what an id means bumps its version.
-
-May import: nothing of matenv (entry points are strings, so that registering stays light).
-"""
+"""Registered ids. A change in what an id means bumps its version."""
 
 import gymnasium as gym
 

@@ -1,8 +1,4 @@
-"""Rendering: the episode in words, and as a picture of its path.
-
-May import: `matenv.envs.core` (types only), `matenv.latent` (types only), `matenv.data`,
-`matenv.elements`.
-"""
+"""Rendering: the episode in words, and as a picture of its path."""
 
 from __future__ import annotations
 

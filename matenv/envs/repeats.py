@@ -2,8 +2,6 @@
 
 Without it an agent may earn the same score again and again by going to and fro between two good formulas. Off by
 default, because the reward then depends on the episode's history; where it is on, the observation shows the count.
-
-May import: `matenv.envs.observations`, `matenv.envs.state`, `matenv.composition`, `matenv.thermo`.
 """
 
 from __future__ import annotations
@@ -12,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv.composition import CompositionBatch
+from matenv.composition.keys import keys_of
 from matenv.envs.observations import Block
 from matenv.envs.state import Facts, State
-from matenv.thermo.keys import keys_of
 
 BLOCK = "visits"
 """Name of the observation block, and of the fact: how often the episode has been at the current formula before."""

@@ -1,7 +1,4 @@
-"""Reward terms: named, weighted, summed. The built-in ones are reported whatever their weight; others once asked for.
-
-May import: `matenv.envs.state`, `matenv.tasks`.
-"""
+"""Reward terms: named, weighted, summed. The built-in ones are reported whatever their weight; others once asked for."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The state of a batch of episodes: a small record of arrays, and the facts about its formulas.
-
-May import: `matenv.oracle`, `matenv.tasks`, `matenv.composition`.
-"""
+"""The state of a batch of episodes: a small record of arrays, and the facts about its formulas."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Latent spaces: continuous spaces whose points stand for compositions, their training and evaluation.
-
-May import: `matenv.data`, `matenv.composition`, `matenv.elements`.
-"""
+"""Latent spaces: continuous spaces whose points stand for compositions, their training and evaluation."""
 
 from matenv.latent.protocol import LatentSpace
 from matenv.latent.space import VAESpace

@@ -1,7 +1,4 @@
-"""`PropertySpace`: a latent space whose points also predict a property, with uncertainty.
-
-May import: `matenv.latent.space`, `matenv.latent.gaussian_process`, `matenv.composition`, `matenv.elements`.
-"""
+"""`PropertySpace`: a latent space whose points also predict a property, with uncertainty."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from matenv.composition import CompositionBatch
 from matenv.elements import NUM_ELEMENTS
-from matenv.latent.gaussian_process import GaussianProcess
+from matenv.latent.networks.gaussian_process import GaussianProcess
 from matenv.latent.protocol import Compositions
 from matenv.latent.space import VAESpace
 

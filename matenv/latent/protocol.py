@@ -1,7 +1,4 @@
-"""`LatentSpace`: what an environment needs of the space it moves in.
-
-May import: `matenv.composition`.
-"""
+"""`LatentSpace`: what an environment needs of the space it moves in."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""`VAESpace`: a trained variational autoencoder as a `LatentSpace`, whitening included.
-
-May import: `matenv.latent.protocol`, `matenv.latent` networks, `matenv.composition`.
-"""
+"""`VAESpace`: a trained variational autoencoder as a `LatentSpace`, whitening included."""
 
 from __future__ import annotations
 
@@ -14,14 +11,14 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv.composition import CompositionBatch, listed, parse
-from matenv.latent.counts_vae import CountsVAE
-from matenv.latent.dvae import DisentangledVAE
-from matenv.latent.elawady_vae import ElAwadyVAE
-from matenv.latent.encoding import FastEncoder
-from matenv.latent.generators import SlotsGAN
-from matenv.latent.inference import FastDecoder
-from matenv.latent.objectives import kl_to_prior
-from matenv.latent.pairs import Pairs
+from matenv.latent.compiled.decoder import FastDecoder
+from matenv.latent.compiled.encoder import FastEncoder
+from matenv.latent.networks.counts_vae import CountsVAE
+from matenv.latent.networks.dvae import DisentangledVAE
+from matenv.latent.networks.elawady_vae import ElAwadyVAE
+from matenv.latent.networks.generators import SlotsGAN
+from matenv.latent.networks.objectives import kl_to_prior
+from matenv.latent.networks.pairs import Pairs
 from matenv.latent.protocol import Compositions
 
 FARTHEST = 1e4

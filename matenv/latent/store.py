@@ -1,7 +1,4 @@
-"""Weights files of latent spaces: safetensors, never pickle, checked when read.
-
-May import: `matenv.latent.space`, `matenv.latent` networks, `matenv.composition`.
-"""
+"""Weights files of latent spaces: safetensors, never pickle, checked when read."""
 
 from __future__ import annotations
 
@@ -19,16 +16,16 @@ from safetensors.torch import save
 from torch import Tensor
 
 from matenv.composition import CompositionBatch
+from matenv.composition.integers import MAX_ELEMENTS
 from matenv.elements import NUM_ELEMENTS
-from matenv.latent.conditional import ConditionalSpace, ConditionalVAE
-from matenv.latent.counts_vae import CountsVAE
-from matenv.latent.dvae import DisentangledVAE
-from matenv.latent.elawady_vae import ElAwadyVAE
-from matenv.latent.gaussian_process import ARRAYS, GaussianProcess
-from matenv.latent.generators import FractionsGAN, SlotsGAN
+from matenv.latent.networks.conditional import ConditionalSpace, ConditionalVAE
+from matenv.latent.networks.counts_vae import CountsVAE
+from matenv.latent.networks.dvae import DisentangledVAE
+from matenv.latent.networks.elawady_vae import ElAwadyVAE
+from matenv.latent.networks.gaussian_process import ARRAYS, GaussianProcess
+from matenv.latent.networks.generators import FractionsGAN, SlotsGAN
 from matenv.latent.property_space import PropertySpace
 from matenv.latent.space import VAESpace, Whitening
-from matenv.rational import MAX_ELEMENTS
 
 SHIPPED = ("vae", "vae-elawady", "dvae", "dkl-vae", "cvae", "wgan-gp")
 """Latent spaces that come with the package."""
@@ -103,7 +100,7 @@ def read(path: Path, name: str, device: str = "cpu") -> VAESpace:
     """
     if not path.exists():
         raise FileNotFoundError(
-            f"{path} does not exist; train it with: python -m matenv.latent.train vae --out <folder>"
+            f"{path} does not exist; train it with: python -m matenv.latent.training.train vae --out <folder>"
         )
     try:
         with safe_open(str(path), framework="pt") as file:

@@ -1,8 +1,6 @@
 """Property models: what a composition is predicted to be, as calibrated distributions.
 
 The shipped ``default`` is a student that says in one pass what the shipped ``ensemble`` says in three.
-
-May import: `matenv.composition`, `matenv.data`, `matenv.elements`, `matenv.latent`.
 """
 
 from matenv.properties.distribution import Prediction

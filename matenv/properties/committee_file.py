@@ -1,7 +1,4 @@
-"""The file of a committee: JSON that names its parts, their shares and checksums, and the calibration of the whole.
-
-May import: `distribution` and `weights` of `matenv.properties`.
-"""
+"""The file of a committee: JSON that names its parts, their shares and checksums, and the calibration of the whole."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from matenv.properties import weights
+from matenv.properties import store
 from matenv.properties.distribution import Calibration
 
 FORMAT = "matenv-committee-1"
@@ -48,7 +45,7 @@ def load(path: Path) -> CommitteeFile:
         ValueError: Not a committee's file, or a part has changed since.
     """
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; make one with python -m matenv.properties.committee")
+        raise FileNotFoundError(f"{path} does not exist; make one with python -m matenv.properties.training.committee")
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -57,7 +54,7 @@ def load(path: Path) -> CommitteeFile:
         raise ValueError(f"{path} is not a committee's file ({FORMAT})")
     parts = []
     for name, entry in card["parts"].items():
-        part = weights.locate(name)
+        part = store.locate(name)
         if not part.exists():
             raise FileNotFoundError(f"{path} needs the predictor {name!r}, but {part} does not exist")
         if checksum(part) != entry["sha256"]:

@@ -2,8 +2,6 @@
 
 A property is a mixture of normals with one centre (a heavy-tailed bell). A band gap is a hurdle: exactly zero with
 probability p0, otherwise the same bell cut off below zero. `calibration.py` says where the numbers come from.
-
-May import: `matenv.parallel`, `matenv.properties.heads`, `matenv.properties.mixture`.
 """
 
 from __future__ import annotations
@@ -14,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.parallel import run_blocks
+from matenv.compiled.threads import run_blocks
 from matenv.properties import heads, mixture
 
 Array = NDArray[np.float64]
 _POSITION = {name: k for k, name in enumerate(heads.NAMES)}
 MAX_SIZE = 10
-"""Most elements in a composition (`matenv.rational.MAX_ELEMENTS`)."""
+"""Most elements in a composition (`matenv.composition.integers.MAX_ELEMENTS`)."""
 ROWS_PER_THREAD = 512
 """Smallest block worth a thread of its own (about 0.2 ms of work)."""
 

@@ -2,8 +2,6 @@
 
 A property is described by a location and a scale of a Laplace distribution, in standardised units. Band gaps have in
 addition the logit of being exactly zero (a metal), and their location is non-negative: a hurdle model.
-
-May import: nothing of matenv.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Rows to fit and test the predictor on: compositions with their labels, by part of the frozen split.
-
-May import: `matenv.composition`, `matenv.data`, `matenv.elements`, `matenv.properties.heads`.
-"""
+"""Rows to fit and test the predictor on: compositions with their labels, by part of the frozen split."""
 
 from __future__ import annotations
 

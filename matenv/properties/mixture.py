@@ -2,8 +2,6 @@
 
 A bell is a mixture of normals with a common centre; a hurdle is exactly zero with probability p0, otherwise the bell
 cut off below zero. `distribution.Prediction` is the interface.
-
-May import: `matenv.properties.heads`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""`Property`: a property predicted by a function or model of one's own, beside the built-in ones.
-
-May import: `matenv.composition`, `matenv.data`.
-"""
+"""`Property`: a property predicted by a function or model of one's own, beside the built-in ones."""
 
 from __future__ import annotations
 

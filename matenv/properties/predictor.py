@@ -1,7 +1,4 @@
-"""`load_predictor`: composition -> calibrated properties, in batches.
-
-May import: `matenv.composition`, `matenv.data`, `matenv.properties`.
-"""
+"""`load_predictor`: composition -> calibrated properties, in batches."""
 
 from __future__ import annotations
 
@@ -15,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
 from matenv.composition import CompositionBatch, check_fractions, listed, parse
+from matenv.composition.integers import MAX_ELEMENTS
 from matenv.data.dataset import UNITS
-from matenv.properties import committee_file, heads, weights
+from matenv.properties import committee_file, heads, store
 from matenv.properties.distribution import Array, Calibration, CalibrationTable, Prediction
 from matenv.properties.sources import Committee, Networks, Source
-from matenv.rational import MAX_ELEMENTS
 
 # Noble gases have no compound in the data.
 _UNKNOWN = np.zeros(alphabet.NUM_ELEMENTS, dtype=bool)
@@ -62,11 +59,11 @@ class Predictor:
         self._calibrations = CalibrationTable(calibrations)
 
     @classmethod
-    def from_weights(cls, contents: weights.Weights, device: str | torch.device = "cpu") -> Predictor:
+    def from_weights(cls, contents: store.Weights, device: str | torch.device = "cpu") -> Predictor:
         """Networks of one family with their calibration.
 
         Args:
-            contents: As `weights.load` returns them.
+            contents: As `store.load` returns them.
             device: Torch device of the networks.
 
         Raises:
@@ -202,8 +199,8 @@ def load_predictor(name: str | Path = "default", device: str = "cpu") -> Predict
             elements; slower), ``"statistics"`` for a second family of models, ``"two-family"`` for default and
             statistics together, ``"gold"`` for the judge (a third family, trained on all rows; never in a reward),
             ``"gold-train"`` for the same recipe on train rows. Or the path of a .safetensors file made by
-            ``python -m matenv.properties.train`` or ``python -m matenv.properties.distil``, or of a .json file made by
-            ``python -m matenv.properties.committee``.
+            ``python -m matenv.properties.training.train`` or ``python -m matenv.properties.training.distil``, or of a .json file made by
+            ``python -m matenv.properties.training.committee``.
         device: Torch device to compute on.
 
     Returns:
@@ -214,11 +211,11 @@ def load_predictor(name: str | Path = "default", device: str = "cpu") -> Predict
             changed since it was calibrated.
         FileNotFoundError: A path that does not exist.
     """
-    path = weights.locate(name)
+    path = store.locate(name)
     if path.suffix != ".json":
-        return Predictor.from_weights(weights.load(path), device)
+        return Predictor.from_weights(store.load(path), device)
     contents = committee_file.load(path)
-    parts = [weights.load(part) for part in contents.parts]
+    parts = [store.load(part) for part in contents.parts]
     role = "gold" if "gold" in [part.role for part in parts] else "proxy"
     source = Committee([Networks(part, device) for part in parts], contents.shares)
     return Predictor(source, contents.calibrations, contents.energy_scheme, role)

@@ -2,8 +2,6 @@
 
 A source maps compositions to a summary, as `heads.combine`: mean location (B, 5), mean variance (B, 5), variance
 between models (B, 5), probability of a zero gap (B, 2).
-
-May import: `matenv.parallel`, `matenv.properties`.
 """
 
 from __future__ import annotations
@@ -17,18 +15,18 @@ import torch
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
+from matenv.compiled.threads import run_blocks
 from matenv.composition import CompositionBatch
 from matenv.data.dataset import PARTS
-from matenv.parallel import run_blocks
-from matenv.properties import heads, summary
-from matenv.properties.families import INFORMED, build
-from matenv.properties.features import pack_amounts
-from matenv.properties.inference import FastEnsemble
+from matenv.properties import heads, student
+from matenv.properties.compiled.set_network import FastEnsemble
+from matenv.properties.compiled.statistics import FastStatistics
 from matenv.properties.labels import ALL, labelled_rows
-from matenv.properties.references import References
-from matenv.properties.statistics_inference import FastStatistics
-from matenv.properties.summary import Summary
-from matenv.properties.weights import Weights
+from matenv.properties.networks.families import INFORMED, build
+from matenv.properties.networks.features import pack_amounts
+from matenv.properties.networks.references import References
+from matenv.properties.store import Weights
+from matenv.properties.student import Summary
 
 # Rows computed at a time by torch: bounds the memory of the intermediate arrays.
 _BLOCK = 1 << 14
@@ -78,7 +76,7 @@ class Networks:
             networks.append(network.eval().requires_grad_(False))
         self._references = _table(contents.role) if contents.family in INFORMED else None
         self._outputs_per_row = contents.outputs
-        self._combine = summary.decode if contents.outputs == summary.OUTPUTS else heads.combine
+        self._combine = student.decode if contents.outputs == student.OUTPUTS else heads.combine
         compiled = _COMPILED.get(contents.family) if self.device.type == "cpu" else None
         self._fast = compiled(networks) if compiled else None
         self._networks = [] if compiled else [network.to(self.device) for network in networks]

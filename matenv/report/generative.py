@@ -1,7 +1,4 @@
-"""Generators of formulas side by side: a table, and a picture of whether the conditional space obeys its condition.
-
-May import: `matenv.benchmark.generative`, `matenv.sampling`, `matenv.latent`, `matenv.properties`, `matenv.data`.
-"""
+"""Generators of formulas side by side: a table, and a picture of whether the conditional space obeys its condition."""
 
 from __future__ import annotations
 
@@ -21,14 +18,14 @@ from matenv.composition import CompositionBatch
 from matenv.data import Dataset, load_dataset
 from matenv.data.dataset import UNITS
 from matenv.latent import load_latent
-from matenv.latent.conditional import ConditionalSpace
-from matenv.latent.elawady_vae import RULES, ElAwadyVAE
-from matenv.latent.evaluate import recovery
+from matenv.latent.evaluation.evaluate import recovery
+from matenv.latent.networks.conditional import ConditionalSpace
+from matenv.latent.networks.elawady_vae import RULES, ElAwadyVAE
 from matenv.latent.space import VAESpace
 from matenv.properties import load_predictor
 from matenv.properties.predictor import Predictor
-from matenv.sampling import random_formulas
 from matenv.tasks import load_task
+from matenv.tasks.sampling import random_formulas
 
 SPACES = ("vae", "vae-elawady", "cvae", "wgan-gp")
 

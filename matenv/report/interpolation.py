@@ -1,7 +1,4 @@
-"""A picture of a straight line through a latent space: what the formula is made of along the way.
-
-May import: `matenv.latent`, `matenv.elements`.
-"""
+"""A picture of a straight line through a latent space: what the formula is made of along the way."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from matenv import elements as alphabet
-from matenv.latent.line import Line
+from matenv.latent.evaluation.line import Line
 
 LABELLED = 0.03
 """Share of the line from which a stretch of one formula is labelled with it."""

@@ -3,8 +3,6 @@
 A whitened latent space extends alike in all directions, so its two largest principal axes show little. The map is
 t-SNE (van der Maaten and Hinton, J. Mach. Learn. Res. 9, 2579, 2008; scikit-learn's): neighbours in the space are
 neighbours on the map, distances between groups mean nothing.
-
-May import: `matenv.latent`, `matenv.data`, `matenv.composition`, `matenv.elements`.
 """
 
 from __future__ import annotations

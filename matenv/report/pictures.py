@@ -1,7 +1,4 @@
-"""Pictures of a run: the learning curve beside a random policy, and the best trajectory in the latent space.
-
-May import: `matenv.envs.rendering`.
-"""
+"""Pictures of a run: the learning curve beside a random policy, and the best trajectory in the latent space."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from matenv.envs.latent_core import LatentCore
+from matenv.envs.latent_moves import LatentCore
 from matenv.envs.rendering import Trail, plot_path, plot_scores
 
 

@@ -1,7 +1,4 @@
-"""Thermodynamics: the exact convex hull, and what a composition decomposes into.
-
-May import: `matenv.composition`, `matenv.data`, `matenv.elements`, `matenv.rational`.
-"""
+"""Thermodynamics: the exact convex hull, and what a composition decomposes into."""
 
 from matenv.thermo.decomposition import Decomposition
 from matenv.thermo.hull import ConvexHull

@@ -1,7 +1,4 @@
-"""`Decomposition`: what a batch of compositions decomposes into.
-
-May import: `matenv.thermo`'s queries, solver, phases and reaction.
-"""
+"""`Decomposition`: what a batch of compositions decomposes into."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""`ConvexHull`: exact decomposition of any composition into competing phases, batched.
-
-May import: `matenv.composition`, `matenv.data`, and the rest of `matenv.thermo`.
-"""
+"""`ConvexHull`: exact decomposition of any composition into competing phases, batched."""
 
 from __future__ import annotations
 
@@ -12,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from matenv.compiled.threads import available_threads
 from matenv.composition import CompositionBatch
 from matenv.data import Dataset
 from matenv.elements import NUM_ELEMENTS
-from matenv.parallel import available_threads
 from matenv.thermo import solver
 from matenv.thermo.decomposition import Decomposition, largest_first
 from matenv.thermo.own_formula import route

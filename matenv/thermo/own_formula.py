@@ -1,7 +1,4 @@
-"""A composition's own formula, and what leaving it out takes. Compiled code only.
-
-May import: `matenv.thermo.simplex`.
-"""
+"""A composition's own formula, and what leaving it out takes. Compiled code only."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""`PhaseTable`: the distinct compounds of a hull in canonical order, and the index the simplex gathers from.
-
-May import: `matenv.composition`, `matenv.data`, `matenv.elements`, `matenv.thermo.keys`, `matenv.thermo.simplex`.
-"""
+"""`PhaseTable`: the distinct compounds of a hull in canonical order, and the index the simplex gathers from."""
 
 from __future__ import annotations
 
@@ -10,10 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.composition import CompositionBatch
+from matenv.composition import CompositionBatch, keys
 from matenv.data import Dataset
 from matenv.elements import NUM_ELEMENTS
-from matenv.thermo import keys
 from matenv.thermo.simplex import PhaseIndex
 
 ENERGY_SHARE = 1e-9

@@ -1,7 +1,4 @@
-"""`Queries`: the compositions asked about, checked at the door and packed for the simplex.
-
-May import: `matenv.composition`, `matenv.elements`, `matenv.packing`, `matenv.rational`.
-"""
+"""`Queries`: the compositions asked about, checked at the door and packed for the simplex."""
 
 from __future__ import annotations
 
@@ -14,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matenv.composition import CompositionBatch, check_fractions, listed, parse
+from matenv.composition.integers import smallest_counts
+from matenv.composition.packing import pack, restore
 from matenv.elements import NUM_ELEMENTS
-from matenv.packing import pack, restore
-from matenv.rational import smallest_counts
 
 if TYPE_CHECKING:
     from pymatgen.core import Composition

@@ -1,7 +1,4 @@
-"""Balanced reactions: exact coefficients of one reactant and its products.
-
-May import: `matenv.composition`.
-"""
+"""Balanced reactions: exact coefficients of one reactant and its products."""
 
 from __future__ import annotations
 

@@ -7,8 +7,6 @@ a_j are the atom fractions of the products and the dual variables mu are the che
 The pure elements always are a feasible start. Tiny, fixed perturbations of energies and composition make the optimal
 basis unique and rule out cycling; answers are computed with the unperturbed values. Each answer is certified before it
 leaves (feasible, and dual feasible over all phases); what fails is solved again without the shift, then handed back.
-
-May import: nothing of matenv.
 """
 
 from __future__ import annotations

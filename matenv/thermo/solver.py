@@ -1,7 +1,4 @@
-"""Run the compiled simplex over a batch: row blocks on threads, and a general LP code for rows it hands back.
-
-May import: `matenv.elements`, `matenv.parallel`, `matenv.thermo.queries`, `matenv.thermo.simplex`.
-"""
+"""Run the compiled simplex over a batch: row blocks on threads, and a general LP code for rows it hands back."""
 
 from __future__ import annotations
 
@@ -10,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from matenv.compiled.threads import run_blocks
 from matenv.elements import SYMBOLS
-from matenv.parallel import run_blocks
 from matenv.thermo.queries import Queries
 from matenv.thermo.simplex import ABSENT, FALLBACK, MAX_ELEMENTS, OWN_SYSTEM, PhaseIndex, decompose_rows
 

@@ -1,7 +1,4 @@
-"""Adapters that make the environments speak to other worlds.
-
-May import: `matenv.envs` (through its public behaviour only), `matenv.benchmark`, `matenv.composition`.
-"""
+"""Adapters that make the environments speak to other worlds."""
 
 from matenv.wrappers.moves import RecordMoves
 from matenv.wrappers.sb3 import SB3VecEnv

@@ -1,7 +1,4 @@
-"""`RecordMoves`: keeps what every move of a batch of episodes led to, final steps included.
-
-May import: `matenv.benchmark`, `matenv.composition`, `matenv.envs` (through its public behaviour only).
-"""
+"""`RecordMoves`: keeps what every move of a batch of episodes led to, final steps included."""
 
 from __future__ import annotations
 

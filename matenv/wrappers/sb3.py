@@ -2,8 +2,6 @@
 
 Stable-Baselines3 takes single environments or its own `VecEnv`, not a Gymnasium `VectorEnv`; this adapter lets it train
 on a natively batched environment. Episodes that end by time are marked, so that PPO bootstraps their value.
-
-May import: nothing of matenv.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Compiled building blocks: products of small matrices in our own tiles, and threads to run them on."""

@@ -1,0 +1,136 @@
+"""`CompositionBatch`: integer formulas packed by their elements, what the hot path computes with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from matenv import elements as alphabet
+from matenv.composition.integers import MAX_ELEMENTS, smallest_counts
+from matenv.composition.reading import check_fractions, check_width
+from matenv.composition.spelling import spell
+
+MAX_ATOMS = 60
+"""Default cap on atoms per formula unit when a noisy composition is turned into integers."""
+
+TOLERANCE = 1e-4
+"""Default largest deviation of a fraction. Formulas of at most 60 atoms differ by >= 1/3600: none is confused."""
+
+
+@dataclass(frozen=True)
+class CompositionBatch:
+    """A batch of integer compositions, reduced and packed: only the elements present are listed.
+
+    Attributes:
+        elements: Alphabet positions (B, 10) int16, ascending within a row, padded with -1.
+        counts: Atoms per reduced formula unit (B, 10) int32, padded with 0; a row's counts have no common divisor.
+        size: Number of elements in each row (B,) int16; 0 marks an empty composition.
+    """
+
+    elements: NDArray[np.int16]
+    counts: NDArray[np.int32]
+    size: NDArray[np.int16]
+
+    def __len__(self) -> int:
+        return len(self.size)
+
+    def __getitem__(self, rows: NDArray | slice) -> CompositionBatch:
+        return CompositionBatch(self.elements[rows], self.counts[rows], self.size[rows])
+
+    @cached_property
+    def atoms(self) -> NDArray[np.int64]:
+        """Atoms per reduced formula unit (B,)."""
+        return self.counts.sum(axis=1, dtype=np.int64)
+
+    @cached_property
+    def amounts(self) -> NDArray[np.float64]:
+        """Atom fractions of the listed elements (B, 10), padded with 0; rows sum to 1 (0 if empty)."""
+        return self.counts / np.maximum(self.atoms, 1)[:, None]
+
+    def dense_counts(self) -> NDArray[np.int32]:
+        """Counts over the whole alphabet (B, 89) int32."""
+        return self.scatter(self.counts)
+
+    def fractions(self) -> NDArray[np.float64]:
+        """Atom fractions over the whole alphabet (B, 89) float64; rows sum to 1 (0 if empty)."""
+        return self.scatter(self.amounts)
+
+    def formulas(self) -> list[str]:
+        """Reduced formulas, spelled as pymatgen's `reduced_formula`; "" for an empty composition."""
+        return spell(self.elements, self.counts, self.size)
+
+    @classmethod
+    def concatenate(cls, batches: Sequence[CompositionBatch]) -> CompositionBatch:
+        """Several batches, at least one, as one."""
+        parts = zip(*((batch.elements, batch.counts, batch.size) for batch in batches), strict=True)
+        return cls(*map(np.concatenate, parts))
+
+    def scatter(self, values: NDArray, elsewhere: float = 0) -> NDArray:
+        """Spread values of the listed elements (B, 10) over the alphabet (B, 89), with one value for all others."""
+        dense = np.full((len(self), alphabet.NUM_ELEMENTS + 1), elsewhere, values.dtype)
+        np.put_along_axis(dense, self.elements.astype(np.int64), values, axis=1)  # padding lands in the last column
+        return np.ascontiguousarray(dense[:, :-1])
+
+    @classmethod
+    def from_counts(cls, counts: ArrayLike) -> CompositionBatch:
+        """Pack and reduce dense integer counts.
+
+        Args:
+            counts: Array (B, 89) of non-negative integers with at most 10 non-zero entries a row.
+
+        Returns:
+            The packed batch.
+
+        Raises:
+            ValueError: If the width is not 89, an entry is negative or not an integer, or a row has > 10 elements.
+        """
+        dense = np.atleast_2d(np.asarray(counts))
+        check_width(dense)
+        if not np.all(np.isfinite(dense)) or np.any(dense < 0) or np.any(dense != np.floor(dense)):
+            row = int(np.argmax(~(np.isfinite(dense) & (dense >= 0) & (dense == np.floor(dense))).all(axis=1)))
+            raise ValueError(f"counts row {row} must hold non-negative integers")
+        size = np.count_nonzero(dense, axis=1)
+        if size.max(initial=0) > MAX_ELEMENTS:
+            row = int(size.argmax())
+            raise ValueError(f"counts row {row} has {size[row]} elements; at most {MAX_ELEMENTS} are supported")
+        # Stable sort of "absent" brings the elements present to the front in ascending order.
+        order = np.argsort(dense == 0, axis=1, kind="stable")[:, :MAX_ELEMENTS]
+        packed = np.take_along_axis(dense, order, axis=1).astype(np.int64)
+        divisor = np.gcd.reduce(packed, axis=1)
+        packed //= np.maximum(divisor, 1)[:, None]
+        present = packed > 0
+        return cls(
+            np.where(present, order, -1).astype(np.int16), packed.astype(np.int32), present.sum(axis=1).astype(np.int16)
+        )
+
+    @classmethod
+    def from_fractions(
+        cls, fractions: ArrayLike, max_atoms: int = MAX_ATOMS, tolerance: float = TOLERANCE
+    ) -> CompositionBatch:
+        """The integer formula of each fraction vector, by the smallest-total rule.
+
+        For each row the smallest number of atoms N <= `max_atoms` is taken for which rounding N x to integers changes
+        no fraction by more than `tolerance`; if none qualifies, the N with the smallest change.
+
+        Args:
+            fractions: Array (B, 89) or (89,), non-negative; rows are normalised to sum to 1.
+            max_atoms: Cap on atoms per formula unit.
+            tolerance: Largest accepted change of an atom fraction.
+
+        Returns:
+            The packed batch; exact for fractions of formulas up to `max_atoms` atoms at the default tolerance.
+
+        Raises:
+            ValueError: If a row holds NaN, infinite or negative values, sums to zero, or has > 10 elements.
+        """
+        if max_atoms < 1:
+            raise ValueError(f"max_atoms={max_atoms} must be at least 1")
+        if not tolerance > 0:
+            raise ValueError(f"tolerance={tolerance} must be positive")
+        x = check_fractions(fractions)
+        elements, counts, size = smallest_counts(x, max_atoms, tolerance)
+        return cls(elements, counts, size)

@@ -1,0 +1,172 @@
+"""Moves by editing a formula: add, remove, increment, decrement and swap elements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
+from gymnasium.spaces import Discrete
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+from matenv import elements as alphabet
+from matenv.checks import check_flag
+from matenv.composition import CompositionBatch
+from matenv.composition.integers import MAX_ELEMENTS
+from matenv.envs.core import Core, CoreArguments
+from matenv.envs.edits import REFUSED, EditTable, Rules, allowed_edits, apply_edits, places, reduced, slots_of
+from matenv.envs.neutrality import Charges, neutral_edits
+from matenv.envs.observations import Block
+from matenv.envs.rendering import Trail, plot_counts
+from matenv.envs.state import State
+from matenv.tasks.sampling import random_formulas
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.random import Generator
+
+_FEATURES = np.nan_to_num(
+    np.stack(
+        [
+            alphabet.values("electronegativity") / 4.0,  # Pauling; F is 3.98
+            alphabet.values("group") / 18.0,
+            alphabet.values("period") / 7.0,
+            alphabet.values("mendeleev") / 103.0,
+        ],
+        axis=1,
+    )
+).astype(np.float32)
+"""What an observation says about the element in a slot (89, 4), each in [0, 1]."""
+
+_SLOT_WIDTH = 2 + _FEATURES.shape[1]  # present, count, features
+
+
+class ElementArguments(CoreArguments, total=False):
+    """Arguments that the single and the vector environment share; `MaterialElementsEnv` says what they mean."""
+
+    reachability: bool
+
+
+class ElementsCore(Core):
+    """Episodes that edit a formula. Arguments are those of `matenv.envs.elements.MaterialElementsEnv`.
+
+    Attributes:
+        edits: What each action number means.
+        rules: The task's rules.
+        reachability: Whether masks keep a neutral formula within reach.
+    """
+
+    ARGUMENTS = ElementArguments
+    STARTS = ("dataset", "random", "empty")
+    PENALTY = "illegal"
+    DEFAULT_BLOCKS = ("counts", "slots")
+
+    def __init__(self, rows: int, *, reachability: bool = False, **shared: Unpack[CoreArguments]) -> None:
+        self.reachability = check_flag("reachability", reachability)
+        if self.reachability:  # the mask depends on the steps left, so the state does
+            shared.setdefault("observation", (*self.DEFAULT_BLOCKS, "steps_left"))
+        super().__init__(rows, **shared)
+
+    def prepare(self) -> None:
+        """A move is the number of an edit."""
+        self.edits = EditTable.of(self.task)
+        self.rules = Rules.of(self.task)
+        self.charges = Charges.load()
+        self.action_space = Discrete(len(self.edits.kind))
+        self._masks: tuple[State | None, NDArray[np.bool_]] = (None, np.zeros((0, 0), np.bool_))
+
+    def blocks(self) -> dict[str, Block]:
+        """``"counts"`` (atoms over the task's largest count) and ``"slots"`` (what stands where, as swaps see it)."""
+        most, slots = self.rules.max_count, self.rules.max_elements
+
+        def counts(state: State, view: NDArray[np.float32]) -> None:
+            np.clip(state.place[:, :REFUSED] / most, 0.0, 1.0, out=view)
+
+        def write_slots(state: State, view: NDArray[np.float32]) -> None:
+            _write_slots(state.place, most, _FEATURES, view)
+
+        return {
+            "counts": Block(alphabet.NUM_ELEMENTS, 0.0, 1.0, counts),
+            "slots": Block(slots * _SLOT_WIDTH, 0.0, 1.0, write_slots),
+        }
+
+    def enter(self, formulas: CompositionBatch) -> NDArray[np.int32]:
+        """Places (B, 90) of formulas: one reduced formula unit."""
+        return places(formulas)
+
+    def sample(self, generators: Sequence[Generator]) -> NDArray[np.int32]:
+        """Random formulas within the task's rules, one draw per generator; or nothing at all, for ``start="empty"``."""
+        if self.start != "random":
+            return np.zeros((len(generators), REFUSED + 1), np.int32)
+        seeds = [int(generator.integers(2**32)) for generator in generators]
+        return places(CompositionBatch.concatenate([random_formulas(self.task, 1, seed) for seed in seeds]))
+
+    def move(
+        self, place: NDArray[np.int32], actions: ArrayLike, step: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Places after edits (B, 90), and 1 for each edit that was refused, else 0 (B,)."""
+        action = np.asarray(actions)
+        if action.shape != (len(place),) or action.dtype.kind not in "iu":
+            raise ValueError(
+                f"actions have shape {action.shape} and type {action.dtype}; expected {len(place)} whole numbers"
+            )
+        outside = (action < 0) | (action >= len(self.edits.kind))
+        if outside.any():
+            raise ValueError(
+                f"action row {outside.argmax()} is {action[outside.argmax()]}; expected 0 to {len(self.edits.kind) - 1}"
+            )
+        known, masks = self._masks
+        if known is not self.state or len(masks) != len(place):
+            masks = self._allowed(place, step)
+        return apply_edits(place, action.astype(np.int64), masks, *self.edits)
+
+    def read(self, place: NDArray[np.int32]) -> CompositionBatch:
+        """The reduced formulas."""
+        return CompositionBatch(*reduced(place))
+
+    def masks(self) -> NDArray[np.bool_]:
+        """Which actions are allowed where the episodes stand (N, A) bool, freshly allocated; no row is empty."""
+        if self.state is None:
+            raise RuntimeError("action_masks() was called before reset(); begin an episode with reset(seed=...)")
+        if self._masks[0] is not self.state:
+            self._masks = self.state, self._allowed(self.state.place, self.state.step)
+        return self._masks[1].copy()
+
+    def details(self, place: NDArray[np.int32]) -> dict[str, Any]:
+        """``counts`` (atoms as the agent left them, by symbol) and ``refused`` (edits refused in this episode)."""
+        present = np.flatnonzero(place[:REFUSED])
+        return {
+            "counts": {alphabet.SYMBOLS[element]: int(place[element]) for element in present},
+            "refused": int(place[REFUSED]),
+        }
+
+    def arrays(self) -> dict[str, NDArray]:
+        """``refused`` (N,)."""
+        assert self.state is not None
+        return {"refused": self.state.place[:, REFUSED].copy()}
+
+    def plot(self, axes: Axes, trail: Trail) -> None:
+        """The counts of each element, step by step."""
+        plot_counts(axes, np.array(trail.places)[:, :REFUSED], self.horizon)
+
+    def _allowed(self, place: NDArray[np.int32], step: NDArray[np.int64]) -> NDArray[np.bool_]:
+        masks = allowed_edits(place, len(self.edits.kind), self.rules)
+        if self.reachability:
+            masks, _ = neutral_edits(place, masks, self.horizon - step, self.rules, self.charges)
+        return masks
+
+
+@njit(cache=True, nogil=True)
+def _write_slots(place: NDArray[np.int32], most: int, features: NDArray[np.float32], view: NDArray[np.float32]) -> None:
+    """For each slot: 1 if it holds an element, its count over the largest, and the element's features; else zeros."""
+    width = 2 + features.shape[1]
+    slots = np.empty(MAX_ELEMENTS, np.int16)
+    for row in range(len(place)):
+        n, _ = slots_of(place[row], slots)
+        for k in range(min(n, view.shape[1] // width)):
+            element = slots[k]
+            view[row, k * width] = 1.0
+            view[row, k * width + 1] = min(place[row, element] / most, 1.0)
+            for j in range(features.shape[1]):
+                view[row, k * width + 2 + j] = features[element, j]

@@ -1,0 +1,1 @@
+"""Encoders and decoders for the step loop: compiled, batched, a row independent of its batch."""

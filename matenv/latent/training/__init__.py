@@ -1,0 +1,1 @@
+"""How latent spaces are trained, distilled and fine-tuned."""

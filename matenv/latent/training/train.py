@@ -1,0 +1,161 @@
+"""Train a latent space: ``python -m matenv.latent.training.train vae --out runs/vae``.
+
+Stop it with Ctrl-C and give the same command again to go on from the last finished epoch. The end result is a weights
+file and its card, ``<name>.safetensors``, ``.json`` and ``.md``, in the run's folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from matenv.data import Dataset, load_dataset
+from matenv.data.dataset import UNITS
+from matenv.latent.evaluation.collapse import warn_of_inactive
+from matenv.latent.evaluation.property_quality import widened
+from matenv.latent.property_space import PropertySpace
+from matenv.latent.space import VAESpace, Whitening
+from matenv.latent.store import read, write
+from matenv.latent.training.anchors import choose_anchors
+from matenv.latent.training.fit import RECIPES, fit, training_rows
+from matenv.latent.training.joint import DeepKernelVAE
+from matenv.latent.training.model_card import write_card
+from matenv.latent.training.recipe import Recipe
+
+
+def train(
+    name: str,
+    out: str | Path,
+    *,
+    epochs: int | None = None,
+    seed: int = 0,
+    threads: int = 1,
+    data: str | Path | None = None,
+    beta_cycles: int | None = None,
+    progress: bool = True,
+) -> Path:
+    """Train a latent space, or go on with an interrupted run; then measure and export it.
+
+    Args:
+        name: A key of `RECIPES`.
+        out: Folder of the run.
+        epochs: Passes over the training rows; by default the recipe's.
+        seed: Seed of everything random.
+        threads: PyTorch threads; results are the same to the last bit only for the same number.
+        data: Table to learn from, as `matenv.load_dataset` takes it; by default the recipe's.
+        beta_cycles: Number of times that the weight of the KL term starts again from 0; by default the recipe's.
+        progress: Whether to show a progress bar (needs tqdm).
+
+    Returns:
+        Path of the weights file.
+
+    Warns:
+        PosteriorCollapseWarning: The trained network leaves latent dimensions unused.
+
+    Raises:
+        ValueError: Unknown name, `epochs`, `threads` or `beta_cycles` below 1, or `out` holds a checkpoint of another
+            run.
+    """
+    if name not in RECIPES:
+        raise ValueError(f"name={name!r} is not a latent space that can be trained; choose one of {', '.join(RECIPES)}")
+    epochs = RECIPES[name].epochs if epochs is None else epochs
+    recipe = RECIPES[name] if beta_cycles is None else replace(RECIPES[name], beta_cycles=beta_cycles)
+    for parameter, value in (
+        ("epochs", epochs),
+        ("threads", threads),
+        ("beta_cycles", 1 if beta_cycles is None else beta_cycles),
+    ):
+        if value < 1:
+            raise ValueError(f"{parameter}={value} must be at least 1")
+    torch.set_num_threads(threads)
+    table, folder = load_dataset(recipe.table if data is None else data), Path(out)
+    network, history = fit(name, table, folder, epochs=epochs, seed=seed, recipe=recipe, progress=progress)
+    if "kl_per_unit" in history[-1]:
+        warn_of_inactive(history[-1])
+    run = {"epochs": epochs, "seed": seed, "last_epoch": history[-1]}
+    return export(name, network, table, folder, run, recipe)
+
+
+def export(
+    name: str, network: Any, data: Dataset, out: Path, run: dict[str, Any], recipe: Recipe | None = None
+) -> Path:
+    """Write the weights file of a trained network and, measured on that very file, its card.
+
+    Args:
+        name: A key of `RECIPES`.
+        network: The trained network.
+        data: The table it was trained on.
+        out: Folder to write to.
+        run: What the card says about the run: ``epochs``, ``seed``, ``last_epoch``.
+        recipe: How it was trained; by default the recipe of that name.
+
+    Returns:
+        Path of the weights file.
+    """
+    recipe = recipe or RECIPES[name]
+    cycles = f" --beta-cycles {recipe.beta_cycles}" if recipe.beta_cycles != RECIPES[name].beta_cycles else ""
+    train_rows = data.compositions[data.split("system").train]
+    seen = data.compositions[training_rows(data)]
+    anchors = choose_anchors(seen, run["seed"]) if recipe.augment else None
+    process, settings = None, recipe.settings()
+    if isinstance(network, DeepKernelVAE):
+        label = recipe.labels[0]
+        settings |= network.own_settings
+        process, network = network.kernel.export(label, UNITS.get(label, "unit of the table")), network.vae
+    # Float16 first, so that the whitening and every number on the card belong to the weights that are shipped.
+    network.load_state_dict({key: value.half().float() for key, value in network.state_dict().items()})
+    unit = Whitening(np.zeros(network.latent), np.ones(network.latent), 1.0)
+    whitening = Whitening.of(VAESpace(name, network, unit).encode(train_rows))
+    path = out / f"{name}.safetensors"
+    space = VAESpace(name, network, whitening, anchors)
+    if process is not None:
+        space = widened(PropertySpace(name, network, whitening, anchors, process=process), data)
+    write(space, path)
+    how = {
+        "recipe": settings,
+        **run,
+        "command": f"python -m matenv.latent.training.train {name} --epochs {run['epochs']} --seed {run['seed']}{cycles}",
+    }
+    write_card(path, read(path, name), data, how)
+    return path
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line of `train`.
+
+    Args:
+        arguments: Command line, by default the process's own.
+    """
+    parser = argparse.ArgumentParser(prog="python -m matenv.latent.training.train", description="Train a latent space.")
+    parser.add_argument("name", choices=sorted(RECIPES))
+    parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<name>)")
+    parser.add_argument("--epochs", type=int, help="passes over the training rows (default: the recipe's)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--data", help="shipped table, or a CSV file of your own (default: the recipe's)")
+    parser.add_argument("--beta-cycles", type=int, help="KL weight in so many cycles (default: the recipe's)")
+    parser.add_argument("--no-progress", action="store_true")
+    options = parser.parse_args(arguments)
+    out = options.out or Path("runs") / options.name
+    try:
+        path = train(
+            options.name, out, epochs=options.epochs, seed=options.seed, threads=options.threads, data=options.data,
+            beta_cycles=options.beta_cycles, progress=not options.no_progress,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        again = shlex.join(["python", "-m", "matenv.latent.training.train", *(arguments or sys.argv[1:])])
+        raise SystemExit(f"\nInterrupted. Finished epochs are kept in {out}; go on with: {again}") from None
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from None
+    print(f"{path} and its card {path.with_suffix('.md')}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""`Assessment`: what the oracle says about a batch of compositions, as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
+from matenv.composition import CompositionBatch
+from matenv.properties.own import Normal
+
+if TYPE_CHECKING:
+    from matenv.oracle.oracle import Oracle
+    from matenv.properties import Prediction
+
+NOVEL_DISTANCE = 0.05
+"""L1 distance within which a known formula on the same or fewer elements makes a candidate a near-copy."""
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Everything the oracle knows or predicts about a batch of B compositions. Energies in eV/atom at 0 K.
+
+    Attributes:
+        compositions: The canonical integer formulas assessed.
+        evaluated: Whether the row was within the budget (B,) bool; the rest are unknown, not bad.
+        valid: At least two elements, all of which the reference table knows (B,) bool. Rows that are not valid or not
+            evaluated hold NaN below, and `p_stable` 0.
+        known: The formula is in the reference table (B,) bool.
+        novelty_distance: L1 distance to the nearest reference formula on the same or fewer elements (B,).
+        mean: Predicted mean of each property (B,), the oracle's own ones included; units in `Oracle.units`.
+        std: Predicted standard deviation of each property (B,); 0 for a property of one's own that states none.
+        hull_energy: Energy of the cheapest mixture of *other* reference phases, E_comp (B,) [eV/atom].
+        decomposition_energy: Formation energy minus `hull_energy`, E_d (B,) [eV/atom]; <= 0 means stable.
+        p_stable: Probability that E_d <= 0 (B,); calibrated for ``reference="train"``, conservative for ``"all"``.
+        members: What it decomposes into, as numbers (B, 10) that `products` puts into words; -1 where there is none.
+        weights: Their atom fractions (B, 10).
+        element_potentials: Chemical potentials of `compositions.elements` (B, 10) [eV/atom], NaN where there is none;
+            `potentials` spreads them over the alphabet.
+    """
+
+    compositions: CompositionBatch
+    evaluated: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+    novelty_distance: NDArray[np.float64]
+    mean: dict[str, NDArray[np.float64]]
+    std: dict[str, NDArray[np.float64]]
+    hull_energy: NDArray[np.float64]
+    decomposition_energy: NDArray[np.float64]
+    p_stable: NDArray[np.float64]
+    members: NDArray[np.int32]
+    weights: NDArray[np.float64]
+    element_potentials: NDArray[np.float64]
+    _rows: NDArray[np.int64] = field(repr=False)
+    _prediction: Prediction | None = field(repr=False)
+    _own: dict[str, Normal] = field(repr=False)
+    _oracle: Oracle = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.valid)
+
+    @cached_property
+    def formulas(self) -> list[str]:
+        """Reduced formulas (B,)."""
+        return self.compositions.formulas()
+
+    @cached_property
+    def fractions(self) -> NDArray[np.float64]:
+        """Atom fractions (B, 89)."""
+        return self.compositions.fractions()
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Unit of each property in `mean`."""
+        return self._oracle.units
+
+    @property
+    def novel(self) -> NDArray[np.bool_]:
+        """No reference formula on the same or fewer elements within `NOVEL_DISTANCE` (B,) bool."""
+        return self.novelty_distance > NOVEL_DISTANCE
+
+    def prob(self, name: str, low: float | None = None, high: float | None = None) -> NDArray[np.float64]:
+        """Calibrated probability that a property lies in a range; 0 where nothing was predicted.
+
+        Args:
+            name: Property name, a key of `mean`.
+            low: Lower end in the property's unit, or None for an open end.
+            high: Upper end, or None.
+
+        Returns:
+            (B,) float64 in [0, 1].
+
+        Raises:
+            ValueError: A property that is not predicted, an end that is NaN, or low not below high.
+        """
+        self._check(name)
+        result = np.zeros(len(self))
+        if name in self._own:
+            result[self._rows] = self._own[name].prob(low, high)
+        elif self._prediction is not None:
+            result[self._rows] = self._prediction.prob(name, low, high)
+        return result
+
+    def interval(self, name: str, coverage: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Central interval that holds a property with a given probability; NaN where nothing was predicted.
+
+        Args:
+            name: Property name, a key of `mean`.
+            coverage: Probability inside, between 0 and 1.
+
+        Returns:
+            Lower and upper ends (B,), in the property's unit.
+
+        Raises:
+            ValueError: A property that is not predicted, or a coverage outside (0, 1).
+        """
+        self._check(name)
+        low, high = np.full(len(self), np.nan), np.full(len(self), np.nan)
+        if name in self._own:
+            low[self._rows], high[self._rows] = self._own[name].interval(coverage)
+        elif self._prediction is not None:
+            low[self._rows], high[self._rows] = self._prediction.interval(name, coverage)
+        return low, high
+
+    def disagreement(self, name: str) -> NDArray[np.float64]:
+        """Standard deviation between the predictor's models (B,) in the property's unit; NaN without a prediction."""
+        result = np.full(len(self), np.nan)
+        if self._prediction is not None:
+            result[self._rows] = self._prediction.disagreement(name)
+        return result
+
+    def _check(self, name: str) -> None:
+        if name not in self.mean:
+            raise ValueError(f"name={name!r} is not predicted; this oracle predicts {', '.join(self.mean)}")
+
+    def prob_stable(self, threshold: float = 0.0) -> NDArray[np.float64]:
+        """Probability that the decomposition energy is at most `threshold` (eV/atom); 0 where nothing was predicted."""
+        result = np.zeros(len(self))
+        if self._prediction is not None:
+            result[self._rows] = self._oracle.stability.prob(
+                self._prediction, self.hull_energy[self._rows], self.compositions.size[self._rows], threshold
+            )
+        return result
+
+    def products(self, row: int) -> list[tuple[str, float]]:
+        """What the composition decomposes into, itself excluded: (formula, atom fraction), largest first.
+
+        Args:
+            row: Row number.
+
+        Returns:
+            An empty list for rows that are not valid or not evaluated.
+        """
+        return self._oracle.hull.products(self.members[row], self.weights[row])
+
+    @cached_property
+    def potentials(self) -> NDArray[np.float64]:
+        """Chemical potentials (B, 89) [eV/atom, against the elements] where each composition's competitors meet.
+
+        Their sum, weighted by the atom fractions, is `hull_energy`: the composition is stable if its energy lies below.
+        NaN for elements not in the composition, and in rows that are not valid or not evaluated.
+        """
+        return self.compositions.scatter(self.element_potentials, np.nan)
+
+    @cached_property
+    def potentials_unique(self) -> NDArray[np.bool_]:
+        """Whether there is but one choice of `potentials` (B,) bool: as many products as elements; else one of many."""
+        return unique_potentials(self.element_potentials, self.weights)
+
+    @cached_property
+    def charge_neutral(self) -> NDArray[np.bool_]:
+        """Neutral by the rules of `matenv.is_charge_neutral`, metals not exempt (B,) bool; worked out when asked."""
+        return is_charge_neutral(self.compositions)
+
+    @cached_property
+    def electronegativity_balanced(self) -> NDArray[np.bool_]:
+        """The same for `matenv.is_electronegativity_balanced` (B,) bool: what a task of the regime "ionic" asks."""
+        return is_electronegativity_balanced(self.compositions)
+
+    @cached_property
+    def dft_formation_energy(self) -> NDArray[np.float64]:
+        """The full table's own DFT formation energy (B,) [eV/atom]; NaN for formulas outside it. Never in a reward."""
+        return self._oracle.look_up(self.compositions, "formation_energy")
+
+    @cached_property
+    def dft_decomposition_energy(self) -> NDArray[np.float64]:
+        """The full table's own DFT decomposition energy (B,) [eV/atom]; NaN outside it. Never in a reward."""
+        return self._oracle.look_up(self.compositions, "decomposition_energy")
+
+
+def unique_potentials(element_potentials: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether potentials are the only ones possible, from two arrays of an `Assessment` (B,) bool.
+
+    Args:
+        element_potentials: Potentials of a composition's elements (B, 10), NaN where there is none.
+        weights: Atom fractions of what it decomposes into (B, 10).
+
+    Returns:
+        True where there are as many products as elements; False also where there are no potentials.
+    """
+    elements = np.isfinite(element_potentials).sum(axis=1)
+    return (elements > 0) & ((weights > 0.0).sum(axis=1) == elements)

@@ -1,0 +1,259 @@
+"""`Oracle`: everything known or predicted about a batch of compositions, and the count of what was asked."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+from matenv import elements as alphabet
+from matenv.compiled.threads import alongside
+from matenv.composition import CompositionBatch, integer_counts, listed
+from matenv.data import Dataset, load_dataset
+from matenv.data.neighbours import Neighbours
+from matenv.oracle.assessment import Assessment
+from matenv.oracle.ledger import Ledger
+from matenv.oracle.stability import StabilityModel
+from matenv.properties import load_predictor
+from matenv.properties.own import Property, check_properties
+from matenv.thermo import ConvexHull
+
+if TYPE_CHECKING:
+    from matenv.properties import Prediction, Predictor
+
+KNOWN_DISTANCE = 1e-9
+"""L1 distance of atom fractions below which two compositions are the same formula (rounding noise only)."""
+
+REFERENCES = ("train", "all")
+
+DEFAULT_PREDICTOR = "default"
+
+
+class Oracle:
+    """Assesses compositions and counts distinct formulas asked.
+
+    The energy rule: E_d is always the *predicted* formation energy minus the hull of the reference phases without the
+    formula itself, for known and unknown formulas alike. A result depends on the composition only, never on what was
+    asked before or by whom.
+
+    Args:
+        reference: Phases of the hull and of novelty: ``"train"`` (train rows of the `system` split, for benchmarks),
+            ``"all"`` (the whole embedded table, for design runs), or a `Dataset` of one's own.
+        budget: Most distinct formulas evaluated; later ones are marked unevaluated. None for no limit.
+        predictor: A loaded predictor, or the name of one. P(stable) is calibrated for the shipped ones, by name; for
+            others the calibration of ``"default"`` stands in (assign `stability` a `StabilityModel` of one's own).
+        properties: Properties of one's own (`Property`), predicted beside the built-in ones.
+        device: Where the predictor runs: ``"cpu"``, or ``"cuda"`` with the hull on the CPU at the same time.
+        judge: This oracle scores candidates that were found otherwise and pays no reward; environments refuse it. Only
+            a judge may have a predictor whose role is "gold": one that has seen the labels of held-out rows.
+
+    Attributes:
+        hull: The convex hull of the reference phases.
+        stability: The calibrated map from predicted energies to P(E_d <= t).
+        predictor: The predictor of the built-in properties.
+        properties: Those of one's own.
+
+    Raises:
+        ValueError: Unknown reference, properties that share a name, a budget below 1, energies of different schemes, or
+            a gold predictor without ``judge=True``.
+
+    Examples:
+        >>> oracle = Oracle(reference="all")
+        >>> a = oracle.assess(["LiFePO4", "NaCl"])
+        >>> a.formulas, oracle.calls
+        (['LiFePO4', 'NaCl'], 2)
+    """
+
+    def __init__(
+        self,
+        reference: str | Dataset = "train",
+        budget: int | None = None,
+        *,
+        predictor: str | Predictor = DEFAULT_PREDICTOR,
+        properties: Iterable[Property] = (),
+        device: str = "cpu",
+        judge: bool = False,
+    ) -> None:
+        if budget is not None and not isinstance(budget, int | np.integer):
+            raise ValueError(f"budget={budget!r} must be a whole number of formulas, or None for no limit")
+        self._ledger = Ledger(budget)
+        self.reference = reference if isinstance(reference, str) else reference.name
+        self.hull, self._neighbours, self._has_element = (
+            _embedded_reference(reference) if isinstance(reference, str) else _index(reference)
+        )
+        self.predictor = _shared_predictor(predictor, device) if isinstance(predictor, str) else predictor
+        self.properties = check_properties(properties)
+        self.judge = bool(judge)
+        if self.predictor.role == "gold" and not self.judge:
+            raise ValueError(
+                f"predictor={predictor!r} is a gold predictor: it has seen the labels of held-out rows, so it never "
+                "pays a reward; choose 'default' or 'two-family'; pass judge=True to score candidates found otherwise"
+            )
+        if self.predictor.energy_scheme != self.hull.energy_scheme:
+            raise ValueError(
+                f"the predictor's energies are {self.predictor.energy_scheme!r} and the hull's "
+                f"{self.hull.energy_scheme!r}; energies of different schemes cannot be compared"
+            )
+        self._elsewhere = self.predictor.device.type != "cpu"
+        self.stability = StabilityModel.load(predictor if isinstance(predictor, str) else DEFAULT_PREDICTOR)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Oracle:
+        """Its own count from here on, the same read-only tables: Gymnasium copies what an environment was made with."""
+        twin = copy.copy(self)
+        twin._ledger = self._ledger.copy()
+        return twin
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Unit of every property that this oracle predicts, those of one's own last."""
+        return {**self.predictor.units, **{own.name: own.unit for own in self.properties}}
+
+    @property
+    def calls(self) -> int:
+        """Distinct formulas assessed so far."""
+        return len(self._ledger)
+
+    @property
+    def budget(self) -> int | None:
+        """Most distinct formulas this oracle evaluates."""
+        return self._ledger.budget
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the budget is spent."""
+        return self.budget is not None and self.calls >= self.budget
+
+    def history(self) -> CompositionBatch:
+        """The distinct formulas assessed, in order of first assessment."""
+        return self._ledger.history()
+
+    def assess(self, x: ArrayLike | str | Sequence[str] | CompositionBatch) -> Assessment:
+        """Assess a batch.
+
+        Args:
+            x: Atom fractions (B, 89) or (89,), a formula, a list or array of formulas, or packed compositions.
+                Fractions are first brought to canonical integer form, which everything else is computed from. An empty
+                list is an empty batch.
+
+        Returns:
+            The `Assessment`, in the given order.
+
+        Raises:
+            ValueError: As `listed`, `check_fractions` and `parse` of `matenv.composition`.
+        """
+        batch = x if isinstance(x, CompositionBatch) else _canonical(x)
+        evaluated = self._ledger.register(batch)
+        valid = _valid(batch.elements, batch.size, self._has_element)
+        rows = np.flatnonzero(valid & evaluated)
+        part = batch if len(rows) == len(batch) else batch[rows]
+        # The hull is solved here meanwhile, if the predictor runs on another device.
+        predict = alongside(partial(self._predict, part)) if self._elsewhere else partial(self._predict, part)
+        distance = self._neighbours.nearest(batch)[0][:, 0]
+        competing = self.hull.decompose(part, exclude_self=True)
+        prediction = predict()
+
+        def spread(values: NDArray | None, empty: float = np.nan) -> NDArray:
+            if values is not None and len(rows) == len(batch):
+                return values
+            full = np.full((len(batch), *(() if values is None else values.shape[1:])), empty)
+            if values is not None:
+                full = full.astype(values.dtype)
+                full[rows] = values
+            return full
+
+        mean: dict[str, NDArray[np.float64]] = {}
+        std: dict[str, NDArray[np.float64]] = {}
+        for name in self.predictor.units:
+            mean[name] = spread(None if prediction is None else prediction.mean[name])
+            std[name] = spread(None if prediction is None else prediction.std[name])
+        own = {each.name: each.of(part) for each in self.properties} if len(part) else {}
+        for each in self.properties:
+            mean[each.name] = spread(own[each.name].mean if own else None)
+            std[each.name] = spread(own[each.name].std if own else None)
+        p_stable = None if prediction is None else self.stability.prob(prediction, competing.energy, part.size)
+        hull_energy = spread(competing.energy)
+        return Assessment(
+            compositions=batch,
+            evaluated=evaluated,
+            valid=valid,
+            known=distance < KNOWN_DISTANCE,
+            novelty_distance=distance,
+            mean=mean,
+            std=std,
+            hull_energy=hull_energy,
+            decomposition_energy=mean["formation_energy"] - hull_energy,
+            p_stable=spread(p_stable, 0.0),
+            members=spread(competing.members, -1),
+            weights=spread(competing.weights, 0.0),
+            element_potentials=spread(competing.element_potentials),
+            _rows=rows,
+            _prediction=prediction,
+            _own=own,
+            _oracle=self,
+        )
+
+    def _predict(self, batch: CompositionBatch) -> Prediction | None:
+        return self.predictor.predict_batch(batch) if len(batch) else None
+
+    def look_up(self, batch: CompositionBatch, name: str) -> NDArray[np.float64]:
+        """DFT value of each composition in the full embedded table.
+
+        Args:
+            batch: Compositions (B).
+            name: ``"formation_energy"`` or a label of the table.
+
+        Returns:
+            (B,) float64, NaN for formulas outside the table.
+        """
+        table = load_dataset("mp-ground-states")
+        column = table.formation_energy if name == "formation_energy" else table.labels[name]
+        distance, rows = _embedded_neighbours().nearest(batch)
+        found = (distance[:, 0] < KNOWN_DISTANCE) & (rows[:, 0] >= 0)
+        return np.where(found, column[rows[:, 0]], np.nan)
+
+
+@njit(cache=True, nogil=True)
+def _valid(elements: NDArray[np.int16], size: NDArray[np.int16], has_element: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether each row (B,) has two or more elements, all of which the reference knows."""
+    valid = size >= 2
+    for row in range(len(size)):
+        for k in range(size[row]):
+            valid[row] &= has_element[elements[row, k]]
+    return valid
+
+
+def _canonical(x: ArrayLike | str | Sequence[str]) -> CompositionBatch:
+    given = listed(x, "x")
+    if isinstance(given, list):
+        # Text is exact, so it is not subject to the decoder's cap on atoms.
+        return CompositionBatch.from_counts(integer_counts(given))
+    return CompositionBatch.from_fractions(given)
+
+
+def _index(table: Dataset) -> tuple[ConvexHull, Neighbours, NDArray[np.bool_]]:
+    present = np.zeros(alphabet.NUM_ELEMENTS, np.bool_)
+    present[table.compositions.elements[table.compositions.elements >= 0]] = True
+    return ConvexHull.from_dataset(table), Neighbours(table.compositions), present
+
+
+@lru_cache(maxsize=len(REFERENCES))
+def _embedded_reference(reference: str) -> tuple[ConvexHull, Neighbours, NDArray[np.bool_]]:
+    if reference not in REFERENCES:
+        raise ValueError(f"reference={reference!r} is unknown; choose 'train', 'all' or pass a Dataset")
+    table = load_dataset("mp-ground-states")
+    return _index(table if reference == "all" else table.subset(table.split("system").train))
+
+
+@lru_cache(maxsize=4)
+def _shared_predictor(name: str, device: str) -> Predictor:
+    return load_predictor(name, device=device)
+
+
+@lru_cache(maxsize=1)
+def _embedded_neighbours() -> Neighbours:
+    return Neighbours(load_dataset("mp-ground-states").compositions)

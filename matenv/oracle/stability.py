@@ -1,0 +1,336 @@
+"""P(E_d <= t): from a predicted formation energy and a hull to a calibrated probability of stability.
+
+A predictor's own distribution is not enough. A hull built from some of the phases misses competitors: however far
+below it a formula is predicted to lie, a phase nobody has entered may still beat it. So the map here has a ceiling,
+
+    P = c_n sigmoid(a_n + b_n logit(CDF)),
+
+with three coefficients per number of elements n, fitted on chemical systems that neither predictor nor hull has seen:
+c_n is the chance that no competitor is missing. The map is monotone, so ranking within a number of elements is the
+predictor's own, and it does not saturate at the hull.
+
+Conditional on Materials-Project-like selection: 40 % of the table's rows are stable, far more than of all compositions.
+
+A map belongs to the predictor it was fitted for; every shipped one has its own, but gold borrows that of the same
+recipe on train rows.
+
+Fit with ``python -m matenv.oracle.stability``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matenv.properties import Prediction
+
+SMALLEST, LARGEST = 2, 5
+"""Numbers of elements with coefficients of their own; fewer and more share the end ones."""
+
+CLIP = 1e-6
+"""The predictor's probabilities are kept this far from 0 and 1 before the logistic correction."""
+
+
+@dataclass(frozen=True)
+class StabilityModel:
+    """The calibrated map.
+
+    Attributes:
+        intercept: Coefficient a per number of elements 2, 3, 4, >= 5; P = c sigmoid(a + b logit(CDF)).
+        slope: Coefficient b per number of elements; positive.
+        ceiling: Coefficient c per number of elements, in (0, 1].
+    """
+
+    intercept: NDArray[np.float64]
+    slope: NDArray[np.float64]
+    ceiling: NDArray[np.float64]
+
+    def prob(
+        self,
+        prediction: Prediction,
+        competing_energy: NDArray[np.float64],
+        size: NDArray[np.integer],
+        threshold: float = 0.0,
+    ) -> NDArray[np.float64]:
+        """Probability that the decomposition energy is at most `threshold`.
+
+        Args:
+            prediction: Predictions of B compositions.
+            competing_energy: E_comp of each (B,) [eV/atom].
+            size: Number of elements of each (B,).
+            threshold: eV/atom.
+
+        Returns:
+            (B,) float64 in (0, 1).
+        """
+        raw = prediction.cdf("formation_energy", competing_energy + threshold)
+        return self.correct(raw, size)
+
+    def correct(self, raw: NDArray[np.float64], size: NDArray[np.integer]) -> NDArray[np.float64]:
+        """The correction of raw CDF values (B,)."""
+        raw, number = np.ascontiguousarray(raw, np.float64), np.ascontiguousarray(size, np.int16)
+        return _correct(raw, number, self.intercept, self.slope, self.ceiling)
+
+    @classmethod
+    def fit(cls, raw: NDArray[np.float64], size: NDArray[np.integer], stable: NDArray[np.bool_]) -> StabilityModel:
+        """Maximum-likelihood coefficients per number of elements (with a weak pull towards the identity).
+
+        Args:
+            raw: The predictor's P(E_f <= E_comp) of held-out rows (N,).
+            size: Number of elements (N,).
+            stable: Whether each row is truly stable (N,).
+
+        Returns:
+            The fitted map.
+        """
+        from scipy.optimize import minimize
+
+        clipped = np.clip(raw, CLIP, 1 - CLIP)
+        logit = np.log(clipped / (1 - clipped))
+        which = np.clip(size, SMALLEST, LARGEST) - SMALLEST
+        coefficients = []
+        for group in range(LARGEST - SMALLEST + 1):
+            x, y = logit[which == group], stable[which == group]
+
+            def loss(abc: NDArray, x: NDArray = x, y: NDArray = y) -> float:
+                p = abc[2] / (1.0 + np.exp(-abc[0] - abc[1] * x))
+                pull = abc[0] ** 2 + (abc[1] - 1) ** 2
+                return float(pull - np.log(np.where(y, p, 1.0 - p)).sum())
+
+            bounds = [(-10, 10), (0.01, 10), (0.05, 1.0 - 1e-6)]
+            coefficients.append(minimize(loss, np.array([0.0, 1.0, 0.8]), bounds=bounds).x)
+        return cls(*np.array(coefficients).T)
+
+    @classmethod
+    def load(cls, predictor: str = "default") -> StabilityModel:
+        """The coefficients shipped with the package.
+
+        Args:
+            predictor: Name of the predictor whose probabilities are to be corrected. One that is not shipped gets the
+                coefficients of ``"default"``: an approximation, the better the more alike the predictors are.
+
+        Returns:
+            The map.
+        """
+        return _shipped(predictor)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _correct(
+    raw: NDArray[np.float64],
+    size: NDArray[np.int16],
+    intercept: NDArray[np.float64],
+    slope: NDArray[np.float64],
+    ceiling: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """`StabilityModel.correct` in one pass: it is asked for one row at a time in a step loop."""
+    result = np.empty(len(raw))
+    for row in range(len(raw)):
+        n = min(max(size[row], SMALLEST), LARGEST) - SMALLEST
+        p = raw[row]
+        if p < CLIP:
+            p = CLIP
+        elif p > 1.0 - CLIP:  # written so that NaN stays NaN
+            p = 1.0 - CLIP
+        logit = intercept[n] + slope[n] * math.log(p / (1.0 - p))
+        result[row] = ceiling[n] / (1.0 + math.exp(-logit))
+    return result
+
+
+class HitRate(NamedTuple):
+    """How often held-out rows with like predictions were truly stable.
+
+    Attributes:
+        low: Lower end of the bin of P(stable).
+        high: Upper end.
+        rows: Held-out rows in it, of the same number of elements.
+        stable: Share of them that DFT finds stable.
+    """
+
+    low: float
+    high: float
+    rows: int
+    stable: float
+
+    def __str__(self) -> str:
+        return f"{self.stable:8.3f}   of {self.rows} held-out rows with P(stable) in {self.low:g} .. {self.high:g}"
+
+
+def hit_rate(p_stable: float, size: int, predictor: str = "default") -> HitRate | None:
+    """The observed share of stable rows among held-out rows with like predictions.
+
+    Args:
+        p_stable: P(E_d <= 0).
+        size: Number of elements.
+        predictor: Name of the shipped predictor that said so.
+
+    Returns:
+        Of the bin of width 0.1 that holds `p_stable`, for this number of elements; None if it held no row, or the
+        predictor is not a shipped one.
+    """
+    if predictor not in _cards():
+        return None
+    bins = _cards()[predictor]["reliability"][min(max(size, SMALLEST), LARGEST) - SMALLEST]
+    return next((HitRate(*entry) for entry in bins if entry[0] <= p_stable < entry[1]), None)
+
+
+DECOY_FACTORS: dict[tuple[str, str], tuple[float, float, float]] = {
+    ("default", "train"): (0.023, 0.0074, 0.0015),
+    ("two-family", "train"): (0.024, 0.0072, 0.0011),
+    ("accurate", "train"): (0.024, 0.0075, 0.0015),
+    ("default", "all"): (0.17, 0.023, 0.0024),
+    ("two-family", "all"): (0.2, 0.022, 0.0019),
+    ("accurate", "all"): (0.22, 0.03, 0.0033),
+}
+"""What the odds of P(stable) must be multiplied with, over all compositions of 2, 3 and 4 elements in well-sampled
+systems, for their sum to be the number of stable phases known there; by predictor and reference. From ``python -m
+studies.honesty.decoys``. Stable phases that nobody has computed yet count against it, so each is a lower limit."""
+
+
+def decoy_factor(predictor: str, reference: str, size: int) -> float | None:
+    """Factor of the odds of P(stable) for a formula that nobody had a reason to compute.
+
+    Args:
+        predictor: Name of the predictor.
+        reference: Phases of the hull, ``"train"`` or ``"all"``.
+        size: Number of elements; with more than 4, for which it was not measured, that of 4 is returned: it falls with
+            the number of elements.
+
+    Returns:
+        The factor; None where it was not measured.
+    """
+    factors = DECOY_FACTORS.get((predictor, reference))
+    return None if factors is None or size < SMALLEST else factors[min(size, 4) - SMALLEST]
+
+
+def scale_odds(p: float, factor: float) -> float:
+    """The probability whose odds are those of `p` times `factor`."""
+    return factor * p / (1.0 - p + factor * p)
+
+
+@lru_cache(maxsize=1)
+def _cards() -> dict[str, Any]:
+    """What `main` found, by predictor."""
+    return json.loads((files("matenv.properties") / "weights" / "stability.json").read_text())["predictors"]
+
+
+@lru_cache(maxsize=4)
+def _shipped(predictor: str) -> StabilityModel:
+    card = _cards().get(predictor, _cards()["default"])
+    return StabilityModel(*(np.array(card[key]) for key in ("intercept", "slope", "ceiling")))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Fit on validation systems, test on test systems, print reliability and write the shipped coefficients."""
+    from matenv.properties.store import SHIPPED
+
+    parser = argparse.ArgumentParser(
+        prog="python -m matenv.oracle.stability", description="Fit the shipped maps P(E_d <= t)."
+    )
+    choices = [name for name in SHIPPED if name != "gold"]
+    parser.add_argument("predictors", nargs="*", help="which to fit anew, others keep their map; default: all")
+    wanted = parser.parse_args(argv).predictors or choices
+    if set(wanted) - set(choices):
+        parser.error(f"predictors {', '.join(wanted)}: choose among {', '.join(choices)}")
+    known = _cards() if set(wanted) != set(choices) else {}
+    tested: dict[str, Any] = {name: _fit_and_test(name) if name in wanted else known[name] for name in choices}
+    # No row is left on which a correction of gold's own could be fitted.
+    tested["gold"] = {**tested["gold-train"], "test": "see gold-train, the same recipe on train rows"}
+    card = {
+        "what": "P = ceiling sigmoid(intercept + slope logit P(E_f <= E_comp)), by number of elements 2, 3, 4, >= 5",
+        "fitted_on": "validation systems of mp-ground-states, hull of the train part",
+        "command": "python -m matenv.oracle.stability",
+        "predictors": tested,
+    }
+    target = Path(__file__).parent.parent / "properties" / "weights" / "stability.json"
+    target.write_text(json.dumps(card, indent=1) + "\n")
+
+
+def _fit_and_test(name: str) -> dict[str, Any]:
+    """Coefficients for a predictor and their reliability, which is printed."""
+    from matenv.data import load_dataset
+    from matenv.properties import load_predictor
+    from matenv.thermo import ConvexHull
+
+    data = load_dataset("mp-ground-states")
+    predictor = load_predictor(name)
+    truth = data.labels["decomposition_energy"] <= 0
+
+    def raw_probability(rows: NDArray, phases: NDArray) -> NDArray[np.float64]:
+        hull = ConvexHull.from_dataset(data.subset(phases))
+        batch = data.compositions[rows]
+        return predictor.predict_batch(batch).cdf("formation_energy", hull.energy(batch, exclude_self=True))
+
+    validation, test = data.part("validation"), data.part("test")
+    model = StabilityModel.fit(
+        raw_probability(validation, data.part("train")), data.compositions.size[validation], truth[validation]
+    )
+    raw = raw_probability(test, data.split("system").train)
+    size, stable = data.compositions.size[test], truth[test]
+    corrected = model.correct(raw, size)
+    report = {"raw": _reliability(raw, stable), "calibrated": _reliability(corrected, stable)}
+    bins = []
+    for n in range(SMALLEST, LARGEST + 1):
+        rows = np.clip(size, SMALLEST, LARGEST) == n
+        report[f"calibrated, {n}{'+' if n == LARGEST else ''} elements"] = _reliability(corrected[rows], stable[rows])
+        bins.append(_bins(corrected[rows], stable[rows]))
+    print(
+        f"{name + ', held-out test rows':28s}{'n':>7s}{'stable':>8s}{'mean P':>8s}{'Brier':>8s}{'ECE':>7s}{'AUC':>7s}"
+    )
+    for title, r in report.items():
+        print(
+            f"{title:28s}{r['n']:7.0f}{r['stable']:8.3f}{r['mean_p']:8.3f}{r['brier']:8.3f}{r['ece']:7.3f}{r['auc']:7.3f}"
+        )
+    print("ceilings for 2, 3, 4, >= 5 elements: " + ", ".join(f"{ceiling:.2f}" for ceiling in model.ceiling) + "\n")
+    return {
+        "intercept": [round(float(a), 4) for a in model.intercept],
+        "slope": [round(float(b), 4) for b in model.slope],
+        "ceiling": [round(float(c), 4) for c in model.ceiling],
+        "test": {title: {key: round(value, 4) for key, value in r.items()} for title, r in report.items()},
+        "reliability": bins,
+    }
+
+
+def _bins(p: NDArray[np.float64], stable: NDArray[np.bool_]) -> list[tuple[float, float, int, float]]:
+    """Lower and upper end, rows and share of stable ones of each tenth of P that holds any row."""
+    tenth = np.clip((p * 10).astype(int), 0, 9)
+    return [
+        (i / 10, (i + 1) / 10, int((tenth == i).sum()), round(float(stable[tenth == i].mean()), 4))
+        for i in range(10)
+        if (tenth == i).any()
+    ]
+
+
+def _reliability(p: NDArray[np.float64], stable: NDArray[np.bool_]) -> dict[str, float]:
+    """Brier score, expected calibration error over ten equal-width bins, and AUC."""
+    bins = np.clip((p * 10).astype(int), 0, 9)
+    count = np.bincount(bins, minlength=10)
+    gap = np.abs(np.bincount(bins, weights=p - stable, minlength=10))
+    order = np.argsort(p)
+    ranks = np.empty(len(p))
+    ranks[order] = np.arange(1, len(p) + 1)
+    positives = int(stable.sum())
+    auc = (ranks[stable].sum() - positives * (positives + 1) / 2) / max(positives * (len(p) - positives), 1)
+    return {
+        "n": float(len(p)),
+        "stable": float(stable.mean()),
+        "mean_p": float(p.mean()),
+        "brier": float(((p - stable) ** 2).mean()),
+        "ece": float(gap.sum() / max(count.sum(), 1)),
+        "auc": float(auc),
+    }
+
+
+if __name__ == "__main__":
+    main()

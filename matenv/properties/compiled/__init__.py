@@ -1,0 +1,1 @@
+"""The same networks for the step loop: compiled, batched, a row independent of its batch."""

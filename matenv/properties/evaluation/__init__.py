@@ -1,0 +1,1 @@
+"""What a predictor is worth on held-out rows, and how fast it is."""

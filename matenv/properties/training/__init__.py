@@ -1,0 +1,1 @@
+"""How predictors are trained, calibrated, distilled and written to files."""

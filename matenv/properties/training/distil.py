@@ -1,0 +1,219 @@
+"""Distil the ensemble into one small network: ``python -m matenv.properties.training.distil --out runs/student``.
+
+The student learns what the ensemble's members say together (`summary`) about the labelled training rows, of which it
+also sees the labels, and about many unlabelled compositions (`transfer`). The checkpoint is rewritten after every
+epoch; the same command run again goes on where it stopped, with the same result bit for bit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from matenv.composition import CompositionBatch
+from matenv.properties import heads, student
+from matenv.properties.labels import labelled_rows
+from matenv.properties.networks.features import pack
+from matenv.properties.networks.set_network import CompositionNetwork
+from matenv.properties.predictor import Predictor, load_predictor
+from matenv.properties.training.checkpoint import read_checkpoint, row_batches, save_checkpoint, seed_everything
+from matenv.properties.training.export import export_student
+from matenv.properties.training.transfer import TransferSource, predictable
+
+_RISE = 0.05  # share of the training in which the learning rate rises to its peak
+
+
+@dataclass(frozen=True)
+class DistilConfig:
+    """What a distillation depends on.
+
+    Attributes:
+        teacher: The ensemble to learn from: a name or path that `load_predictor` knows.
+        epochs: Passes over the training rows and the transfer rows.
+        width: Width of an element's state.
+        layers: Rounds of exchange between elements.
+        transfer: Unlabelled compositions per epoch.
+        renewed: After how many epochs they are drawn anew.
+        label_weight: Weight of the true labels beside the ensemble's word.
+        batch_size: Rows per step; a batch holds rows of one number of elements.
+        learning_rate: Peak of the one-cycle schedule.
+        weight_decay: Of AdamW.
+        seed: Of the initial weights, the transfer rows and the order of the rows.
+        max_rows: Use only so many labelled rows of each part, for a quick trial; 0 for all.
+    """
+
+    teacher: str = "ensemble"
+    epochs: int = 150
+    width: int = 64
+    layers: int = 2
+    transfer: int = 262_144
+    renewed: int = 4
+    label_weight: float = 0.3
+    batch_size: int = 512
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.01
+    seed: int = 0
+    max_rows: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "width", "layers", "transfer", "renewed", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate={self.learning_rate} must be positive")
+        if not self.label_weight >= 0:
+            raise ValueError(f"label_weight={self.label_weight} must not be negative")
+
+
+def distil(out: str | Path, config: DistilConfig | None = None, *, progress: bool = True) -> Path:
+    """Train the student, resuming what exists in `out`.
+
+    Args:
+        out: Folder of the run; ``checkpoint.pt`` is written into it.
+        config: Settings; the defaults are those of the shipped student.
+        progress: Print one line per epoch to stderr.
+
+    Returns:
+        The checkpoint, finished.
+
+    Raises:
+        ValueError: `out` holds a run with other settings; an unknown teacher.
+    """
+    config, path = config or DistilConfig(), Path(out) / "checkpoint.pt"
+    teacher = load_predictor(config.teacher)
+    with torch.random.fork_rng(devices=[]):
+        _train(path, config, teacher, progress)
+    return path
+
+
+def _train(path: Path, config: DistilConfig, teacher: Predictor, progress: bool) -> None:
+    labelled, labels = labelled_rows("train", config.max_rows)
+    known = predictable(labelled)
+    labelled, labels = labelled[known], labels[known]
+    validation, truth = labelled_rows("validation", config.max_rows)
+    wanted = _point(teacher.uncalibrated(validation))
+    source = TransferSource()
+    seed_everything(config.seed, 0)
+    network = CompositionNetwork(student.OUTPUTS, config.width, config.layers)
+    optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    state: dict[str, Any] = {"config": asdict(config), "epoch": 0, "history": []}
+    if path.exists():
+        state = read_checkpoint(path)
+        if state["config"] != asdict(config):
+            raise ValueError(f"{path} was trained with {state['config']}; use those settings or another --out folder")
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+    rows, drawn = None, -1
+    for epoch in range(state["epoch"], config.epochs):
+        started = time.perf_counter()
+        if rows is None or drawn != epoch // config.renewed:
+            drawn = epoch // config.renewed
+            unlabelled = source.draw(config.transfer, seed_everything(config.seed, 1, drawn))
+            rows = _Rows(CompositionBatch.concatenate([labelled, unlabelled]), labels, teacher)
+        _run_epoch(network, optimizer, rows, epoch, config)
+        said = _point(_said(network, validation))
+        errors, away = np.nanmean(np.abs(said - truth), axis=0), np.abs(said - wanted).mean(axis=0)
+        state["history"].append([errors.tolist(), away.tolist()])
+        state.update(epoch=epoch + 1, network=network.state_dict(), optimizer=optimizer.state_dict())
+        save_checkpoint(path, state)
+        if progress:
+            shown = "  ".join(f"{name} {e:.4f} ({a:.4f})" for name, e, a in zip(heads.NAMES, errors, away, strict=True))
+            seconds = time.perf_counter() - started
+            print(
+                f"epoch {epoch + 1}/{config.epochs} {seconds:.0f} s  validation MAE (distance to the teacher): {shown}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+def _run_epoch(
+    network: CompositionNetwork, optimizer: torch.optim.Optimizer, rows: _Rows, epoch: int, config: DistilConfig
+) -> None:
+    """One pass over the rows. The number of steps varies with what was drawn; the learning rate follows the share."""
+    batches = list(row_batches(rows.batch.size, config.batch_size, seed_everything(config.seed, 2, epoch)))
+    for step, chosen in enumerate(batches):
+        done = (epoch + step / len(batches)) / config.epochs
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * _schedule(done)
+        tokens, order = pack(rows.batch[chosen])
+        ordered = torch.from_numpy(chosen[order])
+        value = student.loss(network(tokens), rows.targets[ordered], rows.labels[ordered], config.label_weight)
+        optimizer.zero_grad()
+        (value / config.batch_size).backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+
+
+class _Rows:
+    """The rows of an epoch: compositions (N), targets (N, 17), labels (N, 5); the labelled ones come first."""
+
+    def __init__(self, batch: CompositionBatch, labels: NDArray[np.float64], teacher: Predictor) -> None:
+        self.batch = batch
+        self.targets = torch.from_numpy(student.targets(teacher.uncalibrated(batch)))
+        self.labels = torch.full((len(batch), len(heads.NAMES)), torch.nan)
+        self.labels[: len(labels)] = torch.from_numpy(labels)
+
+
+def _schedule(done: float) -> float:
+    """Share of the peak learning rate after a share of the training: a linear rise, then a cosine down to zero."""
+    if done < _RISE:
+        return 0.04 + 0.96 * done / _RISE
+    return 0.5 + 0.5 * math.cos(math.pi * (done - _RISE) / (1.0 - _RISE))
+
+
+@torch.inference_mode()
+def _said(network: CompositionNetwork, batch: CompositionBatch) -> student.Summary:
+    tokens, order = pack(batch)
+    outputs = np.empty((len(batch), student.OUTPUTS), np.float32)
+    outputs[order] = network(tokens).numpy()
+    return student.decode(outputs[None], batch.size)
+
+
+def _point(said: student.Summary) -> NDArray[np.float64]:
+    """Point predictions (B, 5): the location, or 0 for a gap where a metal is likelier."""
+    location, _, _, zero = said
+    point = location.copy()
+    point[:, list(heads.HURDLE)] *= zero < 0.5
+    return point
+
+
+def command_line(out: str | Path, config: DistilConfig) -> str:
+    """The command that repeats a run: settings that differ from the defaults are spelled out."""
+    default = asdict(DistilConfig())
+    changed = [f"--{k.replace('_', '-')} {v}" for k, v in asdict(config).items() if v != default[k]]
+    return " ".join([f"python -m matenv.properties.training.distil --out {Path(out).name}", *changed])
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line: distil, then calibrate, test and write ``<out>/predictor.safetensors`` with its model card."""
+    parser = argparse.ArgumentParser(prog="python -m matenv.properties.training.distil", description=__doc__)
+    parser.add_argument("--out", required=True, help="folder of the run; run again to resume")
+    for name, value in asdict(DistilConfig()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"default {value}")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch; more than 2 rarely help")
+    arguments = vars(parser.parse_args(argv))
+    out, threads = arguments.pop("out"), arguments.pop("threads")
+    torch.set_num_threads(threads)
+    config = DistilConfig(**arguments)
+    try:
+        distil(out, config)
+    except KeyboardInterrupt:
+        print(f"\nstopped; the same command resumes from {out}", file=sys.stderr)
+        return 130
+    target = Path(out) / "predictor.safetensors"
+    export_student(out, target, command_line(out, config))
+    print(f"{target.with_suffix('.md').read_text(encoding='utf-8')}\nwrote {target}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,314 @@
+"""Fit the property predictor: ``python -m matenv.properties.training.train --out runs/predictor``.
+
+Each member of the ensemble has its own folder with one checkpoint, rewritten after every epoch; the same command run
+again goes on where it stopped, with the same result bit for bit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from matenv.composition import CompositionBatch
+from matenv.properties import heads
+from matenv.properties.evaluation.evaluate import table
+from matenv.properties.labels import labelled_rows
+from matenv.properties.networks.families import FAMILIES, INFORMED, build
+from matenv.properties.networks.features import Tokens, pack
+from matenv.properties.networks.references import References, describe_apart
+from matenv.properties.training.checkpoint import read_checkpoint, row_batches, save_checkpoint, seed_everything
+from matenv.properties.training.export import export
+from matenv.training.optimizers import OPTIMIZERS
+from matenv.training.precision import quick_products
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What a training run depends on.
+
+    Attributes:
+        family: Family of the networks, a key of `families.FAMILIES`.
+        rows: "train" for the train part of the `system` split; "all" for every labelled row, held-out ones included.
+            What has seen all rows can only judge: its role is "gold", and no reward may use it.
+        keep: "best" for the weights of the epoch with the least validation error, "last" for the final ones.
+        members: Networks of the ensemble, alike but for their seed.
+        epochs: Passes over the training rows per member.
+        width: Width of an element's state.
+        layers: Rounds of exchange between elements.
+        batch_size: Rows per step; a batch holds rows of one number of elements.
+        learning_rate: Peak of the one-cycle schedule.
+        weight_decay: Of the optimizer.
+        optimizer: A key of `optimizer.OPTIMIZERS`.
+        precision: Of matrix products while training, "float32", or "bfloat16" where the processor has it.
+        dropout: Of hidden units.
+        folds: For families that are told of other rows: parts into which the training rows fall, anew every epoch; each
+            row is told what the other parts hold (`references.describe_apart`).
+        seed: Of the initial weights, the order of the rows and the dropout.
+        max_rows: Use only so many rows of each part, for a quick trial; 0 for all.
+    """
+
+    family: str = "set"
+    rows: str = "train"
+    keep: str = "best"
+    members: int = 3
+    epochs: int = 100
+    width: int = 64
+    layers: int = 3
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    dropout: float = 0.05
+    optimizer: str = "adamw"
+    precision: str = "float32"
+    folds: int = 5
+    seed: int = 0
+    max_rows: int = 0
+
+    def __post_init__(self) -> None:
+        allowed = {
+            "family": tuple(FAMILIES),
+            "rows": ("train", "all"),
+            "keep": ("best", "last"),
+            "optimizer": tuple(OPTIMIZERS),
+            "precision": ("float32", "bfloat16"),
+        }
+        for name, choices in allowed.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}={getattr(self, name)!r} must be one of {', '.join(choices)}")
+        if self.rows == "all" and self.keep == "best":
+            raise ValueError("keep='best' chooses on validation rows, which rows='all' has fitted; use keep='last'")
+        for name in ("members", "epochs", "width", "layers", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.folds < 2:
+            raise ValueError(f"folds={self.folds} must be at least 2")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate={self.learning_rate} must be positive")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout={self.dropout} must lie in [0, 1)")
+
+
+def train(out: str | Path, config: TrainConfig | None = None, *, progress: bool = True) -> list[Path]:
+    """Train every member of the ensemble, resuming what exists in `out`.
+
+    Args:
+        out: Folder of the run; ``member-0/checkpoint.pt`` and so on are written into it.
+        config: Settings; the defaults are those of the shipped predictor.
+        progress: Print one line per epoch to stderr.
+
+    Returns:
+        The members' checkpoints, finished.
+
+    Raises:
+        ValueError: `out` holds a run with other settings.
+    """
+    config = config or TrainConfig()
+    return train_on(out, config, *rows_for(config), progress=progress)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Labelled rows as a network sees them.
+
+    Attributes:
+        batch: Compositions (N).
+        targets: (N, 5) in the order of `heads.NAMES`, NaN where absent.
+        references: As `References.describe` returns it (N, 10, width), for families that ask for it.
+        retell: Draws new `references`; where there is one, an epoch of training begins with it.
+    """
+
+    batch: CompositionBatch
+    targets: NDArray[np.float64]
+    references: NDArray[np.float32] | None = None
+    retell: Callable[[np.random.Generator], NDArray[np.float32]] | None = None
+
+    def pack(self, rows: NDArray[np.int64] | slice = slice(None)) -> tuple[Tokens, NDArray[np.int64]]:
+        """Tokens of some rows, as `features.pack`."""
+        return pack(self.batch[rows], None if self.references is None else self.references[rows])
+
+
+def rows_for(config: TrainConfig) -> tuple[Rows, Rows]:
+    """Training and validation rows of the `system` split."""
+    batch, targets = labelled_rows(config.rows, config.max_rows)
+    other, other_targets = labelled_rows("validation", config.max_rows)
+    if config.family not in INFORMED:
+        return Rows(batch, targets), Rows(other, other_targets)
+    told = References(batch, targets).describe(other)
+    return (
+        Rows(batch, targets, retell=lambda rng: describe_apart(batch, targets, config.folds, rng)),
+        Rows(other, other_targets, told),
+    )
+
+
+def train_on(
+    out: str | Path,
+    config: TrainConfig,
+    training: Rows,
+    validation: Rows,
+    *,
+    start: str | Path | None = None,
+    progress: bool = True,
+) -> list[Path]:
+    """As `train`, on rows of one's own, such as a fold of a published benchmark.
+
+    Args:
+        out: As `train`.
+        config: Settings; `rows` and `max_rows` have no effect.
+        training: Rows to fit.
+        validation: Rows whose errors are printed after each epoch; with ``keep="best"`` they choose the epoch.
+        start: Folder of a finished run of as many members, whose weights are the first ones.
+        progress: As `train`.
+
+    Returns:
+        As `train`.
+
+    Raises:
+        ValueError: As `train`.
+    """
+    paths: list[Path] = []
+    for member in range(config.members):
+        path = Path(out) / f"member-{member}" / "checkpoint.pt"
+        with torch.random.fork_rng(devices=[]):
+            first = None if start is None else read_checkpoint(Path(start) / path.relative_to(out))["best"]
+            _train_member(path, config, member, training, validation, first, progress)
+        paths.append(path)
+    return paths
+
+
+def _train_member(
+    path: Path,
+    config: TrainConfig,
+    member: int,
+    training: Rows,
+    validation: Rows,
+    first: dict[str, Tensor] | None,
+    progress: bool,
+) -> None:
+    batch, targets = training.batch, torch.from_numpy(training.targets.astype(np.float32))
+    steps = sum(1 for _ in row_batches(batch.size, config.batch_size, np.random.default_rng(0)))
+    seed_everything(config.seed, member, 0)
+    network = build(config.family, heads.OUTPUTS, config.width, config.layers, config.dropout)
+    if first is not None:
+        network.load_state_dict(first)
+    optimizers = OPTIMIZERS[config.optimizer](network, config.learning_rate, config.weight_decay)
+    schedules = [
+        torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, config.learning_rate, total_steps=steps * config.epochs, pct_start=0.15
+        )
+        for optimizer in optimizers
+    ]
+    state: dict[str, Any] = {
+        "config": asdict(config),
+        "epoch": 0,
+        "history": [],
+        "best": {},
+        "best_score": float("inf"),
+    }
+    if path.exists():
+        state = read_checkpoint(path)
+        # The number of members may grow: it changes nothing for the members that exist.
+        if {**asdict(TrainConfig()), **state["config"], "members": config.members} != asdict(config):
+            raise ValueError(f"{path} was trained with {state['config']}; use those settings or another --out folder")
+        network.load_state_dict(state["network"])
+        for optimizer, schedule, saved, planned in zip(
+            optimizers, schedules, state["optimizers"], state["schedules"], strict=True
+        ):
+            optimizer.load_state_dict(saved)
+            schedule.load_state_dict(planned)
+    for epoch in range(state["epoch"], config.epochs):
+        started = time.perf_counter()
+        rng = seed_everything(config.seed, member, epoch + 1)
+        if training.retell is not None:
+            training = replace(training, references=training.retell(rng))
+        network.train()
+        for rows in row_batches(batch.size, config.batch_size, rng):
+            tokens, order = training.pack(rows)
+            with quick_products(config.precision == "bfloat16"):
+                outputs = network(tokens)
+            value = heads.loss(outputs.float(), targets[rows[order]]) / config.batch_size
+            network.zero_grad()
+            value.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            for optimizer, schedule in zip(optimizers, schedules, strict=True):
+                optimizer.step()
+                schedule.step()
+        errors = _mean_absolute_errors(network, validation)
+        score = float(np.nansum(errors / heads.ERROR_UNIT))
+        state["history"].append([float(e) for e in errors])
+        if score < state["best_score"] or config.keep == "last":
+            state["best_score"] = score
+            state["best"] = {key: tensor.clone() for key, tensor in network.state_dict().items()}
+        state.update(epoch=epoch + 1, network=network.state_dict())
+        state.update(optimizers=[optimizer.state_dict() for optimizer in optimizers])
+        state.update(schedules=[schedule.state_dict() for schedule in schedules])
+        save_checkpoint(path, state)
+        if progress:
+            seen = "" if config.rows == "train" else " (on fitted rows)"
+            shown = "  ".join(f"{name} {e:.4f}" for name, e in zip(heads.NAMES, errors, strict=True))
+            seconds = time.perf_counter() - started
+            print(
+                f"member {member} epoch {epoch + 1}/{config.epochs} {seconds:.0f} s  validation MAE{seen}: {shown}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+@torch.no_grad()
+def _mean_absolute_errors(network: nn.Module, rows: Rows) -> NDArray[np.float64]:
+    """Mean absolute error (5,) of a single network; a gap's point prediction is 0 where a metal is likelier."""
+    network.eval()
+    tokens, order = rows.pack()
+    location, _, logit = heads.decode(network(tokens))
+    location[:, list(heads.HURDLE)] *= (logit < 0).to(location.dtype)
+    error = (location - torch.from_numpy(rows.targets[order].astype(np.float32))).abs()
+    return torch.nanmean(error, dim=0).double().numpy()
+
+
+def command_line(out: str | Path, config: TrainConfig, calibrated_on: str | None = None) -> str:
+    """The command that repeats a run: settings that differ from the defaults are spelled out."""
+    default = asdict(TrainConfig())
+    changed = [f"--{k.replace('_', '-')} {v}" for k, v in asdict(config).items() if v != default[k]]
+    if calibrated_on is not None:
+        changed.append(f"--calibrated-on {Path(calibrated_on).name}")
+    return " ".join([f"python -m matenv.properties.training.train --out {Path(out).name}", *changed])
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line: train, then calibrate, test and write ``<out>/predictor.safetensors`` with its model card."""
+    parser = argparse.ArgumentParser(prog="python -m matenv.properties.training.train", description=__doc__)
+    parser.add_argument("--out", required=True, help="folder of the run; run again to resume")
+    for name, value in asdict(TrainConfig()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"default {value}")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch; more than 2 rarely help")
+    parser.add_argument(
+        "--calibrated-on", help="with --rows all: name or file of the predictor of the same recipe on train rows"
+    )
+    arguments = vars(parser.parse_args(argv))
+    out, threads, calibrated_on = (arguments.pop(key) for key in ("out", "threads", "calibrated_on"))
+    torch.set_num_threads(threads)
+    config = TrainConfig(**arguments)
+    if (config.rows == "all") != (calibrated_on is not None):
+        parser.error("--rows all goes with --calibrated-on, and only with it")
+    try:
+        train(out, config)
+    except KeyboardInterrupt:
+        print(f"\nstopped; the same command resumes from {out}", file=sys.stderr)
+        return 130
+    target = Path(out) / "predictor.safetensors"
+    card = export(out, target, command_line(out, config, calibrated_on), calibrated_on)
+    print(f"{table(card['held_out'])}\n\nwrote {target}; use it as matenv.load_predictor({str(target)!r})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+"""Wishes about properties: as much as possible, as little as possible, near a value, inside a range.
+
+A wish turns what an oracle predicts into a utility in [0, 1] per row; `Task` multiplies the utilities of its wishes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from matenv.oracle import Assessment
+
+
+class Objective(Protocol):
+    """One wish: a utility in [0, 1] per row. Besides the classes here, any object of this shape will do."""
+
+    @property
+    def name(self) -> str:
+        """Name of the part in `TaskScore.terms`."""
+
+    def utility(self, assessment: Assessment) -> NDArray[np.float64]:
+        """Utility of each row (B,); 0 where nothing was predicted."""
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """More is better: utility rises linearly from 0 at `low` to 1 at `high` of the predicted mean.
+
+    With `low` > `high` less is better. `maximise` and `minimise` say which is meant.
+
+    Attributes:
+        property_name: Name of the predicted property.
+        low: Value with utility 0, in the property's unit.
+        high: Value with utility 1.
+    """
+
+    property_name: str
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        """Check the ends."""
+        _check_name("Ramp", self.property_name)
+        if not (np.isfinite(self.low) and np.isfinite(self.high)) or self.low == self.high:
+            raise ValueError(
+                f"Ramp({self.property_name!r}): low={self.low}, high={self.high} must differ and be finite"
+            )
+
+    @property
+    def name(self) -> str:
+        """Name of the part."""
+        return self.property_name
+
+    def utility(self, assessment: Assessment) -> NDArray[np.float64]:
+        """Utility of each row (B,)."""
+        return _ramp(assessment.mean[self.property_name], float(self.low), float(self.high))
+
+
+@dataclass(frozen=True)
+class Window:
+    """Inside a range: utility is the calibrated probability that the property lies there.
+
+    A distribution, not a bare mean: the property's own error is usually wider than the window one would wish for.
+
+    Attributes:
+        property_name: Name of the predicted property.
+        low: Lower end in the property's unit, or None.
+        high: Upper end, or None.
+    """
+
+    property_name: str
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ends."""
+        _check_name("Window", self.property_name)
+        low = -np.inf if self.low is None else self.low
+        high = np.inf if self.high is None else self.high
+        if not low < high:
+            raise ValueError(f"Window({self.property_name!r}): low={self.low} must lie below high={self.high}")
+
+    @property
+    def name(self) -> str:
+        """Name of the part."""
+        return self.property_name
+
+    def utility(self, assessment: Assessment) -> NDArray[np.float64]:
+        """Utility of each row (B,)."""
+        return assessment.prob(self.property_name, self.low, self.high)
+
+
+def maximise(property_name: str, low: float, high: float) -> Ramp:
+    """As much as possible: utility rises from 0 at `low` and below to 1 at `high` and above.
+
+    Args:
+        property_name: Name of the predicted property.
+        low: What is worth nothing, in the property's unit.
+        high: What is worth all.
+
+    Returns:
+        The wish.
+
+    Raises:
+        ValueError: `low` not below `high`, or an end that is not finite.
+    """
+    _check_order("maximise", property_name, low, high)
+    return Ramp(property_name, low, high)
+
+
+def minimise(property_name: str, low: float, high: float) -> Ramp:
+    """As little as possible: utility falls from 1 at `low` and below to 0 at `high` and above.
+
+    Args:
+        property_name: Name of the predicted property.
+        low: What is worth all, in the property's unit.
+        high: What is worth nothing.
+
+    Returns:
+        The wish, a `Ramp` that runs downwards.
+
+    Raises:
+        ValueError: `low` not below `high`, or an end that is not finite.
+
+    Examples:
+        >>> minimise("band_gap_pbe", 0.0, 2.0)
+        Ramp(property_name='band_gap_pbe', low=2.0, high=0.0)
+    """
+    _check_order("minimise", property_name, low, high)
+    return Ramp(property_name, high, low)
+
+
+def target(property_name: str, value: float, tolerance: float) -> Window:
+    """Near a value: utility is the calibrated probability that the property lies within `tolerance` of it.
+
+    Args:
+        property_name: Name of the predicted property.
+        value: What is wished for, in the property's unit.
+        tolerance: How far from it is still good. With one much narrower than the predictor's own error (0.4 eV for a
+            PBE gap) no formula reaches a high utility.
+
+    Returns:
+        The wish, a `Window` around the value.
+
+    Raises:
+        ValueError: A value that is not finite, or a tolerance that is not positive.
+
+    Examples:
+        >>> target("band_gap_pbe", 1.5, tolerance=0.25)
+        Window(property_name='band_gap_pbe', low=1.25, high=1.75)
+    """
+    if not np.isfinite(value):
+        raise ValueError(f"target({property_name!r}): value={value} must be finite")
+    if not 0 < tolerance < np.inf:
+        raise ValueError(f"target({property_name!r}): tolerance={tolerance} must be positive")
+    return Window(property_name, value - tolerance, value + tolerance)
+
+
+def _check_order(kind: str, name: str, low: float, high: float) -> None:
+    if not -np.inf < low < high < np.inf:
+        raise ValueError(f"{kind}({name!r}): low={low} must lie below high={high}, both finite")
+
+
+def _check_name(kind: str, name: str) -> None:
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"{kind}: property_name={name!r} must be the name of a property, such as 'band_gap_pbe'")
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _ramp(value: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+    """0 at `low`, 1 at `high`, linear between and flat beyond (B,); 0 for NaN."""
+    share = np.zeros(len(value))
+    for row in range(len(value)):
+        if not math.isnan(value[row]):
+            share[row] = min(max((value[row] - low) / (high - low), 0.0), 1.0)
+    return share

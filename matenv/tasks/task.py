@@ -1,0 +1,238 @@
+"""Tasks: a `Task` turns an `Assessment` into a score in [0, 1] with named parts, and a success flag.
+
+score = utility x viability x validity. A product, not a weighted sum: a sum lets a good property buy off viability.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, get_args
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from matenv import elements as alphabet
+from matenv.composition import CompositionBatch
+from matenv.oracle import Assessment
+from matenv.oracle.viability import viability_of
+from matenv.properties.own import Property
+from matenv.tasks.objectives import Objective
+
+Regime = Literal["any", "ionic"]
+"""What chemistry a task is about; see `Task`."""
+
+Viability = Literal["p_stable", "none"]
+"""Which thermodynamic factor a score holds; see `Task`."""
+
+FRACTION_SLACK = 1e-9
+"""A count may stand this much beyond a task's limits on atom fractions: rounding noise only."""
+
+PARTS = ("utility", "viability", "validity")
+"""Parts of every score, beside the utility of each wish by its name."""
+
+
+@dataclass(frozen=True)
+class TaskScore:
+    """Scores of a batch.
+
+    Attributes:
+        score: utility x viability x validity, (B,) in [0, 1].
+        terms: The factors and each objective's utility by name, (B,) each.
+        success: Utility, viability and validity all reached, by the predictor in use, (B,) bool.
+    """
+
+    score: NDArray[np.float64]
+    terms: dict[str, NDArray[np.float64]]
+    success: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is asked for.
+
+    Attributes:
+        name: Name in the registry.
+        description: One sentence.
+        objectives: Wishes, multiplied.
+        novel: Only candidates that are no near-copy of a reference formula score.
+        min_elements: Fewest elements (a pure element or a solid solution is a trivial optimum).
+        max_elements: Most elements.
+        max_atoms: Most atoms per reduced formula unit.
+        max_count: Largest count of one element in it.
+        elements: If given, the only elements allowed.
+        exclude: Elements never allowed; by default the radioactive ones whose sparse hulls flatter a candidate.
+        success_utility: Utility (the product over the wishes) from which the target counts as met; P(stable) must be at
+            least 0.5 besides. Two wishes met half each make 0.25.
+        min_fraction: Smallest atom fraction of an element present.
+        max_fraction: Largest; below 1 it keeps an agent from near-pure elements.
+        properties: Properties of one's own that the wishes are about; an environment's own oracle predicts them.
+        regime: ``"any"``: oxidation states do not matter. ``"ionic"``: a formula is valid only if it is
+            electronegativity-balanced (`matenv.is_electronegativity_balanced`, metals not exempt, one oxidation state
+            per element), so metals without an anion score 0.
+        viability: ``"p_stable"``: the score holds the factor P(stable), see `viability_of`, and success asks for
+            P(stable) >= 0.5. ``"none"``: neither. Only for questions that the hull of ordered compounds at 0 K does not
+            answer (a solid solution is held together by entropy), because nothing then stops an agent from formulas
+            that fall apart, which property models, trained on materials that exist, often praise. `info` reports
+            P(stable) all the same.
+    """
+
+    name: str
+    description: str
+    objectives: tuple[Objective, ...]
+    novel: bool = False
+    min_elements: int = 2
+    max_elements: int = 6
+    max_atoms: int = 20
+    max_count: int = 12
+    elements: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = field(default=alphabet.MASKED_BY_DEFAULT)
+    success_utility: float = 0.5
+    regime: Regime = "any"
+    viability: Viability = "p_stable"
+    min_fraction: float = 0.0
+    max_fraction: float = 1.0
+    properties: tuple[Property, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the limits and the element lists."""
+        if not 1 <= self.min_elements <= self.max_elements <= 10:
+            raise ValueError(
+                f"min_elements={self.min_elements}, max_elements={self.max_elements}: need 1 <= min <= max <= 10"
+            )
+        names = [objective.name for objective in self.objectives]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                f"objectives {names} must have distinct names; join two wishes on one property in a Window"
+            )
+        if taken := set(names) & set(PARTS):
+            raise ValueError(
+                f"objectives {names}: {', '.join(sorted(taken))} is a part of every score; rename the wish"
+            )
+        if not 0 <= self.success_utility <= 1:
+            raise ValueError(f"success_utility={self.success_utility} must lie in [0, 1]")
+        if self.regime not in get_args(Regime):
+            raise ValueError(f"regime={self.regime!r} is unknown; choose one of {', '.join(get_args(Regime))}")
+        if self.viability not in get_args(Viability):
+            raise ValueError(f"viability={self.viability!r} is unknown; choose one of {', '.join(get_args(Viability))}")
+        for parameter in ("max_atoms", "max_count"):
+            if not getattr(self, parameter) >= 1:
+                raise ValueError(f"{parameter}={getattr(self, parameter)} must be at least 1")
+        if not 0 <= self.min_fraction <= self.max_fraction <= 1 or self.max_fraction * self.max_elements < 1:
+            raise ValueError(
+                f"min_fraction={self.min_fraction}, max_fraction={self.max_fraction}: need 0 <= min <= max <= 1, and "
+                f"{self.max_elements} elements must be able to fill the formula"
+            )
+        for parameter in ("elements", "exclude"):
+            symbols = getattr(self, parameter)
+            if symbols is None:
+                continue
+            alphabet.positions(symbols, parameter)
+            absent = [symbol for symbol in symbols if symbol in alphabet.ABSENT]
+            if absent and parameter == "elements":
+                raise ValueError(f"elements holds {absent}: the embedded data know no compound of {', '.join(absent)}")
+        if self.elements is not None and int(self.allowed.sum()) < self.min_elements:
+            raise ValueError(
+                f"elements={list(self.elements)} without exclude={list(self.exclude)} leaves fewer than "
+                f"min_elements={self.min_elements} elements to use"
+            )
+
+    @cached_property
+    def allowed(self) -> NDArray[np.bool_]:
+        """Which elements may be used (89,) bool in alphabet order."""
+        mask = np.ones(alphabet.NUM_ELEMENTS, np.bool_)
+        if self.elements is not None:
+            mask[:] = False
+            mask[alphabet.positions(self.elements)] = True
+        mask[alphabet.positions((*self.exclude, *alphabet.ABSENT))] = False
+        return mask
+
+    @cached_property
+    def _properties(self) -> frozenset[str]:
+        """Names of the properties wished about."""
+        names = (getattr(objective, "property_name", None) for objective in self.objectives)
+        return frozenset(name for name in names if name is not None)
+
+    def allows(self, batch: CompositionBatch) -> NDArray[np.bool_]:
+        """Whether each composition obeys the task's rules on elements and counts (B,) bool."""
+        return _obeys(
+            batch.elements, batch.counts, batch.size, self.allowed,
+            self.min_elements, self.max_elements, self.max_atoms, self.max_count,
+            self.min_fraction - FRACTION_SLACK, self.max_fraction + FRACTION_SLACK,
+        )  # fmt: skip
+
+    def check(self, predicted: Mapping[str, str]) -> None:
+        """Refuse an oracle that does not predict what the task wishes about.
+
+        Args:
+            predicted: Unit by name of the properties predicted, `matenv.Oracle.units`.
+
+        Raises:
+            ValueError: A wish about another property.
+        """
+        for name in sorted(self._properties - predicted.keys()):
+            known = ", ".join(f"{each} [{unit}]" for each, unit in predicted.items())
+            raise ValueError(
+                f"task {self.name!r} has a wish about property_name={name!r}, which the oracle does not predict; it "
+                f"predicts {known}. Add your own: Oracle(properties=[matenv.Property({name!r}, unit, predict)])"
+            )
+
+    def score(self, assessment: Assessment) -> TaskScore:
+        """Score a batch.
+
+        Args:
+            assessment: What the oracle says about B compositions.
+
+        Returns:
+            The scores and their parts; rows beyond the oracle's budget score 0.
+
+        Raises:
+            ValueError: As `check`.
+        """
+        if not self._properties <= assessment.mean.keys():
+            self.check(assessment.units)
+        validity = self.allows(assessment.compositions) & assessment.valid & assessment.evaluated
+        if self.regime == "ionic":
+            validity = validity & assessment.electronegativity_balanced
+        wants_stable = self.viability == "p_stable"
+        viability = viability_of(assessment) if wants_stable else np.ones(len(assessment))
+        terms = {objective.name: objective.utility(assessment) for objective in self.objectives}
+        utility = np.ones(len(assessment))
+        for term in terms.values():
+            utility = utility * term
+        if self.novel:
+            utility = utility * assessment.novel
+        score = utility * viability * validity
+        success = validity & (utility >= self.success_utility)
+        if wants_stable:
+            success &= assessment.p_stable >= 0.5
+        terms |= {"utility": utility, "viability": viability, "validity": validity.astype(np.float64)}
+        return TaskScore(score, terms, success)
+
+
+@njit(cache=True, nogil=True)
+def _obeys(
+    elements: NDArray[np.int16],
+    counts: NDArray[np.int32],
+    size: NDArray[np.int16],
+    allowed: NDArray[np.bool_],
+    min_elements: int,
+    max_elements: int,
+    max_atoms: int,
+    max_count: int,
+    min_fraction: float,
+    max_fraction: float,
+) -> NDArray[np.bool_]:
+    """Whether each packed composition (B, 10) obeys a task's rules (B,)."""
+    obeys = (size >= min_elements) & (size <= max_elements)
+    for row in range(len(size)):
+        atoms = 0
+        for k in range(size[row]):
+            atoms += counts[row, k]
+            obeys[row] &= allowed[elements[row, k]] and counts[row, k] <= max_count
+        obeys[row] &= atoms <= max_atoms
+        for k in range(size[row]):
+            obeys[row] &= min_fraction * atoms <= counts[row, k] <= max_fraction * atoms
+    return obeys

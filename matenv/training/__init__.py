@@ -1,0 +1,1 @@
+"""One training kit for every network here: loop, checkpoints, schedules, optimizers, weight files."""

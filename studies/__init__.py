@@ -1,0 +1,1 @@
+"""Experiments behind a page of the documentation: run by ``python -m``, not installed."""

@@ -1,0 +1,1 @@
+"""High-entropy alloys (docs/alloys.md)."""

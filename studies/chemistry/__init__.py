@@ -1,0 +1,1 @@
+"""Validity rules and integer formulas over whole tables (docs/validity.md, docs/compositions.md)."""

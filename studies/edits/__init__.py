@@ -1,0 +1,1 @@
+"""Walks over edits of formulas (docs/latent_or_elements.md)."""

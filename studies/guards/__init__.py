@@ -1,0 +1,1 @@
+"""What each guard of the environments stops (docs/guards.md)."""

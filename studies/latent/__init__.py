@@ -1,0 +1,1 @@
+"""Trials with latent spaces (docs/dkl.md, docs/latent_training.md)."""

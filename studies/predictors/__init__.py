@@ -1,0 +1,1 @@
+"""Predictors on published folds (docs/predictors.md)."""

@@ -1,0 +1,170 @@
+import csv
+import json
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from matenv.agents import compare as comparison
+from matenv.agents.candidates import rank_candidates, show_table, write_csv
+from matenv.agents.demo import demo
+from matenv.agents.evaluation import evaluate_policy
+from matenv.agents.hyperparameters import load_hyperparameters
+from matenv.agents.policies import RandomPolicy
+from matenv.agents.prior_search import prior_search
+from matenv.agents.train import ALGORITHMS, load, train
+from stable_baselines3 import SAC
+
+import matenv
+
+TINY = """
+MaterialLatent-v0:
+  n_envs: 8
+  n_timesteps: 256
+  policy: MlpPolicy
+  n_steps: 16
+  batch_size: 64
+  n_epochs: 2
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    path = tmp_path / "tiny.yml"
+    path.write_text(TINY)
+    return path
+
+
+def weights(agent):
+    return {key: value.numpy().copy() for key, value in agent.policy.state_dict().items()}
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_shipped_hyperparameters_make_an_agent(algorithm):
+    continuous = algorithm in ("ppo", "sac")
+    block = load_hyperparameters(algorithm, "MaterialLatent-v0" if continuous else "MaterialElements-v0")
+    assert block["n_envs"] > 1 and isinstance(block["n_timesteps"], int)
+    with pytest.raises(ValueError, match="no block"):
+        load_hyperparameters(algorithm, "CartPole-v1")
+    with pytest.raises(ValueError, match="does not exist"):
+        load_hyperparameters("dreamer", "MaterialLatent-v0")
+
+
+def test_train_save_load_resume(tmp_path, tiny):
+    agent = train("ppo", tmp_path / "a", 256, seed=1, hyperparameters=tiny, progress=False)
+    stored = load(tmp_path / "a")
+    assert all(np.array_equal(a, b) for a, b in zip(weights(agent).values(), weights(stored).values(), strict=True))
+    again = train("ppo", tmp_path / "b", 256, seed=1, hyperparameters=tiny, progress=False)
+    assert all(np.array_equal(a, b) for a, b in zip(weights(agent).values(), weights(again).values(), strict=True))
+    more = train("ppo", tmp_path / "a", 512, seed=1, hyperparameters=tiny, progress=False)
+    assert more.num_timesteps == 512 and load(tmp_path / "a").num_timesteps == 512
+    with (tmp_path / "a" / "episodes.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [int(row["timestep"]) for row in rows] == sorted(int(row["timestep"]) for row in rows)
+    assert int(rows[-1]["timestep"]) == 512 and rows[-1]["best_formula"]
+    with pytest.raises(ValueError, match="another seed"):
+        train("ppo", tmp_path / "a", 512, seed=2, hyperparameters=tiny, progress=False)
+
+
+def test_sac_trains_and_resumes_with_its_replay_buffer(tmp_path):
+    path = tmp_path / "sac.yml"
+    path.write_text(
+        "MaterialLatent-v0: {n_envs: 4, n_timesteps: 64, policy: MlpPolicy, learning_starts: 16, batch_size: 16,"
+        " buffer_size: 1000}\n"
+    )
+    train("sac", tmp_path / "s", 64, hyperparameters=path, progress=False)
+    agent = train("sac", tmp_path / "s", 96, hyperparameters=path, progress=False)
+    assert isinstance(agent, SAC) and agent.replay_buffer is not None
+    assert agent.num_timesteps == 96 and agent.replay_buffer.size() * 4 == 96
+
+
+def test_training_refusals(tmp_path):
+    with pytest.raises(ValueError, match="algorithm='dreamer'"):
+        train("dreamer", tmp_path)
+    with pytest.raises(ValueError, match="timesteps=0"):
+        train("ppo", tmp_path, 0)
+    with pytest.raises(ValueError, match="seed=-1"):
+        train("ppo", tmp_path, seed=-1)
+    with pytest.raises(TypeError, match="did you mean 'horizon'"):
+        train("ppo", tmp_path / "typo", env_kwargs={"horizn": 8})
+    assert not (tmp_path / "typo" / "config.json").exists()
+    with pytest.raises(ValueError, match="seeds=0"):
+        comparison.compare(tmp_path, seeds=0)
+    with pytest.raises(FileNotFoundError, match="no trained agent"):
+        load(tmp_path / "nothing")
+
+
+def test_evaluation_agrees_with_a_hand_run_of_singles():
+    space = gym.make("MaterialLatent-v0").action_space
+    e = evaluate_policy(RandomPolicy(space, 3), episodes=3, seed=20, horizon=4)
+    random = RandomPolicy(space, 3)
+    moves = [random.predict(np.zeros((3, 1)))[0] for _ in range(4)]
+    for i in range(3):
+        env = gym.make("MaterialLatent-v0", horizon=4)
+        _, info = env.reset(seed=20 + i)
+        total, best = 0.0, info["score"]
+        for move in moves:
+            _, reward, _, _, info = env.step(move[i])
+            total, best = total + float(reward), max(best, info["score"])
+        assert e.returns[i] == pytest.approx(total, abs=1e-5) and e.final_scores[i] == pytest.approx(
+            info["score"], abs=1e-5
+        )
+        assert e.final_formulas[i] == info["formula"] and e.best_scores[i] == pytest.approx(best, abs=1e-5)
+        assert info["formula"] in e.visited
+    with pytest.raises(ValueError, match="episodes=0"):
+        evaluate_policy(random, episodes=0)
+
+
+def test_prior_search_spends_its_budget_and_repeats_under_a_seed():
+    one, two = (prior_search(budget=60, seed=2) for _ in range(2))
+    assert len(one.formulas) == len(set(one.formulas)) == 60 and one.formulas == two.formulas
+    assert np.array_equal(one.scores, two.scores) and ((one.scores >= 0) & (one.scores <= 1)).all()
+
+
+def test_candidates_are_ranked_one_per_chemical_system(tmp_path, oracle, capsys):
+    formulas = ["TiN", "Ti2N", "HfC", "MgO", "NaCl", "Fe", ""]
+    found = rank_candidates(formulas, matenv.load_task("stiff-stable"), oracle, top=3)
+    assert [c.rank for c in found] == [1, 2, 3] and len({c.chemical_system for c in found}) == 3
+    assert [c.score for c in found] == sorted((c.score for c in found), reverse=True)
+    assert all(c.decomposes_into and c.status in ("in reference", "held out", "not in table") for c in found)
+    known = [c for c in found if c.formula == "MgO"]
+    assert all(c.dft_decomposition_energy is not None and c.dft_decomposition_energy < 0 for c in known)
+    write_csv(found, tmp_path / "candidates.csv")
+    with (tmp_path / "candidates.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 3 and all("not a statement about synthesis" in row["note"] for row in rows)
+    assert float(rows[0]["decomposition_energy_full [eV/atom]"]) == found[0].decomposition_energy_full
+    show_table(found, "Test")
+    assert found[0].formula in capsys.readouterr().out
+    assert rank_candidates([], matenv.load_task(), oracle) == []
+
+
+def test_comparison_stores_each_run_and_resumes(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(comparison, "prior_search", lambda *a, **k: prior_search(budget=20))
+    arguments: dict[str, Any] = dict(
+        agents=("random", "ppo"), seeds=2, timesteps={"ppo": 64}, episodes=8, progress=False
+    )
+    table = comparison.compare(tmp_path, **arguments)
+    assert set(table) == {"random", "ppo", "prior sampling, 1,000 calls"}
+    assert json.loads((tmp_path / "ppo-1.json").read_text())["timesteps"] >= 64
+    monkeypatch.setattr(comparison, "train", lambda *a, **k: pytest.fail("a finished run was trained again"))
+    assert comparison.compare(tmp_path, **arguments) == table
+    assert "95 % interval" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_demo_writes_what_it_names(tmp_path, capsys):
+    found = demo(tmp_path, timesteps=4096, progress=False)
+    assert found and found[0].rank == 1
+    for name in ("candidates.csv", "learning_curve.png", "trajectory.png"):
+        assert (tmp_path / name).stat().st_size > 500
+    assert "not a statement about synthesis" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.slow
+def test_ppo_beats_the_random_policy(tmp_path):
+    agent = train("ppo", tmp_path, 60_000, progress=False)
+    random = RandomPolicy(gym.make("MaterialLatent-v0").action_space, 0)
+    learned, chance = evaluate_policy(agent, episodes=128), evaluate_policy(random, episodes=128)
+    assert learned.returns.mean() > 1.5 * chance.returns.mean()
+    assert learned.final_scores.mean() > 1.5 * chance.final_scores.mean()

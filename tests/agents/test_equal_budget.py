@@ -1,0 +1,162 @@
+"""What an equal-budget comparison measures, and its command."""
+
+import json
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from matenv.agents import equal_budget as budgets
+from matenv.agents.equal_budget import METHODS, equal_budget, policy_search
+from matenv.agents.policies import RandomPolicy
+from matenv.agents.uniform_search import uniform_search
+
+import matenv
+from matenv.benchmark.curve import area_under_curve, best_so_far
+from matenv.benchmark.measures import WINDOWS, measures, windows
+from matenv.benchmark.moves import Moves, shares
+from matenv.benchmark.record import Search
+from matenv.composition import CompositionBatch
+from matenv.tasks import load_task
+from matenv.wrappers import RecordMoves, SB3VecEnv
+
+ELEMENTS, LATENT = "MaterialElements-v0", "MaterialLatent-v0"
+
+
+def batch(*formulas):
+    return CompositionBatch.from_fractions(matenv.fractions(list(formulas)))
+
+
+def test_best_so_far_and_area_by_hand():
+    found, scores = batch("MgO", "MgO2", "NaCl", "LiF"), np.array([0.2, 0.4, 0.1, 0.3])
+    calls, means = best_so_far(found, scores, k=2, every=1)
+    assert calls.tolist() == [0, 1, 2, 3, 4]
+    assert means == pytest.approx([0.0, 0.1, 0.2, 0.25, 0.35])  # MgO2 replaces MgO: one formula per chemical system
+    area = 0.5 * (0 + 0.1) + 0.5 * (0.1 + 0.2) + 0.5 * (0.2 + 0.25) + 0.5 * (0.25 + 0.35) + 6 * 0.35
+    assert area_under_curve(calls, means, 10) == pytest.approx(area / 10)
+    assert best_so_far(found, scores, k=2, every=3)[0].tolist() == [0, 3, 4]
+
+
+def test_shares_of_moves_by_hand():
+    moves = Moves(
+        compositions=batch("NaCl", "NaCl2", "NaCl", "KCl"),
+        calls=np.arange(4),
+        changed=np.array([True, True, True, False]),
+        out_of_bounds=np.array([False, False, False, True]),
+        valid=np.array([True, False, True, True]),
+        success=np.array([True, False, False, False]),
+        p_stable=np.array([0.5, 0.9, 0.2, 0.8]),
+        decomposition_energy=np.array([0.0, 0.05, 0.08, np.nan]),
+    )
+    assert shares(moves) == pytest.approx(
+        {
+            "changed": 0.75, "out_of_bounds": 0.25, "valid": 0.75, "neutral": 0.75, "viable": 0.75,
+            "valid_viable": 0.5, "useful": 0.25,
+            "near_hull_50": 0.5, "near_hull_100": 0.75, "success": 0.25, "p_stable": 0.6,
+            "formulas": 750.0, "systems": 500.0, "moves": 4,
+        }
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("env_id", [ELEMENTS, LATENT])
+def test_recorded_moves_are_what_single_environments_report(env_id):
+    rows, horizon = 3, 4
+    envs = RecordMoves(gym.make_vec(env_id, num_envs=rows, horizon=horizon, task="wide-gap-ionic-novel"))
+    singles = [gym.make(env_id, horizon=horizon, task="wide-gap-ionic-novel") for _ in range(rows)]
+    with pytest.raises(RuntimeError, match="before step"):
+        envs.moves()
+    envs.reset(seed=5)
+    before = [env.reset(seed=5 + i)[1]["formula"] for i, env in enumerate(singles)]
+    envs.action_space.seed(0)
+    penalty = envs.unwrapped.core.PENALTY  # type: ignore[attr-defined]
+    expected = []
+    for _ in range(2 * horizon):
+        actions = envs.action_space.sample()
+        envs.step(actions)
+        for i, env in enumerate(singles):
+            _, _, terminated, truncated, info = env.step(actions[i])
+            energy = info.get("decomposition_energy", np.nan)
+            expected.append(
+                (info["formula"], info["formula"] != before[i], info["terms"][penalty] < 0, info["valid"],
+                 info["success"], info["p_stable"], energy)
+            )  # fmt: skip
+            before[i] = env.reset()[1]["formula"] if terminated or truncated else info["formula"]
+    moves = envs.moves()
+    assert len(moves) == rows * 2 * horizon and moves.compositions.formulas() == [row[0] for row in expected]
+    flags = np.stack([moves.changed, moves.out_of_bounds, moves.valid, moves.success], axis=1)
+    assert flags.tolist() == [list(row[1:5]) for row in expected]
+    np.testing.assert_allclose(moves.p_stable, [row[5] for row in expected], atol=1e-5)
+    np.testing.assert_allclose(moves.decomposition_energy, [row[6] for row in expected], atol=1e-5)
+    assert (moves.calls[::rows] == moves.calls[rows - 1 :: rows]).all() and (np.diff(moves.calls) >= 0).all()
+
+
+def test_moves_beyond_the_budget_are_left_out_and_the_wrapper_serves_sb3():
+    oracle = matenv.Oracle(budget=40)
+    envs = RecordMoves(gym.make_vec(ELEMENTS, num_envs=8, oracle=oracle))
+    adapter = SB3VecEnv(envs)
+    adapter.seed(0)
+    adapter.reset()
+    random = np.random.default_rng(0)
+    for _ in range(30):
+        masks = np.stack(adapter.env_method("action_masks"))
+        adapter.step((random.random(masks.shape) * masks).argmax(axis=1))
+    met = set(oracle.history().formulas())
+    assert oracle.exhausted and set(envs.moves().compositions.formulas()) <= met
+    assert len(envs.moves()) < 8 * 30
+
+
+def test_measures_of_a_search_by_another_route():
+    task = load_task("stable-novel")
+    search = policy_search(RandomPolicy, ELEMENTS, task, 150, seed=0, horizon=5)
+    assert len(search.scores) == 150 and search.moves is not None
+    found = measures(search, task, 100)
+    again = task.score(matenv.Oracle().assess(search.compositions[:100]))
+    assert found["calls"] == 100 and found["successes"] == again.success.sum()
+    assert found["calls.success"] == again.success.mean() and 0 < found["calls.viable"] < 1
+    assert found["top1"] == again.score.max() >= found["top10"] > found["top.proxy"] > 0
+    assert found["systems"] == len({tuple(row) for row in search.compositions.elements[:100].tolist()})
+    assert found["top.gold"] != found["top.proxy"]
+    assert found["moves.moves"] == (search.moves.calls < 100).sum() > 0
+    assert found["moves.out_of_bounds"] == 0 and found["moves.valid"] == 1  # masks
+    parts = windows(search, 150)
+    assert 0 < len(parts) <= WINDOWS and sum(part["moves"] for part in parts) == len(search.moves)
+    assert "moves.valid" not in measures(uniform_search(task, 60), task, 60)
+
+
+def test_without_masks_most_edits_are_refused_and_change_nothing():
+    search = METHODS["random, edits unmasked"]("stiff-stable", 200, 0)
+    assert search.moves is not None
+    assert search.moves.out_of_bounds.mean() > 0.5 and not search.moves.changed[search.moves.out_of_bounds].any()
+
+
+def test_a_search_is_scored_as_it_was():
+    oracle, task = matenv.Oracle(), load_task("stiff-stable")
+    assert len(Search.of(oracle, task).scores) == 0
+    scores = task.score(oracle.assess(["OsB2", "NaCl", "OsB2"])).score
+    found = Search.of(oracle, "stiff-stable")
+    assert found.formulas == ["B2Os", "NaCl"] and found.scores.tolist() == scores[:2].tolist() and oracle.calls == 2
+
+
+def test_equal_budgets_are_kept_stored_and_resumed(tmp_path, monkeypatch, capsys):
+    names, tasks = ["uniform random formulas", "random, latent", "MaskablePPO, edits"], ["stiff-stable", "stable-novel"]
+    summary = equal_budget(tmp_path, 200, 2, tasks, names)
+    table = summary["estimates"]["200"]
+    assert list(table) == names and set(table["random, latent"]) == {*tasks, "all tasks"}
+    for row in table.values():
+        value, low, high = row["all tasks"]["top10"]
+        assert 0 < low <= value <= high < 1
+    stored = [json.loads(path.read_text()) for path in tmp_path.glob("*-200-*.json")]
+    assert len(stored) == 12 and {run["measures"]["200"]["calls"] for run in stored} == {200}
+    improvement = summary["improvements"]["200"]["auc"]
+    assert improvement["random, latent"]["uniform random formulas"][0] <= 1.0
+    assert all((tmp_path / name).stat().st_size > 10_000 for name in ("best.png", "moves.png"))
+    text = capsys.readouterr().out
+    assert "## stable-novel, 200 calls" in text and "valid and viable" in text
+    assert json.loads((tmp_path / "summary.json").read_text())["tasks"] == tasks
+    monkeypatch.setattr(budgets, "METHODS", dict.fromkeys(names))  # nothing is run again
+    assert equal_budget(tmp_path, 200, 2, tasks, names)["estimates"] == summary["estimates"]
+    with pytest.raises(ValueError, match=r"methods holds \['luck'\]"):
+        equal_budget(tmp_path, methods=["luck"])
+    with pytest.raises(ValueError, match="seeds=0"):
+        equal_budget(tmp_path, seeds=0)
+    with pytest.raises(ValueError, match="task='gold'"):
+        equal_budget(tmp_path, tasks=["gold"])

@@ -1,0 +1,100 @@
+"""Proxy, gold, truth: what an adversary makes of a bare proxy, and what is left of it under the guarded reward."""
+
+import json
+
+import numpy as np
+import pytest
+
+import matenv
+from matenv.benchmark import gap
+from matenv.benchmark.bare import bare_oracle, prior_samples
+from matenv.benchmark.record import best_by_system, distinct_rows
+from matenv.benchmark.searches import evolve
+from matenv.benchmark.truth import error_correlations, truth_check
+from matenv.composition import CompositionBatch
+from matenv.tasks import load_task
+
+
+def batch(*formulas):
+    return CompositionBatch.from_fractions(matenv.fractions(list(formulas)))
+
+
+def test_one_formula_per_chemical_system_is_kept():
+    some = batch("FeO", "Fe2O3", "NaCl", "Fe3O4", "KCl")
+    assert best_by_system(some, np.array([0.1, 0.5, 0.5, 0.4, 0.9]), 10).tolist() == [4, 1, 2]
+    assert best_by_system(some, np.array([0.1, 0.5, 0.5, 0.4, 0.9]), 2).tolist() == [4, 1]
+    assert distinct_rows(batch("FeO", "NaCl", "FeO")).tolist() == [0, 1]
+
+
+def test_the_adversary_spends_its_budget_obeys_the_rules_and_repeats():
+    task = load_task("stiff-stable", exclude=["Os"])
+    first, again = (evolve(task, matenv.Oracle(budget=1500), seed=3) for _ in range(2))
+    assert len(first.scores) == 1500 == len(distinct_rows(first.compositions))
+    assert task.allows(first.compositions).all()
+    assert (first.compositions.counts == again.compositions.counts).all() and (first.scores == again.scores).all()
+    assert first.scores[-500:].mean() > 1.5 * first.scores[:500].mean()
+    with pytest.raises(ValueError, match="budget"):
+        evolve(task, matenv.Oracle())
+
+
+def test_the_adversary_beats_prior_samples_at_its_own_game():
+    task = load_task("stiff-stable")
+    means = []
+    for source in (prior_samples, evolve):
+        found = source(task, matenv.Oracle(budget=3000), 0)
+        assert len(found.scores) == 3000
+        means.append(found.scores[best_by_system(found.compositions, found.scores, 100)].mean())
+    assert means[1] > means[0]
+
+
+def test_a_bare_oracle_promises_more_than_comes_true(data):
+    held_out = data.subset(data.part("test"))
+    bare, usual = (o.assess(held_out.compositions) for o in (bare_oracle("default"), matenv.Oracle()))
+    np.testing.assert_allclose(bare.decomposition_energy, usual.decomposition_energy, rtol=1e-12)
+    sure = bare.p_stable > 0.9
+    stable = held_out.labels["decomposition_energy"] <= 0
+    assert sure.sum() > 1000 and bare.p_stable[sure].mean() > 0.95
+    assert stable[sure].mean() < 0.7
+    assert usual.p_stable[sure].mean() == pytest.approx(stable[sure].mean(), abs=0.06)
+
+
+def test_truth_check_and_correlations():
+    result = truth_check(load_task("stiff-stable"), "default")
+    assert result.top == 100 < result.rows
+    assert result.truth > 1.3 * result.any_row  # the predictor knows something
+    with pytest.raises(ValueError, match="never pays a reward"):
+        truth_check(load_task("stable-novel"), "gold")
+    (energy, *others) = error_correlations(("default", "ensemble"))
+    assert energy.property_name == "formation_energy" and energy.rows == 16468 and len(others) == 4
+    assert 0.7 < energy.pearson <= 1 and 0.6 < energy.spearman <= 1
+
+
+@pytest.mark.slow
+def test_two_families_close_most_of_the_gap_that_an_adversary_opens():
+    tasks = [load_task(name) for name in ("wide-gap-novel", "stiff-semiconductor-novel")]
+    bare, guarded = (
+        [gap.measure(task, reward, "adversary", 10_000, seed=0) for task in tasks]
+        for reward in ("bare-default", "two-family")
+    )
+    opened, left = (sum(g.gap for g in found) for found in (bare, guarded))
+    assert opened > 0.25
+    assert left < 0.5 * opened
+    # Not bought with worse candidates.
+    assert sum(g.calibrated for g in guarded) > 0.9 * sum(g.calibrated for g in bare)
+
+
+def test_unknown_rewards_are_refused():
+    for reward in ("gold", "bare-gold"):
+        with pytest.raises(ValueError, match="never pays a reward"):
+            gap.measure(load_task("stable-novel"), reward, "adversary", 10)
+    with pytest.raises(ValueError, match="source='dice' is unknown"):
+        gap.measure(load_task("stable-novel"), "default", "dice", 10)
+
+
+@pytest.mark.slow
+def test_report_is_written(tmp_path, capsys):
+    assert gap.main(["--tasks", "stable-novel", "--calls", "600", "--seeds", "2", "--out", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert "two-family" in text and "gold-train" in text
+    content = json.loads((tmp_path / "gap.json").read_text())
+    assert len(content["gaps"]) == len(gap.SOURCES) * len(gap.REWARDS)
