@@ -26,10 +26,10 @@ demo: $(VENV)/agents.stamp
 	$(BIN)/matenv demo
 
 test: lint
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
 test-all: lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # The type checker sees agents/ where it stands once installed: as matenv/agents.
 lint: $(VENV)/dev.stamp

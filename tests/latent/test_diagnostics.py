@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from typer.testing import CliRunner
 
 import matenv
@@ -21,14 +20,6 @@ from matenv.latent.training.train import train
 
 DATA = matenv.load_dataset()
 SMALL = DATA.subset(np.random.default_rng(0).choice(len(DATA), 800, replace=False), "small")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_kl_weight_rises_once_or_in_cycles():

@@ -25,14 +25,6 @@ SMALL = DATA.subset(np.random.default_rng(0).choice(len(DATA), 800, replace=Fals
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True)
 def small_recipe(monkeypatch):
     recipe = replace(RECIPE, decoder=24, decoder_inner=16, decoder_blocks=1, head=12, batch=128, visited=60)
     monkeypatch.setattr("matenv.latent.training.lean.RECIPE", recipe)

@@ -27,14 +27,6 @@ from matenv.latent.training.finetune import finetune
 EXAMPLE = Path(__file__).parents[2] / "examples" / "solid_solutions.py"
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def table(tmp_path):
     def write_table(*formulas, header="formula"):

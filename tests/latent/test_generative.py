@@ -39,14 +39,6 @@ SIZES: dict[str, Any] = {"latent": 6, "token": 16, "encoder": 24, "decoder": 24,
 SLOT_SIZES: dict[str, Any] = {"latent": 6, "width": 16, "encoder": 16}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def conditional():
     torch.manual_seed(0)

@@ -33,14 +33,6 @@ DATA = matenv.load_dataset()
 SMALL = DATA.subset(np.random.default_rng(0).choice(len(DATA), 800, replace=False), "small")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def kernel():
     """A deep kernel that has learnt a function of two latent coordinates, and 300 points with labels."""

@@ -22,14 +22,6 @@ DATA = matenv.load_dataset()
 TRAIN, TEST = DATA.split("system")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module", params=SHIPPED)
 def space(request):
     return matenv.load_latent(request.param)

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import matenv
-from matenv.properties import heads, student as student_module
+from matenv.properties import heads
+from matenv.properties import student as student_module
 from matenv.properties.evaluation.agreement import agreement
 from matenv.properties.evaluation.speed import core_microseconds
 from matenv.properties.labels import labelled_rows
@@ -17,15 +18,6 @@ from matenv.properties.training.export import export_student
 from matenv.properties.training.transfer import TransferSource
 
 TINY = distil.DistilConfig(epochs=3, renewed=2, transfer=600, width=8, layers=1, batch_size=64, max_rows=300)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Networks this small only lose time by sharing it out."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -32,14 +32,6 @@ def batch(*formulas):
     return CompositionBatch.from_fractions(matenv.fractions(list(formulas)))
 
 
-@pytest.fixture(scope="module")
-def held_out():
-    """A spread-out sample of the test part, 1,500 rows."""
-    data = matenv.load_dataset("mp-ground-states")
-    rows = data.part("test")
-    return data.subset(rows[np.linspace(0, len(rows) - 1, 1500).astype(int)])
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 def test_network_does_not_see_order_or_neighbours(family):
     torch.manual_seed(1)

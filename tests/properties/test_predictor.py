@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 import matenv
 from matenv.composition import CompositionBatch
@@ -18,18 +17,7 @@ FORMULAS = ["NaCl", "LiFePO4", "Fe2O3", "WC", "Ga(MoS2)4", "YBa2Cu3O7", "Si3N4",
 
 @pytest.fixture(scope="module")
 def model():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield matenv.load_predictor()
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def held_out():
-    """A spread-out sample of the test part, 1,500 rows."""
-    data = matenv.load_dataset("mp-ground-states")
-    rows = data.part("test")
-    return data.subset(rows[np.linspace(0, len(rows) - 1, 1500).astype(int)])
+    return matenv.load_predictor()
 
 
 def test_units_and_scheme(model):

@@ -178,8 +178,6 @@ def test_an_informed_run_resumes_bit_for_bit(tmp_path, monkeypatch):
         max_rows=500, optimizer="muon", precision="bfloat16",
     )  # fmt: skip
     rows = train.rows_for(config)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     whole = train.train_on(tmp_path / "whole", config, *rows, progress=False)
     save, saved = train.save_checkpoint, []
 
@@ -194,7 +192,6 @@ def test_an_informed_run_resumes_bit_for_bit(tmp_path, monkeypatch):
         train.train_on(tmp_path / "parts", config, *rows, progress=False)
     monkeypatch.setattr(train, "save_checkpoint", save)
     parts = train.train_on(tmp_path / "parts", config, *rows, progress=False)
-    torch.set_num_threads(threads)
     first, second = (train.read_checkpoint(path)["best"] for path in whole)
     assert any(not torch.equal(first[key], second[key]) for key in first)
     for one, other in zip(whole, parts, strict=True):

@@ -25,15 +25,6 @@ from matenv.properties.training.export import export
 TINY = train.TrainConfig(members=1, epochs=3, width=8, layers=1, batch_size=32, max_rows=800)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Networks this small only lose time by sharing it out."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def tiny_run(tmp_path_factory):
     run = tmp_path_factory.mktemp("run")
