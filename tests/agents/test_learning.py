@@ -1,0 +1,46 @@
+"""Every shipped agent learns something easy within seconds: formulas rich in oxygen, whatever else they hold."""
+
+from copy import deepcopy
+
+import pytest
+from matenv.agents.evaluation import evaluate_policy
+from matenv.agents.policies import RandomPolicy
+from matenv.agents.train import ALGORITHMS, create
+
+import matenv
+
+OXYGEN = matenv.elements.INDEX["O"]
+SHARE = matenv.Property("oxygen_share", "1", lambda x: x[:, OXYGEN])
+SMALL = {"policy_kwargs": {"net_arch": [64, 64]}, "learning_rate": 2e-3, "gamma": 0.8, "batch_size": 128}
+FRESH = {"n_envs": 32, "n_steps": 8, **SMALL}
+REPLAYED = {"n_envs": 16, "learning_starts": 512, "gradient_steps": 4, **SMALL}
+SETTINGS = {
+    "ppo": (6_000, FRESH),
+    "sac": (4_000, {**REPLAYED, "tau": 0.05}),
+    "maskable_ppo": (6_000, FRESH),
+    "dqn": (4_000, {**REPLAYED, "target_update_interval": 200}),
+}
+
+
+def toy(env_id):
+    """The task, and where to start from: anything but what is asked for."""
+    edits = env_id == "MaterialElements-v0"
+    task = matenv.Task(
+        "rich-in-oxygen", "Mostly oxygen.", (matenv.maximise("oxygen_share", 0.0, 0.8),), viability="none",
+        properties=(SHARE,), elements=("Mg", "O", "Ti") if edits else None,
+    )  # fmt: skip
+    return {"task": task, "horizon": 6} | ({"start": "random"} if edits else {})
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_agent_learns_a_toy_task(algorithm):
+    timesteps, overrides = SETTINGS[algorithm]
+    env_id = "MaterialLatent-v0" if algorithm in ("ppo", "sac") else "MaterialElements-v0"
+    arguments = toy(env_id)
+    agent, envs = create(algorithm, env_id, 0, arguments, overrides=deepcopy(overrides))
+    chance = evaluate_policy(RandomPolicy(envs.action_space, 0), env_id, 64, **arguments).final_scores.mean()
+    agent.learn(timesteps)
+    envs.close()
+    learnt = evaluate_policy(agent, env_id, 64, deterministic=True, **arguments).final_scores.mean()
+    assert learnt > 0.6
+    assert learnt > chance + 0.2, (learnt, chance)
