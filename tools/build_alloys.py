@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from matenv.composition import CompositionBatch, parse
+from matenv.composition import EXACT_MAX_ATOMS, EXACT_TOLERANCE, CompositionBatch, parse
 from tools.build_tables import TABLES, write_table
 
 SOURCES = {
@@ -30,9 +30,6 @@ UNREADABLE = "Ta_Th"
 
 SINGLE = ("bcc", "fcc", "hcp")
 """Phase labels that name one solid solution; B2 and L1_2 are ordered and count as more than that."""
-
-MAX_ATOMS, TOLERANCE = 1000, 2e-7
-"""Molar ratios are taken as exact: "Al0.3CoCrFeNi" is Al3(CoCrFeNi)10."""
 
 
 def read(member: str) -> list[dict[str, str]]:
@@ -66,7 +63,8 @@ def single_phase(reports: Iterable[tuple[str, str]]) -> tuple[dict[str, tuple[fl
     """
     pairs = [(formula, phases) for formula, phases in reports if formula != UNREADABLE]
     amounts = parse([formula for formula, _ in pairs])
-    names = CompositionBatch.from_fractions(amounts, MAX_ATOMS, TOLERANCE).formulas()
+    # Molar ratios are taken as exact: "Al0.3CoCrFeNi" is Al3(CoCrFeNi)10.
+    names = CompositionBatch.from_fractions(amounts, EXACT_MAX_ATOMS, EXACT_TOLERANCE).formulas()
     found: dict[str, set[float]] = {}
     for name, (_, phases) in zip(names, pairs, strict=True):
         if phases:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from matenv.benchmark.record import Search, distinct_rows
+from matenv.benchmark.record import Search
 from matenv.composition import CompositionBatch
 from matenv.latent import load_latent
 from matenv.oracle import Oracle
@@ -44,7 +44,7 @@ def prior_samples(task: Task, oracle: Oracle, seed: int = 0, latent: str = "vae"
         batches.append(batch[np.flatnonzero(assessment.evaluated)])
         scores.append(task.score(assessment).score[assessment.evaluated])
     compositions = CompositionBatch.concatenate(batches)
-    rows = distinct_rows(compositions)
+    rows = compositions.distinct()
     return Search(compositions[rows], np.concatenate(scores)[rows])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from matenv.composition import CompositionBatch
+from matenv.composition import CompositionBatch, FormulaIndex
 
 EVERY = 100
 """Calls between points of the curve behind the AUC."""
@@ -25,11 +25,12 @@ def best_so_far(
     Returns:
         The calls and the means; the last point is the last call.
     """
-    best: dict[bytes, float] = {}
+    systems = compositions.systems()
+    number = FormulaIndex(systems).find(systems)
+    best: dict[int, float] = {}
     calls, means = [0], [0.0]
-    for call, (system, score) in enumerate(zip(compositions.elements, scores.tolist(), strict=True), 1):
-        key = system.tobytes()
-        best[key] = max(best.get(key, 0.0), score)
+    for call, (system, score) in enumerate(zip(number.tolist(), scores.tolist(), strict=True), 1):
+        best[system] = max(best.get(system, 0.0), score)
         if call % every == 0 or call == len(scores):
             calls.append(call)
             means.append(sum(sorted(best.values(), reverse=True)[:k]) / k)

@@ -41,17 +41,16 @@ def quality(batch: CompositionBatch, data: Dataset) -> dict[str, float]:
     """
     train = data.compositions[data.split("system").train]
     neutral, balanced = is_charge_neutral(batch), is_electronegativity_balanced(batch)
-    formulas, known = np.array(batch.formulas()), set(data.formulas.tolist())
-    novel = np.array([formula not in known for formula in formulas.tolist()])
+    novel = data.find(batch) < 0
     filled = np.flatnonzero(batch.size)
     return {
         "neutral": float(neutral.mean()),
         "neutral_as_sized": float(np.average(neutral, weights=_as_sized(batch, train))),
         "balanced": float(balanced.mean()),
-        "unique": len(set(formulas.tolist())) / len(batch),
+        "unique": len(batch.distinct()) / len(batch),
         "novel": float(novel.mean()),
-        "new_and_balanced": len(set(formulas[novel & balanced].tolist())) / len(batch),
-        "systems": float(len(np.unique(batch.elements, axis=0))),
+        "new_and_balanced": len(batch[novel & balanced].distinct()) / len(batch),
+        "systems": float(len(batch.systems().distinct())),
         "diversity": diversity(batch[filled[:MEASURED]]),
         "prevalence_kl": kl_divergence(prevalence(train), prevalence(batch)),
         "elements_tv": float(0.5 * np.abs(size_shares(batch) - size_shares(train)).sum()),
@@ -129,7 +128,7 @@ def compare_with_asked(
         mae=float(np.abs(predicted.ravel() - wanted).mean()),
         rank_correlation=float(spearmanr(wanted, predicted.ravel()).statistic),
         neutral=float(np.mean([is_charge_neutral(batch).mean() for batch in batches])),
-        unique=float(np.mean([len(set(batch.formulas())) / len(batch) for batch in batches])),
+        unique=float(np.mean([len(batch.distinct()) / len(batch) for batch in batches])),
     )
 
 

@@ -74,8 +74,7 @@ def shares(moves: Moves) -> dict[str, float]:
         chemical systems per 1,000 moves; ``moves``: how many.
     """
     viable, batch = moves.p_stable >= VIABLE, moves.compositions
-    formulas = np.unique(np.concatenate([batch.elements.astype(np.int32), batch.counts], axis=1), axis=0)
-    systems = np.unique(batch.elements, axis=0)
+    formulas, systems = batch.distinct(), batch.systems().distinct()
     near = {f"near_hull_{1000 * t:.0f}": float((moves.decomposition_energy <= t).mean()) for t in NEAR_HULL}
     return {
         "changed": float(moves.changed.mean()),

@@ -61,11 +61,4 @@ def best_by_system(batch: CompositionBatch, score: NDArray[np.float64], most: in
         Row numbers, best first.
     """
     order = np.argsort(-score, kind="stable")
-    _, first = np.unique(batch.elements[order], axis=0, return_index=True)
-    return order[np.sort(first)[:most]]
-
-
-def distinct_rows(batch: CompositionBatch) -> NDArray[np.int64]:
-    """Row numbers of the distinct ones among compositions, in order of first occurrence."""
-    rows = np.concatenate([batch.elements.astype(np.int32), batch.counts], axis=1)
-    return np.sort(np.unique(rows, axis=0, return_index=True)[1])
+    return order[batch[order].systems().distinct()[:most]]

@@ -11,7 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
-from matenv.benchmark.record import Search, best_by_system, distinct_rows
+from matenv.benchmark.record import Search, best_by_system
 from matenv.composition import CompositionBatch
 from matenv.oracle import Oracle
 from matenv.tasks import Task
@@ -58,7 +58,7 @@ def evolve(task: Task, oracle: Oracle, seed: int = 0) -> Search:
         children += [_child(parents, allowed, random) for _ in range(room - len(children))]
         batch = _pack(children)
         batch = batch[np.flatnonzero(task.allows(batch))]
-        batch = batch[distinct_rows(batch)]
+        batch = batch[batch.distinct()]
         assessment = oracle.assess(batch)
         score = np.where(assessment.evaluated, task.score(assessment).score, 0.0)
         batches.append(batch[np.flatnonzero(assessment.evaluated)])
@@ -67,7 +67,7 @@ def evolve(task: Task, oracle: Oracle, seed: int = 0) -> Search:
         kept = best_by_system(pool, fitness, POPULATION)
         best, fitness = pool[kept], fitness[kept]
     compositions, everything = CompositionBatch.concatenate(batches), np.concatenate(scores)
-    distinct = distinct_rows(compositions)
+    distinct = compositions.distinct()
     return Search(compositions[distinct], everything[distinct])
 
 

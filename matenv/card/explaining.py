@@ -11,8 +11,9 @@ import numpy as np
 from matenv import elements as alphabet
 from matenv.card.record import Card, Estimate, KnownFormula, Opinion
 from matenv.chemistry import is_all_metal, is_charge_neutral, is_electronegativity_balanced, oxidation_states
-from matenv.composition import CompositionBatch, integer_counts
+from matenv.composition import CompositionBatch, FormulaIndex, read
 from matenv.data import load_dataset
+from matenv.data.dataset import PARTS
 from matenv.data.neighbours import closest
 from matenv.oracle import DEFAULT_PREDICTOR, Assessment, Oracle
 from matenv.oracle.stability import decoy_factor, hit_rate, scale_odds
@@ -63,7 +64,7 @@ def explain(
         >>> card.reaction, card.oxidation_states["Fe"], card.entries["Li-P-O"] > 0
         ('LiFePO4 -> 1/3 Fe3(PO4)2 + 1/3 Li3PO4', 2, True)
     """
-    batch = CompositionBatch.from_counts(integer_counts([formula]))
+    batch = read(formula, whole=True)
     oracle = Oracle(reference, predictor=predictor, properties=properties)
     assessment = oracle.assess(batch)
     if not assessment.valid[0]:
@@ -116,10 +117,8 @@ def _opinion(predictor: str, assessment: Assessment) -> Opinion:
 def _part(batch: CompositionBatch) -> str | None:
     """Part of the frozen split that holds a formula, None if the table does not."""
     table = load_dataset("mp-ground-states")
-    rows, distance = closest(table.compositions, batch, 1)
-    if distance[0] > 1e-9:
-        return None
-    return next(part for part in ("train", "validation", "test") if rows[0] in table.part(part))
+    (row,) = table.find(batch)
+    return None if row < 0 else PARTS[table.system_part[row]]
 
 
 def _entries(batch: CompositionBatch, reference: str) -> dict[str, int]:
@@ -129,7 +128,7 @@ def _entries(batch: CompositionBatch, reference: str) -> dict[str, int]:
     present = batch.elements[0, : batch.size[0]]
     inside = (np.isin(known.elements, present) | (known.elements < 0)).all(axis=1) & (known.size >= 2)
     rows = known[np.flatnonzero(inside)]
-    itself = (rows.elements == batch.elements).all(axis=1) & (rows.counts == batch.counts).all(axis=1)
+    itself = FormulaIndex(batch).find(rows) >= 0
     found: dict[tuple[int, ...], int] = {}
     for elements in rows[np.flatnonzero(~itself)].elements.tolist():
         system = tuple(element for element in elements if element >= 0)

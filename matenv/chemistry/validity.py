@@ -6,29 +6,28 @@ fail. It acts only in a task whose regime is ionic.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from matenv import composition
 from matenv import elements as alphabet
 from matenv.chemistry.reachable import neutral_rows
 from matenv.chemistry.table import load_table
 from matenv.compiled.threads import run_blocks
-from matenv.composition import MAX_ATOMS, TOLERANCE, CompositionBatch, check_fractions, integer_counts, listed
-from matenv.composition.integers import smallest_counts
-from matenv.composition.packing import pack, restore
-
-if TYPE_CHECKING:
-    from pymatgen.core import Composition
-
-    Compositions: TypeAlias = CompositionBatch | ArrayLike | str | Composition | Sequence[str | Composition]
+from matenv.composition import (
+    EXACT_MAX_ATOMS,
+    EXACT_TOLERANCE,
+    MAX_ATOMS,
+    TOLERANCE,
+    CompositionBatch,
+    Compositions,
+    listed,
+)
+from matenv.composition.packing import pack
 
 MOST_ATOMS = 1_000_000
 """Most atoms per formula unit; the cost of a row grows with them (a few milliseconds at the limit)."""
 
-_EXACT_MAX_ATOMS, _EXACT_TOLERANCE = 1000, 2e-7  # as matenv.formula: what float64 and float32 fractions hold exactly
 _ROWS_PER_THREAD = 2048
 _NONE_MIXED = np.zeros(alphabet.NUM_ELEMENTS, np.bool_)
 
@@ -116,39 +115,25 @@ def read(X: Compositions) -> CompositionBatch:  # noqa: N803
     Raises:
         ValueError: As `is_charge_neutral`.
     """
-    batch = X if isinstance(X, CompositionBatch) else _pack(X)
+    given = X if isinstance(X, CompositionBatch) else listed(X)
+    batch = _nearest(given) if isinstance(given, np.ndarray) else composition.read(given, whole=True)
     if batch.atoms.max(initial=0) > MOST_ATOMS:
         row = int(batch.atoms.argmax())
         raise ValueError(f"X row {row} has {batch.atoms[row]:,} atoms per formula unit; at most {MOST_ATOMS:,}")
     return batch
 
 
-def _pack(X: ArrayLike | str | Composition | Sequence[str | Composition]) -> CompositionBatch:  # noqa: N803
-    dense = listed(X)
-    if isinstance(dense, list):
-        return CompositionBatch.from_counts(integer_counts(dense))
-    elements, amounts, _, good = pack(dense)
-    if not good:
-        check_fractions(dense, "X")  # raises, and says which row and why
-    shares = amounts / amounts.sum(axis=1, keepdims=True)
-    batch, deviation = _nearest(elements, shares, MAX_ATOMS, TOLERANCE)
+def _nearest(dense: NDArray[np.float64]) -> CompositionBatch:
+    elements, amounts, _ = pack(dense)
+    batch, deviation = CompositionBatch.nearest(elements, amounts, MAX_ATOMS, TOLERANCE)
     # Exact fractions of a formula of more than 60 atoms are not those of a small one nearby.
     far = np.flatnonzero(deviation > TOLERANCE)
     if len(far):
-        large, deviation = _nearest(elements[far], shares[far], _EXACT_MAX_ATOMS, _EXACT_TOLERANCE)
-        found = deviation <= _EXACT_TOLERANCE
-        for small, exact in ((batch.elements, large.elements), (batch.counts, large.counts), (batch.size, large.size)):
+        large, deviation = CompositionBatch.nearest(elements[far], amounts[far], EXACT_MAX_ATOMS, EXACT_TOLERANCE)
+        found = deviation <= EXACT_TOLERANCE
+        for small, exact in zip(batch.arrays, large.arrays, strict=True):
             small[far[found]] = exact[found]
     return batch
-
-
-def _nearest(
-    elements: NDArray[np.int16], shares: NDArray[np.float64], max_atoms: int, tolerance: float
-) -> tuple[CompositionBatch, NDArray[np.float64]]:
-    """Integer formulas of packed fractions, and how far each is from them (B,)."""
-    places, counts, size = smallest_counts(shares, max_atoms, tolerance)
-    kept, deviation = restore(elements, shares, places, counts)
-    return CompositionBatch(kept, counts, size), deviation
 
 
 def _all_metal(batch: CompositionBatch) -> NDArray[np.bool_]:

@@ -9,8 +9,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matenv import elements as alphabet
+from matenv.composition.index import FormulaIndex
 from matenv.composition.integers import MAX_ELEMENTS, smallest_counts
+from matenv.composition.keys import Packed, keys_of, same_rows
+from matenv.composition.packing import restore, scatter
 from matenv.composition.reading import check_fractions, check_width
 from matenv.composition.spelling import spell
 
@@ -19,6 +21,15 @@ MAX_ATOMS = 60
 
 TOLERANCE = 1e-4
 """Default largest deviation of a fraction. Formulas of at most 60 atoms differ by >= 1/3600: none is confused."""
+
+EXACT_MAX_ATOMS = 1000
+"""Cap on atoms per formula unit where fractions are taken as exact."""
+
+EXACT_TOLERANCE = 2e-7
+"""Largest deviation of a fraction taken as exact: what float32 loses. Formulas of at most 1000 atoms differ by 1e-6."""
+
+KNOWN_DISTANCE = 1e-9
+"""L1 distance of atom fractions below which two compositions are the same formula (rounding noise only)."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,33 @@ class CompositionBatch:
         """Atom fractions of the listed elements (B, 10), padded with 0; rows sum to 1 (0 if empty)."""
         return self.counts / np.maximum(self.atoms, 1)[:, None]
 
+    @property
+    def arrays(self) -> Packed:
+        """Elements, counts and size, as compiled code takes them."""
+        return self.elements, self.counts, self.size
+
+    def keys(self, seed: int = 0) -> NDArray[np.uint64]:
+        """A 64-bit number (B,) for each formula, the same in every process; another seed gives other numbers."""
+        return keys_of(self.arrays, seed)
+
+    def same_as(self, other: CompositionBatch) -> NDArray[np.bool_]:
+        """Whether each row is the same formula as that row of another batch (B,).
+
+        Raises:
+            ValueError: Another number of rows.
+        """
+        if len(self) != len(other):
+            raise ValueError(f"other has {len(other)} rows; expected {len(self)}, as many as it is compared with")
+        return same_rows(self.arrays, other.arrays)
+
+    def distinct(self) -> NDArray[np.int64]:
+        """Row numbers of the distinct formulas, each where it occurs first, ascending."""
+        return np.flatnonzero(FormulaIndex(self).find(self) == np.arange(len(self)))
+
+    def systems(self) -> CompositionBatch:
+        """Each row's elements in equal parts (B): formulas of one chemical system become the same."""
+        return CompositionBatch(self.elements, (self.counts > 0).astype(np.int32), self.size)
+
     def dense_counts(self) -> NDArray[np.int32]:
         """Counts over the whole alphabet (B, 89) int32."""
         return self.scatter(self.counts)
@@ -71,9 +109,7 @@ class CompositionBatch:
 
     def scatter(self, values: NDArray, elsewhere: float = 0) -> NDArray:
         """Spread values of the listed elements (B, 10) over the alphabet (B, 89), with one value for all others."""
-        dense = np.full((len(self), alphabet.NUM_ELEMENTS + 1), elsewhere, values.dtype)
-        np.put_along_axis(dense, self.elements.astype(np.int64), values, axis=1)  # padding lands in the last column
-        return np.ascontiguousarray(dense[:, :-1])
+        return scatter(self.elements, values, elsewhere)
 
     @classmethod
     def from_counts(cls, counts: ArrayLike) -> CompositionBatch:
@@ -134,3 +170,24 @@ class CompositionBatch:
         x = check_fractions(fractions)
         elements, counts, size = smallest_counts(x, max_atoms, tolerance)
         return cls(elements, counts, size)
+
+    @classmethod
+    def nearest(
+        cls, elements: NDArray[np.int16], amounts: NDArray[np.float64], max_atoms: int, tolerance: float
+    ) -> tuple[CompositionBatch, NDArray[np.float64]]:
+        """The integer formula of packed amounts, by the rule of `from_fractions`, and how near it is.
+
+        Args:
+            elements: Alphabet positions (B, 10), as `packing.pack` returns them.
+            amounts: Amounts (B, 10) of any scale.
+            max_atoms: As `from_fractions`.
+            tolerance: As `from_fractions`.
+
+        Returns:
+            The packed batch, and the largest difference (B,) between its atom fractions and those of the amounts.
+        """
+        # The packed columns are searched as if they were a ten-letter alphabet, then given their elements back.
+        shares = amounts / amounts.sum(axis=1, keepdims=True)
+        places, counts, size = smallest_counts(shares, max_atoms, tolerance)
+        kept, deviation = restore(elements, shares, places, counts)
+        return cls(kept, counts, size), deviation

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.composition.batch import CompositionBatch
-from matenv.composition.reading import check_width, parse
+from matenv.composition.batch import EXACT_MAX_ATOMS, EXACT_TOLERANCE, CompositionBatch
+from matenv.composition.reading import amounts_of, check_width, listed, parse
 
 if TYPE_CHECKING:
     from pymatgen.core import Composition
+
+Compositions: TypeAlias = "CompositionBatch | ArrayLike | str | Composition | Sequence[str | Composition]"
+"""Ways of giving compositions: a packed batch, amounts (B, 89) or (89,), a formula, or a list of formulas."""
 
 PAPER_THRESHOLD = 0.04
 """Threshold T of El-Awady (arXiv:2401.06779): fractions below it are dropped, the rest multiplied by 1/T = 25."""
@@ -34,7 +37,7 @@ def integer_counts(formulas: Sequence[str | Composition]) -> NDArray[np.int64]:
     whole = (amounts == np.floor(amounts)).all(axis=1)
     if not whole.all():
         row = int(np.argmin(whole))
-        (near,) = CompositionBatch.from_fractions(amounts[[row]], max_atoms=1000).formulas()
+        (near,) = CompositionBatch.from_fractions(amounts[[row]], EXACT_MAX_ATOMS).formulas()
         raise ValueError(
             f"formulas[{row}]={str(formulas[row])!r} has fractional amounts; write an integer formula, such as {near}"
         )
@@ -70,13 +73,39 @@ def fractions(formulas: str | Composition | Sequence[str | Composition] | NDArra
     return x[0] if single else x
 
 
+def read(
+    X: Compositions,
+    name: str = "X",
+    max_atoms: int = EXACT_MAX_ATOMS,
+    tolerance: float = EXACT_TOLERANCE,
+    whole: bool = False,
+) -> CompositionBatch:
+    """The integer formulas of compositions however they are written.
+
+    Args:
+        X: Compositions.
+        name: What to call the argument in an error.
+        max_atoms: As `CompositionBatch.from_fractions`.
+        tolerance: Likewise; as it stands, amounts are taken as exact.
+        whole: Whether text must give whole amounts. These are kept, however many; otherwise text may give fractional
+            amounts and is read as its amounts are.
+
+    Returns:
+        The packed batch, B = 1 for a single composition; a packed batch is returned as it is.
+
+    Raises:
+        ValueError: As `listed`, `parse`, `check_fractions` and, if `whole`, `integer_counts`.
+    """
+    if isinstance(X, CompositionBatch):
+        return X
+    if whole and isinstance(text := listed(X, name), list):
+        return CompositionBatch.from_counts(integer_counts(text))
+    return CompositionBatch.from_fractions(amounts_of(X, name), max_atoms, tolerance)
+
+
 # `formula` is meant for exact fractions, so it looks further and tolerates less than the decoder's rule does.
-_EXACT_MAX_ATOMS = 1000
-_EXACT_TOLERANCE = 2e-7
-
-
 def formula(
-    fractions: ArrayLike, max_atoms: int = _EXACT_MAX_ATOMS, tolerance: float = _EXACT_TOLERANCE
+    fractions: ArrayLike, max_atoms: int = EXACT_MAX_ATOMS, tolerance: float = EXACT_TOLERANCE
 ) -> str | list[str]:
     """Reduced formula of composition vectors, spelled as pymatgen's `reduced_formula`.
 

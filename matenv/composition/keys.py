@@ -1,6 +1,7 @@
-"""Stable 64-bit keys of integer compositions, and the table that finds a composition by key. Compiled code only.
+"""Stable 64-bit keys of integer compositions, and how formulas are told apart and found by them. Compiled code only.
 
-A key depends on the counts alone: not on the table, its order, the process or the platform.
+A key depends on the formula alone: not on a table, its order, the process or the platform. Two formulas may share one,
+so where a formula is looked for the counts are compared as well.
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+Packed = tuple[NDArray[np.int16], NDArray[np.int32], NDArray[np.int16]]
+"""Elements (B, 10), counts (B, 10) and size (B,): the arrays of a `CompositionBatch`."""
+
 EMPTY = -1
-"""Marks a free slot of the table, and "not found"."""
+"""Marks a free slot of a table of slots, and "not found"."""
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -23,22 +27,21 @@ def scramble(word: np.uint64) -> np.uint64:
 
 
 @njit(cache=True, nogil=True)
-def key_of(elements: NDArray[np.int16], counts: NDArray[np.int32], size: int, seed: int) -> np.uint64:
-    """Key of one packed composition (10,) under a seed."""
+def key_of(batch: Packed, row: int, seed: int) -> np.uint64:
+    """Key of one row under a seed."""
+    elements, counts, size = batch
     key = scramble(np.uint64(seed))
-    for k in range(size):
-        key = scramble(key ^ ((np.uint64(elements[k]) << np.uint64(32)) | np.uint64(counts[k])))
+    for k in range(size[row]):
+        key = scramble(key ^ ((np.uint64(elements[row, k]) << np.uint64(32)) | np.uint64(counts[row, k])))
     return key
 
 
 @njit(cache=True, nogil=True)
-def keys_of(
-    elements: NDArray[np.int16], counts: NDArray[np.int32], size: NDArray[np.int16], seed: int
-) -> NDArray[np.uint64]:
-    """Keys (B,) uint64 of packed compositions (B, 10)."""
-    keys = np.empty(len(size), np.uint64)
-    for row in range(len(size)):
-        keys[row] = key_of(elements[row], counts[row], size[row], seed)
+def keys_of(batch: Packed, seed: int) -> NDArray[np.uint64]:
+    """Keys (B,) uint64."""
+    keys = np.empty(len(batch[2]), np.uint64)
+    for row in range(len(keys)):
+        keys[row] = key_of(batch, row, seed)
     return keys
 
 
@@ -52,47 +55,66 @@ def units(keys: NDArray[np.uint64]) -> NDArray[np.float64]:
 
 
 @njit(cache=True, nogil=True)
-def fill_slots(keys: NDArray[np.uint64]) -> NDArray[np.int32]:
-    """Open-addressing table of row numbers, a power of two long and at most half full, for `find`."""
+def alike(a: Packed, i: int, b: Packed, j: int) -> bool:
+    """Whether row i of one batch and row j of another are the same formula."""
+    if a[2][i] != b[2][j]:
+        return False
+    for k in range(a[2][i]):
+        if a[0][i, k] != b[0][j, k] or a[1][i, k] != b[1][j, k]:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def same_rows(a: Packed, b: Packed) -> NDArray[np.bool_]:
+    """Whether two batches hold the same formula, row by row (B,)."""
+    same = np.empty(len(a[2]), np.bool_)
+    for row in range(len(same)):
+        same[row] = alike(a, row, b, row)
+    return same
+
+
+@njit(cache=True, nogil=True)
+def seek(batch: Packed, row: int, table: Packed, slots: NDArray[np.int32]) -> np.uint64:
+    """The slot that holds the table's row of a formula, or the free slot where it belongs.
+
+    Args:
+        batch: Holds the formula.
+        row: Where.
+        table: Formulas to compare with.
+        slots: As `fill_slots` returns them.
+    """
+    last = np.uint64(len(slots) - 1)
+    slot = key_of(batch, row, 0) & last
+    while slots[slot] != EMPTY and not alike(batch, row, table, slots[slot]):
+        slot = (slot + np.uint64(1)) & last
+    return slot
+
+
+@njit(cache=True, nogil=True)
+def fill_slots(table: Packed, rows: int, room: int) -> NDArray[np.int32]:
+    """Open-addressing table of row numbers, a power of two long.
+
+    Args:
+        table: Formulas.
+        rows: How many of them, from the first, to enter; of equal ones the first row is kept.
+        room: Most formulas there may be in the end, when it is half full.
+    """
     length = 2
-    while length < 2 * len(keys):
+    while length < 2 * room:
         length *= 2
     slots = np.full(length, EMPTY, np.int32)
-    last = np.uint64(length - 1)
-    for row in range(len(keys)):
-        slot = keys[row] & last
-        while slots[slot] != EMPTY:
-            slot = (slot + np.uint64(1)) & last
-        slots[slot] = row
+    for row in range(rows):
+        slot = seek(table, row, table, slots)
+        if slots[slot] == EMPTY:
+            slots[slot] = row
     return slots
 
 
 @njit(cache=True, nogil=True)
-def find(
-    elements: NDArray[np.int16],
-    counts: NDArray[np.int32],
-    size: NDArray[np.int16],
-    slots: NDArray[np.int32],
-    table_elements: NDArray[np.int16],
-    table_counts: NDArray[np.int32],
-    table_size: NDArray[np.int16],
-    seed: int,
-) -> NDArray[np.int64]:
-    """Row of each packed composition (B, 10) in a table (P, 10), or -1; the counts are compared, not only the key."""
-    rows = np.empty(len(size), np.int64)
-    last = np.uint64(len(slots) - 1)
-    for query in range(len(size)):
-        slot = key_of(elements[query], counts[query], size[query], seed) & last
-        while True:
-            row = slots[slot]
-            if row == EMPTY:
-                break
-            same = table_size[row] == size[query]
-            for k in range(size[query]):
-                if table_elements[row, k] != elements[query, k] or table_counts[row, k] != counts[query, k]:
-                    same = False
-            if same:
-                break
-            slot = (slot + np.uint64(1)) & last
-        rows[query] = row
+def find(batch: Packed, table: Packed, slots: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Row of each formula in a table (B,), or -1."""
+    rows = np.empty(len(batch[2]), np.int64)
+    for row in range(len(rows)):
+        rows[row] = slots[seek(batch, row, table, slots)]
     return rows

@@ -1,4 +1,4 @@
-"""Dense amounts to the packed layout, checked on the way, and formulas found there back. Compiled code only."""
+"""Dense amounts to the packed layout, checked on the way, and back."""
 
 from __future__ import annotations
 
@@ -6,11 +6,42 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from matenv import elements as alphabet
 from matenv.composition.integers import MAX_ELEMENTS
+from matenv.composition.reading import check_fractions
+
+
+def pack(
+    dense: NDArray[np.float64], name: str = "X"
+) -> tuple[NDArray[np.int16], NDArray[np.float64], NDArray[np.int16]]:
+    """Pack dense amounts, checked.
+
+    Args:
+        dense: Amounts (B, 89) of any scale.
+        name: What to call the argument in an error.
+
+    Returns:
+        Alphabet positions (B, 10) int16, ascending within a row, padded with -1; amounts (B, 10) float64, padded with
+        0; number of elements (B,) int16.
+
+    Raises:
+        ValueError: As `check_fractions`.
+    """
+    elements, amounts, size, good = _pack(dense)
+    if not good:
+        check_fractions(dense, name)  # raises, and says which row and why
+    return elements, amounts, size
+
+
+def scatter(elements: NDArray[np.int16], values: NDArray, elsewhere: float = 0) -> NDArray:
+    """Spread packed values (B, 10) over the alphabet (B, 89), with one value for the elements not listed."""
+    dense = np.full((len(elements), alphabet.NUM_ELEMENTS + 1), elsewhere, values.dtype)
+    np.put_along_axis(dense, elements.astype(np.int64), values, axis=1)  # padding lands in the last column
+    return np.ascontiguousarray(dense[:, :-1])
 
 
 @njit(cache=True, nogil=True)
-def pack(
+def _pack(
     dense: NDArray[np.float64],
 ) -> tuple[NDArray[np.int16], NDArray[np.float64], NDArray[np.int16], bool]:
     """Pack dense amounts (B, 89); the last value tells whether every row is a composition of at most 10 elements."""

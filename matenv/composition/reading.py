@@ -52,6 +52,20 @@ def listed(x: Any, name: str = "X") -> list[str | Composition] | NDArray[np.floa
     return np.ascontiguousarray(dense)
 
 
+def amounts_of(x: Any, name: str = "X") -> NDArray[np.float64]:
+    """Amounts (B, 89) of compositions however they are written, their values unchecked where they come as numbers.
+
+    Args:
+        x: As `listed`.
+        name: As `listed`.
+
+    Raises:
+        ValueError: As `listed` and `parse`.
+    """
+    given = listed(x, name)
+    return parse(given) if isinstance(given, list) else given
+
+
 def check_fractions(fractions: ArrayLike, name: str = "fractions") -> NDArray[np.float64]:
     """Check composition vectors at the door and normalise them.
 

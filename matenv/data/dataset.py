@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
-from matenv.composition import CompositionBatch, integer_counts
+from matenv.composition import CompositionBatch, FormulaIndex, integer_counts
 from matenv.data import splits
 
 UNITS: dict[str, str] = {
@@ -98,6 +98,21 @@ class Dataset:
         symbols = np.array([*alphabet.SYMBOLS, ""])
         names = symbols[self.compositions.elements.astype(np.int64)]
         return np.array(["-".join(filter(None, row)) for row in names.tolist()])
+
+    @cached_property
+    def _index(self) -> FormulaIndex:
+        return FormulaIndex(self.compositions)
+
+    def find(self, compositions: CompositionBatch) -> NDArray[np.int64]:
+        """Row of each composition in this table.
+
+        Args:
+            compositions: Compositions (B).
+
+        Returns:
+            Rows (B,) int64, -1 where the table lacks the formula.
+        """
+        return self._index.find(compositions)
 
     def split(self, name: str = "system") -> Split:
         """Row numbers of a frozen split.
@@ -213,19 +228,17 @@ class Dataset:
                 raise ValueError(f"{key}[{int(np.argmax(np.isinf(column)))}] is infinite; use NaN for an absent value")
             columns[key] = column
         batch = CompositionBatch.from_counts(amounts)
-        names, first, group = np.unique(np.array(batch.formulas()), return_index=True, return_inverse=True)
-        order = np.argsort(first)
-        rank = np.argsort(order)
-        members = rank[group]
+        first = batch.distinct()
+        compositions = batch[first]
+        members = FormulaIndex(compositions).find(batch)
         reduced, spread = {}, {}
         for key, column in columns.items():
-            low, middle, high = group_statistics(column, members, len(names))
+            low, middle, high = group_statistics(column, members, len(first))
             reduced[key] = low if key == "formation_energy" else middle
             spread[key] = high - low
         energies = reduced.pop("formation_energy")
         spread.pop("formation_energy")
-        compositions = batch[first[order]]
-        return cls(name, names[order], compositions, energies, energy_scheme, reduced, spread)
+        return cls(name, np.array(compositions.formulas()), compositions, energies, energy_scheme, reduced, spread)
 
 
 def group_statistics(

@@ -13,15 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
-from matenv.composition import CompositionBatch, fractions
+from matenv.composition import EXACT_MAX_ATOMS, EXACT_TOLERANCE, CompositionBatch, fractions
 from matenv.data.splits import TEST_SHARE, system_part, uniform
 from matenv.latent.networks.counts_vae import MAX_COUNT
-
-MAX_FORMULA_ATOMS = 1000
-"""Cap on atoms per formula unit when amounts are turned into integers."""
-
-EXACT = 2e-7
-"""Change of an atom fraction below which integers stand for the amounts exactly."""
 
 HOLDOUTS = ("system", "formula")
 
@@ -103,16 +97,17 @@ def read_table(
     written, values = [row[column].strip() for row in rows], _labels(path, rows, labels)
     batch = _integers(path, written, tolerance)
     most = batch.counts.max(axis=1)
-    skipped, kept, seen = [], [], set()
+    skipped, spelled = [], []
     for row, formula in enumerate(written):
         if batch.size[row] < 2:
             skipped.append((formula, "a pure element"))
         elif most[row] > MAX_COUNT:
             skipped.append((formula, f"needs {most[row]} atoms of one element, more than {MAX_COUNT}"))
-        elif (key := batch.elements[row].tobytes() + batch.counts[row].tobytes()) not in seen:
-            seen.add(key)
-            kept.append(row)
-    batch, values = batch[np.array(kept, dtype=np.int64)], values[np.array(kept, dtype=np.int64)]
+        else:
+            spelled.append(row)
+    kept = np.array(spelled, dtype=np.int64)
+    kept = kept[batch[kept].distinct()]
+    batch, values = batch[kept], values[kept]
     held_out = _held_out(batch, holdout)
     learn, test = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     table = UserTable(path.name, batch[learn], batch[test], tuple(skipped), values[learn], values[test])
@@ -176,7 +171,7 @@ def _integers(path: Path, written: Sequence[str], tolerance: float) -> Compositi
             except ValueError as error:
                 raise ValueError(f"{path} line {line}: {error}") from None
         raise
-    return CompositionBatch.from_fractions(x, MAX_FORMULA_ATOMS, max(tolerance, EXACT))
+    return CompositionBatch.from_fractions(x, EXACT_MAX_ATOMS, max(tolerance, EXACT_TOLERANCE))
 
 
 def _held_out(batch: CompositionBatch, holdout: str) -> NDArray[np.bool_]:

@@ -27,7 +27,7 @@ from matenv.envs.observations import Block, Observer, observed_scales, shared_bl
 from matenv.envs.repeats import BLOCK as VISITS
 from matenv.envs.repeats import first_visits, next_visits, visits_block
 from matenv.envs.rewards import Reward, TermFunction, Terms, Transition
-from matenv.envs.state import Facts, State, judge, replace_rows, same_formula
+from matenv.envs.state import Facts, State, judge, replace_rows
 from matenv.guards import LATENT_GUARDS, Guards, properties_of
 from matenv.latent import LatentSpace, load_latent
 from matenv.oracle import DEFAULT_PREDICTOR, Assessment, Oracle
@@ -256,7 +256,7 @@ class Core(ABC):
             compositions=compositions,
             facts=self._facts(place, compositions) | visits,
             start=compositions if start is None else start,
-            round_trip=np.ones(len(which), np.bool_) if start is None else same_formula(start, compositions),
+            round_trip=np.ones(len(which), np.bool_) if start is None else start.same_as(compositions),
         )
         self.state = fresh if self.state is None or len(which) == self.rows else replace_rows(self.state, which, fresh)
         self.terms = {name: _with_zeros(values, which) for name, values in self.terms.items()}
@@ -288,7 +288,7 @@ class Core(ABC):
         moved = State(place, old.step + 1, compositions, facts, old.start, old.round_trip)
         truncated = moved.step >= self.horizon
         terminated = (facts["success"] & self.terminate_on_success) | beyond(facts, self.end_beyond)
-        changed = ~same_formula(compositions, old.compositions)
+        changed = ~compositions.same_as(old.compositions)
         transition = Transition(old, moved, changed, outside, truncated | terminated, terminated)
         terms = self.reward(transition, self.discount)
         reward = self.reward.total(terms)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv.composition import CompositionBatch
-from matenv.composition.keys import keys_of
 from matenv.envs.observations import Block
 from matenv.envs.state import Facts, State
 
@@ -18,7 +17,6 @@ BLOCK = "visits"
 """Name of the observation block, and of the fact: how often the episode has been at the current formula before."""
 
 _LOG = "visited"  # fact: keys of the formulas of the episode so far (N, horizon + 1), 0 where none yet
-_SEED = 0
 
 
 def first_visits(compositions: CompositionBatch, horizon: int) -> Facts:
@@ -65,5 +63,4 @@ def visits_block(horizon: int) -> Block:
 
 def _keys(compositions: CompositionBatch) -> NDArray[np.uint64]:
     """Keys (N,), never 0, which stands for an empty place of the log."""
-    keys = keys_of(compositions.elements, compositions.counts, compositions.size, _SEED)
-    return np.maximum(keys, np.uint64(1))
+    return np.maximum(compositions.keys(), np.uint64(1))

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from matenv.composition import CompositionBatch
@@ -105,22 +104,6 @@ def judge(
         **{f"term.{name}": values for name, values in scored.terms.items()},
     }
     return facts if further is None else facts | further(assessment)
-
-
-def same_formula(a: CompositionBatch, b: CompositionBatch) -> NDArray[np.bool_]:
-    """Whether two batches hold the same formula row by row (N,) bool."""
-    return _same(a.elements, a.counts, b.elements, b.counts)
-
-
-@njit(cache=True, nogil=True)
-def _same(
-    elements: NDArray[np.int16], counts: NDArray[np.int32], elements_b: NDArray[np.int16], counts_b: NDArray[np.int32]
-) -> NDArray[np.bool_]:
-    same = np.ones(len(elements), np.bool_)
-    for row in range(len(elements)):
-        for k in range(elements.shape[1]):
-            same[row] &= elements[row, k] == elements_b[row, k] and counts[row, k] == counts_b[row, k]
-    return same
 
 
 def replace_rows(state: State, rows: NDArray[np.int64], part: State) -> State:

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.composition import CompositionBatch
+from matenv.composition import CompositionBatch, Compositions
 from matenv.elements import NUM_ELEMENTS
 from matenv.latent.networks.gaussian_process import GaussianProcess
-from matenv.latent.protocol import Compositions
 from matenv.latent.space import VAESpace
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.composition import CompositionBatch
-
-Compositions = CompositionBatch | ArrayLike | str | Sequence[str]
-"""Ways of giving compositions: a packed batch, fractions (B, 89) or (89,), a formula, or a list of formulas."""
+from matenv.composition import CompositionBatch, Compositions
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ import torch
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.composition import CompositionBatch, listed, parse
+from matenv.composition import CompositionBatch, Compositions, read
 from matenv.latent.compiled.decoder import FastDecoder
 from matenv.latent.compiled.encoder import FastEncoder
 from matenv.latent.networks.counts_vae import CountsVAE
@@ -19,7 +19,6 @@ from matenv.latent.networks.elawady_vae import ElAwadyVAE
 from matenv.latent.networks.generators import SlotsGAN
 from matenv.latent.networks.objectives import kl_to_prior
 from matenv.latent.networks.pairs import Pairs
-from matenv.latent.protocol import Compositions
 
 FARTHEST = 1e4
 """Raw latent coordinates are clipped here: far beyond any training point, and still finite in float32 layers."""
@@ -29,12 +28,6 @@ SCORE_DRAWS = 8
 
 ENCODE_ROWS = 4096
 """Rows encoded at a time, which bounds memory."""
-
-MAX_FORMULA_ATOMS = 1000
-"""Cap on atoms per formula unit when fractions are read; fractions are taken as exact, as `matenv.formula` does."""
-
-FORMULA_TOLERANCE = 2e-7
-"""Largest change of an atom fraction by that reading."""
 
 
 @dataclass(frozen=True)
@@ -287,12 +280,7 @@ def _raw_points(
 
 def packed(X: Compositions) -> CompositionBatch:  # noqa: N803
     """Any accepted form of compositions as a packed batch without empty rows."""
-    if isinstance(X, CompositionBatch):
-        batch = X
-    else:
-        given = listed(X)
-        x = parse(given) if isinstance(given, list) else given
-        batch = CompositionBatch.from_fractions(x, MAX_FORMULA_ATOMS, FORMULA_TOLERANCE)
+    batch = read(X)
     if len(batch) and batch.size.min() < 1:
         raise ValueError(f"X row {int(batch.size.argmin())} holds no element; only compositions can be encoded")
     return batch

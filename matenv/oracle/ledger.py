@@ -9,6 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from matenv.composition import MAX_ELEMENTS, CompositionBatch
+from matenv.composition.keys import EMPTY, Packed, fill_slots, seek
 
 
 class Ledger:
@@ -24,9 +25,11 @@ class Ledger:
         self.budget = budget
         self._lock = Lock()
         self._length = 0
-        self._slots = np.zeros(1 << 10, np.int32)
-        self._elements = np.empty((1 << 9, MAX_ELEMENTS), np.int16)
-        self._counts = np.empty((1 << 9, MAX_ELEMENTS), np.int32)
+        room = 1 << 9
+        self._table: Packed = (
+            np.empty((room, MAX_ELEMENTS), np.int16), np.empty((room, MAX_ELEMENTS), np.int32), np.empty(room, np.int16)
+        )  # fmt: skip
+        self._slots = fill_slots(self._table, 0, room)
 
     def __len__(self) -> int:
         return self._length
@@ -44,88 +47,57 @@ class Ledger:
             self._reserve(self._length + len(batch))
             limit = np.iinfo(np.int32).max if self.budget is None else self.budget
             accepted = np.empty(len(batch), np.bool_)
-            self._length = _register(
-                batch.elements, batch.counts, batch.size, self._slots, self._elements, self._counts, self._length,
-                limit, accepted,
-            )  # fmt: skip
+            self._length = _register(batch.arrays, self._table, self._slots, self._length, limit, accepted)
             return accepted
 
     def history(self) -> CompositionBatch:
         """All formulas entered so far, in order of first assessment."""
-        elements, counts = self._elements[: self._length].copy(), self._counts[: self._length].copy()
-        return CompositionBatch(elements, counts, (counts > 0).sum(axis=1).astype(np.int16))
+        return CompositionBatch(*(array[: self._length].copy() for array in self._table))
 
     def copy(self) -> Ledger:
         """The same formulas and budget; what either enters from now on does not concern the other."""
         with self._lock:
             twin = Ledger(self.budget)
+            elements, counts, size = self._table
+            twin._table = elements.copy(), counts.copy(), size.copy()
             twin._length, twin._slots = self._length, self._slots.copy()
-            twin._elements, twin._counts = self._elements.copy(), self._counts.copy()
             return twin
 
     def _reserve(self, length: int) -> None:
-        if length > len(self._elements):
+        if length > len(self._table[0]):
             room = 1 << int(length - 1).bit_length()
-            for name in ("_elements", "_counts"):
-                old = getattr(self, name)
-                grown = np.empty((room, MAX_ELEMENTS), old.dtype)
-                grown[: self._length] = old[: self._length]
-                setattr(self, name, grown)
+            elements, counts, size = (_grown(array, self._length, room) for array in self._table)
+            self._table = elements, counts, size
         if 2 * length > len(self._slots):
-            self._slots = np.zeros(1 << int(4 * length - 1).bit_length(), np.int32)
-            _rehash(self._elements[: self._length], self._counts[: self._length], self._slots)
+            self._slots = fill_slots(self._table, self._length, 2 * length)
 
 
-@njit(inline="always")
-def _hash(elements: NDArray, counts: NDArray, row: int) -> np.uint64:
-    value = np.uint64(0x9E3779B97F4A7C15)
-    for k in range(elements.shape[1]):
-        if counts[row, k] == 0:
-            break
-        value ^= np.uint64(elements[row, k]) * np.uint64(0x1000003) + np.uint64(counts[row, k])
-        value *= np.uint64(0xBF58476D1CE4E5B9)
-        value ^= value >> np.uint64(29)
-    return value
+def _grown(array: NDArray, length: int, room: int) -> NDArray:
+    """A longer array with the same first rows."""
+    grown = np.empty((room, *array.shape[1:]), array.dtype)
+    grown[:length] = array[:length]
+    return grown
 
 
 @njit(cache=True, nogil=True)
-def _rehash(elements: NDArray, counts: NDArray, slots: NDArray) -> None:
-    mask = np.uint64(slots.shape[0] - 1)
-    for row in range(elements.shape[0]):
-        slot = _hash(elements, counts, row) & mask
-        while slots[slot] != 0:
-            slot = (slot + np.uint64(1)) & mask
-        slots[slot] = row + 1
-
-
-@njit(cache=True, nogil=True)
-def _register(  # noqa: PLR0913
-    elements: NDArray, counts: NDArray, size: NDArray, slots: NDArray, known_elements: NDArray, known_counts: NDArray,
-    length: int, limit: int, accepted: NDArray,
-) -> int:  # fmt: skip
-    mask = np.uint64(slots.shape[0] - 1)
+def _register(
+    batch: Packed, table: Packed, slots: NDArray[np.int32], length: int, limit: int, accepted: NDArray[np.bool_]
+) -> int:
+    """Enter a batch in a table of `length` formulas, write which rows are in it now, and return its new length."""
+    elements, counts, size = batch
     for row in range(size.shape[0]):
+        accepted[row] = True
         if size[row] == 0:
-            accepted[row] = True
             continue
-        slot = _hash(elements, counts, row) & mask
-        found = False
-        while slots[slot] != 0:
-            other = slots[slot] - 1
-            found = True
-            for k in range(MAX_ELEMENTS):
-                if counts[row, k] != known_counts[other, k] or elements[row, k] != known_elements[other, k]:
-                    found = False
-                    break
-            if found:
-                break
-            slot = (slot + np.uint64(1)) & mask
-        if not found and length < limit:
-            for k in range(MAX_ELEMENTS):
-                known_elements[length, k] = elements[row, k]
-                known_counts[length, k] = counts[row, k]
-            length += 1
-            slots[slot] = length
-            found = True
-        accepted[row] = found
+        slot = seek(batch, row, table, slots)
+        if slots[slot] != EMPTY:
+            continue
+        if length == limit:
+            accepted[row] = False
+            continue
+        for k in range(elements.shape[1]):
+            table[0][length, k], table[1][length, k] = elements[row, k], counts[row, k]
+        table[2][length] = size[row]
+        slots[slot] = length
+        length += 1
     return length

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
 from matenv.compiled.threads import alongside
-from matenv.composition import CompositionBatch, integer_counts, listed
+from matenv.composition import KNOWN_DISTANCE, MAX_ATOMS, TOLERANCE, CompositionBatch, read
 from matenv.data import Dataset, load_dataset
 from matenv.data.neighbours import Neighbours
 from matenv.oracle.assessment import Assessment
@@ -25,9 +25,6 @@ from matenv.thermo import ConvexHull
 
 if TYPE_CHECKING:
     from matenv.properties import Prediction, Predictor
-
-KNOWN_DISTANCE = 1e-9
-"""L1 distance of atom fractions below which two compositions are the same formula (rounding noise only)."""
 
 REFERENCES = ("train", "all")
 
@@ -146,7 +143,7 @@ class Oracle:
         Raises:
             ValueError: As `listed`, `check_fractions` and `parse` of `matenv.composition`.
         """
-        batch = x if isinstance(x, CompositionBatch) else _canonical(x)
+        batch = read(x, "x", MAX_ATOMS, TOLERANCE, whole=True)  # text is not subject to the decoder's cap on atoms
         evaluated = self._ledger.register(batch)
         valid = _valid(batch.elements, batch.size, self._has_element)
         rows = np.flatnonzero(valid & evaluated)
@@ -212,9 +209,8 @@ class Oracle:
         """
         table = load_dataset("mp-ground-states")
         column = table.formation_energy if name == "formation_energy" else table.labels[name]
-        distance, rows = _embedded_neighbours().nearest(batch)
-        found = (distance[:, 0] < KNOWN_DISTANCE) & (rows[:, 0] >= 0)
-        return np.where(found, column[rows[:, 0]], np.nan)
+        rows = table.find(batch)
+        return np.where(rows >= 0, column[rows], np.nan)
 
 
 @njit(cache=True, nogil=True)
@@ -225,14 +221,6 @@ def _valid(elements: NDArray[np.int16], size: NDArray[np.int16], has_element: ND
         for k in range(size[row]):
             valid[row] &= has_element[elements[row, k]]
     return valid
-
-
-def _canonical(x: ArrayLike | str | Sequence[str]) -> CompositionBatch:
-    given = listed(x, "x")
-    if isinstance(given, list):
-        # Text is exact, so it is not subject to the decoder's cap on atoms.
-        return CompositionBatch.from_counts(integer_counts(given))
-    return CompositionBatch.from_fractions(given)
 
 
 def _index(table: Dataset) -> tuple[ConvexHull, Neighbours, NDArray[np.bool_]]:
@@ -252,8 +240,3 @@ def _embedded_reference(reference: str) -> tuple[ConvexHull, Neighbours, NDArray
 @lru_cache(maxsize=4)
 def _shared_predictor(name: str, device: str) -> Predictor:
     return load_predictor(name, device=device)
-
-
-@lru_cache(maxsize=1)
-def _embedded_neighbours() -> Neighbours:
-    return Neighbours(load_dataset("mp-ground-states").compositions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
-from matenv.composition import CompositionBatch, check_fractions, listed, parse
+from matenv.composition import CompositionBatch, Compositions, amounts_of, check_fractions
 from matenv.composition.integers import MAX_ELEMENTS
 from matenv.data.dataset import UNITS
 from matenv.properties import committee_file, heads, store
@@ -21,8 +21,6 @@ from matenv.properties.sources import Committee, Networks, Source
 # Noble gases have no compound in the data.
 _UNKNOWN = np.zeros(alphabet.NUM_ELEMENTS, dtype=bool)
 _UNKNOWN[[alphabet.INDEX[symbol] for symbol in alphabet.ABSENT]] = True
-
-Compositions = CompositionBatch | ArrayLike | str | Sequence[str]
 
 
 class Predictor:
@@ -124,8 +122,7 @@ class Predictor:
         """
         if isinstance(X, CompositionBatch):
             return self.predict_batch(X)
-        given = listed(X)
-        x = check_fractions(parse(given) if isinstance(given, list) else given, "X")
+        x = check_fractions(amounts_of(X), "X")
         elements = np.argsort(x == 0.0, axis=1, kind="stable")[:, :MAX_ELEMENTS]
         amounts = np.take_along_axis(x, elements, axis=1)
         return self._predict(np.where(amounts > 0.0, elements, -1), amounts, np.count_nonzero(amounts, axis=1))

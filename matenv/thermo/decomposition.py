@@ -8,9 +8,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from matenv.composition import EXACT_MAX_ATOMS, EXACT_TOLERANCE
 from matenv.thermo import simplex
 from matenv.thermo.phases import PhaseTable
-from matenv.thermo.queries import EXACT_MAX_ATOMS, EXACT_TOLERANCE, Queries
+from matenv.thermo.queries import Queries
 from matenv.thermo.reaction import balance, write
 from matenv.thermo.solver import Solution
 

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matenv.compiled.threads import available_threads
-from matenv.composition import CompositionBatch
+from matenv.composition import EXACT_TOLERANCE, CompositionBatch, Compositions
 from matenv.data import Dataset
 from matenv.elements import NUM_ELEMENTS
 from matenv.thermo import solver
 from matenv.thermo.decomposition import Decomposition, largest_first
 from matenv.thermo.own_formula import route
 from matenv.thermo.phases import PhaseTable
-from matenv.thermo.queries import EXACT_TOLERANCE, ROUND_OFF, Queries
+from matenv.thermo.queries import ROUND_OFF, Queries
 from matenv.thermo.simplex import OWN_SYSTEM, PhaseIndex
 from matenv.thermo.solver import Solution
-
-if TYPE_CHECKING:
-    from pymatgen.core import Composition
 
 STABLE = 1e-7
 """eV/atom; phases up to this far above the hull are kept. Dropping the others cannot change any energy."""
@@ -112,7 +107,7 @@ class ConvexHull:
 
     def energy(
         self,
-        X: CompositionBatch | ArrayLike | str | Composition | Sequence[str | Composition],
+        X: Compositions,
         exclude_self: bool = False,
     ) -> NDArray[np.float64]:
         """Energies of the cheapest mixtures; the fast path, nothing else is computed.
@@ -132,7 +127,7 @@ class ConvexHull:
 
     def decompose(
         self,
-        X: CompositionBatch | ArrayLike | str | Composition | Sequence[str | Composition],
+        X: Compositions,
         exclude_self: bool = False,
     ) -> Decomposition:
         """Decompose compositions into their cheapest mixtures of references.
@@ -155,7 +150,8 @@ class ConvexHull:
         return Decomposition(solution.energy, solution.status, solution, queries, self._phases)
 
     def decompose_into_subsystems(
-        self, X: CompositionBatch | ArrayLike | str | Composition | Sequence[str | Composition]
+        self,
+        X: Compositions,
     ) -> Decomposition:
         """As `decompose`, but into phases that lack at least one of the composition's elements.
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.composition import CompositionBatch, keys
+from matenv.composition import CompositionBatch, FormulaIndex
+from matenv.composition.keys import units
 from matenv.data import Dataset
 from matenv.elements import NUM_ELEMENTS
 from matenv.thermo.simplex import PhaseIndex
@@ -21,8 +23,7 @@ COMPOSITION_SHARE = 1e-10
 ELEMENT_TOLERANCE = 1e-6
 """eV/atom; a pure element may lie below its reference energy of zero by round-off, not by more."""
 
-# Two independent keys sort the table; either also finds a row or fixes its tie-breaking share.
-_SEED, _SECOND_SEED = 1, 2
+_SEEDS = 1, 2  # of two independent keys that sort the table; the first also fixes a phase's tie-breaking share
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,11 @@ class PhaseTable:
         compositions: Reduced, packed compositions of the P phases.
         energy: Formation energy (P,) eV/atom, the lowest of a formula's polymorphs.
         perturbed: The same with the tie-breaking share added (P,).
-        slots: Hash table for `find`.
     """
 
     compositions: CompositionBatch
     energy: NDArray[np.float64]
     perturbed: NDArray[np.float64]
-    slots: NDArray[np.int32]
     _names: dict[int, str] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
@@ -80,14 +79,14 @@ class PhaseTable:
         compound = compositions.size > 1
         compositions, energy = compositions[compound], energy[compound]
 
-        first, second = (_keys(compositions, seed) for seed in (_SEED, _SECOND_SEED))
+        first, second = (compositions.keys(seed) for seed in _SEEDS)
         order = np.lexsort((energy, second, first))
         compositions, energy, first, second = compositions[order], energy[order], first[order], second[order]
         # Polymorphs are neighbours now, the lowest first.
         lowest = np.ones(len(energy), np.bool_)
         lowest[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
         compositions, energy, first = compositions[lowest], energy[lowest], first[lowest]
-        return cls(compositions, energy, energy + ENERGY_SHARE * keys.units(first), keys.fill_slots(first))
+        return cls(compositions, energy, energy + ENERGY_SHARE * units(first))
 
     def find(self, compositions: CompositionBatch) -> NDArray[np.int64]:
         """Row of each composition in this table.
@@ -98,11 +97,11 @@ class PhaseTable:
         Returns:
             Rows (B,) int64, -1 where the table lacks the formula.
         """
-        table = self.compositions
-        return keys.find(
-            compositions.elements, compositions.counts, compositions.size,
-            self.slots, table.elements, table.counts, table.size, _SEED,
-        )  # fmt: skip
+        return self._index.find(compositions)
+
+    @cached_property
+    def _index(self) -> FormulaIndex:
+        return FormulaIndex(self.compositions)
 
     def references(self, numbers: list[int]) -> CompositionBatch:
         """Compositions of reference numbers (k): a pure element's alphabet position, or 89 + a row of this table."""
@@ -159,13 +158,9 @@ class PhaseTable:
             fraction=compositions.amounts[listed],
             energy=self.energy[rows][order],
             perturbed=self.perturbed[rows][order],
-            shift=COMPOSITION_SHARE * keys.units(np.arange(NUM_ELEMENTS).astype(np.uint64)),
+            shift=COMPOSITION_SHARE * units(np.arange(NUM_ELEMENTS).astype(np.uint64)),
             reference=(NUM_ELEMENTS + rows[order]).astype(np.int32),
         )
-
-
-def _keys(compositions: CompositionBatch, seed: int) -> NDArray[np.uint64]:
-    return keys.keys_of(compositions.elements, compositions.counts, compositions.size, seed)
 
 
 def _row_numbers(rows: ArrayLike | None, length: int) -> NDArray[np.int64]:

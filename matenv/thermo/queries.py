@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from matenv.composition import CompositionBatch, check_fractions, listed, parse
-from matenv.composition.integers import smallest_counts
-from matenv.composition.packing import pack, restore
-from matenv.elements import NUM_ELEMENTS
-
-if TYPE_CHECKING:
-    from pymatgen.core import Composition
-
-EXACT_MAX_ATOMS = 1000
-"""Largest formula unit looked for when a float vector's own formula is asked for (as `matenv.formula` does)."""
-
-EXACT_TOLERANCE = 2e-7
-"""Largest deviation of a fraction at which a float vector counts as that formula (as `matenv.formula` does)."""
+from matenv.composition import EXACT_MAX_ATOMS, EXACT_TOLERANCE, CompositionBatch, Compositions, amounts_of
+from matenv.composition.packing import pack, scatter
 
 ROUND_OFF = 1e-13
 """Largest deviation of a fraction that is mere round-off."""
@@ -48,7 +35,7 @@ class Queries:
         return len(self.size)
 
     @classmethod
-    def of(cls, X: CompositionBatch | ArrayLike | str | Composition | Sequence[str | Composition]) -> Queries:
+    def of(cls, X: Compositions) -> Queries:
         """Read any accepted form of a batch of compositions.
 
         Args:
@@ -62,12 +49,7 @@ class Queries:
         """
         if isinstance(X, CompositionBatch):
             return cls(X.elements, X.counts.astype(np.float64), X.size, X)
-        given = listed(X)
-        dense = parse(given) if isinstance(given, list) else given
-        elements, amounts, size, good = pack(dense)
-        if not good:
-            check_fractions(dense, "X")  # raises, and says which row and why
-        return cls(elements, amounts, size)
+        return cls(*pack(amounts_of(X)))
 
     @property
     def formulas(self) -> CompositionBatch:
@@ -83,17 +65,11 @@ class Queries:
     def _nearest(self) -> tuple[CompositionBatch, NDArray[np.float64]]:
         if self.integer is not None:
             return self.integer, np.empty(0)
-        # The packed columns are searched as if they were a ten-letter alphabet, then given their elements back.
-        shares = self.amounts / self.amounts.sum(axis=1, keepdims=True)
-        places, counts, size = smallest_counts(shares, EXACT_MAX_ATOMS, EXACT_TOLERANCE)
-        elements, deviation = restore(self.elements, shares, places, counts)
-        return CompositionBatch(elements, counts, size), deviation
+        return CompositionBatch.nearest(self.elements, self.amounts, EXACT_MAX_ATOMS, EXACT_TOLERANCE)
 
     def scatter(self, values: NDArray[np.float64], elsewhere: float) -> NDArray[np.float64]:
         """Spread packed values (B, 10) over the alphabet (B, 89), with one value for the elements not listed."""
-        dense = np.full((len(self), NUM_ELEMENTS + 1), elsewhere)
-        np.put_along_axis(dense, self.elements.astype(np.int64), values, axis=1)  # padding lands in the last column
-        return np.ascontiguousarray(dense[:, :-1])
+        return scatter(self.elements, values, elsewhere)
 
     def __getitem__(self, rows: NDArray | slice) -> Queries:
         integer = None if self.integer is None else self.integer[rows]

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from matenv.benchmark.moves import Moves
 from matenv.composition import CompositionBatch, integer_counts
-from matenv.envs.state import same_formula
 
 
 class RecordMoves(gym.vector.VectorWrapper):
@@ -60,7 +59,7 @@ class RecordMoves(gym.vector.VectorWrapper):
         moved = Moves(
             compositions=after,
             calls=np.full(self.num_envs, calls),
-            changed=~same_formula(after, before),
+            changed=~after.same_as(before),
             out_of_bounds=led_to("terms", self._core.PENALTY) < 0,
             valid=led_to("valid"),
             success=led_to("success"),

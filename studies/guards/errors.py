@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matenv.benchmark.searches import best_by_system, distinct_rows, evolve
+from matenv.benchmark.searches import best_by_system, evolve
 from matenv.composition import CompositionBatch
 from matenv.data import load_dataset
 from matenv.data.neighbours import Neighbours
@@ -131,7 +131,7 @@ def gather(source: str, space: LatentSpace) -> Rows:
     z = _walks(space) if source == "walk" else space.sample(_SAMPLES, 0)
     batch = space.decode_batch(z)
     lawful = np.flatnonzero(load_task("stable-novel").allows(batch))
-    lawful = lawful[distinct_rows(batch[lawful])]
+    lawful = lawful[batch[lawful].distinct()]
     return Rows(source, batch[lawful], z[lawful], _gold(batch[lawful]))
 
 

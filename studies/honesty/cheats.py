@@ -24,7 +24,6 @@ from matenv import elements as alphabet
 from matenv.benchmark.bare import bare_oracle
 from matenv.benchmark.searches import Search, best_by_system, evolve
 from matenv.composition import CompositionBatch
-from matenv.composition.keys import keys_of
 from matenv.data import load_dataset
 from matenv.guards import GUARDS, Guards, properties_of
 from matenv.latent import load_latent
@@ -366,7 +365,7 @@ def _warned(task: Task, name: str, share: float, assessment: Assessment, gold: A
 def _chance(assessment: Assessment) -> Flags:
     """A tenth of all formulas, by their counts (B,)."""
     batch = assessment.compositions
-    return keys_of(batch.elements, batch.counts, batch.size, 1) % np.uint64(10) == 0
+    return batch.keys(1) % np.uint64(10) == 0
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from matenv.composition import CompositionBatch, parse
+from matenv.composition import CompositionBatch, FormulaIndex, parse
 from tools import build_tables as build
 
 FOLDS = "matbench==0.6"
@@ -71,9 +71,8 @@ def load(name: str, folder: Path, fold: int = 0) -> Fold:
     parts = splits[TASKS[name]][f"fold_{fold}"]
     train, test = (np.array([int(key.rsplit("-", 1)[1]) - 1 for key in parts[part]]) for part in ("train", "test"))
     batch = CompositionBatch.from_fractions(parse(formulas))
-    keys = np.concatenate([batch.elements.astype(np.int32), batch.counts], axis=1)
-    _, group = np.unique(keys, axis=0, return_inverse=True)
-    return Fold(batch, values, train, test, float(np.isin(group[test], group[train]).mean()))
+    shared = FormulaIndex(batch[train]).find(batch[test]) >= 0
+    return Fold(batch, values, train, test, float(shared.mean()))
 
 
 def _values(folder: Path) -> Path:

@@ -8,7 +8,7 @@ import pytest
 import matenv
 from matenv.benchmark import gap
 from matenv.benchmark.bare import bare_oracle, prior_samples
-from matenv.benchmark.record import best_by_system, distinct_rows
+from matenv.benchmark.record import best_by_system
 from matenv.benchmark.searches import evolve
 from matenv.benchmark.truth import error_correlations, truth_check
 from matenv.composition import CompositionBatch
@@ -23,13 +23,13 @@ def test_one_formula_per_chemical_system_is_kept():
     some = batch("FeO", "Fe2O3", "NaCl", "Fe3O4", "KCl")
     assert best_by_system(some, np.array([0.1, 0.5, 0.5, 0.4, 0.9]), 10).tolist() == [4, 1, 2]
     assert best_by_system(some, np.array([0.1, 0.5, 0.5, 0.4, 0.9]), 2).tolist() == [4, 1]
-    assert distinct_rows(batch("FeO", "NaCl", "FeO")).tolist() == [0, 1]
+    assert batch("FeO", "NaCl", "FeO").distinct().tolist() == [0, 1]
 
 
 def test_the_adversary_spends_its_budget_obeys_the_rules_and_repeats():
     task = load_task("stiff-stable", exclude=["Os"])
     first, again = (evolve(task, matenv.Oracle(budget=1500), seed=3) for _ in range(2))
-    assert len(first.scores) == 1500 == len(distinct_rows(first.compositions))
+    assert len(first.scores) == 1500 == len(first.compositions.distinct())
     assert task.allows(first.compositions).all()
     assert (first.compositions.counts == again.compositions.counts).all() and (first.scores == again.scores).all()
     assert first.scores[-500:].mean() > 1.5 * first.scores[:500].mean()

@@ -65,9 +65,8 @@ def evaluate(space: VAESpace, data: Dataset, samples: int = SAMPLES, seed: int =
     metrics["active_units"] = float(unit_statistics(*space.posterior(train))["active_units"])
     metrics["radius"] = space.radius
     metrics["detour"] = detour(space, codes, seed)
-    known = {row.tobytes() for row in _keys(data.compositions)}
     for prefix, points in (("sample", space.sample(samples, seed)), ("nominal", space.sample_nominal(samples, seed))):
-        metrics |= {f"{prefix}_{key}": value for key, value in sample_quality(space, points, train, known).items()}
+        metrics |= {f"{prefix}_{key}": value for key, value in sample_quality(space, points, train, data).items()}
     if isinstance(space, PropertySpace):
         metrics |= property_quality(space, data, seed)
     return metrics
@@ -88,13 +87,12 @@ def recovery(space: VAESpace, batch: CompositionBatch) -> dict[str, float]:
 
 def agreement(decoded: CompositionBatch, batch: CompositionBatch) -> dict[str, float]:
     """As `recovery`, of compositions already decoded."""
-    elements = (decoded.elements == batch.elements).all(axis=1)
-    exact = elements & (decoded.counts == batch.counts).all(axis=1)
+    elements, exact = decoded.systems().same_as(batch.systems()), decoded.same_as(batch)
     return {"element_set": float(elements.mean()), "exact_formula": float(exact.mean())}
 
 
 def sample_quality(
-    space: VAESpace, points: NDArray[np.float64], data: CompositionBatch, known: set[bytes]
+    space: VAESpace, points: NDArray[np.float64], data: CompositionBatch, known: Dataset
 ) -> dict[str, float]:
     """How closely decoded points follow the data.
 
@@ -102,22 +100,21 @@ def sample_quality(
         space: The latent space.
         points: Points (k, n).
         data: Compositions to compare with.
-        known: Keys of formulas that count as known.
+        known: Formulas that count as known.
 
     Returns:
         The metrics this module's docstring defines.
     """
     decoded = space.decode_batch(points)
     atoms, amounts = (_divergences(decoded, data, by) for by in ("counts", "amounts"))
-    keys = [row.tobytes() for row in _keys(decoded)]
     return {
         "prevalence_kl": atoms[0],
         "prevalence_kl_reverse": atoms[1],
         "prevalence_kl_fractions": amounts[0],
         "elements_tv": float(0.5 * np.abs(size_shares(decoded) - size_shares(data)).sum()),
         "valid": float((decoded.size >= 2).mean()),
-        "unique": len(set(keys)) / len(keys),
-        "known": float(np.mean([key in known for key in keys])),
+        "unique": len(decoded.distinct()) / len(decoded),
+        "known": float((known.find(decoded) >= 0).mean()),
         **validity(decoded),
     }
 
@@ -180,10 +177,6 @@ def _divergences(samples: CompositionBatch, data: CompositionBatch, by: str) -> 
 def size_shares(batch: CompositionBatch) -> NDArray[np.float64]:
     """Share of compositions with 0, 1, ... 10 elements (11,)."""
     return np.bincount(batch.size, minlength=MAX_ELEMENTS + 1) / len(batch)
-
-
-def _keys(batch: CompositionBatch) -> NDArray[np.int32]:
-    return np.ascontiguousarray(np.hstack([batch.elements.astype(np.int32), batch.counts]))
 
 
 def main(arguments: list[str] | None = None) -> None:

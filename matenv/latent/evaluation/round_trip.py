@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from matenv.composition import CompositionBatch
+from matenv.composition import CompositionBatch, Compositions
 from matenv.data import Dataset
-from matenv.latent.protocol import Compositions
 from matenv.latent.space import VAESpace, packed
 
 DRAWS = 10
@@ -104,8 +103,7 @@ def round_trip(space: VAESpace, X: Compositions, draws: int = DRAWS, seed: int =
 
     def decode(raw: NDArray[np.float64]) -> tuple[CompositionBatch, NDArray[np.bool_], NDArray[np.bool_]]:
         back = space.decode_batch((raw - whitening.mean) / whitening.std)
-        elements = (back.elements == batch.elements).all(axis=1)
-        return back, elements & (back.counts == batch.counts).all(axis=1), elements
+        return back, back.same_as(batch), back.systems().same_as(batch.systems())
 
     returned, exact, same = decode(mean)
     drawn = [decode(mean + std * random.standard_normal(mean.shape))[1:] for _ in range(draws)]

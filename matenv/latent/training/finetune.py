@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from matenv.composition import CompositionBatch
+from matenv.composition import CompositionBatch, FormulaIndex
 from matenv.data import Dataset, load_dataset
 from matenv.data.user_table import UserTable, digest, read_table
 from matenv.latent.evaluation.evaluate import kl_divergence, prevalence, recovery
@@ -177,7 +177,7 @@ def _shown(table: UserTable, original: Dataset, number: int, recipe: Recipe) -> 
     rows = training_rows(original)
     labels = label_columns(original, recipe.labels)[rows]
     augmenter = Augmenter(CompositionBatch.concatenate([table.train, original.compositions[rows]]))
-    unseen = set(_keys(table.test))
+    unseen = FormulaIndex(table.test)
 
     def show(random: np.random.Generator) -> Shown:
         again = random.integers(len(rows), size=number)
@@ -185,14 +185,10 @@ def _shown(table: UserTable, original: Dataset, number: int, recipe: Recipe) -> 
         plain = Shown(formulas, np.concatenate([table.train_labels, labels[again]]))
         shown = variants(augmenter, plain, random)
         # Variants whose system is held out are never made; a formula of the table's may be held out all the same.
-        seen = np.array([key not in unseen for key in _keys(shown.formulas)], dtype=np.bool_)
+        seen = unseen.find(shown.formulas) < 0
         return Shown(shown.formulas[np.flatnonzero(seen)], shown.labels[seen])
 
     return show
-
-
-def _keys(batch: CompositionBatch) -> list[bytes]:
-    return [e.tobytes() + c.tobytes() for e, c in zip(batch.elements, batch.counts, strict=True)]
 
 
 def export(before: VAESpace, network: Any, table: UserTable, original: Dataset | None, path: Path, seed: int) -> None:

@@ -246,9 +246,7 @@ def label_columns(data: Dataset, names: Sequence[str]) -> NDArray[np.float32]:
 def variants(augmenter: Augmenter, shown: Shown, random: np.random.Generator) -> Shown:
     """Variants of the formulas; those that differ from the original have no label."""
     varied = augmenter.vary(shown.formulas, random)
-    same = (varied.elements == shown.formulas.elements).all(axis=1) & (varied.counts == shown.formulas.counts).all(
-        axis=1
-    )
+    same = varied.same_as(shown.formulas)
     return Shown(varied, np.where(same[:, None], shown.labels, np.float32(np.nan)))
 
 

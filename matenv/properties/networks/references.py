@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
-from matenv.composition import MAX_ELEMENTS, CompositionBatch
+from matenv.composition import MAX_ELEMENTS, CompositionBatch, FormulaIndex
 from matenv.data import Dataset
 from matenv.data.embedded import ENERGY_SCHEME
 from matenv.properties import heads
@@ -81,7 +81,8 @@ class References:
         self._gaps, self._unlike = _gaps(batch), []
         for k in range(len(heads.NAMES)):
             self._unlike.append(_unlikeness(self._gaps, values[:, k]))
-        self._formula, self._formula_row = np.unique(_formula_keys(batch), return_inverse=True)
+        self._formulas = FormulaIndex(batch)
+        self._formula_row = self._formulas.find(batch)
 
     def describe(self, batch: CompositionBatch) -> NDArray[np.float32]:
         """Numbers for each element of each composition.
@@ -136,12 +137,11 @@ class References:
         """Mean of the rows of the same formula and whether there is one, for each property (B, 10)."""
         has = np.isfinite(self._values)
         known = np.nan_to_num(self._values)
-        groups = len(self._formula)
+        groups = len(self._formula_row)
         number = np.stack([np.bincount(self._formula_row, h, groups) for h in has.T.astype(float)], axis=1)
         total = np.stack([np.bincount(self._formula_row, v, groups) for v in known.T], axis=1)
-        keys = _formula_keys(batch)
-        place = np.minimum(np.searchsorted(self._formula, keys), groups - 1)
-        found = (self._formula[place] == keys)[:, None]
+        place = self._formulas.find(batch)
+        found = (place >= 0)[:, None]
         count, value = np.where(found, number[place], 0.0), np.where(found, total[place], 0.0)
         any_left = count > 0.5
         mean = np.where(any_left, value / np.maximum(count, 1.0), 0.0)
@@ -203,13 +203,8 @@ def _entry_keys(batch: CompositionBatch) -> NDArray[np.uint64]:
     return np.where(batch.counts > 0, _mix(numbers.astype(np.uint64)), np.uint64(0))
 
 
-def _formula_keys(batch: CompositionBatch) -> NDArray[np.uint64]:
-    """A sum, so that an element is taken out of it by subtraction (B,)."""
-    return _entry_keys(batch).sum(axis=1, dtype=np.uint64)
-
-
 def _gap_keys(batch: CompositionBatch) -> NDArray[np.uint64]:
-    """Hash of what is left without each element, and of its count (B, 10)."""
+    """Hash of what is left without each element, and of its count (B, 10): a sum, from which elements are taken."""
     entries = _entry_keys(batch)
     return entries.sum(axis=1, dtype=np.uint64)[:, None] - entries + _mix(batch.counts.astype(np.uint64))
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
-from matenv.composition import CompositionBatch
+from matenv.composition import CompositionBatch, FormulaIndex
 from matenv.data.dataset import PARTS
 from matenv.latent import load_latent
 from matenv.latent.training.augment import Augmenter
@@ -32,7 +32,8 @@ class TransferSource:
         self._formulas, _ = labelled_rows(PARTS[0])
         self._augmenter = Augmenter(self._formulas)
         self._space = load_latent("vae")
-        self._held_out = {key for part in PARTS[1:] for key in _keys(labelled_rows(part)[0])}
+        held_out = [labelled_rows(part)[0] for part in PARTS[1:]]
+        self._held_out = FormulaIndex(CompositionBatch.concatenate(held_out))
 
     def draw(self, number: int, random: np.random.Generator) -> CompositionBatch:
         """About `number` compositions: those refused are not replaced.
@@ -45,8 +46,7 @@ class TransferSource:
             Compositions, none of them empty, a formula of a held-out row, or with a noble gas.
         """
         batch = CompositionBatch.concatenate([self._variants(number // 2, random), self._walks(number // 2, random)])
-        wanted = predictable(batch)
-        wanted &= [key not in self._held_out for key in _keys(batch)]
+        wanted = predictable(batch) & (self._held_out.find(batch) < 0)
         return batch[np.flatnonzero(wanted)]
 
     def _variants(self, number: int, random: np.random.Generator) -> CompositionBatch:
@@ -70,9 +70,3 @@ class TransferSource:
 def predictable(batch: CompositionBatch) -> NDArray[np.bool_]:
     """Which compositions (B,) a predictor accepts: not empty, and without noble gases."""
     return (batch.size > 0) & ~_IS_ABSENT[batch.elements].any(axis=1)
-
-
-def _keys(batch: CompositionBatch) -> list[bytes]:
-    """One hashable value per composition (B,)."""
-    rows = np.ascontiguousarray(np.concatenate([batch.elements.astype(np.int32), batch.counts], axis=1))
-    return rows.view(f"V{rows.itemsize * rows.shape[1]}")[:, 0].tolist()
