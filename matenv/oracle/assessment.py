@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,11 +12,12 @@ from numpy.typing import NDArray
 
 from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
 from matenv.composition import CompositionBatch
-from matenv.properties.own import Normal
+from matenv.oracle.known import look_up
+from matenv.oracle.stability import StabilityModel
 
 if TYPE_CHECKING:
-    from matenv.oracle.oracle import Oracle
-    from matenv.properties import Prediction
+    from matenv.properties.distribution import Distribution
+    from matenv.thermo import ConvexHull
 
 NOVEL_DISTANCE = 0.05
 """L1 distance within which a known formula on the same or fewer elements makes a candidate a near-copy."""
@@ -32,7 +34,7 @@ class Assessment:
             evaluated hold NaN below, and `p_stable` 0.
         known: The formula is in the reference table (B,) bool.
         novelty_distance: L1 distance to the nearest reference formula on the same or fewer elements (B,).
-        mean: Predicted mean of each property (B,), the oracle's own ones included; units in `Oracle.units`.
+        mean: Predicted mean of each property (B,), the oracle's own ones included.
         std: Predicted standard deviation of each property (B,); 0 for a property of one's own that states none.
         hull_energy: Energy of the cheapest mixture of *other* reference phases, E_comp (B,) [eV/atom].
         decomposition_energy: Formation energy minus `hull_energy`, E_d (B,) [eV/atom]; <= 0 means stable.
@@ -41,6 +43,7 @@ class Assessment:
         weights: Their atom fractions (B, 10).
         element_potentials: Chemical potentials of `compositions.elements` (B, 10) [eV/atom], NaN where there is none;
             `potentials` spreads them over the alphabet.
+        units: Unit of each property in `mean`.
     """
 
     compositions: CompositionBatch
@@ -56,10 +59,12 @@ class Assessment:
     members: NDArray[np.int32]
     weights: NDArray[np.float64]
     element_potentials: NDArray[np.float64]
+    units: dict[str, str]
+    # Rows that are valid and evaluated (R,), and what is said of them.
     _rows: NDArray[np.int64] = field(repr=False)
-    _prediction: Prediction | None = field(repr=False)
-    _own: dict[str, Normal] = field(repr=False)
-    _oracle: Oracle = field(repr=False)
+    _said: Mapping[str, Distribution] = field(repr=False)
+    _hull: ConvexHull = field(repr=False)
+    _stability: StabilityModel = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.valid)
@@ -73,11 +78,6 @@ class Assessment:
     def fractions(self) -> NDArray[np.float64]:
         """Atom fractions (B, 89)."""
         return self.compositions.fractions()
-
-    @property
-    def units(self) -> dict[str, str]:
-        """Unit of each property in `mean`."""
-        return self._oracle.units
 
     @property
     def novel(self) -> NDArray[np.bool_]:
@@ -98,12 +98,8 @@ class Assessment:
         Raises:
             ValueError: A property that is not predicted, an end that is NaN, or low not below high.
         """
-        self._check(name)
         result = np.zeros(len(self))
-        if name in self._own:
-            result[self._rows] = self._own[name].prob(low, high)
-        elif self._prediction is not None:
-            result[self._rows] = self._prediction.prob(name, low, high)
+        result[self._rows] = self._of(name).prob(low, high)
         return result
 
     def interval(self, name: str, coverage: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -119,33 +115,30 @@ class Assessment:
         Raises:
             ValueError: A property that is not predicted, or a coverage outside (0, 1).
         """
-        self._check(name)
         low, high = np.full(len(self), np.nan), np.full(len(self), np.nan)
-        if name in self._own:
-            low[self._rows], high[self._rows] = self._own[name].interval(coverage)
-        elif self._prediction is not None:
-            low[self._rows], high[self._rows] = self._prediction.interval(name, coverage)
+        low[self._rows], high[self._rows] = self._of(name).interval(coverage)
         return low, high
 
     def disagreement(self, name: str) -> NDArray[np.float64]:
-        """Standard deviation between the predictor's models (B,) in the property's unit; NaN without a prediction."""
-        result = np.full(len(self), np.nan)
-        if self._prediction is not None:
-            result[self._rows] = self._prediction.disagreement(name)
-        return result
+        """Standard deviation between the predictor's models (B,) in the property's unit.
 
-    def _check(self, name: str) -> None:
-        if name not in self.mean:
-            raise ValueError(f"name={name!r} is not predicted; this oracle predicts {', '.join(self.mean)}")
+        NaN without a prediction, and for a property of one's own, which has but one model.
+        """
+        result = np.full(len(self), np.nan)
+        result[self._rows] = self._of(name).disagreement()
+        return result
 
     def prob_stable(self, threshold: float = 0.0) -> NDArray[np.float64]:
         """Probability that the decomposition energy is at most `threshold` (eV/atom); 0 where nothing was predicted."""
-        result = np.zeros(len(self))
-        if self._prediction is not None:
-            result[self._rows] = self._oracle.stability.prob(
-                self._prediction, self.hull_energy[self._rows], self.compositions.size[self._rows], threshold
-            )
+        result, rows = np.zeros(len(self)), self._rows
+        energy, size = self._said["formation_energy"], self.compositions.size[rows]
+        result[rows] = self._stability.prob(energy, self.hull_energy[rows], size, threshold)
         return result
+
+    def _of(self, name: str) -> Distribution:
+        if name not in self._said:
+            raise ValueError(f"name={name!r} is not predicted; this oracle predicts {', '.join(self._said)}")
+        return self._said[name]
 
     def products(self, row: int) -> list[tuple[str, float]]:
         """What the composition decomposes into, itself excluded: (formula, atom fraction), largest first.
@@ -156,7 +149,7 @@ class Assessment:
         Returns:
             An empty list for rows that are not valid or not evaluated.
         """
-        return self._oracle.hull.products(self.members[row], self.weights[row])
+        return self._hull.products(self.members[row], self.weights[row])
 
     @cached_property
     def potentials(self) -> NDArray[np.float64]:
@@ -185,12 +178,12 @@ class Assessment:
     @cached_property
     def dft_formation_energy(self) -> NDArray[np.float64]:
         """The full table's own DFT formation energy (B,) [eV/atom]; NaN for formulas outside it. Never in a reward."""
-        return self._oracle.look_up(self.compositions, "formation_energy")
+        return look_up(self.compositions, "formation_energy")
 
     @cached_property
     def dft_decomposition_energy(self) -> NDArray[np.float64]:
         """The full table's own DFT decomposition energy (B,) [eV/atom]; NaN outside it. Never in a reward."""
-        return self._oracle.look_up(self.compositions, "decomposition_energy")
+        return look_up(self.compositions, "decomposition_energy")
 
 
 def unique_potentials(element_potentials: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.bool_]:

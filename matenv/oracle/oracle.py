@@ -17,6 +17,7 @@ from matenv.composition import KNOWN_DISTANCE, MAX_ATOMS, TOLERANCE, Composition
 from matenv.data import Dataset, load_dataset
 from matenv.data.neighbours import Neighbours
 from matenv.oracle.assessment import Assessment
+from matenv.oracle.known import look_up
 from matenv.oracle.ledger import Ledger
 from matenv.oracle.stability import StabilityModel
 from matenv.properties import load_predictor
@@ -25,6 +26,7 @@ from matenv.thermo import ConvexHull
 
 if TYPE_CHECKING:
     from matenv.properties import Prediction, Predictor
+    from matenv.properties.distribution import Distribution
 
 REFERENCES = ("train", "all")
 
@@ -129,6 +131,8 @@ class Oracle:
         """The distinct formulas assessed, in order of first assessment."""
         return self._ledger.history()
 
+    look_up = staticmethod(look_up)
+
     def assess(self, x: ArrayLike | str | Sequence[str] | CompositionBatch) -> Assessment:
         """Assess a batch.
 
@@ -154,25 +158,17 @@ class Oracle:
         competing = self.hull.decompose(part, exclude_self=True)
         prediction = predict()
 
-        def spread(values: NDArray | None, empty: float = np.nan) -> NDArray:
-            if values is not None and len(rows) == len(batch):
+        said: dict[str, Distribution] = {**prediction.by_name, **{own.name: own.of(part) for own in self.properties}}
+        p_stable = self.stability.prob(said["formation_energy"], competing.energy, part.size)
+
+        def spread(values: NDArray, empty: float = np.nan) -> NDArray:
+            if len(rows) == len(batch):
                 return values
-            full = np.full((len(batch), *(() if values is None else values.shape[1:])), empty)
-            if values is not None:
-                full = full.astype(values.dtype)
-                full[rows] = values
+            full = np.full((len(batch), *values.shape[1:]), empty, values.dtype)
+            full[rows] = values
             return full
 
-        mean: dict[str, NDArray[np.float64]] = {}
-        std: dict[str, NDArray[np.float64]] = {}
-        for name in self.predictor.units:
-            mean[name] = spread(None if prediction is None else prediction.mean[name])
-            std[name] = spread(None if prediction is None else prediction.std[name])
-        own = {each.name: each.of(part) for each in self.properties} if len(part) else {}
-        for each in self.properties:
-            mean[each.name] = spread(own[each.name].mean if own else None)
-            std[each.name] = spread(own[each.name].std if own else None)
-        p_stable = None if prediction is None else self.stability.prob(prediction, competing.energy, part.size)
+        mean = {name: spread(each.mean) for name, each in said.items()}
         hull_energy = spread(competing.energy)
         return Assessment(
             compositions=batch,
@@ -181,36 +177,22 @@ class Oracle:
             known=distance < KNOWN_DISTANCE,
             novelty_distance=distance,
             mean=mean,
-            std=std,
+            std={name: spread(each.std) for name, each in said.items()},
             hull_energy=hull_energy,
             decomposition_energy=mean["formation_energy"] - hull_energy,
             p_stable=spread(p_stable, 0.0),
             members=spread(competing.members, -1),
             weights=spread(competing.weights, 0.0),
             element_potentials=spread(competing.element_potentials),
+            units=self.units,
             _rows=rows,
-            _prediction=prediction,
-            _own=own,
-            _oracle=self,
+            _said=said,
+            _hull=self.hull,
+            _stability=self.stability,
         )
 
-    def _predict(self, batch: CompositionBatch) -> Prediction | None:
-        return self.predictor.predict_batch(batch) if len(batch) else None
-
-    def look_up(self, batch: CompositionBatch, name: str) -> NDArray[np.float64]:
-        """DFT value of each composition in the full embedded table.
-
-        Args:
-            batch: Compositions (B).
-            name: ``"formation_energy"`` or a label of the table.
-
-        Returns:
-            (B,) float64, NaN for formulas outside the table.
-        """
-        table = load_dataset("mp-ground-states")
-        column = table.formation_energy if name == "formation_energy" else table.labels[name]
-        rows = table.find(batch)
-        return np.where(rows >= 0, column[rows], np.nan)
+    def _predict(self, batch: CompositionBatch) -> Prediction:
+        return self.predictor.predict_batch(batch)
 
 
 @njit(cache=True, nogil=True)

@@ -1,13 +1,16 @@
 """Calibrated predictive distributions: what a `Prediction` knows about each property of each composition.
 
-A property is a mixture of normals with one centre (a heavy-tailed bell). A band gap is a hurdle: exactly zero with
-probability p0, otherwise the same bell cut off below zero. `calibration.py` says where the numbers come from.
+A property is a mixture of normals with one centre (a `Bell`, heavy-tailed). A band gap is a `Hurdle`: exactly zero with
+probability p0, otherwise the same bell cut off below zero. `training/calibration.py` says where the numbers come from.
+Both are a `Distribution`, and so is what a property of one's own says (`own.Normal`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,11 +19,37 @@ from matenv.compiled.threads import run_blocks
 from matenv.properties import heads, mixture
 
 Array = NDArray[np.float64]
-_POSITION = {name: k for k, name in enumerate(heads.NAMES)}
 MAX_SIZE = 10
 """Most elements in a composition (`matenv.composition.integers.MAX_ELEMENTS`)."""
 ROWS_PER_THREAD = 512
 """Smallest block worth a thread of its own (about 0.2 ms of work)."""
+
+
+class Distribution(Protocol):
+    """What is said of one property of B compositions, whether a built-in one or one's own.
+
+    Ends and values are numbers or one per row (B,), in the property's unit.
+    """
+
+    @property
+    def mean(self) -> Array:
+        """Expected value (B,), in the property's unit."""
+
+    @property
+    def std(self) -> Array:
+        """Standard deviation (B,), in the property's unit."""
+
+    def cdf(self, value: ArrayLike) -> Array:
+        """Probability that the property is at most `value` (B,)."""
+
+    def prob(self, low: ArrayLike | None, high: ArrayLike | None) -> Array:
+        """Probability that it lies in the closed interval [low, high] (B,); None for an open end."""
+
+    def interval(self, coverage: float = 0.9) -> tuple[Array, Array]:
+        """Central interval that holds it with a given probability: lower and upper ends (B,)."""
+
+    def disagreement(self) -> Array:
+        """Standard deviation between the models behind it (B,), in its unit; NaN where there is but one."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +114,154 @@ class CalibrationTable:
             self.weights[k, : len(c.weights)], self.widths[k, : len(c.widths)] = c.weights, c.widths
 
 
+class _Bells(NamedTuple):
+    """Centre and standard deviation (5, B), P(gap = 0) (2, B), variance between the models (B, 5), calibrations."""
+
+    centre: Array
+    scale: Array
+    zero: Array
+    between: Array
+    calibrations: CalibrationTable
+
+
+class Bell:
+    """One property of a `Prediction`: a mixture of normals with a common centre.
+
+    Args:
+        raw: The bells of all properties.
+        k: Position of the property in `heads.NAMES`.
+        mean: Expected value (B,), in the property's unit.
+        std: Standard deviation (B,).
+    """
+
+    __slots__ = ("_k", "_raw", "mean", "std")  # five of these are made in every step
+
+    def __init__(self, raw: _Bells, k: int, mean: Array, std: Array) -> None:
+        self._raw, self._k, self.mean, self.std = raw, k, mean, std
+
+    def cdf(self, value: ArrayLike) -> Array:
+        """Calibrated probability that the property is at most `value`.
+
+        Args:
+            value: A number or one per row (B,), in the property's unit; infinities are fine, NaN gives NaN.
+
+        Returns:
+            P(Y <= value) (B,).
+
+        Raises:
+            ValueError: A wrong shape.
+        """
+        return mixture.cdf(self._values(value), *self._bell)
+
+    def prob(self, low: ArrayLike | None, high: ArrayLike | None) -> Array:
+        """Calibrated probability that the property lies in the closed interval [low, high].
+
+        Args:
+            low: Lower end, a number or (B,); None for an open end.
+            high: Upper end, likewise.
+
+        Returns:
+            Probabilities (B,). A metal's gap of exactly 0 counts in every interval that contains 0.
+
+        Raises:
+            ValueError: An end that is NaN; low not below high.
+        """
+        lower = self._values(-np.inf if low is None else low)
+        upper = self._values(np.inf if high is None else high)
+        if not (lower < upper).all():
+            if np.isnan(lower).any() or np.isnan(upper).any():
+                raise ValueError(f"low={low!r}, high={high!r}: an end is NaN; use None for an open end")
+            raise ValueError(f"low={low!r} must be below high={high!r}")
+        return np.clip(self.cdf(upper) - self._under(lower), 0.0, 1.0)
+
+    def interval(self, coverage: float = 0.9) -> tuple[Array, Array]:
+        """Central interval that holds the property with a given probability.
+
+        Args:
+            coverage: Probability inside, between 0 and 1.
+
+        Returns:
+            Lower and upper ends (B,), in the property's unit; a gap's lower end is 0 where metals are likely.
+
+        Raises:
+            ValueError: `coverage` outside (0, 1).
+        """
+        if not 0.0 < coverage < 1.0:
+            raise ValueError(f"coverage={coverage} must lie between 0 and 1, for example 0.9")
+        return self._quantile(0.5 - 0.5 * coverage), self._quantile(0.5 + 0.5 * coverage)
+
+    def disagreement(self) -> Array:
+        """Standard deviation between the locations that the models state, before any calibration.
+
+        Returns:
+            (B,) in the property's unit; a student's guess of it if the predictor is one.
+        """
+        return np.sqrt(self._raw.between[:, self._k])
+
+    @property
+    def _bell(self) -> tuple[Array, Array, Array, Array]:
+        """Centre and scale (B,), weights and widths (K,)."""
+        raw, k = self._raw, self._k
+        return raw.centre[k], raw.scale[k], raw.calibrations.weights[k], raw.calibrations.widths[k]
+
+    def _under(self, value: Array) -> Array:
+        """P(Y < value)."""
+        return self.cdf(value)
+
+    def _ends(self) -> tuple[Array, Array]:
+        """Ends (B,) between which all quantiles lie."""
+        centre, scale, *_ = self._bell
+        return centre - 40.0 * scale, centre + 40.0 * scale
+
+    def _quantile(self, q: float) -> Array:
+        """By bisection: the cdf of a mixture has no closed inverse."""
+        low, high = self._ends()
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            above = self.cdf(middle) >= q
+            low, high = np.where(above, low, middle), np.where(above, middle, high)
+        return high
+
+    def _values(self, value: ArrayLike) -> Array:
+        """Contiguous (B,)."""
+        array, rows = np.asarray(value, dtype=np.float64), len(self.mean)
+        if array.shape == ():
+            return np.full(rows, array)
+        if array.shape != (rows,):
+            raise ValueError(f"a value has shape {array.shape}; expected a number or ({rows},), one per row")
+        return np.ascontiguousarray(array)
+
+
+class Hurdle(Bell):
+    """A band gap: exactly zero with some probability, otherwise a bell cut off below zero."""
+
+    __slots__ = ()
+
+    def cdf(self, value: ArrayLike) -> Array:
+        """As `Bell.cdf`; 0 below 0."""
+        centre, scale, weights, widths = self._bell
+        zero = self._raw.zero[heads.HURDLE.index(self._k)]
+        return mixture.hurdle_cdf(self._values(value), centre, scale, zero, weights, widths)
+
+    def _under(self, value: Array) -> Array:
+        return np.where(value <= 0.0, 0.0, self.cdf(value))  # the share of exact zeros lies inside [0, high]
+
+    def _ends(self) -> tuple[Array, Array]:
+        centre, scale, *_ = self._bell
+        return np.zeros_like(centre), np.maximum(centre, 0.0) + 40.0 * scale
+
+
+_SHAPES: tuple[tuple[int, str, type[Bell]], ...] = tuple(
+    (k, name, Hurdle if k in heads.HURDLE else Bell) for k, name in enumerate(heads.NAMES)
+)
+"""Position, name and kind of each property."""
+
+
 class Prediction:
     """Predicted properties of B compositions, as calibrated distributions.
 
     Attributes:
-        mean: Expected value of each property, (B,) float64 each, in its unit; a gap's is never negative.
-        std: Standard deviation of each property, (B,) float64 each, in its unit.
-        zero_probability: P(gap = 0), that is P(metal), (B,) float64 for each band gap.
+        by_name: The distribution of each property; the methods here ask it by name.
     """
 
     def __init__(
@@ -120,121 +290,48 @@ class Prediction:
             return mixture.calibrate(*raw, c.numbers, c.by_size, c.weights, c.widths)
 
         parts = run_blocks(run, len(size), ROWS_PER_THREAD)
-        self._centre: Array
-        self._scale: Array
-        self._centre, self._scale, mean, std, p0 = (
+        centre, scale, mean, std, p0 = (
             parts[0] if len(parts) == 1 else (np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
         )
-        self._calibrations = calibrations
-        self._between = between
-        self.mean: dict[str, Array] = dict(zip(heads.NAMES, mean, strict=True))
-        self.std: dict[str, Array] = dict(zip(heads.NAMES, std, strict=True))
-        self.zero_probability: dict[str, Array] = {heads.NAMES[k]: p for k, p in zip(heads.HURDLE, p0, strict=True)}
+        self._raw = _Bells(centre, scale, p0, between, calibrations)
+        moments = zip(_SHAPES, mean, std, strict=True)
+        self.by_name = {name: shape(self._raw, k, m, s) for (k, name, shape), m, s in moments}
+
+    @cached_property
+    def mean(self) -> dict[str, Array]:
+        """Expected value of each property, (B,) float64 each, in its unit; a gap's is never negative."""
+        return {name: each.mean for name, each in self.by_name.items()}
+
+    @cached_property
+    def std(self) -> dict[str, Array]:
+        """Standard deviation of each property, (B,) float64 each, in its unit."""
+        return {name: each.std for name, each in self.by_name.items()}
+
+    @cached_property
+    def zero_probability(self) -> dict[str, Array]:
+        """P(gap = 0), that is P(metal), (B,) float64 for each band gap."""
+        return {heads.NAMES[k]: p for k, p in zip(heads.HURDLE, self._raw.zero, strict=True)}
 
     def __len__(self) -> int:
-        return self._centre.shape[1]
-
-    def disagreement(self, name: str) -> Array:
-        """Standard deviation between the locations that the models state, before any calibration.
-
-        Args:
-            name: Property.
-
-        Returns:
-            (B,) in the property's unit; a student's guess of it if the predictor is one.
-
-        Raises:
-            ValueError: Unknown property.
-        """
-        return np.sqrt(self._between[:, self._position(name)])
+        return self._raw.centre.shape[1]
 
     def cdf(self, name: str, value: ArrayLike) -> Array:
-        """Calibrated probability that a property is at most `value`.
-
-        Args:
-            name: Property.
-            value: A number or one per row (B,), in the property's unit; infinities are fine, NaN gives NaN.
-
-        Returns:
-            P(Y <= value) (B,).
-
-        Raises:
-            ValueError: Unknown property, or a wrong shape.
-        """
-        k, values = self._position(name), self._values(value)
-        centre, scale = self._centre[k], self._scale[k]
-        weights, widths = self._calibrations.weights[k], self._calibrations.widths[k]
-        if k in heads.HURDLE:
-            return mixture.hurdle_cdf(values, centre, scale, self.zero_probability[name], weights, widths)
-        return mixture.cdf(values, centre, scale, weights, widths)
+        """`Bell.cdf` of a property (B,); an unknown name is a ValueError."""
+        return self._of(name).cdf(value)
 
     def prob(self, name: str, low: ArrayLike | None, high: ArrayLike | None) -> Array:
-        """Calibrated probability that a property lies in the closed interval [low, high].
-
-        Args:
-            name: Property.
-            low: Lower end, a number or (B,); None for an open end.
-            high: Upper end, likewise.
-
-        Returns:
-            Probabilities (B,). A metal's gap of exactly 0 counts in every interval that contains 0.
-
-        Raises:
-            ValueError: Unknown property; an end that is NaN; low not below high.
-        """
-        self._position(name)
-        lower = self._values(-np.inf if low is None else low)
-        upper = self._values(np.inf if high is None else high)
-        if not (lower < upper).all():
-            if np.isnan(lower).any() or np.isnan(upper).any():
-                raise ValueError(f"low={low!r}, high={high!r}: an end is NaN; use None for an open end")
-            raise ValueError(f"low={low!r} must be below high={high!r}")
-        under = self.cdf(name, lower)
-        if name in self.zero_probability:
-            under = np.where(lower <= 0.0, 0.0, under)  # the share of exact zeros lies inside [0, high]
-        return np.clip(self.cdf(name, upper) - under, 0.0, 1.0)
+        """`Bell.prob` of a property (B,); an unknown name is a ValueError."""
+        return self._of(name).prob(low, high)
 
     def interval(self, name: str, coverage: float = 0.9) -> tuple[Array, Array]:
-        """Central interval that holds a property with a given probability.
+        """`Bell.interval` of a property, (B,) each; an unknown name is a ValueError."""
+        return self._of(name).interval(coverage)
 
-        Args:
-            name: Property.
-            coverage: Probability inside, between 0 and 1.
+    def disagreement(self, name: str) -> Array:
+        """`Bell.disagreement` of a property (B,); an unknown name is a ValueError."""
+        return self._of(name).disagreement()
 
-        Returns:
-            Lower and upper ends (B,), in the property's unit; a gap's lower end is 0 where metals are likely.
-
-        Raises:
-            ValueError: Unknown property, or `coverage` outside (0, 1).
-        """
-        if not 0.0 < coverage < 1.0:
-            raise ValueError(f"coverage={coverage} must lie between 0 and 1, for example 0.9")
-        self._position(name)
-        return self._quantile(name, 0.5 - 0.5 * coverage), self._quantile(name, 0.5 + 0.5 * coverage)
-
-    def _quantile(self, name: str, q: float) -> Array:
-        """By bisection: the cdf of a mixture has no closed inverse."""
-        centre, reach = self._centre[_POSITION[name]], 40.0 * self._scale[_POSITION[name]]
-        low, high = centre - reach, centre + reach
-        if name in self.zero_probability:
-            low, high = np.zeros_like(low), np.maximum(high, reach)
-        for _ in range(60):
-            middle = 0.5 * (low + high)
-            above = self.cdf(name, middle) >= q
-            low, high = np.where(above, low, middle), np.where(above, middle, high)
-        return high
-
-    def _position(self, name: str) -> int:
-        k = _POSITION.get(name)
-        if k is None:
+    def _of(self, name: str) -> Bell:
+        if name not in self.by_name:
             raise ValueError(f"name={name!r} is not a predicted property; choose one of {', '.join(heads.NAMES)}")
-        return k
-
-    def _values(self, value: ArrayLike) -> Array:
-        """Contiguous (B,)."""
-        array = np.asarray(value, dtype=np.float64)
-        if array.shape == ():
-            return np.full(len(self), array)
-        if array.shape != (len(self),):
-            raise ValueError(f"a value has shape {array.shape}; expected a number or ({len(self)},), one per row")
-        return np.ascontiguousarray(array)
+        return self.by_name[name]

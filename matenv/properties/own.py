@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Normal:
-    """A predicted property of B compositions: a normal distribution each, or a bare value where `std` is 0.
+    """A `Distribution` of B compositions: a normal one each, or a bare value where `std` is 0.
 
     Attributes:
         mean: Predicted mean (B,), in the property's unit.
@@ -29,6 +29,11 @@ class Normal:
 
     mean: Array
     std: Array
+
+    def cdf(self, value: ArrayLike) -> Array:
+        """Probability that the property is at most `value` (B,), a number or one per row; 0 or 1 without a `std`."""
+        value, width = np.asarray(value, np.float64), np.where(self.std > 0.0, self.std, 1.0)
+        return np.where(self.std > 0.0, ndtr((value - self.mean) / width), self.mean <= value)
 
     def prob(self, low: ArrayLike | None, high: ArrayLike | None) -> Array:
         """Probability that the property lies in the closed interval [low, high] (B,).
@@ -48,9 +53,7 @@ class Normal:
         if not (lower < upper).all():
             raise ValueError(f"low={low!r} must be below high={high!r}; use None for an open end")
         inside = (lower <= self.mean) & (self.mean <= upper)
-        width = np.where(self.std > 0.0, self.std, 1.0)
-        spread = ndtr((upper - self.mean) / width) - ndtr((lower - self.mean) / width)
-        return np.where(self.std > 0.0, spread, inside)
+        return np.where(self.std > 0.0, self.cdf(upper) - self.cdf(lower), inside)
 
     def interval(self, coverage: float = 0.9) -> tuple[Array, Array]:
         """Central interval that holds the property with a given probability: lower and upper ends (B,)."""
@@ -58,6 +61,10 @@ class Normal:
             raise ValueError(f"coverage={coverage} must lie between 0 and 1, for example 0.9")
         reach = ndtri(0.5 + 0.5 * coverage) * self.std
         return self.mean - reach, self.mean + reach
+
+    def disagreement(self) -> Array:
+        """NaN (B,): there is but one model."""
+        return np.full(len(self.mean), np.nan)
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,7 @@ class Property:
         """Predict.
 
         Args:
-            batch: B compositions, none of them empty.
+            batch: B compositions, none of them empty; for none at all the model is not asked.
 
         Returns:
             A distribution for each.
@@ -133,6 +140,8 @@ class Property:
             ValueError: The model answers with something else than one finite number (and, if it likes, one
                 standard deviation, finite and not negative) per row. Property, row and formula are named.
         """
+        if not len(batch):
+            return Normal(np.zeros(0), np.zeros(0))
         try:
             said = self._function(batch.fractions())
         except Exception as error:

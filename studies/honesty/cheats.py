@@ -337,8 +337,9 @@ def _large(assessment: Assessment, task: Task) -> Flags:
 
 
 @lru_cache(maxsize=8)
-def _guard(task: Task, oracle: Oracle, name: str) -> Guards:
-    return Guards((name,), load_latent("vae"), oracle.predictor, properties_of(task, oracle.predictor))
+def _guard(task: Task, name: str) -> Guards:
+    predictor = Oracle().predictor  # the one that pays
+    return Guards((name,), load_latent("vae"), predictor, properties_of(task, predictor))
 
 
 @lru_cache(maxsize=16)
@@ -346,9 +347,9 @@ def _closed_for(task: Task, name: str, share: float) -> float:
     """The limit that a share of held-out rows exceeds; for `cycle` its unit, which is one of samples, not of rows."""
     if name == "cycle":
         return 1.0
-    data, oracle = load_dataset("mp-ground-states"), Oracle()
-    held_out = oracle.assess(data.compositions[data.part("validation")])
-    return float(np.quantile(_guard(task, oracle, name).of_formulas(held_out)[name], 1.0 - share))
+    data = load_dataset("mp-ground-states")
+    held_out = Oracle().assess(data.compositions[data.part("validation")])
+    return float(np.quantile(_guard(task, name).of_formulas(held_out)[name], 1.0 - share))
 
 
 def _gated(task: Task, name: str, share: float, assessment: Assessment, scored: TaskScore) -> Values:
@@ -358,7 +359,7 @@ def _gated(task: Task, name: str, share: float, assessment: Assessment, scored: 
 
 def _warned(task: Task, name: str, share: float, assessment: Assessment, gold: Assessment | None = None) -> Flags:
     """Whether formulas are beyond a guard's limit at their encodings (B,)."""
-    values = _guard(task, assessment._oracle, name).of_formulas(assessment)[name]
+    values = _guard(task, name).of_formulas(assessment)[name]
     return values > _closed_for(task, name, share)
 
 
