@@ -21,8 +21,8 @@ from matenv.benchmark.diversity import diversity
 from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
 from matenv.composition import CompositionBatch
 from matenv.data import Dataset
+from matenv.latent.conditional_space import ConditionalSpace
 from matenv.latent.evaluation.evaluate import kl_divergence, prevalence, size_shares
-from matenv.latent.networks.conditional import ConditionalSpace
 from matenv.properties.predictor import Predictor
 
 MEASURED = 2000

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from matenv import elements as alphabet
 from matenv.composition import EXACT_MAX_ATOMS, EXACT_TOLERANCE, CompositionBatch, fractions
 from matenv.data.splits import TEST_SHARE, system_part, uniform
-from matenv.latent.networks.counts_vae import MAX_COUNT
 
 HOLDOUTS = ("system", "formula")
 
@@ -60,6 +59,7 @@ class UserTable:
 def read_table(
     path: str | Path,
     *,
+    max_count: int,
     holdout: str = "system",
     tolerance: float = 0.0,
     column: str = "formula",
@@ -67,11 +67,12 @@ def read_table(
 ) -> UserTable:
     """Read a CSV file with a column of formulas, and columns of labels if asked; other columns are left alone.
 
-    Amounts may be fractional: La0.7Sr0.3MnO3 is read as La7Sr3Mn10O30. A formula that needs a count above 64, or one of
-    a single element, cannot be spelled by the latent spaces and is skipped.
+    Amounts may be fractional: La0.7Sr0.3MnO3 is read as La7Sr3Mn10O30. A formula of a single element, or one that needs a
+    count above `max_count`, is skipped: the latent spaces cannot spell it.
 
     Args:
         path: The file.
+        max_count: Most atoms of one element per formula unit; the latent spaces spell counts up to 64.
         holdout: ``"system"`` holds out whole chemical systems by the frozen split, as for every other table;
             ``"formula"`` a fifth of the formulas, for a table of one system or few.
         tolerance: Largest change of an atom fraction for the sake of smaller integers; 0 for none. At 0.001
@@ -101,8 +102,8 @@ def read_table(
     for row, formula in enumerate(written):
         if batch.size[row] < 2:
             skipped.append((formula, "a pure element"))
-        elif most[row] > MAX_COUNT:
-            skipped.append((formula, f"needs {most[row]} atoms of one element, more than {MAX_COUNT}"))
+        elif most[row] > max_count:
+            skipped.append((formula, f"needs {most[row]} atoms of one element, more than {max_count}"))
         else:
             spelled.append(row)
     kept = np.array(spelled, dtype=np.int64)

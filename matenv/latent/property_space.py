@@ -27,8 +27,15 @@ class PropertySpace(VAESpace):
         unit: Its unit.
     """
 
+    process: GaussianProcess
+
     def __init__(self, *args: Any, process: GaussianProcess, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.recipe = None
+        self.instead = (
+            "its Gaussian process would no longer fit. Train it on a table with its label "
+            "(matenv latent train dkl-vae --data my.csv)"
+        )
         self.process = process
         self.target = process.target
         self.unit = process.unit
@@ -63,7 +70,3 @@ class PropertySpace(VAESpace):
         if not np.isfinite(points).all():
             raise ValueError(f"X row {int(np.argmin(np.isfinite(points).all(axis=1)))} holds NaN or infinite values")
         return self.process.predict(self._raw(points))
-
-    def _raw(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Whitened points in the network's own coordinates."""
-        return points * self.whitening.std + self.whitening.mean

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,14 +12,9 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv.composition import CompositionBatch, Compositions, read
-from matenv.latent.compiled.decoder import FastDecoder
-from matenv.latent.compiled.encoder import FastEncoder
-from matenv.latent.networks.counts_vae import CountsVAE
-from matenv.latent.networks.dvae import DisentangledVAE
-from matenv.latent.networks.elawady_vae import ElAwadyVAE
-from matenv.latent.networks.generators import SlotsGAN
-from matenv.latent.networks.objectives import kl_to_prior
+from matenv.latent.networks.gaussian_process import GaussianProcess
 from matenv.latent.networks.pairs import Pairs
+from matenv.latent.networks.protocol import Decoder, Encoder, Network, kind_of
 
 FARTHEST = 1e4
 """Raw latent coordinates are clipped here: far beyond any training point, and still finite in float32 layers."""
@@ -68,12 +64,17 @@ class VAESpace:
         name: Name of the space.
         dim: Dimension n.
         radius: 99th percentile of the norms of the training rows' encodings.
+        recipe: Name of the recipe by which it goes on learning; None if it is not fine-tuned.
+        instead: Then why not, and what to do.
+        process: What predicts a property at each point; None in a space that does not.
     """
+
+    process: GaussianProcess | None = None
 
     def __init__(
         self,
         name: str,
-        network: CountsVAE | DisentangledVAE | ElAwadyVAE | SlotsGAN,
+        network: Network,
         whitening: Whitening,
         anchors: CompositionBatch | None = None,
         device: str | torch.device = "cpu",
@@ -82,6 +83,7 @@ class VAESpace:
         self.dim = network.latent
         self.radius = whitening.radius
         self.network = network.to(device).eval().requires_grad_(False)
+        self.recipe, self.instead = network.recipe, network.instead
         self.whitening = whitening
         self.anchors = anchors
         self.device = torch.device(device)
@@ -90,10 +92,30 @@ class VAESpace:
     @property
     def table(self) -> str:
         """Name of the dataset that the network was made for: where episodes start, and what metrics are taken on."""
-        return getattr(self.network, "table", "mp-ground-states")
+        return self.network.table
 
     def __repr__(self) -> str:
         return f"VAESpace({self.name!r}, dim={self.dim}, radius={self.radius:.3f})"
+
+    def with_rule(self, rule: str) -> VAESpace:
+        """The same space, its decoded fractions turned into integer formulas by another rule.
+
+        Args:
+            rule: One of ``network.rules``. Of ``"vae-elawady"`` these are ``"threshold"``, the paper's rule and the
+                default, and ``"smallest"``, the smallest formula close by.
+
+        Returns:
+            The space under that rule; this one stays as it is.
+
+        Raises:
+            ValueError: An unknown rule, or a space that decodes to integers.
+        """
+        if not self.network.rules:
+            raise ValueError(f"rule={rule!r} does not apply: {self.name!r} decodes to integers, not to fractions")
+        other = copy(self)
+        other.network = self.network.with_rule(rule)
+        vars(other).pop("_decoder", None)  # compiled for the former rule
+        return other
 
     def encode(self, X: Compositions) -> NDArray[np.float64]:  # noqa: N803
         """Whitened posterior means of compositions.
@@ -219,11 +241,7 @@ class VAESpace:
                 mean, log_variance = self.network.posterior(pairs)
                 std = torch.exp(0.5 * log_variance)
                 fit = sum(self.network.log_likelihood(mean + std * draw, pairs) for draw in noise) / SCORE_DRAWS
-                if isinstance(self.network, DisentangledVAE):  # whose prior is not the same for all compositions
-                    kl = self.network.kl(mean, log_variance, pairs)
-                else:
-                    kl = kl_to_prior(mean, log_variance)
-                scores.append((fit - kl).cpu().numpy())
+                scores.append((fit - self.network.kl(mean, log_variance, pairs)).cpu().numpy())
         return np.concatenate(scores).astype(np.float64) if scores else np.zeros(0)
 
     def posterior(self, X: Compositions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # noqa: N803
@@ -253,15 +271,21 @@ class VAESpace:
         mean, log_variance = np.concatenate(parts, axis=1)
         return mean, log_variance
 
-    @cached_property
-    def _encoder(self) -> FastEncoder | None:
-        """The compiled encoder, where there is one for this network and device."""
-        return FastEncoder(self.network) if isinstance(self.network, CountsVAE) and self.device.type == "cpu" else None
+    def _raw(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Whitened points in the network's own coordinates."""
+        return points * self.whitening.std + self.whitening.mean
 
     @cached_property
-    def _decoder(self) -> FastDecoder | None:
+    def _encoder(self) -> Encoder | None:
+        """The compiled encoder, where there is one for this network and device."""
+        make = kind_of(self.network).encoder
+        return make(self.network) if make and self.device.type == "cpu" else None
+
+    @cached_property
+    def _decoder(self) -> Decoder | None:
         """Likewise the decoder."""
-        return FastDecoder(self.network) if isinstance(self.network, CountsVAE) and self.device.type == "cpu" else None
+        make = kind_of(self.network).decoder
+        return make(self.network) if make and self.device.type == "cpu" else None
 
 
 @njit(cache=True, nogil=True)

@@ -2,48 +2,46 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from matenv.composition import CompositionBatch
 from matenv.composition.integers import MAX_ELEMENTS
 from matenv.elements import NUM_ELEMENTS
-from matenv.latent.networks.conditional import ConditionalSpace, ConditionalVAE
+from matenv.latent.compiled.decoder import FastDecoder
+from matenv.latent.compiled.encoder import FastEncoder
+from matenv.latent.conditional_space import ConditionalSpace
+from matenv.latent.networks.conditional import ConditionalVAE
 from matenv.latent.networks.counts_vae import CountsVAE
 from matenv.latent.networks.dvae import DisentangledVAE
 from matenv.latent.networks.elawady_vae import ElAwadyVAE
 from matenv.latent.networks.gaussian_process import ARRAYS, GaussianProcess
 from matenv.latent.networks.generators import FractionsGAN, SlotsGAN
+from matenv.latent.networks.protocol import KINDS, register
 from matenv.latent.property_space import PropertySpace
 from matenv.latent.space import VAESpace, Whitening
+from matenv.training.weights_file import WeightsFormat
 
 SHIPPED = ("vae", "vae-elawady", "dvae", "dkl-vae", "cvae", "wgan-gp")
 """Latent spaces that come with the package."""
 
-NETWORKS: dict[str, type[CountsVAE] | type[DisentangledVAE] | type[ElAwadyVAE] | type[SlotsGAN]] = {
-    "CountsVAE": CountsVAE,
-    "ElAwadyVAE": ElAwadyVAE,
-    "ConditionalVAE": ConditionalVAE,
-    "DisentangledVAE": DisentangledVAE,
-    "SlotsGAN": SlotsGAN,
-    "FractionsGAN": FractionsGAN,
-}
-"""Architectures a weights file may name."""
+register(CountsVAE, encoder=FastEncoder, decoder=FastDecoder)
+register(ElAwadyVAE)
+register(ConditionalVAE, encoder=FastEncoder, decoder=FastDecoder, space=ConditionalSpace)
+register(DisentangledVAE)
+register(SlotsGAN)
+register(FractionsGAN)
 
-_FORMAT = "matenv-latent-1"
+FORMAT = WeightsFormat("matenv-latent-1", "latent space", "python -m matenv.latent.training.train vae --out <folder>")
 
 
-def load_latent(name: str | Path = "vae", device: str = "cpu", rule: str | None = None) -> VAESpace:
+def load_latent(name: str | Path = "vae", device: str = "cpu") -> VAESpace:
     """Load a latent space: a shipped one by name, or one's own weights file by path.
 
     Args:
@@ -53,14 +51,12 @@ def load_latent(name: str | Path = "vae", device: str = "cpu", rule: str | None 
             ``load_latent("cvae").at(formation_energy=-2.0)``), ``"wgan-gp"`` (trained against a critic), or the path of
             a ``.safetensors`` file that training wrote.
         device: PyTorch device to run on.
-        rule: For spaces that decode to fractions (``"vae-elawady"``), how these become an integer formula:
-            ``"threshold"`` is the paper's rule and the default, ``"smallest"`` takes the smallest formula close by.
 
     Returns:
         The latent space, in evaluation mode.
 
     Raises:
-        ValueError: Unknown name, a file that is damaged or not a matenv latent space, or a rule that does not apply.
+        ValueError: Unknown name, or a file that is damaged or not a matenv latent space.
         FileNotFoundError: A path that does not exist.
 
     Examples:
@@ -69,18 +65,12 @@ def load_latent(name: str | Path = "vae", device: str = "cpu", rule: str | None 
         ['LiFePO4']
     """
     if str(name) in SHIPPED:
-        space = read(Path(str(files("matenv.latent") / "weights" / f"{name}.safetensors")), str(name), device)
-    elif Path(name).suffix == ".safetensors":
-        space = read(Path(name), Path(name).stem, device)
-    else:
-        raise ValueError(
-            f"name={str(name)!r} is not a latent space; choose one of {', '.join(SHIPPED)} or give a .safetensors path"
-        )
-    if rule is not None:
-        if not isinstance(space.network, ElAwadyVAE):
-            raise ValueError(f"rule={rule!r} does not apply: {space.name!r} decodes to integers, not to fractions")
-        space.network.set_rule(rule)
-    return space
+        return read(Path(str(files("matenv.latent") / "weights" / f"{name}.safetensors")), str(name), device)
+    if Path(name).suffix == ".safetensors":
+        return read(Path(name), Path(name).stem, device)
+    raise ValueError(
+        f"name={str(name)!r} is not a latent space; choose one of {', '.join(SHIPPED)} or give a .safetensors path"
+    )
 
 
 def read(path: Path, name: str, device: str = "cpu") -> VAESpace:
@@ -98,22 +88,12 @@ def read(path: Path, name: str, device: str = "cpu") -> VAESpace:
         ValueError: The file is damaged, of another format, or its tensors do not fit the architecture it names.
         FileNotFoundError: The file does not exist.
     """
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path} does not exist; train it with: python -m matenv.latent.training.train vae --out <folder>"
-        )
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            header = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(
-            f"{path} is not a readable safetensors file ({error}); is it truncated? Reinstall matenv, or train again"
-        ) from None
-    if header.get("format") != _FORMAT or header.get("network") not in NETWORKS:
-        raise ValueError(
-            f"{path} is not a latent space of this version of matenv (format {header.get('format')!r}, network "
-            f"{header.get('network')!r}; expected {_FORMAT!r}, one of {', '.join(NETWORKS)}): train it again"
+    header, tensors = FORMAT.read(path)
+    if header.get("network") not in KINDS:
+        raise FORMAT.foreign(
+            path,
+            f"network {header.get('network')!r}, not one of {', '.join(KINDS)}; one of your own is known once the "
+            "module that registers it is imported",
         )
     try:
         space = _assemble(header, tensors, name, device)
@@ -122,21 +102,13 @@ def read(path: Path, name: str, device: str = "cpu") -> VAESpace:
             f"{path} does not fit the architecture it names, {header['network']}: {error}. "
             "Reinstall matenv, or train it again"
         ) from None
-    if header.get("sha256", _digest(tensors)) != _digest(tensors):
-        raise ValueError(f"{path} is damaged: its numbers are not those written. Reinstall matenv, or train it again")
+    FORMAT.verify(path, header, tensors)
     return space
 
 
-def _digest(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 of the tensors' names and numbers."""
-    digest = hashlib.sha256()
-    for key in sorted(tensors):
-        digest.update(key.encode() + tensors[key].numpy().tobytes())
-    return digest.hexdigest()
-
-
 def _assemble(header: dict[str, str], tensors: dict[str, Tensor], name: str, device: str) -> VAESpace:
-    network = NETWORKS[header["network"]](**json.loads(header["config"]))
+    kind = KINDS[header["network"]]
+    network = kind.network(**json.loads(header["config"]))
     state = {key[8:]: tensor.float() for key, tensor in tensors.items() if key.startswith("network.")}
     network.load_state_dict(state)
     mean, std, radius = (_array(tensors, f"whitening.{key}") for key in ("mean", "std", "radius"))
@@ -157,8 +129,7 @@ def _assemble(header: dict[str, str], tensors: dict[str, Tensor], name: str, dev
         if process.inducing.shape[1] != network.latent:
             raise ValueError("the inducing points have the wrong width")
         return PropertySpace(name, network, whitening, anchors, device, process=process)
-    kind = ConditionalSpace if isinstance(network, ConditionalVAE) else VAESpace
-    return kind(name, network, whitening, anchors, device)
+    return (kind.space or VAESpace)(name, network, whitening, anchors, device)
 
 
 def write(space: VAESpace, path: Path) -> None:
@@ -179,17 +150,11 @@ def write(space: VAESpace, path: Path) -> None:
         packed: tuple[NDArray, ...] = (space.anchors.size, space.anchors.elements[listed], space.anchors.counts[listed])
         for key, array in zip(("size", "elements", "counts"), packed, strict=True):
             tensors[f"anchors.{key}"] = torch.from_numpy(array.astype(np.uint8))
-    header = {
-        "format": _FORMAT, "network": type(space.network).__name__, "config": json.dumps(space.network.config),
-    }  # fmt: skip
-    if isinstance(space, PropertySpace):
-        tensors |= {f"process.{key}": torch.from_numpy(array) for key, array in space.process.arrays().items()}
-        header["process"] = json.dumps({"target": space.target, "unit": space.unit})
-    header["sha256"] = _digest(tensors)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    temporary.write_bytes(save(tensors, header))
-    os.replace(temporary, path)
+    header = {"network": type(space.network).__name__, "config": json.dumps(space.network.config)}
+    if (process := space.process) is not None:
+        tensors |= {f"process.{key}": torch.from_numpy(array) for key, array in process.arrays().items()}
+        header["process"] = json.dumps({"target": process.target, "unit": process.unit})
+    FORMAT.write(path, tensors, header)
 
 
 def _array(tensors: dict[str, Tensor], key: str) -> NDArray:

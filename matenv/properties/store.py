@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from matenv.properties import heads
 from matenv.properties.distribution import Calibration
 from matenv.properties.networks.features import element_features
+from matenv.training.weights_file import WeightsFormat
 
-FORMAT = "matenv-predictor-1"
+FORMAT = WeightsFormat(
+    "matenv-predictor-1",
+    "property predictor",
+    "python -m matenv.properties.training.train --out <folder>",
+    sealed=("settings",),
+)
 SHIPPED = ("default", "ensemble", "accurate", "statistics", "informed", "two-family", "gold-train", "gold")
 """Predictors that come with the package.
 
@@ -116,12 +119,7 @@ def save(path: str | Path, weights: Weights) -> None:
         "element_values": _element_checksum(),
         "calibrations": {name: asdict(calibration) for name, calibration in weights.calibrations.items()},
     }
-    text = json.dumps(settings)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(to_bytes(tensors, {"format": FORMAT, "settings": text, "sha256": _checksum(tensors, text)}))
-    os.replace(temporary, path)
+    FORMAT.write(Path(path), tensors, {"settings": json.dumps(settings)})
 
 
 def load(path: str | Path) -> Weights:
@@ -138,27 +136,8 @@ def load(path: str | Path) -> Weights:
         ValueError: The file is truncated, corrupted, or not a predictor. The message says what to do.
     """
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path} does not exist; train one with python -m matenv.properties.training.train --out ..."
-        )
-    remedy = (
-        "reinstall matenv"
-        if path.parent == FOLDER
-        else "copy it again, or train it again (matenv.properties.training.train)"
-    )
-    try:
-        with safe_open(path, framework="pt", device="cpu") as stream:
-            header = stream.metadata() or {}
-            tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ValueError(f"{path} is truncated or not a safetensors file ({error}); {remedy}") from None
-    if header.get("format") != FORMAT:
-        raise ValueError(
-            f"{path} is not a property predictor ({FORMAT}) but {header.get('format', 'something else')!r}"
-        )
-    if header.get("sha256") != _checksum(tensors, header.get("settings", "")):
-        raise ValueError(f"{path} is corrupted: its checksum does not match; {remedy}")
+    header, tensors = FORMAT.read(path)
+    FORMAT.verify(path, header, tensors)
     settings = json.loads(header["settings"])
     if tuple(settings["names"]) != heads.NAMES:
         raise ValueError(f"{path} predicts {settings['names']}; this version of matenv expects {list(heads.NAMES)}")
@@ -171,7 +150,7 @@ def load(path: str | Path) -> Weights:
     try:
         calibrations = {name: Calibration(**values) for name, values in settings["calibrations"].items()}
     except TypeError as error:
-        raise ValueError(f"{path} was made by another version of matenv ({error}); {remedy}") from None
+        raise ValueError(f"{path} was made by another version of matenv ({error}). {FORMAT.remedy}") from None
     # Files written before there were families are set networks that saw the train part only.
     return Weights(
         tuple(members),
@@ -182,14 +161,6 @@ def load(path: str | Path) -> Weights:
         settings.get("family", "set"),
         settings.get("role", "proxy"),
     )
-
-
-def _checksum(tensors: Mapping[str, Tensor], settings: str) -> str:
-    digest = hashlib.sha256(settings.encode())
-    for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _element_checksum() -> str:

@@ -13,17 +13,19 @@ from typer.testing import CliRunner
 
 import matenv
 from matenv.cli import app
+from matenv.data import user_table
 from matenv.data.splits import system_part
-from matenv.data.user_table import read_table
 from matenv.latent import VAESpace, load_latent
-from matenv.latent.networks.conditional import ConditionalSpace, ConditionalVAE
-from matenv.latent.networks.counts_vae import CountsVAE
+from matenv.latent.conditional_space import ConditionalSpace
+from matenv.latent.networks.conditional import ConditionalVAE
+from matenv.latent.networks.counts_vae import MAX_COUNT, CountsVAE
 from matenv.latent.networks.generators import SlotsGAN
 from matenv.latent.space import Whitening
 from matenv.latent.store import write
 from matenv.latent.training.anchors import choose_anchors
 from matenv.latent.training.finetune import finetune
 
+read_table = partial(user_table.read_table, max_count=MAX_COUNT)
 EXAMPLE = Path(__file__).parents[2] / "examples" / "solid_solutions.py"
 
 

@@ -15,8 +15,9 @@ import matenv
 from matenv.benchmark.generative import compare_with_asked, conditioning, held_out_with, quality
 from matenv.cli import app
 from matenv.composition import CompositionBatch, integer_counts
+from matenv.latent.conditional_space import ConditionalSpace
 from matenv.latent.evaluation.evaluate import recovery
-from matenv.latent.networks.conditional import ConditionalSpace, ConditionalVAE, conditional_elbo, correlation
+from matenv.latent.networks.conditional import ConditionalVAE, conditional_elbo, correlation
 from matenv.latent.networks.generators import EMPTY, MOST, SLOTS, FractionsGAN, SlotsGAN
 from matenv.latent.networks.pairs import Pairs
 from matenv.latent.space import Whitening

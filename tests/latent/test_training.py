@@ -230,8 +230,9 @@ def test_elawady_rules_differ_and_are_checked():
     with pytest.raises(ValueError, match="rule='floor'"):
         ElAwadyVAE(rule="floor")
     with pytest.raises(ValueError, match="does not apply: 'vae'"):
-        load_latent("vae", rule="smallest")
-    paper, smallest = load_latent("vae-elawady"), load_latent("vae-elawady", rule="smallest")
+        load_latent("vae").with_rule("smallest")
+    paper = load_latent("vae-elawady")
+    smallest = paper.with_rule("smallest")
     z = paper.encode(DATA.compositions[:500])
     first, second = paper.decode_batch(z), smallest.decode_batch(z)
     assert first.formulas() != second.formulas()

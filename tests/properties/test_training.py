@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save as to_bytes
 from scipy.integrate import trapezoid
 from scipy.special import expit, logit, ndtr
 from scipy.stats import laplace, norm
@@ -216,7 +217,7 @@ def test_damaged_file_is_refused(tiny_file, tmp_path, damage):
 
 def test_foreign_and_missing_files_are_refused(tmp_path):
     path = tmp_path / "foreign.safetensors"
-    path.write_bytes(store.to_bytes({"a": torch.zeros(2)}))
+    path.write_bytes(to_bytes({"a": torch.zeros(2)}))
     with pytest.raises(ValueError, match="not a property predictor"):
         matenv.load_predictor(path)
     with pytest.raises(FileNotFoundError, match="does not exist"):

@@ -28,7 +28,6 @@ from matenv.composition.integers import MAX_ELEMENTS
 from matenv.data import Dataset, load_dataset
 from matenv.latent.evaluation.collapse import unit_statistics, warn_of_inactive
 from matenv.latent.evaluation.property_quality import property_quality
-from matenv.latent.property_space import PropertySpace
 from matenv.latent.space import VAESpace
 from matenv.latent.store import load_latent
 
@@ -67,9 +66,7 @@ def evaluate(space: VAESpace, data: Dataset, samples: int = SAMPLES, seed: int =
     metrics["detour"] = detour(space, codes, seed)
     for prefix, points in (("sample", space.sample(samples, seed)), ("nominal", space.sample_nominal(samples, seed))):
         metrics |= {f"{prefix}_{key}": value for key, value in sample_quality(space, points, train, data).items()}
-    if isinstance(space, PropertySpace):
-        metrics |= property_quality(space, data, seed)
-    return metrics
+    return metrics | property_quality(space, data, seed)
 
 
 def recovery(space: VAESpace, batch: CompositionBatch) -> dict[str, float]:

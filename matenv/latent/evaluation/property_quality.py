@@ -22,6 +22,7 @@ from scipy.stats import norm, spearmanr
 
 from matenv.data import Dataset
 from matenv.latent.property_space import PropertySpace
+from matenv.latent.space import VAESpace
 
 NEIGHBOURS = 5
 """Training rows whose mean label is the neighbours' guess."""
@@ -36,26 +37,29 @@ ROWS = 512
 """Rows whose distances to all training rows are taken at a time."""
 
 
-def property_quality(space: PropertySpace, data: Dataset, seed: int = 0) -> dict[str, float]:
+def property_quality(space: VAESpace, data: Dataset, seed: int = 0) -> dict[str, float]:
     """All metrics that this module's docstring defines.
 
     Args:
-        space: A space that predicts.
-        data: A table with a `system` split; one without the label, or without held-out rows that have it, gives {}.
+        space: A space.
+        data: A table with a `system` split.
         seed: Seed of the random pairs.
 
     Returns:
-        Metric name -> value.
+        Metric name -> value; {} of a space that does not predict, or of a table without held-out rows that have the
+        label.
     """
-    usable = truth(data, space.target)
+    if (process := space.process) is None:
+        return {}
+    usable = truth(data, process.target)
     train, test = (rows[usable[rows]] for rows in data.split("system"))
     if not len(test) or not len(train):
         return {}
-    labels = label(data, space.target)
+    labels = label(data, process.target)
     codes, points = space.encode(data.compositions[train]), space.encode(data.compositions[test])
-    mean, std = space.predict(points)
+    mean, std = process.predict(space._raw(points))
     return {
-        **_errors(labels[test], mean, std, space.process.widening),
+        **_errors(labels[test], mean, std, process.widening),
         **smoothness(codes, labels[train], points, labels[test], seed),
     }
 

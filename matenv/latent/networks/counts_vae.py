@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from matenv import elements as alphabet
 from matenv.composition import CompositionBatch
 from matenv.latent.networks.pairs import Pairs, choose_counts, choose_elements
+from matenv.latent.networks.protocol import Network
 
 MAX_COUNT = 64
 """Largest count per reduced formula unit the decoder can say; 99.8 % of the embedded table stays within it."""
@@ -46,7 +47,7 @@ class Residual(nn.Module):
         return x + self.down(F.silu(self.up(self.norm(x))))
 
 
-class CountsVAE(nn.Module):
+class CountsVAE(Network):
     """Presence-and-counts variational autoencoder of reduced formulas.
 
     Args:
@@ -60,6 +61,8 @@ class CountsVAE(nn.Module):
         head: Width of the count head, evaluated once per element present.
         head_hidden: Whether the count head has a hidden layer.
     """
+
+    recipe = "vae"
 
     def __init__(
         self,
@@ -105,11 +108,6 @@ class CountsVAE(nn.Module):
         shift[[alphabet.INDEX[symbol] for symbol in alphabet.ABSENT]] = ABSENT_SHIFT
         self.absent: Tensor
         self.register_buffer("absent", shift, persistent=False)
-
-    @property
-    def latent(self) -> int:
-        """Dimension n of the latent space."""
-        return self.config["latent"]
 
     def posterior(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z|x), each (B, n)."""

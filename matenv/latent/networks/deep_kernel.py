@@ -1,8 +1,8 @@
 """`DeepKernel`: a Gaussian process on latent vectors that trains together with what makes the vectors, in gpytorch.
 
-The process is sparse and variational (`matenv.latent.networks.gaussian_process` has its formulas), which lets it learn from
-mini-batches. Gradients reach the latent vectors, so that whatever made them becomes part of the kernel (deep kernel
-learning: Wilson et al., AISTATS 2016).
+The process is sparse and variational (`matenv.latent.networks.gaussian_process` has its formulas), which lets it learn
+from mini-batches. Gradients reach the latent vectors, so that whatever made them becomes part of the kernel (deep
+kernel learning: Wilson et al., AISTATS 2016).
 """
 
 from __future__ import annotations

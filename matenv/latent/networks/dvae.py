@@ -27,6 +27,7 @@ from matenv.chemistry.alloys import DESCRIPTORS, alloy_descriptors, expert_log_o
 from matenv.composition import CompositionBatch
 from matenv.latent.networks.elawady_vae import fractions_of
 from matenv.latent.networks.pairs import Pairs, choose_elements
+from matenv.latent.networks.protocol import Network
 
 TABLE = "hea-phases"
 """The table it learns from."""
@@ -49,7 +50,7 @@ INDEPENDENCE_WEIGHT = 20.0
 LOG_VARIANCE_RANGE = (-8.0, 3.0)
 
 
-class DisentangledVAE(nn.Module):
+class DisentangledVAE(Network):
     """Semi-supervised variational autoencoder of alloys.
 
     Args:
@@ -61,6 +62,8 @@ class DisentangledVAE(nn.Module):
     """
 
     table = TABLE
+    label_coordinate = 0
+    recipe = "dvae"
 
     def __init__(
         self, latent: int = 24, width: int = 256, head: int = 64, dropout: float = 0.2, expert: bool = True
@@ -79,11 +82,6 @@ class DisentangledVAE(nn.Module):
         self.decoder = nn.Sequential(
             nn.Linear(latent, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 2 * size)
         )
-
-    @property
-    def latent(self) -> int:
-        """Dimension n of the latent space."""
-        return self.config["latent"]
 
     def posterior(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(t, z | x), each (B, n)."""

@@ -21,14 +21,13 @@ from matenv import elements as alphabet
 from matenv.composition import PAPER_THRESHOLD, CompositionBatch, threshold_counts
 from matenv.composition.integers import MAX_ELEMENTS
 from matenv.latent.networks.pairs import Pairs
-
-RULES = ("threshold", "smallest")
+from matenv.latent.networks.protocol import Network
 
 SMALLEST_TOLERANCE = 0.01
 """Largest change of an atom fraction that the "smallest" rule accepts: of the order of the decoder's own error."""
 
 
-class ElAwadyVAE(nn.Module):
+class ElAwadyVAE(Network):
     """Variational autoencoder of sum-to-one composition vectors.
 
     Args:
@@ -36,12 +35,18 @@ class ElAwadyVAE(nn.Module):
         width: Nodes per hidden layer.
         rule: How fractions become integers: ``"threshold"`` is the paper's rule (T = 0.04, times 1/T, reduce),
             ``"smallest"`` takes the smallest formula within 0.01 of the fractions that pass the threshold.
+
+    Raises:
+        ValueError: An unknown rule.
     """
+
+    rules = ("threshold", "smallest")
+    recipe = "vae-elawady"
 
     def __init__(self, latent: int = 10, width: int = 100, rule: str = "threshold") -> None:
         super().__init__()
-        self.config: dict[str, Any] = {"latent": latent, "width": width}
-        self.set_rule(rule)
+        self.check_rule(rule)
+        self.config: dict[str, Any] = {"latent": latent, "width": width, "rule": rule}
         size = alphabet.NUM_ELEMENTS
         self.encoder = nn.Sequential(
             nn.Linear(size, width), nn.ELU(), nn.Linear(width, width), nn.ELU(), nn.Linear(width, 2 * latent)
@@ -49,17 +54,6 @@ class ElAwadyVAE(nn.Module):
         self.decoder = nn.Sequential(
             nn.Linear(latent, width), nn.ELU(), nn.Linear(width, width), nn.ELU(), nn.Linear(width, size)
         )
-
-    def set_rule(self, rule: str) -> None:
-        """Choose how fractions become integers, one of `RULES`."""
-        if rule not in RULES:
-            raise ValueError(f"rule={rule!r} must be one of {', '.join(RULES)}")
-        self.config["rule"] = rule
-
-    @property
-    def latent(self) -> int:
-        """Dimension n of the latent space."""
-        return self.config["latent"]
 
     def posterior(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z|x), each (B, n)."""

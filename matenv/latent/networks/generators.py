@@ -26,6 +26,7 @@ from matenv.composition import PAPER_THRESHOLD, CompositionBatch
 from matenv.latent.networks.counts_vae import ABSENT_SHIFT, LOG_VARIANCE_RANGE, Residual
 from matenv.latent.networks.elawady_vae import ElAwadyVAE, fractions_of
 from matenv.latent.networks.pairs import FEWEST, Pairs
+from matenv.latent.networks.protocol import Network
 
 SLOTS = 6
 """Most elements of a formula; 99.8 % of the embedded table stays within it."""
@@ -36,8 +37,11 @@ MOST = 24
 EMPTY = alphabet.NUM_ELEMENTS
 """What stands for no element in a slot, after the 89; a count k has the k-th place after this."""
 
+INSTEAD = "a generator has no likelihood to raise. Train one on your table (matenv latent train wgan-gp --data my.csv)"
+"""Why a generator is not fine-tuned, and what to do."""
 
-class SlotsGAN(nn.Module):
+
+class SlotsGAN(Network):
     """Generator of formulas written as slots, and its encoder.
 
     Args:
@@ -49,6 +53,7 @@ class SlotsGAN(nn.Module):
 
     GENERATOR = "generator."
     ENCODER = "encoder."
+    instead = INSTEAD
 
     def __init__(self, critic: int = 0, latent: int = 16, width: int = 256, encoder: int = 256) -> None:
         super().__init__()
@@ -64,11 +69,6 @@ class SlotsGAN(nn.Module):
         self.turn: Tensor
         self.register_buffer("absent", shift, persistent=False)
         self.register_buffer("turn", torch.from_numpy(np.argsort(order)), persistent=False)
-
-    @property
-    def latent(self) -> int:
-        """Dimension n of the latent space."""
-        return self.config["latent"]
 
     def logits(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Of the element (B, 6, 90), none included, and of the count (B, 6, 24) in each slot."""
@@ -138,6 +138,8 @@ class FractionsGAN(ElAwadyVAE):
 
     GENERATOR = "decoder."
     ENCODER = "encoder."
+    recipe = None
+    instead = INSTEAD
 
     def __init__(self, critic: int = 0, **sizes: Any) -> None:
         super().__init__(**sizes)

@@ -22,8 +22,8 @@ from matenv.composition import CompositionBatch, FormulaIndex
 from matenv.data import Dataset, load_dataset
 from matenv.data.user_table import UserTable, digest, read_table
 from matenv.latent.evaluation.evaluate import kl_divergence, prevalence, recovery
-from matenv.latent.networks.conditional import ConditionalSpace
-from matenv.latent.networks.dvae import DisentangledVAE
+from matenv.latent.networks.counts_vae import MAX_COUNT
+from matenv.latent.networks.protocol import KINDS
 from matenv.latent.space import VAESpace, Whitening
 from matenv.latent.store import load_latent, read, write
 from matenv.latent.training.anchors import choose_anchors
@@ -39,17 +39,6 @@ BATCH = 256
 
 RATE = 0.25
 """Peak of the learning rate over that of the training from scratch."""
-
-SOURCES = {"CountsVAE": "vae", "ElAwadyVAE": "vae-elawady", "ConditionalVAE": "cvae", "DisentangledVAE": "dvae"}
-"""Networks that are fine-tuned, and whose recipe each follows."""
-
-INSTEAD = {
-    "PropertySpace": ": its Gaussian process would no longer fit. Train it on a table with its label "
-    "(matenv latent train dkl-vae --data my.csv)",
-    "SlotsGAN": ": a generator has no likelihood to raise. Train one on your table "
-    "(matenv latent train wgan-gp --data my.csv)",
-}
-"""Spaces and networks that are not fine-tuned: why, and what to do."""
 
 LEAST_REPLAYED = 2048
 """Fewest rows replayed an epoch, however small the table."""
@@ -111,7 +100,9 @@ def finetune(
     if path.exists() and Path(source).exists() and path.samefile(source):
         raise ValueError(f"out={str(out)!r} is the source's own folder, whose weights would be overwritten")
     recipe = recipe_for(before)
-    table = read_table(data, holdout=holdout, tolerance=tolerance, column=column, labels=recipe.labels)
+    table = read_table(
+        data, max_count=MAX_COUNT, holdout=holdout, tolerance=tolerance, column=column, labels=recipe.labels
+    )
     original = load_dataset(before.table)
     number = max(round(replay * len(table.train)), LEAST_REPLAYED) if replay else 0
     epochs = epochs or max(round(STEPS * BATCH / (len(table.train) + number)), 1)
@@ -160,16 +151,16 @@ def recipe_for(space: VAESpace) -> Recipe:
     Raises:
         ValueError: There is more to the space than a variational autoencoder of compositions.
     """
-    name = SOURCES.get(type(space.network).__name__)
-    if name is None or type(space) not in (VAESpace, ConditionalSpace):
-        kinds = (type(space).__name__, type(space.network).__name__)
-        instead = next((INSTEAD[kind] for kind in kinds if kind in INSTEAD), "")
+    if space.recipe is None:
+        sources = [kind.network.recipe for kind in KINDS.values() if kind.network.recipe]
+        why = f": {space.instead}" if space.instead else ""
         raise ValueError(
             f"source={space.name!r} is a {type(space.network).__name__} in a {type(space).__name__}, which is not "
-            f"fine-tuned{instead}; choose one of {', '.join(SOURCES.values())} or a weights file of their kind"
+            f"fine-tuned{why}; choose one of {', '.join(sources)} or a weights file of their kind"
         )
-    rate = RATE * RECIPES[name].learning_rate
-    return replace(RECIPES[name], batch=BATCH, learning_rate=rate, beta_warmup=1e-9, augment=True, oversample=1)
+    recipe = RECIPES[space.recipe]
+    rate = RATE * recipe.learning_rate
+    return replace(recipe, batch=BATCH, learning_rate=rate, beta_warmup=1e-9, augment=True, oversample=1)
 
 
 def _shown(table: UserTable, original: Dataset, number: int, recipe: Recipe) -> Callable[[np.random.Generator], Shown]:
@@ -237,11 +228,11 @@ def measure(space: VAESpace, table: UserTable, original: Dataset, seed: int) -> 
     for part, batch in rows.items():
         metrics |= {f"{part}_{key}": value for key, value in recovery(space, batch).items()}
         metrics[f"{part}_elbo"] = float(space.score(batch).mean())
-    if isinstance(space.network, DisentangledVAE):
+    if (coordinate := space.network.label_coordinate) is not None:
         for part, labels in (("train", table.train_labels), ("test", table.test_labels)):
             if len(known := np.flatnonzero(np.isfinite(labels[:, 0]))):
-                target = space.posterior(rows[part][known])[0][:, 0]
-                metrics[f"{part}_label_right"] = float(((target > 0) == (labels[known, 0] > 0.5)).mean())
+                log_odds = space.posterior(rows[part][known])[0][:, coordinate]
+                metrics[f"{part}_label_right"] = float(((log_odds > 0) == (labels[known, 0] > 0.5)).mean())
     sampled = space.decode_batch(space.sample(SAMPLES, seed))
     metrics["sample_prevalence_kl"] = kl_divergence(prevalence(table.train), prevalence(sampled))
     return {key: round(value, 5) for key, value in metrics.items()}

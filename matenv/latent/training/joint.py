@@ -9,15 +9,19 @@ formulas, teach the autoencoder alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from matenv.composition import CompositionBatch
+from matenv.data.dataset import UNITS
 from matenv.latent.networks.counts_vae import CountsVAE
+from matenv.latent.networks.gaussian_process import GaussianProcess
 from matenv.latent.networks.objectives import kl_to_prior
 from matenv.latent.networks.pairs import Pairs
+from matenv.latent.networks.protocol import Network
 from matenv.latent.store import load_latent
 from matenv.latent.training.recipe import Recipe, Shown
 
@@ -37,7 +41,7 @@ KERNEL_PACE = 10.0
 """Learning rate of the process over that of the autoencoder."""
 
 
-class DeepKernelVAE(nn.Module):
+class DeepKernelVAE(Network):
     """A `CountsVAE` and, on its latent space, a `matenv.latent.networks.deep_kernel.DeepKernel`.
 
     Args:
@@ -59,16 +63,11 @@ class DeepKernelVAE(nn.Module):
             raise ValueError(f"start={start!r} is a {type(vae).__name__}; a deep kernel needs a CountsVAE")
         self.vae = vae.requires_grad_(not frozen)
         self.kernel = DeepKernel(vae.latent, inducing)
-        self.own_settings: dict[str, Any] = {
+        self._settings: dict[str, Any] = {
             "start": start, "frozen": frozen, "inducing": inducing, "label_weight": LABEL_WEIGHT,
             "kernel_pace": KERNEL_PACE,
         }  # fmt: skip
-        self.config = {**vae.config, **self.own_settings}
-
-    @property
-    def latent(self) -> int:
-        """Dimension n of the latent space."""
-        return self.vae.latent
+        self.config = {**vae.config, **self._settings}
 
     def posterior(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
         """As `CountsVAE.posterior`."""
@@ -77,6 +76,14 @@ class DeepKernelVAE(nn.Module):
     def decode(self, z: Tensor) -> CompositionBatch:
         """As `CountsVAE.decode`."""
         return self.vae.decode(z)
+
+    def exported(self, labels: Sequence[str]) -> tuple[Network, GaussianProcess]:
+        """The autoencoder, and the process as plain arrays."""
+        return self.vae, self.kernel.export(labels[0], UNITS.get(labels[0], "unit of the table"))
+
+    def settings(self) -> dict[str, Any]:
+        """What its card lists beside the recipe."""
+        return self._settings
 
     def prepare(self, shown: Shown) -> None:
         """Place the inducing points on random training formulas; a recipe's ``prepare``.

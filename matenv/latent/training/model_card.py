@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,17 @@ import torch
 
 from matenv.data import Dataset
 from matenv.latent.evaluation.evaluate import evaluate
-from matenv.latent.property_space import PropertySpace
 from matenv.latent.space import VAESpace
-from matenv.latent.training import joint
 from matenv.latent.training.fit import training_rows
 
 
 def write_card(
-    path: Path, space: VAESpace, data: Dataset, run: dict[str, Any], former: VAESpace | None = None
+    path: Path,
+    space: VAESpace,
+    data: Dataset,
+    run: dict[str, Any],
+    former: VAESpace | None = None,
+    about: str | None = None,
 ) -> dict[str, Any]:
     """Measure a space, and write its card beside its weights, as JSON and as a page.
 
@@ -31,6 +33,7 @@ def write_card(
         run: How it was trained: ``recipe``, ``epochs``, ``seed``, ``last_epoch``, ``command``.
         former: The space with the decoder that this one's replaces; its metrics are given beside, and `run` has
             ``agreement_with_former``.
+        about: What the page says of the space; by default what its network says of itself.
 
     Returns:
         The card.
@@ -53,13 +56,10 @@ def write_card(
     }
     if former is not None:
         card["former"] = {"config": former.network.config, "metrics": _measured(former, data)}
-    about = sys.modules[type(network).__module__].__doc__ or ""
-    if isinstance(space, PropertySpace):
-        process = space.process
-        card["process"] = {"target": space.target, "unit": space.unit, "inducing_points": len(process.inducing)}
-        about = joint.__doc__ or ""
+    if (process := space.process) is not None:
+        card["process"] = {"target": process.target, "unit": process.unit, "inducing_points": len(process.inducing)}
     path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
-    path.with_suffix(".md").write_text(_markdown(card, about))
+    path.with_suffix(".md").write_text(_markdown(card, about or network.about()))
     return card
 
 
@@ -69,8 +69,6 @@ def _measured(space: VAESpace, data: Dataset) -> dict[str, float]:
 
 def _markdown(card: dict[str, Any], about: str) -> str:
     """The card as a page."""
-    # The module's docstring opens with one sentence per idea; its import rule is of no interest here.
-    text = about.split("May import:")[0].strip()
     recipe = ", ".join(f"{key} {value}" for key, value in card["recipe"].items())
     head, rule, made = "| metric | value |", "|---|---|", ""
     rows = {key: f"| {key} | {value:g} |" for key, value in card["metrics"].items()}
@@ -90,7 +88,7 @@ of samples; at points away from the data (`visited_points`), where no answer is 
     table = "\n".join((head, rule, *rows.values()))
     return f"""# Latent space `{card["name"]}`
 
-{text}
+{about}
 {made}
 - Table: `{card["table"]}` (SHA-256 of its formulas: {card["table_sha256"][:16]}...).
 - Training rows: {card["training_rows"]:,}.

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 
 from matenv.data import Dataset, load_dataset
-from matenv.data.dataset import UNITS
 from matenv.latent.evaluation.collapse import warn_of_inactive
 from matenv.latent.evaluation.property_quality import widened
 from matenv.latent.property_space import PropertySpace
@@ -25,7 +24,6 @@ from matenv.latent.space import VAESpace, Whitening
 from matenv.latent.store import read, write
 from matenv.latent.training.anchors import choose_anchors
 from matenv.latent.training.fit import RECIPES, fit, training_rows
-from matenv.latent.training.joint import DeepKernelVAE
 from matenv.latent.training.model_card import write_card
 from matenv.latent.training.recipe import Recipe
 
@@ -39,18 +37,20 @@ def train(
     threads: int = 1,
     data: str | Path | None = None,
     beta_cycles: int | None = None,
+    recipe: Recipe | None = None,
     progress: bool = True,
 ) -> Path:
     """Train a latent space, or go on with an interrupted run; then measure and export it.
 
     Args:
-        name: A key of `RECIPES`.
+        name: A key of `RECIPES`; or, with a recipe of one's own, any name.
         out: Folder of the run.
         epochs: Passes over the training rows; by default the recipe's.
         seed: Seed of everything random.
         threads: PyTorch threads; results are the same to the last bit only for the same number.
         data: Table to learn from, as `matenv.load_dataset` takes it; by default the recipe's.
         beta_cycles: Number of times that the weight of the KL term starts again from 0; by default the recipe's.
+        recipe: How to train, if not as the recipe of that name.
         progress: Whether to show a progress bar (needs tqdm).
 
     Returns:
@@ -63,10 +63,11 @@ def train(
         ValueError: Unknown name, `epochs`, `threads` or `beta_cycles` below 1, or `out` holds a checkpoint of another
             run.
     """
-    if name not in RECIPES:
+    if recipe is None and name not in RECIPES:
         raise ValueError(f"name={name!r} is not a latent space that can be trained; choose one of {', '.join(RECIPES)}")
-    epochs = RECIPES[name].epochs if epochs is None else epochs
-    recipe = RECIPES[name] if beta_cycles is None else replace(RECIPES[name], beta_cycles=beta_cycles)
+    recipe = recipe or RECIPES[name]
+    epochs = recipe.epochs if epochs is None else epochs
+    recipe = recipe if beta_cycles is None else replace(recipe, beta_cycles=beta_cycles)
     for parameter, value in (
         ("epochs", epochs),
         ("threads", threads),
@@ -89,7 +90,7 @@ def export(
     """Write the weights file of a trained network and, measured on that very file, its card.
 
     Args:
-        name: A key of `RECIPES`.
+        name: A key of `RECIPES`; or, with a recipe of one's own, any name.
         network: The trained network.
         data: The table it was trained on.
         out: Folder to write to.
@@ -100,15 +101,11 @@ def export(
         Path of the weights file.
     """
     recipe = recipe or RECIPES[name]
-    cycles = f" --beta-cycles {recipe.beta_cycles}" if recipe.beta_cycles != RECIPES[name].beta_cycles else ""
     train_rows = data.compositions[data.split("system").train]
     seen = data.compositions[training_rows(data)]
     anchors = choose_anchors(seen, run["seed"]) if recipe.augment else None
-    process, settings = None, recipe.settings()
-    if isinstance(network, DeepKernelVAE):
-        label = recipe.labels[0]
-        settings |= network.own_settings
-        process, network = network.kernel.export(label, UNITS.get(label, "unit of the table")), network.vae
+    settings, about = recipe.settings() | network.settings(), network.about()
+    network, process = network.exported(recipe.labels)
     # Float16 first, so that the whitening and every number on the card belong to the weights that are shipped.
     network.load_state_dict({key: value.half().float() for key, value in network.state_dict().items()})
     unit = Whitening(np.zeros(network.latent), np.ones(network.latent), 1.0)
@@ -121,10 +118,18 @@ def export(
     how = {
         "recipe": settings,
         **run,
-        "command": f"python -m matenv.latent.training.train {name} --epochs {run['epochs']} --seed {run['seed']}{cycles}",
+        "command": _command(name, run, recipe),
     }
-    write_card(path, read(path, name), data, how)
+    write_card(path, read(path, name), data, how, about=about)
     return path
+
+
+def _command(name: str, run: dict[str, Any], recipe: Recipe) -> str:
+    """What makes the same space again."""
+    if name not in RECIPES:
+        return f"train({name!r}, ..., epochs={run['epochs']}, seed={run['seed']}, recipe=...)"
+    cycles = f" --beta-cycles {recipe.beta_cycles}" if recipe.beta_cycles != RECIPES[name].beta_cycles else ""
+    return f"python -m matenv.latent.training.train {name} --epochs {run['epochs']} --seed {run['seed']}{cycles}"
 
 
 def main(arguments: list[str] | None = None) -> None:
