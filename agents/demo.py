@@ -14,7 +14,7 @@ from matenv.agents.policies import Policy, RandomPolicy
 from matenv.agents.train import ENV_ID, check_seed, train
 
 from matenv import Oracle, Task, load_task
-from matenv.envs.rendering import Trail
+from matenv.envs.state import Trail
 from matenv.report.pictures import draw_learning_curve, draw_trajectory
 
 EPISODES = 512

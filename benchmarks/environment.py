@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 import matenv
 from benchmarks import processes
 from benchmarks.measure import Measurement, Report, Stopwatch, timed
-from matenv.envs.latent_moves import LatentCore
+from matenv.envs.latent_moves import LatentEpisodes
 
 GROUP = "environment"
 ENV_ID = "MaterialLatent-v0"
@@ -151,7 +151,7 @@ def ceiling(report: Report, batched: Measurement, quick: bool) -> None:
     """What the models alone would allow: decoding and predicting 1,024 rows in the middle of an episode."""
     envs = gym.make_vec(ENV_ID, num_envs=ROWS)
     envs.reset(seed=0)
-    core: LatentCore = envs.unwrapped.core  # type: ignore[attr-defined]
+    core: LatentEpisodes = envs.unwrapped.core  # type: ignore[attr-defined]
     for action in moves(ROWS, core.latent.dim)[: STEPS // 2]:
         envs.step(action)
     assert core.state is not None
@@ -179,7 +179,7 @@ def parts_of_a_step(report: Report, rows: int, quick: bool) -> None:
     env: Any = gym.make_vec(ENV_ID, num_envs=rows) if rows > 1 else gym.make(ENV_ID)
     env.reset(seed=0)
     inner = env.unwrapped
-    core: LatentCore = inner.core
+    core: LatentEpisodes = inner.core
     models = {
         "decode": (core.latent, "decode_batch"),
         "predict": (core.oracle.predictor, "predict_batch"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from matenv import elements as alphabet
-from matenv.card.record import Card, Estimate, KnownFormula, Opinion
+from matenv.card.card import Card, Estimate, KnownFormula, Opinion
 from matenv.chemistry import is_all_metal, is_charge_neutral, is_electronegativity_balanced, oxidation_states
 from matenv.composition import CompositionBatch, FormulaIndex, read
 from matenv.data import load_dataset

@@ -27,7 +27,7 @@ def decomposition_energy(transition: Transition) -> NDArray[np.float64]:
     The bare prediction, with no regard for its error: agents find the formulas it is wrong about. P(stable), which the
     score holds, is the guarded form.
     """
-    energy = transition.after.facts["decomposition_energy"]
+    energy = transition.after.facts.decomposition_energy
     return np.clip(-np.nan_to_num(energy), -ENERGY_LIMIT, ENERGY_LIMIT)
 
 
@@ -38,7 +38,7 @@ def components(transition: Transition) -> NDArray[np.float64]:
     number of products with a positive amount. Weigh it negatively to ask for few.
     """
     facts = transition.after.facts
-    return np.where(facts["decomposition_energy"] > 0.0, (facts["weights"] > 0.0).sum(axis=1), 0).astype(np.float64)
+    return np.where(facts.decomposition_energy > 0.0, (facts.weights > 0.0).sum(axis=1), 0).astype(np.float64)
 
 
 def latent_similarity(space: Callable[[], LatentSpace], hull: ConvexHull) -> TermFunction:
@@ -61,12 +61,12 @@ def latent_similarity(space: Callable[[], LatentSpace], hull: ConvexHull) -> Ter
     def term(transition: Transition) -> NDArray[np.float64]:
         after, model = transition.after, space()
         similarity = np.zeros(len(transition.moved))
-        rows = np.flatnonzero((after.facts["weights"] > 0.0).any(axis=1))
+        rows = np.flatnonzero((after.facts.weights > 0.0).any(axis=1))
         if len(rows):
             mixed = blend(
                 _codes(model, hull),  # type: ignore[arg-type]
-                after.facts["members"][rows],
-                after.facts["weights"][rows],
+                after.facts.members[rows],
+                after.facts.weights[rows],
             )
             similarity[rows] = np.nan_to_num(compare(model.encode(after.compositions[rows]), mixed).cosine)
         return similarity

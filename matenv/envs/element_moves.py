@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium.spaces import Discrete
@@ -14,12 +15,13 @@ from matenv import elements as alphabet
 from matenv.checks import check_flag
 from matenv.composition import CompositionBatch
 from matenv.composition.integers import MAX_ELEMENTS
-from matenv.envs.core import Core, CoreArguments
+from matenv.envs.arguments import Arguments
 from matenv.envs.edits import REFUSED, EditTable, Rules, allowed_edits, apply_edits, places, reduced, slots_of
+from matenv.envs.episodes import Episodes
 from matenv.envs.neutrality import Charges, neutral_edits
 from matenv.envs.observations import Block
-from matenv.envs.rendering import Trail, plot_counts
-from matenv.envs.state import State
+from matenv.envs.rendering import plot_counts
+from matenv.envs.state import State, Trail
 from matenv.tasks.sampling import random_formulas
 
 if TYPE_CHECKING:
@@ -42,31 +44,32 @@ _FEATURES = np.nan_to_num(
 _SLOT_WIDTH = 2 + _FEATURES.shape[1]  # present, count, features
 
 
-class ElementArguments(CoreArguments, total=False):
-    """Arguments that the single and the vector environment share; `MaterialElementsEnv` says what they mean."""
+@dataclass(kw_only=True)
+class ElementArguments(Arguments):
+    """Arguments of the elements environment; `matenv.envs.elements.MaterialElementsEnv` says what they mean."""
 
-    reachability: bool
+    STARTS = ("dataset", "random", "empty")
+
+    reachability: bool = False
+
+    def __post_init__(self) -> None:
+        """Check its own besides."""
+        super().__post_init__()
+        self.reachability = check_flag("reachability", self.reachability)
 
 
-class ElementsCore(Core):
-    """Episodes that edit a formula. Arguments are those of `matenv.envs.elements.MaterialElementsEnv`.
+class ElementEpisodes(Episodes):
+    """Episodes that edit a formula.
 
     Attributes:
         edits: What each action number means.
         rules: The task's rules.
-        reachability: Whether masks keep a neutral formula within reach.
     """
 
     ARGUMENTS = ElementArguments
-    STARTS = ("dataset", "random", "empty")
     PENALTY = "illegal"
-    DEFAULT_BLOCKS = ("counts", "slots")
 
-    def __init__(self, rows: int, *, reachability: bool = False, **shared: Unpack[CoreArguments]) -> None:
-        self.reachability = check_flag("reachability", reachability)
-        if self.reachability:  # the mask depends on the steps left, so the state does
-            shared.setdefault("observation", (*self.DEFAULT_BLOCKS, "steps_left"))
-        super().__init__(rows, **shared)
+    arguments: ElementArguments
 
     def prepare(self) -> None:
         """A move is the number of an edit."""
@@ -75,6 +78,10 @@ class ElementsCore(Core):
         self.charges = Charges.load()
         self.action_space = Discrete(len(self.edits.kind))
         self._masks: tuple[State | None, NDArray[np.bool_]] = (None, np.zeros((0, 0), np.bool_))
+
+    def default_blocks(self) -> tuple[str, ...]:
+        """What the formula is; and the steps left if masks, and so the state, depend on them."""
+        return ("counts", "slots", "steps_left") if self.arguments.reachability else ("counts", "slots")
 
     def blocks(self) -> dict[str, Block]:
         """``"counts"`` (atoms over the task's largest count) and ``"slots"`` (what stands where, as swaps see it)."""
@@ -97,7 +104,7 @@ class ElementsCore(Core):
 
     def sample(self, generators: Sequence[Generator]) -> NDArray[np.int32]:
         """Random formulas within the task's rules, one draw per generator; or nothing at all, for ``start="empty"``."""
-        if self.start != "random":
+        if self.arguments.start != "random":
             return np.zeros((len(generators), REFUSED + 1), np.int32)
         seeds = [int(generator.integers(2**32)) for generator in generators]
         return places(CompositionBatch.concatenate([random_formulas(self.task, 1, seed) for seed in seeds]))
@@ -152,7 +159,7 @@ class ElementsCore(Core):
 
     def _allowed(self, place: NDArray[np.int32], step: NDArray[np.int64]) -> NDArray[np.bool_]:
         masks = allowed_edits(place, len(self.edits.kind), self.rules)
-        if self.reachability:
+        if self.arguments.reachability:
             masks, _ = neutral_edits(place, masks, self.horizon - step, self.rules, self.charges)
         return masks
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Unpack
-
 import numpy as np
-from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from matenv.envs.base import MaterialEnv, MaterialVectorEnv
 from matenv.envs.edits import Edit
-from matenv.envs.element_moves import ElementArguments, ElementsCore
+from matenv.envs.element_moves import ElementEpisodes
+from matenv.envs.single import MaterialEnv
+from matenv.envs.vector import MaterialVectorEnv
 
 
 class MaterialElementsEnv(MaterialEnv):
@@ -88,7 +86,8 @@ class MaterialElementsEnv(MaterialEnv):
         task: Name of a task in `matenv.tasks.TASKS`, or a `Task`.
         horizon: Steps per episode. Set it rather than Gymnasium's `max_episode_steps`, which can only cut it short.
         start: ``"dataset"`` (a training formula the task allows), ``"random"`` (uniformly random elements and counts
-            within the task's rules, see `matenv.tasks.sampling`) or ``"empty"`` (nothing: the first edits add elements).
+            within the task's rules, see `matenv.tasks.sampling`) or ``"empty"`` (nothing: the first edits add
+            elements).
         observation: Names of the observation blocks.
         reward: Weight by term name; ``(weight, function)`` for a term of one's own, whose function takes a
             `matenv.envs.rewards.Transition` of N moves and returns N numbers.
@@ -114,10 +113,9 @@ class MaterialElementsEnv(MaterialEnv):
     `MaterialElements-v0`
     """
 
-    core: ElementsCore
+    EPISODES = ElementEpisodes
 
-    def __init__(self, *, render_mode: str | None = None, **arguments: Unpack[ElementArguments]) -> None:
-        super().__init__(ElementsCore, render_mode, arguments)
+    core: ElementEpisodes
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Which actions are allowed now (A,) bool; `MaskablePPO` asks for them by this name."""
@@ -135,30 +133,12 @@ class MaterialElementsEnv(MaterialEnv):
 class MaterialElementsVectorEnv(MaterialVectorEnv):
     """N episodes of `MaterialElementsEnv` in one batch: edits, masks, prediction and hull run once per step for all.
 
-    Row i equals a single environment seeded with seed + i, up to rounding in single precision. Infos hold arrays;
-    `describe(i)` and ``final_info`` hold words. Arguments are those of `MaterialElementsEnv`, and:
-
-    Args:
-        num_envs: Number of episodes N.
-        max_episode_steps: The horizon, under the name Gymnasium passes it.
-        autoreset_mode: A Gymnasium `AutoresetMode` or its name: ``SAME_STEP`` (the last step of an episode returns the
-            next one's first observation; the last observation is in ``info["final_obs"]``), ``NEXT_STEP`` or
-            ``DISABLED`` (reset with ``options={"reset_mask": mask}``).
-        render_mode: None only; draw a single environment instead.
+    Arguments are those of `MaterialElementsEnv`, and those of `MaterialVectorEnv` in `matenv.envs.vector`.
     """
 
-    core: ElementsCore
+    EPISODES = ElementEpisodes
 
-    def __init__(
-        self,
-        num_envs: int = 1,
-        *,
-        max_episode_steps: int | None = None,
-        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
-        render_mode: str | None = None,
-        **arguments: Unpack[ElementArguments],
-    ) -> None:
-        super().__init__(ElementsCore, num_envs, max_episode_steps, autoreset_mode, render_mode, arguments)
+    core: ElementEpisodes
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Which actions are allowed now (N, A) bool."""

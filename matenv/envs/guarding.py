@@ -61,7 +61,7 @@ def guard_blocks() -> dict[str, Block]:
 
     def block(name: str) -> Block:
         def write(state: State, view: NDArray[np.float32]) -> None:
-            view[:, 0] = np.minimum(state.facts[f"guard.{name}"], OBSERVED_UP_TO)
+            view[:, 0] = np.minimum(state.facts.guards[name], OBSERVED_UP_TO)
 
         return Block(1, 0.0, OBSERVED_UP_TO, write)
 
@@ -73,16 +73,16 @@ def guard_terms() -> dict[str, TermFunction]:
 
     def term(name: str) -> TermFunction:
         def excess(transition: Transition) -> NDArray[np.float64]:
-            return -np.maximum(transition.after.facts[f"guard.{name}"] - PENALISED_FROM, 0.0)
+            return -np.maximum(transition.after.facts.guards[name] - PENALISED_FROM, 0.0)
 
         return excess
 
     return {name: term(name) for name in GUARDS}
 
 
-def beyond(facts: Facts, limits: Mapping[str, float]) -> NDArray[np.bool_]:
+def beyond(facts: Facts, limits: Mapping[str, float] | None) -> NDArray[np.bool_]:
     """Whether any guard exceeds its limit (N,) bool."""
-    over = np.zeros(len(facts["score"]), np.bool_)
-    for name, limit in limits.items():
-        over |= facts[f"guard.{name}"] > limit
+    over = np.zeros(len(facts.score), np.bool_)
+    for name, limit in (limits or {}).items():
+        over |= facts.guards[name] > limit
     return over

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Unpack
-
-from gymnasium.vector import AutoresetMode
-
-from matenv.envs.base import MaterialEnv, MaterialVectorEnv
-from matenv.envs.latent_moves import LatentArguments, LatentCore
+from matenv.envs.latent_moves import LatentEpisodes
+from matenv.envs.single import MaterialEnv
+from matenv.envs.vector import MaterialVectorEnv
 
 
 class MaterialLatentEnv(MaterialEnv):
@@ -89,36 +86,17 @@ class MaterialLatentEnv(MaterialEnv):
     `MaterialLatent-v0`
     """
 
-    core: LatentCore
+    EPISODES = LatentEpisodes
 
-    def __init__(self, *, render_mode: str | None = None, **arguments: Unpack[LatentArguments]) -> None:
-        super().__init__(LatentCore, render_mode, arguments)
+    core: LatentEpisodes
 
 
 class MaterialLatentVectorEnv(MaterialVectorEnv):
     """N episodes of `MaterialLatentEnv` in one batch: decoding, prediction and hull run once per step for all.
 
-    Row i behaves as a single environment seeded with seed + i, up to rounding in single precision. Infos hold arrays;
-    `describe(i)` and ``final_info`` hold words. Arguments are those of `MaterialLatentEnv`, and:
-
-    Args:
-        num_envs: Number of episodes N.
-        max_episode_steps: The horizon, under the name Gymnasium passes it.
-        autoreset_mode: A Gymnasium `AutoresetMode` or its name: ``SAME_STEP`` (the last step of an episode returns the
-            next one's first observation; the last observation is in ``info["final_obs"]``), ``NEXT_STEP`` or
-            ``DISABLED`` (reset with ``options={"reset_mask": mask}``).
-        render_mode: None only; draw a single environment instead.
+    Arguments are those of `MaterialLatentEnv`, and those of `MaterialVectorEnv` in `matenv.envs.vector`.
     """
 
-    core: LatentCore
+    EPISODES = LatentEpisodes
 
-    def __init__(
-        self,
-        num_envs: int = 1,
-        *,
-        max_episode_steps: int | None = None,
-        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
-        render_mode: str | None = None,
-        **arguments: Unpack[LatentArguments],
-    ) -> None:
-        super().__init__(LatentCore, num_envs, max_episode_steps, autoreset_mode, render_mode, arguments)
+    core: LatentEpisodes

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING
 
 import numpy as np
 from gymnasium.spaces import Box
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.checks import check_device, check_number
+from matenv.checks import check_number
 from matenv.composition import CompositionBatch
-from matenv.envs.core import Core, CoreArguments, shared_latent
+from matenv.envs.arguments import Arguments
+from matenv.envs.episodes import Episodes, shared_latent
 from matenv.envs.observations import DEFAULT_BLOCKS, Block
-from matenv.envs.rendering import Trail, plot_path
-from matenv.envs.state import State
+from matenv.envs.rendering import plot_path
+from matenv.envs.state import State, Trail
 from matenv.guards import Guards
 from matenv.latent import LatentSpace
 from matenv.oracle import Assessment
@@ -27,16 +29,28 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
 
-class LatentArguments(CoreArguments, total=False):
-    """Arguments that the single and the vector environment share; `MaterialLatentEnv` says what they mean."""
+@dataclass(kw_only=True)
+class LatentArguments(Arguments):
+    """Arguments of the latent environment; `matenv.envs.latent.MaterialLatentEnv` says what they mean."""
 
-    latent: str | Path | LatentSpace
-    step_size: float
-    radius: float | None
+    STARTS = ("dataset", "prior")
+
+    latent: str | Path | LatentSpace = "vae"
+    step_size: float = 1.0
+    radius: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check its own besides."""
+        super().__post_init__()
+        what = "a positive number of standard deviations"
+        self.step_size = check_number("step_size", self.step_size, 0, np.inf, what)
+        if self.radius is not None:
+            what = "positive, or None for the latent space's own"
+            self.radius = check_number("radius", self.radius, 0, np.inf, what)
 
 
-class LatentCore(Core):
-    """Episodes in a latent space. Arguments are those of `matenv.envs.latent.MaterialLatentEnv`.
+class LatentEpisodes(Episodes):
+    """Episodes in a latent space.
 
     Attributes:
         latent: The latent space.
@@ -45,31 +59,24 @@ class LatentCore(Core):
     """
 
     ARGUMENTS = LatentArguments
-    STARTS = ("dataset", "prior")
     PENALTY = "ood"
-    DEFAULT_BLOCKS = DEFAULT_BLOCKS
 
-    def __init__(
-        self,
-        rows: int,
-        *,
-        latent: str | Path | LatentSpace = "vae",
-        step_size: float = 1.0,
-        radius: float | None = None,
-        **shared: Unpack[CoreArguments],
-    ) -> None:
-        self.step_size = check_number("step_size", step_size, 0, np.inf, "a positive number of standard deviations")
-        if radius is not None:
-            check_number("radius", radius, 0, np.inf, "positive, or None for the latent space's own")
-        device = check_device(shared.get("device", "cpu"))
-        self.latent = shared_latent(str(latent), device) if isinstance(latent, str | Path) else latent
-        self.radius = float(radius or self.latent.radius)
-        self.start_table = getattr(self.latent, "table", self.start_table)
-        super().__init__(rows, **shared)
+    arguments: LatentArguments
 
     def prepare(self) -> None:
         """A move is a vector in the latent space."""
+        latent = self.arguments.latent
+        if isinstance(latent, str | Path):
+            latent = shared_latent(str(latent), self.arguments.device)
+        self.latent: LatentSpace = latent
+        self.step_size = self.arguments.step_size
+        self.radius = float(self.arguments.radius or self.latent.radius)
+        self.start_table = getattr(self.latent, "table", self.start_table)
         self.action_space = Box(-1.0, 1.0, (self.latent.dim,), np.float32)
+
+    def default_blocks(self) -> tuple[str, ...]:
+        """Where z is, and what it decodes to."""
+        return DEFAULT_BLOCKS
 
     def blocks(self) -> dict[str, Block]:
         """``"latent"`` (z / R) and ``"ood"`` (norm of z over R)."""

@@ -112,11 +112,11 @@ def shared_blocks(scales: Mapping[str, tuple[float, float]], horizon: int) -> di
 
     def predictions(state: State, view: NDArray[np.float32]) -> None:
         for column, (name, (centre, scale)) in enumerate(scales.items()):
-            view[:, column] = np.nan_to_num((state.facts[f"mean.{name}"] - centre) / scale)
+            view[:, column] = np.nan_to_num((state.facts.mean[name] - centre) / scale)
         np.clip(view, -PROPERTY_BOUND, PROPERTY_BOUND, out=view)
 
     def decomposition_energy(state: State, view: NDArray[np.float32]) -> None:
-        energy = state.facts["decomposition_energy"]
+        energy = state.facts.decomposition_energy
         view[:, 0] = np.clip(np.nan_to_num(energy), -ENERGY_BOUND, ENERGY_BOUND)
         view[:, 1] = np.isfinite(energy)
 

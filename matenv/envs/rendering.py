@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matenv.data import load_dataset
 from matenv.elements import SYMBOLS
+from matenv.envs.state import Trail
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from matenv.envs.core import Core
-    from matenv.envs.state import State
     from matenv.latent import LatentSpace
 
 BACKGROUND = 3000
 """Training formulas drawn behind a path."""
-
-
-@dataclass
-class Trail:
-    """One episode so far.
-
-    Attributes:
-        places: Where the episode stood, one array per step: latent position or atom counts.
-        infos: The info dictionary of each step.
-    """
-
-    places: list[NDArray] = field(default_factory=list)
-    infos: list[dict[str, Any]] = field(default_factory=list)
-
-    def add(self, state: State | None, info: dict[str, Any]) -> None:
-        """Append the current step."""
-        assert state is not None
-        self.places.append(state.place[0].copy())
-        self.infos.append(info)
 
 
 def narrate(trail: Trail) -> str:
@@ -67,12 +47,13 @@ def products_text(products: list[tuple[str, float]]) -> str:
     return " + ".join(f"{amount:.3f} {formula}" for formula, amount in products)
 
 
-def draw(trail: Trail, core: Core) -> NDArray[np.uint8]:
+def draw(trail: Trail, plot: Callable[[Axes, Trail], None], horizon: int) -> NDArray[np.uint8]:
     """The episode as a picture: its path, and the score at each step.
 
     Args:
         trail: The episode.
-        core: The environment's core.
+        plot: Draws the path.
+        horizon: Steps per episode.
 
     Returns:
         Image (H, W, 3) uint8.
@@ -88,8 +69,8 @@ def draw(trail: Trail, core: Core) -> NDArray[np.uint8]:
     figure = Figure(figsize=(10, 4.5), dpi=100, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
-    core.plot(left, trail)
-    plot_scores(right, trail, core.horizon)
+    plot(left, trail)
+    plot_scores(right, trail, horizon)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 

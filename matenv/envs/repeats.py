@@ -11,52 +11,52 @@ from numpy.typing import NDArray
 
 from matenv.composition import CompositionBatch
 from matenv.envs.observations import Block
-from matenv.envs.state import Facts, State
+from matenv.envs.state import State, Visits
 
 BLOCK = "visits"
-"""Name of the observation block, and of the fact: how often the episode has been at the current formula before."""
-
-_LOG = "visited"  # fact: keys of the formulas of the episode so far (N, horizon + 1), 0 where none yet
+"""Name of the observation block: how often the episode has been at the current formula before."""
 
 
-def first_visits(compositions: CompositionBatch, horizon: int) -> Facts:
-    """Facts at the start of episodes.
+def first_visits(compositions: CompositionBatch, horizon: int) -> Visits:
+    """At the start of episodes.
 
     Args:
         compositions: Where they start (N).
         horizon: Steps per episode.
 
     Returns:
-        ``"visits"`` (N,) int64 and the log (N, horizon + 1).
+        No earlier visits, and logs that hold the start.
     """
     log = np.zeros((len(compositions), horizon + 1), np.uint64)
     log[:, 0] = _keys(compositions)
-    return {BLOCK: np.zeros(len(compositions), np.int64), _LOG: log}
+    return Visits(np.zeros(len(compositions), np.int64), log)
 
 
-def next_visits(old: State, compositions: CompositionBatch) -> Facts:
-    """The facts one step later.
+def next_visits(old: Visits, step: NDArray[np.int64], compositions: CompositionBatch) -> Visits:
+    """One step later.
 
     Args:
-        old: Where the episodes stood.
+        old: Where the episodes had been.
+        step: Steps taken before (N,).
         compositions: Where they stand now (N).
 
     Returns:
-        As `first_visits`, in new arrays. Formulas are told apart by 64-bit keys of their counts.
+        The same, in new arrays. Formulas are told apart by 64-bit keys of their counts.
     """
-    log = old.facts[_LOG].copy()
+    log = old.log.copy()
     keys = _keys(compositions)
-    visits = (log == keys[:, None]).sum(axis=1)
+    count = (log == keys[:, None]).sum(axis=1)
     # A single environment may be stepped on past its horizon: the last place is then written again.
-    log[np.arange(len(log)), np.minimum(old.step + 1, log.shape[1] - 1)] = keys
-    return {BLOCK: visits, _LOG: log}
+    log[np.arange(len(log)), np.minimum(step + 1, log.shape[1] - 1)] = keys
+    return Visits(count, log)
 
 
 def visits_block(horizon: int) -> Block:
     """Earlier visits over the horizon, in [0, 1]."""
 
     def write(state: State, view: NDArray[np.float32]) -> None:
-        view[:, 0] = np.minimum(state.facts[BLOCK] / horizon, 1.0)
+        assert state.visits is not None  # counted wherever this block is observed
+        view[:, 0] = np.minimum(state.visits.count / horizon, 1.0)
 
     return Block(1, 0.0, 1.0, write)
 

@@ -1,15 +1,15 @@
-"""Reward terms: named, weighted, summed. The built-in ones are reported whatever their weight; others once asked for."""
+"""Reward terms: named, weighted, summed. Built-in ones are reported whatever their weight; others once asked for."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from matenv.checks import check_number
 from matenv.envs.state import State
 from matenv.tasks import PARTS
 
@@ -119,9 +119,7 @@ class Terms:
                     f"reward holds unknown terms [{name!r}]; choose from {', '.join((*always, *offered))}, or give "
                     f"your own: reward={{{name!r}: (weight, function)}}"
                 )
-            if not isinstance(weight, Real) or not math.isfinite(weight):
-                raise ValueError(f"reward[{name!r}]={weight} must be a finite number")
-            self.weights[name] = float(weight)
+            self.weights[name] = check_number(f"reward[{name!r}]", weight, -math.inf, math.inf, "a finite number")
         if twice := set(parts) & set(self.weights):
             raise ValueError(
                 f"{', '.join(sorted(twice))} is both a reward term and a wish of the task; rename the property"
@@ -145,14 +143,15 @@ class Terms:
         """
         before, after = transition.before.facts, transition.after.facts
         terms = {
-            "score": np.where(transition.moved, after["score"], 0.0),
+            "score": np.where(transition.moved, after.score, 0.0),
             self.penalty: -transition.outside,
-            "novelty": (after["novel"] & after["valid"]).astype(np.float64),  # valid by the task's rules
+            "novelty": (after.novel & after.valid).astype(np.float64),  # valid by the task's rules
             "step_cost": np.full(len(transition.moved), -1.0),
-            "shaping": discount * np.where(transition.terminated, 0.0, after["score"]) - before["score"],
+            "shaping": discount * np.where(transition.terminated, 0.0, after.score) - before.score,
         }
         if self.repeat_decay != 1.0:
-            terms["score"] *= self.repeat_decay ** after["visits"]
+            assert transition.after.visits is not None  # counted wherever they decay the score
+            terms["score"] *= self.repeat_decay**transition.after.visits.count
         for name, function in self._functions.items():
             terms[name] = _checked(name, function(transition), transition)
         return terms

@@ -1,9 +1,10 @@
-"""The state of a batch of episodes: a small record of arrays, and the facts about its formulas."""
+"""Where a batch of episodes stands, as records of arrays, and the trail that one episode leaves."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +13,62 @@ from matenv.composition import CompositionBatch
 from matenv.oracle import Assessment, Oracle
 from matenv.tasks import Task
 
-Facts = dict[str, NDArray]
-"""Arrays over the batch: ``score``, ``success``, ``valid``, ``evaluated``, ``known``, ``novel``, ``p_stable``,
-``decomposition_energy`` and ``hull_energy`` (NaN where undefined), ``members`` and ``weights`` of what it decomposes
-into (N, 10), ``potentials`` of its elements (N, 10), ``mean.NAME`` and ``std.NAME`` of each predicted
-property, ``term.NAME`` of each part of the score; ``guard.NAME`` of each guard that is asked for, and ``visits`` and
-``visited`` where visits are counted."""
+
+@dataclass
+class Facts:
+    """What oracle and task say about N formulas. ``facts["score"]`` is the same as ``facts.score``.
+
+    Attributes:
+        score: Score of the task (N,).
+        success: Whether its target is met (N,) bool.
+        valid: Whether its rules on compositions are obeyed (N,) bool.
+        evaluated: Within the oracle's budget (N,) bool.
+        known: In the reference table (N,) bool.
+        novel: No near-copy of a reference formula, and evaluated (N,) bool.
+        p_stable: Probability that E_d <= 0 (N,).
+        decomposition_energy: E_d (N,) [eV/atom], NaN where undefined.
+        hull_energy: E_comp (N,) [eV/atom], NaN where undefined.
+        members: What the formulas decompose into (N, 10), as numbers of the hull's phases.
+        weights: Their atom fractions (N, 10).
+        potentials: Chemical potentials of the formulas' elements (N, 10) [eV/atom].
+        mean: Predicted mean of each property (N,), NaN where nothing was predicted.
+        std: Predicted standard deviation of each property (N,).
+        terms: Each part of the score (N,).
+        guards: Value of each guard that is asked for (N,).
+    """
+
+    score: NDArray[np.float64]
+    success: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
+    evaluated: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+    novel: NDArray[np.bool_]
+    p_stable: NDArray[np.float64]
+    decomposition_energy: NDArray[np.float64]
+    hull_energy: NDArray[np.float64]
+    members: NDArray[np.int32]
+    weights: NDArray[np.float64]
+    potentials: NDArray[np.float64]
+    mean: Mapping[str, NDArray[np.float64]]
+    std: Mapping[str, NDArray[np.float64]]
+    terms: Mapping[str, NDArray[np.float64]]
+    guards: Mapping[str, NDArray[np.float64]]
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name)
+
+
+@dataclass
+class Visits:
+    """Where N episodes have been.
+
+    Attributes:
+        count: How often each has been at its current formula before (N,) int64.
+        log: Keys of its formulas so far (N, horizon + 1) uint64, 0 where none yet.
+    """
+
+    count: NDArray[np.int64]
+    log: NDArray[np.uint64]
 
 
 @dataclass
@@ -31,6 +82,7 @@ class State:
         facts: What oracle and task say about them.
         start: Formulas the episodes started from: those asked for, or those decoded where none was.
         round_trip: Whether the start formula survived encoding and decoding (N,) bool.
+        visits: Where the episodes have been; None if nobody asked.
     """
 
     place: NDArray
@@ -39,6 +91,7 @@ class State:
     facts: Facts
     start: CompositionBatch
     round_trip: NDArray[np.bool_]
+    visits: Visits | None = None
 
     @property
     def z(self) -> NDArray[np.float64]:
@@ -46,32 +99,40 @@ class State:
         return self.place
 
     @property
-    def mean(self) -> dict[str, NDArray[np.float64]]:
+    def mean(self) -> Mapping[str, NDArray[np.float64]]:
         """Predicted mean of each property (N,); NaN where nothing was predicted."""
-        return self._by_property("mean.")
+        return self.facts.mean
 
     @property
-    def std(self) -> dict[str, NDArray[np.float64]]:
+    def std(self) -> Mapping[str, NDArray[np.float64]]:
         """Predicted standard deviation of each property (N,)."""
-        return self._by_property("std.")
-
-    def __getitem__(self, rows: NDArray[np.int64]) -> State:
-        """Some rows."""
-        return State(
-            self.place[rows],
-            self.step[rows],
-            self.compositions[rows],
-            {key: values[rows] for key, values in self.facts.items()},
-            self.start[rows],
-            self.round_trip[rows],
-        )
-
-    def _by_property(self, prefix: str) -> dict[str, NDArray[np.float64]]:
-        return {key.removeprefix(prefix): values for key, values in self.facts.items() if key.startswith(prefix)}
+        return self.facts.std
 
 
-def judge(
-    oracle: Oracle, task: Task, batch: CompositionBatch, further: Callable[[Assessment], Facts] | None = None
+@dataclass
+class Trail:
+    """One episode so far.
+
+    Attributes:
+        places: Where the episode stood, one array per step: latent position or atom counts.
+        infos: The info dictionary of each step.
+    """
+
+    places: list[NDArray] = field(default_factory=list)
+    infos: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, state: State | None, info: dict[str, Any]) -> None:
+        """Append the current step."""
+        assert state is not None
+        self.places.append(state.place[0].copy())
+        self.infos.append(info)
+
+
+def facts_of(
+    oracle: Oracle,
+    task: Task,
+    batch: CompositionBatch,
+    guards: Callable[[Assessment], Mapping[str, NDArray[np.float64]]] | None = None,
 ) -> Facts:
     """Assess and score a batch of formulas.
 
@@ -79,51 +140,60 @@ def judge(
         oracle: The oracle; distinct formulas count as calls, in row order.
         task: The task.
         batch: Compositions (B).
-        further: What else is to be known about them.
+        guards: Values of the guards that are asked for, by name, from what was assessed.
 
     Returns:
         The facts, every array (B, ...).
     """
     assessment = oracle.assess(batch)
     scored = task.score(assessment)
-    facts = {
-        "score": scored.score,
-        "success": scored.success,
-        "valid": scored.terms["validity"] > 0,
-        "evaluated": assessment.evaluated,
-        "known": assessment.known,
-        "novel": assessment.novel & assessment.evaluated,
-        "p_stable": assessment.p_stable,
-        "decomposition_energy": assessment.decomposition_energy,
-        "hull_energy": assessment.hull_energy,
-        "members": assessment.members,
-        "weights": assessment.weights,
-        "potentials": assessment.element_potentials,
-        **{f"mean.{name}": values for name, values in assessment.mean.items()},
-        **{f"std.{name}": values for name, values in assessment.std.items()},
-        **{f"term.{name}": values for name, values in scored.terms.items()},
-    }
-    return facts if further is None else facts | further(assessment)
+    return Facts(
+        score=scored.score,
+        success=scored.success,
+        valid=scored.terms["validity"] > 0,
+        evaluated=assessment.evaluated,
+        known=assessment.known,
+        novel=assessment.novel & assessment.evaluated,
+        p_stable=assessment.p_stable,
+        decomposition_energy=assessment.decomposition_energy,
+        hull_energy=assessment.hull_energy,
+        members=assessment.members,
+        weights=assessment.weights,
+        potentials=assessment.element_potentials,
+        mean=assessment.mean,
+        std=assessment.std,
+        terms=scored.terms,
+        guards={} if guards is None else guards(assessment),
+    )
 
 
-def replace_rows(state: State, rows: NDArray[np.int64], part: State) -> State:
-    """A copy of `state` in which `rows` are taken from `part`."""
+Record = TypeVar("Record")
+
+
+def take(record: Record, rows: NDArray[np.int64]) -> Record:
+    """Some rows of every array of a record."""
+    return _by_array(lambda values: values[rows], record)
+
+
+def replace_rows(record: Record, rows: NDArray[np.int64], part: Record) -> Record:
+    """A copy of a record in which `rows` of every array are taken from `part`, which holds these rows only."""
 
     def merge(old: NDArray, new: NDArray) -> NDArray:
         merged = old.copy()
-        merged[rows] = new[: len(rows)]
+        merged[rows] = new
         return merged
 
-    def merge_batch(old: CompositionBatch, new: CompositionBatch) -> CompositionBatch:
-        return CompositionBatch(
-            merge(old.elements, new.elements), merge(old.counts, new.counts), merge(old.size, new.size)
-        )
+    return _by_array(merge, record, part)
 
-    return State(
-        merge(state.place, part.place),
-        merge(state.step, part.step),
-        merge_batch(state.compositions, part.compositions),
-        {key: merge(values, part.facts[key]) for key, values in state.facts.items()},
-        merge_batch(state.start, part.start),
-        merge(state.round_trip, part.round_trip),
-    )
+
+def _by_array(function: Callable[..., NDArray], *records: Any) -> Any:
+    """A record whose every array is a function of the same array of other records."""
+    first = records[0]
+    if isinstance(first, np.ndarray):
+        return function(*records)
+    if isinstance(first, Mapping):
+        return {key: _by_array(function, *(record[key] for record in records)) for key in first}
+    if is_dataclass(first):
+        parts = {f.name: _by_array(function, *(getattr(record, f.name) for record in records)) for f in fields(first)}
+        return records[0].__class__(**parts)
+    return first  # what is None in one is None in all

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from matenv.envs.latent_moves import LatentCore
-from matenv.envs.rendering import Trail, plot_path, plot_scores
+from matenv.envs.latent_moves import LatentEpisodes
+from matenv.envs.rendering import plot_path, plot_scores
+from matenv.envs.state import Trail
 
 
 def draw_learning_curve(
@@ -54,7 +55,7 @@ def draw_learning_curve(
     figure.savefig(out)
 
 
-def draw_trajectory(trail: Trail, core: LatentCore, out: Path, title: str) -> None:
+def draw_trajectory(trail: Trail, core: LatentEpisodes, out: Path, title: str) -> None:
     """One episode: its path through the latent space with the formula at each step, and the score of each.
 
     Args:

@@ -6,9 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import matenv
+from matenv.card.card import CAVEATS, Estimate
 from matenv.card.explaining import THRESHOLDS
-from matenv.card.record import Estimate
-from matenv.card.text import CAVEATS
 from matenv.data.neighbours import closest
 from matenv.oracle.stability import decoy_factor, hit_rate, scale_odds
 from studies.honesty import decoys

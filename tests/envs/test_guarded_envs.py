@@ -15,7 +15,6 @@ import matenv
 from matenv.composition import CompositionBatch
 from matenv.envs.registration import IDS
 from matenv.envs.repeats import first_visits, next_visits
-from matenv.envs.state import State
 from matenv.guards import GUARDS
 
 ON: dict[str, Any] = {
@@ -71,7 +70,8 @@ def test_off_by_default_and_without_a_say_in_the_reward(env_id):
     envs: list[Any] = [gym.make_vec(env_id, num_envs=8), gym.make_vec(env_id, num_envs=8, **weightless)]
     infos = [env.reset(seed=1)[1] for env in envs]
     assert "guards" not in infos[0] and "visits" not in infos[0] and set(infos[1]["guards"]) == set(GUARDS)
-    assert not [key for key in envs[0].unwrapped.core.state.facts if "guard" in key or "visit" in key]
+    state = envs[0].unwrapped.core.state
+    assert not state.facts.guards and state.visits is None
     assert not set(GUARDS) & set(infos[0]["terms"]) and set(GUARDS) <= set(infos[1]["terms"])
     envs[0].action_space.seed(0)
     for _ in range(20):
@@ -129,14 +129,11 @@ def test_visits_are_what_a_list_would_count(path):
     def batch(names):
         return CompositionBatch.from_fractions(matenv.fractions(names))
 
-    facts = first_visits(batch(path[0]), len(path))
+    visits = first_visits(batch(path[0]), len(path))
     for step in range(1, len(path)):
-        old = State(
-            np.zeros((3, 1)), np.full(3, step - 1), batch(path[step - 1]), facts, batch(path[0]), np.ones(3, np.bool_)
-        )
-        facts = next_visits(old, batch(path[step]))
+        visits = next_visits(visits, np.full(3, step - 1), batch(path[step]))
         seen = [[earlier[row] for earlier in path[:step]].count(path[step][row]) for row in range(3)]
-        assert facts["visits"].tolist() == seen
+        assert visits.count.tolist() == seen
 
 
 @pytest.mark.parametrize(

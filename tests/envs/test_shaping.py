@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from matenv.envs.state import State, judge
+from matenv.envs.state import State, facts_of
 from matenv.tasks import Ramp, Task
 
 DISCOUNT = 0.9
@@ -56,7 +56,7 @@ class Moves:
     def standing_at(core: Any, places: Any) -> State:
         places = np.atleast_2d(places).copy()
         compositions, n = core.read(places), len(places)
-        facts = judge(core.oracle, core.task, compositions)
+        facts = facts_of(core.oracle, core.task, compositions)
         return State(places, np.zeros(n, int), compositions, facts, compositions, np.ones(n, bool))
 
     def values(self, after: Any) -> Any:

@@ -1,162 +1,104 @@
-"""The batched core of every environment: N episodes as arrays. Both the single and the vector environment own one.
+"""N episodes as arrays: the core of every environment. Both the single and the vector environment own one.
 
-An environment is only a way of proposing the next composition. `Core` holds everything else: oracle, task, reward
-terms, observations, starts, descriptions. `LatentCore` and `ElementsCore` say how a move leads to a composition.
+An environment is only a way of proposing the next composition. `Episodes` holds everything else: oracle, task, reward
+terms, observations, starts. `LatentEpisodes` and `ElementEpisodes` say how a move leads to a composition.
 """
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.utils.seeding import np_random
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.checks import check_device, check_flag, check_number, check_whole
+from matenv.checks import check_whole
 from matenv.composition import CompositionBatch, integer_counts
 from matenv.data import load_dataset
-from matenv.elements import ABSENT, SYMBOLS, positions
+from matenv.elements import ABSENT, positions
 from matenv.envs import decomposition_terms
-from matenv.envs.guarding import asked_for, beyond, check_limits, guard_blocks, guard_terms
+from matenv.envs.arguments import Arguments
+from matenv.envs.guarding import asked_for, beyond, guard_blocks, guard_terms
+from matenv.envs.info import describe_row
 from matenv.envs.observations import Block, Observer, observed_scales, shared_blocks
 from matenv.envs.repeats import BLOCK as VISITS
 from matenv.envs.repeats import first_visits, next_visits, visits_block
-from matenv.envs.rewards import Reward, TermFunction, Terms, Transition
-from matenv.envs.state import Facts, State, judge, replace_rows
+from matenv.envs.rewards import TermFunction, Terms, Transition
+from matenv.envs.state import Facts, State, Trail, facts_of, replace_rows, take
 from matenv.guards import LATENT_GUARDS, Guards, properties_of
 from matenv.latent import LatentSpace, load_latent
 from matenv.oracle import DEFAULT_PREDICTOR, Assessment, Oracle
-from matenv.tasks import DEFAULT_TASK, Task, load_task
+from matenv.tasks import load_task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.random import Generator
 
-    from matenv.envs.rendering import Trail
-    from matenv.properties import Predictor
 
+class Episodes(ABC):
+    """N episodes, up to how a move leads to the next composition: `enter`, `sample`, `move`, `read`.
 
-class CoreArguments(TypedDict, total=False):
-    """Arguments that all environments share; the environments' pages say what they mean."""
-
-    task: str | Task
-    horizon: int
-    start: str
-    observation: Sequence[str]
-    reward: Reward | None
-    discount: float
-    terminate_on_success: bool
-    potentials: bool
-    elements: Sequence[str] | None
-    exclude: Sequence[str] | None
-    oracle: Oracle | None
-    reference: str
-    budget: int | None
-    predictor: str | Predictor | None
-    end_beyond: Mapping[str, float] | None
-    repeat_decay: float
-    device: str
-
-
-class Core(ABC):
-    """Dynamics of N episodes, up to how a move leads to the next composition: `enter`, `sample`, `move`, `read`.
+    Args:
+        rows: Number of episodes N.
+        given: Arguments by name, of `ARGUMENTS`.
 
     Attributes:
+        arguments: All arguments, with their defaults.
+        task: What is asked for.
+        oracle: What is known and predicted.
+        horizon: Steps per episode.
         state: Where the episodes stand; replaced, never changed in place.
         generators: One random generator per row.
         terms: Unweighted reward terms of the last step (N,) each.
         action_space: Moves of one row.
+
+    Raises:
+        TypeError: Unknown arguments.
+        ValueError: Arguments that are not what the environment's page says.
     """
 
-    ARGUMENTS: ClassVar[type]
-    """The `TypedDict` of the constructor's arguments."""
-
-    STARTS: ClassVar[tuple[str, ...]]
-    """Ways to start an episode; the first is a training formula, the others are those `sample` knows."""
+    ARGUMENTS: ClassVar[type[Arguments]]
+    """Where the arguments are declared."""
 
     PENALTY: ClassVar[str]
     """Reward term that charges moves which leave their bounds, a key of `matenv.envs.rewards.PENALTIES`."""
-
-    DEFAULT_BLOCKS: ClassVar[tuple[str, ...]]
-    """Observation blocks if none are asked for."""
 
     action_space: gym.Space
 
     start_table: str = "mp-ground-states"
     """Dataset whose training formulas ``start="dataset"`` draws from."""
 
-    def __init__(
-        self,
-        rows: int,
-        *,
-        task: str | Task = DEFAULT_TASK,
-        horizon: int = 16,
-        start: str = "dataset",
-        observation: Sequence[str] | None = None,
-        reward: Reward | None = None,
-        discount: float = 0.99,
-        terminate_on_success: bool = False,
-        potentials: bool = False,
-        elements: Sequence[str] | None = None,
-        exclude: Sequence[str] | None = None,
-        oracle: Oracle | None = None,
-        reference: str = "train",
-        budget: int | None = None,
-        predictor: str | Predictor | None = None,
-        end_beyond: Mapping[str, float] | None = None,
-        repeat_decay: float = 1.0,
-        device: str = "cpu",
-    ) -> None:
+    def __init__(self, rows: int, given: Mapping[str, Any]) -> None:
         check_whole("num_envs", rows, "environments")
-        self.horizon = check_whole("horizon", horizon, "steps")
-        if start not in self.STARTS:
-            raise ValueError(f"start={start!r} is unknown; choose one of {', '.join(self.STARTS)}")
-        self.discount = check_number("discount", discount, 0, 1, "a number in [0, 1]")
-        self.repeat_decay = check_number("repeat_decay", repeat_decay, 0, 1, "a number in [0, 1]; 1 for no decay")
-        self.end_beyond = check_limits(end_beyond)
-        if oracle is not None and not isinstance(oracle, Oracle):
-            raise ValueError(f"oracle={oracle!r} must be a matenv.Oracle, or None for a new one")
-        if oracle is not None and budget is not None:
-            raise ValueError("give budget to the Oracle you pass, not to the environment as well")
-        if oracle is not None and predictor is not None:
-            raise ValueError(f"oracle= and predictor={predictor!r}: give one; Oracle(predictor=...) is the other way")
-        if oracle is not None and oracle.judge:
-            raise ValueError(
-                "oracle was made with judge=True, to score candidates that were found otherwise; an environment pays "
-                "rewards and needs one without it"
-            )
-        check_device(device)
-        self.task = load_task(task, elements, exclude)
-        self.oracle = oracle or Oracle(
-            reference,
-            budget,
-            predictor=predictor or DEFAULT_PREDICTOR,
+        arguments = self.arguments = self.ARGUMENTS.of(given)
+        self.horizon = arguments.horizon
+        self.task = load_task(arguments.task, arguments.elements, arguments.exclude)
+        self.oracle = arguments.oracle or Oracle(
+            arguments.reference,
+            arguments.budget,
+            predictor=arguments.predictor or DEFAULT_PREDICTOR,
             properties=self.task.properties,
-            device=device,
+            device=arguments.device,
         )
         self.task.check(self.oracle.units)
-        self.terminate_on_success = bool(terminate_on_success)
-        self.potentials = check_flag("potentials", potentials)
-        self.start = start
-        self._start_pool = self._allowed_starts() if start == "dataset" else None
         self.generators: list[Generator] = [np_random(None)[0] for _ in range(rows)]
         self.state: State | None = None
         self.prepare()
-        wishes = [wish.name for wish in self.task.objectives]
-        self.reward = Terms(reward, self.PENALTY, self.reward_terms() | guard_terms(), wishes, self.repeat_decay)
+        self._start_pool = self._allowed_starts() if arguments.start == "dataset" else None
+        wishes, decay = [wish.name for wish in self.task.objectives], arguments.repeat_decay
+        self.reward = Terms(arguments.reward, self.PENALTY, self.reward_terms() | guard_terms(), wishes, decay)
         self.terms = {name: np.zeros(rows) for name in self.reward.weights}
-        observed = self.DEFAULT_BLOCKS if observation is None else observation
-        if self.repeat_decay != 1.0 and not isinstance(observed, str) and VISITS not in observed:
+        observed = self.default_blocks() if arguments.observation is None else arguments.observation
+        if decay != 1.0 and not isinstance(observed, str) and VISITS not in observed:
             observed = (*observed, VISITS)  # the reward depends on them
         offered = self.blocks() | shared_blocks(observed_scales(self.oracle), self.horizon)
         self.observer = Observer(observed, offered | guard_blocks() | {VISITS: visits_block(self.horizon)})
         self.counts_visits = VISITS in self.observer.slices
-        guards = asked_for(self.observer.slices, self.reward.weights, self.end_beyond)
+        guards = asked_for(self.observer.slices, self.reward.weights, arguments.end_beyond)
         self.guards: Guards | None = None
         if guards:
             space = self.space() if set(guards) & set(LATENT_GUARDS) else None
@@ -166,6 +108,10 @@ class Core(ABC):
     @abstractmethod
     def prepare(self) -> None:
         """Build what the moves need, once task and oracle are known: at least `action_space`."""
+
+    @abstractmethod
+    def default_blocks(self) -> tuple[str, ...]:
+        """Observation blocks if none are asked for."""
 
     @abstractmethod
     def blocks(self) -> dict[str, Block]:
@@ -249,14 +195,14 @@ class Core(ABC):
             start = None
             place = self.sample([self.generators[row] for row in which.tolist()])
         compositions = self.read(place)
-        visits = first_visits(compositions, self.horizon) if self.counts_visits else {}
         fresh = State(
             place=place,
             step=np.zeros(len(which), np.int64),
             compositions=compositions,
-            facts=self._facts(place, compositions) | visits,
+            facts=self._facts(place, compositions),
             start=compositions if start is None else start,
             round_trip=np.ones(len(which), np.bool_) if start is None else start.same_as(compositions),
+            visits=first_visits(compositions, self.horizon) if self.counts_visits else None,
         )
         self.state = fresh if self.state is None or len(which) == self.rows else replace_rows(self.state, which, fresh)
         self.terms = {name: _with_zeros(values, which) for name, values in self.terms.items()}
@@ -279,18 +225,17 @@ class Core(ABC):
         """
         if self.state is None:
             raise RuntimeError("step() was called before reset(); begin an episode with reset(seed=...)")
-        old = self.state if rows is None else self.state[rows]
+        old = self.state if rows is None else take(self.state, rows)
         place, outside = self.move(old.place, actions, old.step)
         compositions = self.read(place)
         facts = self._facts(place, compositions)
-        if self.counts_visits:
-            facts |= next_visits(old, compositions)
-        moved = State(place, old.step + 1, compositions, facts, old.start, old.round_trip)
+        visits = None if old.visits is None else next_visits(old.visits, old.step, compositions)
+        moved = State(place, old.step + 1, compositions, facts, old.start, old.round_trip, visits)
         truncated = moved.step >= self.horizon
-        terminated = (facts["success"] & self.terminate_on_success) | beyond(facts, self.end_beyond)
+        terminated = (facts.success & self.arguments.terminate_on_success) | beyond(facts, self.arguments.end_beyond)
         changed = ~compositions.same_as(old.compositions)
         transition = Transition(old, moved, changed, outside, truncated | terminated, terminated)
-        terms = self.reward(transition, self.discount)
+        terms = self.reward(transition, self.arguments.discount)
         reward = self.reward.total(terms)
         if rows is None:
             self.state, self.terms = moved, terms
@@ -319,55 +264,12 @@ class Core(ABC):
         """
         if self.state is None:
             raise RuntimeError("describe() was called before reset(); begin an episode with reset(seed=...)")
-        state, facts = self.state, self.state.facts
-        task_terms = {key[5:]: float(facts[key][row]) for key in facts if key.startswith("term.")}
-        info: dict[str, Any] = {
-            "formula": state.compositions[row : row + 1].formulas()[0],
-            "score": float(facts["score"][row]),
-            "terms": {**{name: float(values[row]) for name, values in self.terms.items()}, **task_terms},
-            "success": bool(facts["success"][row]),
-            "valid": bool(facts["valid"][row]),
-            "evaluated": bool(facts["evaluated"][row]),
-            "known": bool(facts["known"][row]),
-            "novel": bool(facts["novel"][row]),
-            "p_stable": float(facts["p_stable"][row]),
-            "start_formula": state.start[row : row + 1].formulas()[0],
-            "start_round_trip": bool(state.round_trip[row]),
-            "step": int(state.step[row]),
-            **self.details(state.place[row]),
-        }
-        if math.isfinite(facts["decomposition_energy"][row]):
-            info["decomposition_energy"] = float(facts["decomposition_energy"][row])
-            info["hull_energy"] = float(facts["hull_energy"][row])
-            info["products"] = self.oracle.hull.products(facts["members"][row], facts["weights"][row])
-            elements, potentials = state.compositions.elements[row].tolist(), facts["potentials"][row].tolist()
-            info["potentials"] = {SYMBOLS[e]: mu for e, mu in zip(elements, potentials, strict=True) if e >= 0}
-            info["potentials_unique"] = len(info["products"]) == len(info["potentials"])
-            info["predicted"] = {
-                name: (float(facts[f"mean.{name}"][row]), float(facts[f"std.{name}"][row]))
-                for name in self.oracle.units
-            }
-        else:
-            info["products"], info["predicted"] = [], {}
-        for key, values in self.optional(state).items():
-            info[key] = {name: float(v[row]) for name, v in values.items()} if key == "guards" else int(values[row])
-        return info
-
-    def optional(self, state: State) -> dict[str, Any]:
-        """What infos hold only if it is asked for, in new arrays (N,): ``guards`` by name, and ``visits``."""
-        found: dict[str, Any] = {}
-        if self.guards is not None:
-            found["guards"] = {name: state.facts[f"guard.{name}"].copy() for name in self.guards.names}
-        if self.counts_visits:
-            found[VISITS] = state.facts[VISITS].copy()
-        return found
+        details = self.details(self.state.place[row])
+        return describe_row(self.state, row, self.terms, details, self.oracle.hull)
 
     def _facts(self, place: NDArray, compositions: CompositionBatch) -> Facts:
-        further = None if self.guards is None else partial(self._guard_facts, self.guards, place)
-        return judge(self.oracle, self.task, compositions, further)
-
-    def _guard_facts(self, guards: Guards, place: NDArray, assessment: Assessment) -> Facts:
-        return {f"guard.{name}": values for name, values in self.guard_values(guards, place, assessment).items()}
+        guards = None if self.guards is None else partial(self.guard_values, self.guards, place)
+        return facts_of(self.oracle, self.task, compositions, guards)
 
     def _allowed_starts(self) -> CompositionBatch:
         data = load_dataset(self.start_table)
@@ -377,7 +279,7 @@ class Core(ABC):
             raise ValueError(
                 f"no training formula of {data.name!r} obeys the rules of task {self.task.name!r} "
                 f"(elements={self.task.elements}, "
-                f"exclude={self.task.exclude}); widen them or use start={self.STARTS[1]!r}"
+                f"exclude={self.task.exclude}); widen them or use start={self.arguments.STARTS[1]!r}"
             )
         return pool
 
