@@ -64,8 +64,22 @@ def test_rooms_import_one_way():
     assert not wrong
 
 
+def test_studies_stand_on_the_package_and_never_the_other_way():
+    outside = ("tools", "benchmarks", "studies")  # each may import those before it
+    wrong = []
+    for place, folder in enumerate(("matenv", "agents", *outside)):
+        forbidden = outside[max(place - 1, 0) :]
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                wrong += [f"{path.relative_to(ROOT)} imports {n}" for n in names if n.split(".")[0] in forbidden]
+    assert not wrong
+
+
 def test_no_file_is_long():
-    sources = [p for folder in ("matenv", "agents", "tests", "examples") for p in (ROOT / folder).rglob("*.py")]
+    folders = ("matenv", "agents", "studies", "tools", "benchmarks", "tests", "examples")
+    sources = [p for folder in folders for p in (ROOT / folder).rglob("*.py")]
     assert not [(p.name, n) for p in sources if (n := len(p.read_text().splitlines())) > 500]
 
 
