@@ -32,15 +32,16 @@ test-all: lint
 	$(BIN)/pytest -n 2 --dist loadfile
 
 # The type checker sees agents/ where it stands once installed: as matenv/agents.
+CHECKED := tests studies tools benchmarks examples
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	rm -rf .typecheck && mkdir .typecheck
 	cp -rs $(CURDIR)/matenv .typecheck/matenv && cp -rs $(CURDIR)/agents .typecheck/matenv/agents
-	cp -rs $(CURDIR)/tests .typecheck/tests
-	cd .typecheck && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache -p matenv -p tests
+	cp -rs $(CHECKED:%=$(CURDIR)/%) .typecheck
+	cd .typecheck && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache -p matenv $(CHECKED:%=-p %)
 
-# Shorter, or in part: make bench OPTIONS='--quick --only hull environment'
+# Shorter, or in part: make bench OPTIONS='--quick --only hull --only environment'
 bench: $(VENV)/bench.stamp
 	$(BIN)/python -m benchmarks.run $(OPTIONS)
 	test -n "$(OPTIONS)" || $(BIN)/python -m benchmarks.quote

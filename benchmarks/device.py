@@ -5,14 +5,16 @@ The hull stays on the CPU and is solved while the predictor runs. Also says how 
 
 from __future__ import annotations
 
-import argparse
+from typing import Annotated
 
 import gymnasium as gym
 import numpy as np
 import torch
+import typer
 
 from benchmarks.environment import ENV_ID, STEPS, episode, moves
 from benchmarks.measure import Report, timed
+from tools.command import run
 
 GROUP = "device"
 SIZES = (1024, 4096, 16384, 65536)
@@ -35,7 +37,7 @@ def measure(report: Report, quick: bool = False, device: str = "cuda") -> None:
             rate = STEPS * rows / timed(episode(envs, actions), 1 if quick else 3)
             rates.append(report.add(GROUP, f"batched, N = {rows:,}, device={where!r}", "steps/s", rate))
             envs.close()
-        report.ratio(GROUP, f"N = {rows:,}: {device} over cpu", *rates)
+        report.ratio(GROUP, f"N = {rows:,}: {device} over cpu", rates[0], rates[1])
 
 
 def agreement(report: Report, device: str, rows: int = 1024) -> None:
@@ -54,15 +56,15 @@ def agreement(report: Report, device: str, rows: int = 1024) -> None:
     report.add(GROUP, f"largest difference of a reward, {device} and cpu", "score", largest, at_most=1e-4)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few repeats, one size")
-    parser.add_argument("--device", default="cuda", help="torch device to compare with the CPU")
-    options = parser.parse_args()
-    report = Report(options.quick)
-    measure(report, options.quick, options.device)
+def main(
+    quick: Annotated[bool, typer.Option("--quick", help="Few repeats, one size.")] = False,
+    device: Annotated[str, typer.Option(help="Torch device to compare with the CPU.")] = "cuda",
+) -> None:
+    """Measure and print."""
+    report = Report(quick)
+    measure(report, quick, device)
     print(report.markdown())
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

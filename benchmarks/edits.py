@@ -6,7 +6,6 @@ measurement is one whole episode in every row, its resets included. Takes about 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +15,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from benchmarks.environment import ROWS, STEPS, episode, moves
-from benchmarks.measure import Report, timed
+from benchmarks.measure import Quick, Report, timed
+from tools.command import run
 
 GROUP = "edits"
 ENV_ID = "MaterialElements-v0"
@@ -85,14 +85,12 @@ def measure(report: Report, quick: bool = False) -> None:
     report.ratio(GROUP, f"edits over latent moves, N = {ROWS:,}", measured, theirs)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few repeats")
-    options = parser.parse_args()
-    report = Report(options.quick)
-    measure(report, options.quick)
+def main(quick: Quick = False) -> None:
+    """Measure and print."""
+    report = Report(quick)
+    measure(report, quick)
     print(report.markdown())
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -8,7 +8,6 @@ implementation in `benchmarks.naive`. Takes a few minutes.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,8 +21,9 @@ from numpy.typing import NDArray
 
 import matenv
 from benchmarks import processes
-from benchmarks.measure import Measurement, Report, Stopwatch, timed
+from benchmarks.measure import Measurement, Quick, Report, Stopwatch, timed
 from matenv.envs.latent_moves import LatentEpisodes
+from tools.command import run
 
 GROUP = "environment"
 ENV_ID = "MaterialLatent-v0"
@@ -246,14 +246,12 @@ def measure(report: Report, quick: bool = False) -> None:
     processes.measure(report, quick)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few repeats")
-    options = parser.parse_args()
-    report = Report(options.quick)
-    measure(report, options.quick)
+def main(quick: Quick = False) -> None:
+    """Measure and print."""
+    report = Report(quick)
+    measure(report, quick)
     print(report.markdown())
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

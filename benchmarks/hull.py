@@ -9,7 +9,6 @@ about a minute. Cost against the number of elements and of phases is in `benchma
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -17,14 +16,17 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Annotated
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 
 import matenv
-from benchmarks.measure import Measurement, Report, timed
+from benchmarks.measure import Measurement, Quick, Report, timed
 from matenv import CompositionBatch, ConvexHull
 from matenv.elements import SYMBOLS
+from tools.command import run
 
 GROUP = "hull"
 
@@ -220,15 +222,12 @@ def measure(report: Report, quick: bool = False, seed: int = 0) -> None:
     starts(report, quick)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="few repeats")
-    options = parser.parse_args()
-    report = Report(options.quick)
-    measure(report, options.quick, options.seed)
+def main(quick: Quick = False, seed: Annotated[int, typer.Option(help="Seed of the queries.")] = 0) -> None:
+    """Measure and print."""
+    report = Report(quick)
+    measure(report, quick, seed)
     print(report.markdown())
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -9,12 +9,13 @@ few minutes.
 
 from __future__ import annotations
 
-import argparse
 import time
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 
 import matenv
@@ -24,6 +25,7 @@ from matenv.elements import NUM_ELEMENTS
 from matenv.thermo import solver
 from matenv.thermo.queries import Queries
 from matenv.thermo.simplex import PhaseIndex
+from tools.command import run
 
 GROUP = "hull growth"
 ELEMENTS = range(2, 11)
@@ -144,18 +146,18 @@ def measure(report: Report, quick: bool = False, seed: int = 0, rows: int = 1_00
     return cost
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="embedded tables only, few queries")
-    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the synthetic tables")
-    parser.add_argument("--picture", type=Path, help="draw the costs into this file")
-    options = parser.parse_args()
-    report = Report(options.quick)
-    cost = measure(report, options.quick, rows=options.rows)
+def main(
+    quick: Annotated[bool, typer.Option("--quick", help="Embedded tables only, few queries.")] = False,
+    rows: Annotated[int, typer.Option(help="Rows of the synthetic tables.")] = 1_000_000,
+    picture: Annotated[Path | None, typer.Option(help="Draw the costs into this file.")] = None,
+) -> None:
+    """Measure, print and draw."""
+    report = Report(quick)
+    cost = measure(report, quick, rows=rows)
     print(report.markdown())
-    if options.picture:
-        draw(cost, options.picture)
+    if picture:
+        draw(cost, picture)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

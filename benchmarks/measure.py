@@ -9,12 +9,16 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import typer
 from numpy.typing import ArrayLike, NDArray
 
 from benchmarks.machine import machine
+
+Quick = Annotated[bool, typer.Option("--quick", help="Few repeats; not for quoting.")]
+"""Option of the benchmarks."""
 
 
 @dataclass(frozen=True)

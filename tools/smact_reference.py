@@ -1,4 +1,4 @@
-"""What SMACT 4.0.2 answers for 13,000 formulas: the frozen reference of ``tests/test_chemistry.py``.
+"""What SMACT 4.0.2 answers for 13,000 formulas: the frozen reference of ``tests/chemistry/test_validity.py``.
 
 ``python -m tools.smact_reference`` writes ``tests/chemistry/smact_validity.npz`` in a few minutes on one core. Needs
 ``smact==4.0.2`` (extra `bench`). Formulas that SMACT would need long for are left out beforehand, by the number of
@@ -10,16 +10,20 @@ from __future__ import annotations
 import itertools
 import time
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 
 from matenv import load_dataset, load_latent
 from matenv.chemistry.table import load_table
 from matenv.composition import MAX_ELEMENTS, CompositionBatch
 from matenv.elements import NUM_ELEMENTS, positions
+from tools import CHECKOUT
+from tools.command import run
 
-PATH = Path(__file__).parent.parent / "tests" / "chemistry" / "smact_validity.npz"
+PATH = CHECKOUT / "tests" / "chemistry" / "smact_validity.npz"
 
 KINDS = ("table", "random", "samples", "perturbed", "hard")
 """Table rows; random formulas; VAE prior samples; table rows with an element swapped or a count changed; odd ones."""
@@ -130,18 +134,18 @@ def answers(names: list[str]) -> NDArray[np.uint8]:
     return result
 
 
-def main() -> None:
+def main(out: Annotated[Path, typer.Option(help="File to write.")] = PATH) -> None:
     """Ask SMACT and write its answers."""
     batch, kind = formulas()
     start = time.perf_counter()
     verdicts = answers(batch.formulas())
-    PATH.parent.mkdir(exist_ok=True)
+    out.parent.mkdir(exist_ok=True)
     np.savez_compressed(
-        PATH, elements=batch.elements.astype(np.int8), counts=batch.counts.astype(np.int16), kind=kind, answers=verdicts
+        out, elements=batch.elements.astype(np.int8), counts=batch.counts.astype(np.int16), kind=kind, answers=verdicts
     )
     shares = ", ".join(f"{name} {np.sum(kind == k)}" for k, name in enumerate(KINDS))
     print(f"{len(batch)} formulas ({shares}), {len(MODES)} verdicts each, in {time.perf_counter() - start:.0f} s")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

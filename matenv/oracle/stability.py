@@ -13,8 +13,6 @@ Conditional on Materials-Project-like selection: 40 % of the table's rows are st
 
 A map belongs to the predictor it was fitted for; every shipped one has its own, but gold borrows that of the same
 recipe on train rows.
-
-``python -m tools.fit_stability`` fits them.
 """
 
 from __future__ import annotations
@@ -176,9 +174,9 @@ def hit_rate(p_stable: float, size: int, predictor: str = "default") -> HitRate 
         Of the bin of width 0.1 that holds `p_stable`, for this number of elements; None if it held no row, or the
         predictor is not a shipped one.
     """
-    if predictor not in cards():
+    if predictor not in _cards():
         return None
-    bins = cards()[predictor]["reliability"][min(max(size, SMALLEST), LARGEST) - SMALLEST]
+    bins = _cards()[predictor]["reliability"][min(max(size, SMALLEST), LARGEST) - SMALLEST]
     return next((HitRate(*entry) for entry in bins if entry[0] <= p_stable < entry[1]), None)
 
 
@@ -217,12 +215,12 @@ def scale_odds(p: float, factor: float) -> float:
 
 
 @lru_cache(maxsize=1)
-def cards() -> dict[str, Any]:
+def _cards() -> dict[str, Any]:
     """What `tools.fit_stability` found, by predictor."""
     return json.loads((files("matenv.properties") / "weights" / "stability.json").read_text())["predictors"]
 
 
 @lru_cache(maxsize=4)
 def _shipped(predictor: str) -> StabilityModel:
-    card = cards().get(predictor, cards()["default"])
+    card = _cards().get(predictor, _cards()["default"])
     return StabilityModel(*(np.array(card[key]) for key in ("intercept", "slope", "ceiling")))

@@ -1,6 +1,6 @@
-"""How often each integer rule returns the right formula from a formula's own, exact fractions.
+"""Integer rules: ``python -m studies.chemistry.integer_formulas`` counts how often each returns the right formula.
 
-Run: python studies/chemistry/integer_formulas.py
+From a formula's own, exact fractions, and from noisy ones; the whole embedded table.
 """
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from matenv import load_dataset
 from matenv.composition import PAPER_THRESHOLD, CompositionBatch, threshold_counts
+from tools.command import run
 
 
 def main() -> None:
@@ -43,4 +44,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

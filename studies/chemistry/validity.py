@@ -1,6 +1,7 @@
-"""How much validity by rule says: shares of neutral and balanced formulas, beside chance, and the speed beside SMACT's.
+"""How much validity by rule says: ``python -m studies.chemistry.validity``.
 
-Run: python -m studies.chemistry.validity (a minute; the speed of SMACT needs ``smact==4.0.2``, extra `bench`)
+Shares of neutral and balanced formulas beside chance, and the speed beside SMACT's. A minute; the speed of SMACT needs
+``smact==4.0.2``, extra `bench`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from matenv import elements as alphabet
 from matenv import is_charge_neutral, is_electronegativity_balanced, load_dataset, load_latent
 from matenv.composition import CompositionBatch
 from matenv.tasks import Task
+from tools.command import run
 
 SAMPLES = 10_000
 ASKED_OF_SMACT = 3_000
@@ -134,4 +136,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

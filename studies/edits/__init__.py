@@ -1,1 +1,1 @@
-"""Walks over edits of formulas (docs/latent_or_elements.md)."""
+"""Walks over edits of formulas (docs/elements.md)."""

@@ -7,10 +7,10 @@ of the ten best scores (one formula per chemical system). A few minutes.
 
 from __future__ import annotations
 
-import argparse
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import typer
 from matenv.agents.edit_policy import KINDS, RandomKinds, kinds_of
 from matenv.agents.equal_budget import ELEMENTS, policy_search
 from matenv.agents.policies import RandomPolicy
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from matenv.benchmark.curve import best_so_far
 from matenv.benchmark.record import Search
+from tools.command import run
 
 TASK = "stiff-stable"
 EVEN = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
@@ -63,13 +64,12 @@ def row(name: str, results: list[Search]) -> str:
     return f"{name:36s}{elements:10.2f}{score:12.3f}{top.mean():10.3f} (sd {top.std(ddof=1):.3f})"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--budget", type=int, default=10_000)
-    options = parser.parse_args()
-    seeds = range(options.seeds)
-    uniform = [uniform_search(TASK, options.budget, seed) for seed in seeds]
+def main(
+    seeds: Annotated[int, typer.Option(help="Runs of each.")] = 5,
+    budget: Annotated[int, typer.Option(help="Distinct formulas of a run.")] = 10_000,
+) -> None:
+    """Search and print."""
+    uniform = [uniform_search(TASK, budget, seed) for seed in range(seeds)]
     n, score = np.concatenate([r.compositions.size for r in uniform]), np.concatenate([r.scores for r in uniform])
     print(f"Uniform random formulas, {len(n):,} over all seeds\n{'elements':10s}{'mean':>8s}{'best 0.1 %':>12s}")
     for size in range(2, 7):
@@ -78,11 +78,9 @@ def main() -> None:
     print(f"\n{'':36s}{'elements':>10s}{'mean score':>12s}{'top-10':>10s}")
     print(row("uniform random formulas", uniform), flush=True)
     for name, (make, arguments) in WALKS.items():
-        print(
-            row(name, [policy_search(make, ELEMENTS, TASK, options.budget, seed, **arguments) for seed in seeds]),
-            flush=True,
-        )
+        found = [policy_search(make, ELEMENTS, TASK, budget, seed, **arguments) for seed in range(seeds)]
+        print(row(name, found), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,1 +1,1 @@
-"""What each guard of the environments stops (docs/guards.md)."""
+"""Which guard of the environments warns where the predictor is wrong, and what agents do with it (docs/guards.md)."""

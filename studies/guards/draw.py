@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from studies.guards.errors import PROPERTIES, SOURCES, Verdict
+from tools.command import run
 
 _STYLES: dict[str, tuple[str, str]] = {
     "uncertainty": ("tab:red", "-"),
@@ -60,17 +61,14 @@ def draw(found: list[Verdict], predictor: str, out: Path) -> None:
     figure.savefig(out)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line: draw what ``python -m studies.guards.errors --out`` wrote."""
-    parser = argparse.ArgumentParser(prog="python -m studies.guards.draw", description=__doc__)
-    parser.add_argument("measured", type=Path, help="guards.json")
-    parser.add_argument("--predictor", default="default", help="whose errors; default: default")
-    parser.add_argument("--out", type=Path, required=True, help="PNG to write")
-    arguments = parser.parse_args(argv)
-    found = [Verdict(**verdict) for verdict in json.loads(arguments.measured.read_text())["verdicts"]]
-    draw(found, arguments.predictor, arguments.out)
-    return 0
+def main(
+    measured: Annotated[Path, typer.Argument(help="guards.json")],
+    out: Annotated[Path, typer.Option(help="PNG to write.")],
+    predictor: Annotated[str, typer.Option(help="Whose errors.")] = "default",
+) -> None:
+    """Draw what ``python -m studies.guards.errors --out`` wrote."""
+    draw([Verdict(**verdict) for verdict in json.loads(measured.read_text())["verdicts"]], predictor, out)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -7,15 +7,15 @@ value rises with the error: by rank correlation, and by the mean error of the te
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 
 from matenv.benchmark.searches import best_by_system, evolve
@@ -28,6 +28,7 @@ from matenv.oracle import Oracle
 from matenv.properties import load_predictor
 from matenv.tasks import load_task
 from studies.honesty.reliability import SIZES
+from tools.command import run
 
 SOURCES: dict[str, str] = {
     "system": "test rows of the `system` split, against DFT",
@@ -298,37 +299,40 @@ def _rounded(value: Any) -> Any:
     return round(value, 4) if isinstance(value, float) else value
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line: measure, print and write everything."""
-    parser = argparse.ArgumentParser(prog="python -m studies.guards.errors", description=__doc__)
-    parser.add_argument("--predictors", nargs="+", default=["default", "two-family"], help="names of predictors")
-    parser.add_argument("--latent", default="vae", help="name of the latent space; default vae")
-    parser.add_argument("--sources", nargs="+", default=list(SOURCES), help=f"of {', '.join(SOURCES)}; default: all")
-    parser.add_argument("--out", type=Path, help="folder for guards.json and guards.md; default: print only")
-    arguments = parser.parse_args(argv)
-    space, found = load_latent(arguments.latent), []
-    for source in arguments.sources:
+def main(
+    predictors: Annotated[
+        list[str] | None, typer.Option("--predictor", help="Name of a predictor; default: default, two-family.")
+    ] = None,
+    latent: Annotated[str, typer.Option(help="Name of the latent space.")] = "vae",
+    sources: Annotated[
+        list[str] | None, typer.Option("--source", help=f"Of {', '.join(SOURCES)}; default: all.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for guards.json and guards.md; default: print only.")] = None,
+) -> None:
+    """Measure, print and write everything."""
+    predictors, sources = predictors or ["default", "two-family"], sources or list(SOURCES)
+    space, found = load_latent(latent), []
+    for source in sources:
         rows = gather(source, space)
-        for predictor in arguments.predictors:
+        for predictor in predictors:
             found += verdicts(rows, predictor, space)
         print(f"{source}: done", file=sys.stderr, flush=True)
     texts = [
         f"`{predictor}`, absolute error of {name}:\n\n{table(found, predictor, name)}"
-        for predictor in arguments.predictors
+        for predictor in predictors
         for name in PROPERTIES
     ]
-    if "system" in arguments.sources:
-        texts += [f"`{p}`, worst tenth over the rest:\n\n{size_table(found, p)}" for p in arguments.predictors]
+    if "system" in sources:
+        texts += [f"`{p}`, worst tenth over the rest:\n\n{size_table(found, p)}" for p in predictors]
     text = "\n\n".join(texts)
     print(text)
-    if arguments.out is not None:
-        arguments.out.mkdir(parents=True, exist_ok=True)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
         lines = ",\n".join(json.dumps(_rounded(asdict(v))) for v in found)
-        head = json.dumps({"latent": arguments.latent, "sources": SOURCES})
-        (arguments.out / "guards.json").write_text(f'{head[:-1]}, "verdicts": [\n{lines}\n]}}\n')
-        (arguments.out / "guards.md").write_text(text + "\n")
-    return 0
+        head = json.dumps({"latent": latent, "sources": SOURCES})
+        (out / "guards.json").write_text(f'{head[:-1]}, "verdicts": [\n{lines}\n]}}\n')
+        (out / "guards.md").write_text(text + "\n")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

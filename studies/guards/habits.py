@@ -6,17 +6,17 @@ penalties and ends, so that all are measured alike.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import gymnasium as gym
 import numpy as np
+import typer
 from matenv.agents.policies import Policy
 from matenv.agents.train import ENV_ID, train
 from stable_baselines3.common.utils import set_random_seed
@@ -25,6 +25,7 @@ import matenv
 from matenv.benchmark.searches import best_by_system
 from matenv.guards import GUARDS
 from matenv.tasks import load_task
+from tools.command import run
 
 TOP = 100
 """Formulas judged by gold, one per chemical system."""
@@ -195,29 +196,27 @@ def guards_table(found: list[Habits]) -> str:
     return "\n".join(lines)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line: train, watch, print and write the tables; interrupted runs resume."""
-    parser = argparse.ArgumentParser(prog="python -m studies.guards.habits", description=__doc__)
-    parser.add_argument("--timesteps", type=int, default=150_000, help="steps per run; default 150000")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the runs; default 0")
-    parser.add_argument("--out", type=Path, default=Path("runs/guard-study"), help="folder of the runs and tables")
-    arguments = parser.parse_args(argv)
+def main(
+    timesteps: Annotated[int, typer.Option(help="Steps per run.")] = 150_000,
+    seed: Annotated[int, typer.Option(help="Seed of the runs.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder of the runs and tables.")] = Path("runs/guard-study"),
+) -> None:
+    """Train, watch, print and write the tables; interrupted runs resume."""
     found: dict[str, list[Habits]] = {}
     for task, settings in (("stiff-stable", REPEATS), ("wide-gap-novel", GUARDED)):
         found[task] = []
         for number, (setting, kwargs) in enumerate(settings.items()):
-            folder = arguments.out / task / str(number)
+            folder = out / task / str(number)
             env_kwargs = {"task": task, **kwargs}
-            agent = train("ppo", folder, arguments.timesteps, arguments.seed, ENV_ID, env_kwargs, progress=False)
+            agent = train("ppo", folder, timesteps, seed, ENV_ID, env_kwargs, progress=False)
             seen = {key: value for key, value in kwargs.items() if key == "repeat_decay"}
             found[task].append(watch(agent, f"PPO, {setting}", task, **seen))  # type: ignore[arg-type]
-            text = _write(arguments.out, {"timesteps": arguments.timesteps, "seed": arguments.seed}, found)
+            text = _write(out, {"timesteps": timesteps, "seed": seed}, found)
             if setting == "no decay":
                 for name, asked in REPEATS.items():
                     found[task].append(watch(Shuttle(agent), f"its moves to and fro, {name}", task, **asked))
             print(f"{task}, {setting}: done", file=sys.stderr, flush=True)
     print(text)
-    return 0
 
 
 def _write(out: Path, settings: dict[str, int], found: dict[str, list[Habits]]) -> str:
@@ -230,4 +229,4 @@ def _write(out: Path, settings: dict[str, int], found: dict[str, list[Habits]]) 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

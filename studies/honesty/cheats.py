@@ -8,16 +8,16 @@ the rule is about, what they are paid, and what gold says of them.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
@@ -29,6 +29,7 @@ from matenv.guards import GUARDS, Guards, properties_of
 from matenv.latent import load_latent
 from matenv.oracle import NOVEL_DISTANCE, Assessment, Oracle
 from matenv.tasks import TOO_GOOD, Task, TaskScore, load_task
+from tools.command import run
 
 TOP = 100
 """Formulas judged, one per chemical system."""
@@ -67,7 +68,7 @@ class Case:
         on: The task with it.
         is_cheat: Which of some formulas are the cheat (B,), from the proxy's and from gold's assessment.
         dilute: Search the dilute binaries instead of sending the adversary.
-        bare: The reward takes the predictor at its word (`candidates.bare_oracle`).
+        bare: The reward takes the predictor at its word (`matenv.benchmark.bare.bare_oracle`).
     """
 
     rule: str
@@ -369,17 +370,16 @@ def _chance(assessment: Assessment) -> Flags:
     return batch.keys(1) % np.uint64(10) == 0
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line: measure, print and write the tables; finished rules in the output folder are not done again."""
-    parser = argparse.ArgumentParser(prog="python -m studies.honesty.cheats", description=__doc__)
-    parser.add_argument("--calls", type=int, default=5000, help="distinct formulas per search; default 5000")
-    parser.add_argument("--seeds", type=int, default=3, help="repetitions; default 3")
-    parser.add_argument("--out", type=Path, default=Path("runs/cheats"), help="folder for cheats.json and cheats.md")
-    arguments = parser.parse_args(argv)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    path = arguments.out / "cheats.json"
-    settings = {"calls": arguments.calls, "seeds": arguments.seeds}
-    kept = json.loads(path.read_text()) if path.exists() else settings | {"outcomes": []}
+def main(
+    calls: Annotated[int, typer.Option(help="Distinct formulas per search.")] = 5000,
+    seeds: Annotated[int, typer.Option(help="Repetitions.")] = 3,
+    out: Annotated[Path, typer.Option(help="Folder for cheats.json and cheats.md.")] = Path("runs/cheats"),
+) -> None:
+    """Measure, print and write the tables; finished rules in the output folder are not done again."""
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "cheats.json"
+    settings = {"calls": calls, "seeds": seeds}
+    kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {**settings, "outcomes": []}
     if {key: kept[key] for key in settings} != settings:
         raise ValueError(f"{path} was made with {kept['calls']} calls and {kept['seeds']} seeds; give another --out")
     outcomes = [Outcome(**{**o, "examples": tuple(o["examples"])}) for o in kept["outcomes"]]
@@ -387,8 +387,7 @@ def main(argv: list[str] | None = None) -> int:
     for case in cases:
         if case.rule in [o.rule for o in outcomes]:
             continue
-        seeds = range(1 if case.dilute else arguments.seeds)  # a list has no seed
-        pairs = [measure(case, arguments.calls, seed) for seed in seeds]
+        pairs = [measure(case, calls, seed) for seed in range(1 if case.dilute else seeds)]  # a list has no seed
         outcomes += [average(setting) for setting in zip(*pairs, strict=True)]
         path.write_text(json.dumps(settings | {"outcomes": [asdict(o) for o in outcomes]}, indent=1) + "\n")
         print(f"{case.rule}: done", file=sys.stderr, flush=True)
@@ -396,9 +395,8 @@ def main(argv: list[str] | None = None) -> int:
     outcomes.sort(key=lambda o: order.index(o.rule))
     text = table(outcomes, {case.rule: case.cheat for case in cases})
     print(text)
-    (arguments.out / "cheats.md").write_text(text + "\n")
-    return 0
+    (out / "cheats.md").write_text(text + "\n")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

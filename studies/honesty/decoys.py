@@ -8,16 +8,16 @@ each composition alone: it must beat the phases of the reference, not the other 
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
@@ -27,6 +27,7 @@ from matenv.data import Dataset, load_dataset
 from matenv.oracle import Oracle
 from matenv.oracle.stability import DECOY_FACTORS
 from matenv.thermo import ConvexHull
+from tools.command import run
 
 MAX_ATOMS = 20
 """Most atoms per formula unit of the compositions that are counted."""
@@ -35,6 +36,8 @@ SYSTEMS = 20
 """Systems per number of elements: those with the most known formulas."""
 
 SIZES = (2, 3, 4)
+
+PREDICTORS = tuple(sorted({predictor for predictor, _ in DECOY_FACTORS}))
 
 
 @dataclass(frozen=True)
@@ -177,24 +180,24 @@ def table(counts: Sequence[Decoys]) -> str:
     return "\n".join(lines)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line: print the counts."""
-    parser = argparse.ArgumentParser(prog="python -m studies.honesty.decoys", description=__doc__)
-    every = sorted({predictor for predictor, _ in DECOY_FACTORS})
-    parser.add_argument("--predictors", nargs="+", default=every, help=f"names; default: {', '.join(every)}")
-    parser.add_argument("--out", type=Path, help="JSON file to write; default: print only")
-    arguments = parser.parse_args(argv)
-    counts = [count(p, reference, n) for reference in ("train", "all") for p in arguments.predictors for n in SIZES]
+def main(
+    predictors: Annotated[
+        list[str] | None, typer.Option("--predictor", help=f"Default: {', '.join(PREDICTORS)}.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write; default: print only.")] = None,
+) -> None:
+    """Print the counts."""
+    names = predictors or PREDICTORS
+    counts = [count(name, reference, n) for reference in ("train", "all") for name in names for n in SIZES]
     print(f"Compositions of at most {MAX_ATOMS} atoms in the {SYSTEMS} best-sampled systems per number of elements.\n")
     print(table(counts))
     for c in counts:
-        if c.predictor == arguments.predictors[0]:
+        if c.predictor == names[0]:
             print(f"\nSystems, hull {c.reference}, {c.size} elements: {', '.join(c.systems)}")
-    if arguments.out is not None:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps([asdict(c) for c in counts], indent=1) + "\n")
-    return 0
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps([asdict(c) for c in counts], indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import typer
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -25,6 +24,7 @@ from studies.honesty.reliability import (
     stability,
     table,
 )
+from tools.command import run
 
 _COLOURS = dict(zip((label for label, _, _ in SIZES), ("tab:blue", "tab:orange", "tab:green", "tab:red"), strict=True))
 
@@ -109,20 +109,18 @@ def _cleared(axes: Axes) -> Axes:
     return axes
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line: print tables and draw both pictures."""
-    parser = argparse.ArgumentParser(prog="python -m studies.honesty.draw", description=__doc__)
-    parser.add_argument("--predictor", default="default", help="name of a predictor trained on train rows")
-    parser.add_argument("--out", type=Path, required=True, help="folder for stability.png and intervals.png")
-    arguments = parser.parse_args(argv)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    stabilities, found = stability(arguments.predictor), intervals(arguments.predictor)
+def main(
+    out: Annotated[Path, typer.Option(help="Folder for stability.png and intervals.png.")],
+    predictor: Annotated[str, typer.Option(help="Name of a predictor trained on train rows.")] = "default",
+) -> None:
+    """Print tables and draw both pictures."""
+    out.mkdir(parents=True, exist_ok=True)
+    stabilities, found = stability(predictor), intervals(predictor)
     print(f"{table(stabilities)}\n\n{interval_table(found)}")
-    heading = f"predictor {arguments.predictor}, held-out rows of both splits"
-    draw_stability(stabilities, arguments.out / "stability.png", f"Reliability of P(stable): {heading}")
-    draw_intervals(found, arguments.out / "intervals.png", f"Reliability of property intervals: {heading}")
-    return 0
+    heading = f"predictor {predictor}, held-out rows of both splits"
+    draw_stability(stabilities, out / "stability.png", f"Reliability of P(stable): {heading}")
+    draw_intervals(found, out / "intervals.png", f"Reliability of property intervals: {heading}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

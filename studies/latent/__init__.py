@@ -1,1 +1,1 @@
-"""Trials with latent spaces (docs/dkl.md, docs/latent_training.md)."""
+"""Trials with latent spaces (docs/latent_checks.md, docs/dkl.md)."""

@@ -1,27 +1,29 @@
 """KL weight at once, in a single rise, and in cycles: ``python -m studies.latent.annealing``.
 
 Short runs of the paper's VAE (KL weight 1, where collapse threatens), equal but for the schedule, measured on
-validation rows. Each run resumes. Writes studies/results/annealing.json and prints its table.
+validation rows. Each run resumes. Writes ``studies/results/annealing.json`` and prints its table.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+import typer
 
 from benchmarks.machine import machine
 from matenv import load_dataset
 from matenv.latent.networks.objectives import elbo
 from matenv.latent.networks.pairs import Pairs
 from matenv.latent.training.fit import RECIPES, fit
+from studies import RESULTS
+from tools.command import run
 
-SCHEDULES: dict[str, dict[str, float]] = {
+SCHEDULES: dict[str, dict[str, Any]] = {
     "full weight at once": {"beta_warmup": 1e-9},
     "a single rise over half of the run": {"beta_warmup": 0.5},
     "4 cycles, rising over half of each": {"beta_warmup": 0.5, "beta_cycles": 4},
@@ -29,31 +31,30 @@ SCHEDULES: dict[str, dict[str, float]] = {
 """Schedules by name, as changes to the recipe."""
 
 LEARNING_RATE = 0.02
-"""Ten times the recipe's, for runs a tenth as long; see the trials in studies/results/elawady.json."""
+"""Ten times the recipe's, for runs a tenth as long; see the trials in ``studies/results/elawady.json``."""
 
 DRAWS = 8
 """Posterior draws per row in a negative ELBO."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m studies.latent.annealing", description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/annealing"), help="folder of the runs")
-    parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--results", type=Path, default=Path("studies/results/annealing.json"))
-    options = parser.parse_args()
+def main(
+    out: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/annealing"),
+    epochs: Annotated[int, typer.Option(help="Epochs of a run.")] = 30,
+    seeds: Annotated[int, typer.Option(help="Runs of each schedule.")] = 2,
+    result: Annotated[Path, typer.Option(help="File of the figures.")] = RESULTS / "annealing.json",
+) -> None:
+    """Run what is missing, then write and print the table."""
     torch.set_num_threads(1)
     data = load_dataset()
     validation = Pairs.of(data.compositions[data.part("validation")])
     base = replace(RECIPES["vae-elawady"], learning_rate=LEARNING_RATE, bfloat16=True)
-    document: dict[str, Any] = {"machine": machine(), "epochs": options.epochs, "recipe": base.settings(), "runs": []}
-    for seed in range(options.seeds):
+    document: dict[str, Any] = {"machine": machine(), "epochs": epochs, "recipe": base.settings(), "runs": []}
+    for seed in range(seeds):
         for name, changes in SCHEDULES.items():
-            folder = options.out / f"{name}, seed {seed}"
+            folder = out / f"{name}, seed {seed}"
             network, history = fit(
-                "vae-elawady", data, folder, epochs=options.epochs, seed=seed, recipe=replace(base, **changes),
-                progress=False,
-            )  # fmt: skip
+                "vae-elawady", data, folder, epochs=epochs, seed=seed, recipe=replace(base, **changes), progress=False
+            )
             noise = torch.Generator().manual_seed(0)
             with torch.inference_mode():
                 loss = np.mean([elbo(network, validation, torch.zeros(0), noise, 1.0)[0].item() for _ in range(DRAWS)])
@@ -62,7 +63,7 @@ def main() -> None:
             row |= {key: last[key] for key in ("active_units", "kl_per_unit", "element_set")}
             row["fewest_active_units"] = min(record["active_units"] for record in history[len(history) // 4 :])
             document["runs"].append(row)
-            options.results.write_text(json.dumps(document, indent=1) + "\n")
+            result.write_text(json.dumps(document, indent=1) + "\n")
     print(table(document["runs"]))
 
 
@@ -91,4 +92,4 @@ def _either(numbers: list[int]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,23 +1,23 @@
-"""Does training a VAE and a Gaussian process together help? ``python -m studies.latent.deep_kernel``, after the trainings.
+"""Does training a VAE and a Gaussian process together help? ``python -m studies.latent.deep_kernel``, after trainings.
 
     matenv latent train vae-gp --out runs/vae-gp      # the process afterwards, on the frozen latent space of vae
     matenv latent train dkl-vae --out runs/dkl-vae    # both together
     python -m studies.latent.deep_kernel runs/vae-gp/vae-gp.safetensors runs/dkl-vae/dkl-vae.safetensors
 
-Prints, for each space, the metrics of `matenv.latent.evaluation.property_quality`, what is left of reconstruction, and, because a
-sparse process with few inducing points may sell a space short, an exact Gaussian process on 4,000 random training rows
-in the same coordinates. Writes them as JSON, and a picture.
+Prints, for each space, the metrics of `matenv.latent.evaluation.property_quality`, what is left of reconstruction, and,
+because a sparse process with few inducing points may sell a space short, an exact Gaussian process on 4,000 random
+training rows in the same coordinates. Writes them as JSON, and a picture.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+import typer
 from numpy.typing import NDArray
 from scipy.stats import norm
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -28,6 +28,7 @@ from matenv.data import Dataset
 from matenv.latent.evaluation.evaluate import recovery
 from matenv.latent.evaluation.property_quality import label, property_quality, truth
 from matenv.latent.property_space import PropertySpace
+from tools.command import run
 
 ROWS, ASKED = 4000, 2000
 """Training rows of the exact process, and held-out rows of either kind that it is asked about."""
@@ -78,7 +79,7 @@ def exact_process(space: PropertySpace, data: Dataset) -> dict[str, float]:
     }
 
 
-def picture(spaces: list[PropertySpace], data: Dataset, path: Path) -> None:
+def draw(spaces: list[PropertySpace], data: Dataset, path: Path) -> None:
     """Held-out rows along the direction that tells most of the property; coverage; error against deviation."""
     import matplotlib
 
@@ -127,20 +128,20 @@ def picture(spaces: list[PropertySpace], data: Dataset, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("spaces", nargs="+", help="shipped names, or paths of .safetensors files")
-    parser.add_argument("--out", type=Path, default=Path("runs/deep-kernel.json"))
-    parser.add_argument("--picture", type=Path)
-    options = parser.parse_args()
+def main(
+    names: Annotated[list[str], typer.Argument(help="Shipped names, or paths of .safetensors files.")],
+    out: Annotated[Path, typer.Option(help="File of the figures.")] = Path("runs/deep-kernel.json"),
+    picture: Annotated[Path | None, typer.Option(help="Picture to draw.")] = None,
+) -> None:
+    """Measure, print, write and draw."""
     torch.set_num_threads(1)
     data = load_dataset()
     result: dict[str, dict[str, Any]] = {}
     spaces = []
-    for name in options.spaces:
+    for name in names:
         space = load_latent(name)
         if not isinstance(space, PropertySpace):
-            raise SystemExit(f"error: {name!r} predicts no property")
+            raise ValueError(f"{name!r} predicts no property")
         recovered = recovery(space, data.compositions[data.split("system").test])
         spaces.append(space)
         result[space.name] = {
@@ -153,15 +154,15 @@ def main() -> None:
     for key in result[spaces[0].name]:
         values = [column[key] for column in result.values()]
         print(f"| {key} | " + " | ".join(f"{v:.3f}" if isinstance(v, float) else v for v in values) + " |")
-    options.out.parent.mkdir(parents=True, exist_ok=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
     rounded = {
         name: {key: round(v, 5) if isinstance(v, float) else v for key, v in column.items()}
         for name, column in result.items()
     }
-    options.out.write_text(json.dumps(rounded, indent=1) + "\n")
-    if options.picture:
-        picture(spaces, data, options.picture)
+    out.write_text(json.dumps(rounded, indent=1) + "\n")
+    if picture:
+        draw(spaces, data, picture)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

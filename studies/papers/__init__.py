@@ -1,1 +1,1 @@
-"""The source papers repeated."""
+"""The source papers repeated (docs/elawady.md, docs/dkl.md)."""

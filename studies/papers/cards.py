@@ -1,6 +1,6 @@
 """Playing-card suits with known factors: does joint training turn the latent space towards the one it is asked for?
 
-One of the two cases of Slautin et al. (arXiv:2503.02978): ``python studies/papers/cards.py``. Images of four
+One of the two cases of Slautin et al. (arXiv:2503.02978): ``python -m studies.papers.cards``. Images of four
 suits are drawn with a random rotation, shear and scale. A VAE with two latent dimensions has to choose what to keep;
 the joint model (DKL-VAE) is asked to predict one factor besides. Three tries: rotation, shear, scale. Writes a table, a
 JSON file and a picture; an interrupted run resumes. ``--quick`` is a small version for a test.
@@ -8,25 +8,26 @@ JSON file and a picture; an interrupted run resumes. ``--quick`` is a small vers
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+import typer
 from torch import Tensor
-from vae_and_gp import VAE, Settings, alignment, mlp, prediction_errors, train
 
 from matenv.latent.networks.deep_kernel import DeepKernel
+from studies.papers.vae_and_gp import VAE, Settings, alignment, mlp, prediction_errors, train
+from tools.command import run
 
 SUITS = ("hearts", "diamonds", "clubs", "spades")
 FACTORS = {"rotation": "degrees", "shear": "", "scale": ""}
 SIDE, FINE = 32, 3  # pixels, and samples per pixel along each side
 
 
-def draw(number: int, seed: int) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+def images_of(number: int, seed: int) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Images (number, 32, 32) in [0, 1], suits (number,), and factors by name."""
     random = np.random.default_rng(seed)
     suit = random.integers(len(SUITS), size=number)
@@ -67,9 +68,9 @@ def bernoulli(logits: Tensor, x: Tensor) -> Tensor:
     return -F.binary_cross_entropy_with_logits(logits.float(), x, reduction="none").sum(1)
 
 
-def run(out: Path, number: int, settings: Settings, inducing: int, targets: list[str]) -> dict[str, Any]:
+def measure(out: Path, number: int, settings: Settings, inducing: int, targets: list[str]) -> dict[str, Any]:
     """Train everything; the result, and latent codes for the picture."""
-    images, suit, factors = draw(number, seed=0)
+    images, suit, factors = images_of(number, seed=0)
     x = torch.from_numpy(images.reshape(number, -1)).float()
     held_out, tune = slice(0, number // 5), slice(number // 5, number // 5 + number // 10)
     learn = slice(number // 5 + number // 10, number)
@@ -101,7 +102,7 @@ def run(out: Path, number: int, settings: Settings, inducing: int, targets: list
     return result
 
 
-def picture(result: dict[str, Any], path: Path) -> None:
+def draw(result: dict[str, Any], path: Path) -> None:
     """Latent space of the VAE and of each DKL-VAE, coloured by the target."""
     import matplotlib
 
@@ -114,7 +115,7 @@ def picture(result: dict[str, Any], path: Path) -> None:
     figure, axes = plt.subplots(
         2, len(widths), figsize=(3.4 * sum(widths), 6.2), width_ratios=widths, layout="constrained"
     )
-    images, suits, _ = draw(400, seed=0)
+    images, suits, _ = images_of(400, seed=0)
     for row, corner in enumerate(axes[:, 0]):
         chosen = [np.flatnonzero(suits == kind)[row * 3 : row * 3 + 3] for kind in range(4)]
         corner.imshow(np.block([[images[i] for i in group] for group in chosen]), cmap="gray_r")
@@ -141,25 +142,23 @@ def picture(result: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path("runs/cards"))
-    parser.add_argument("--targets", nargs="+", choices=list(FACTORS), default=list(FACTORS), help="factors to ask for")
-    parser.add_argument("--quick", action="store_true", help="few images and epochs, for a test")
-    parser.add_argument("--picture", type=Path, help="default: cards.png in the folder")
-    options = parser.parse_args()
+def main(
+    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/cards"),
+    targets: Annotated[
+        list[str] | None, typer.Option("--target", help=f"Factor to ask for, of {', '.join(FACTORS)}; default: each.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Few images and epochs, for a test.")] = False,
+    picture: Annotated[Path | None, typer.Option(help="Picture to draw; default: cards.png in the folder.")] = None,
+) -> None:
+    """Train both ways, then print, write and draw."""
+    if unknown := set(targets or ()) - set(FACTORS):
+        raise ValueError(f"--target {', '.join(sorted(unknown))}: choose among {', '.join(FACTORS)}")
     torch.set_num_threads(1)
-    settings = Settings(epochs=4 if options.quick else 60, batch=128, beta=1.0, label_weight=30.0)
-    result = run(
-        options.out,
-        400 if options.quick else 4000,
-        settings,
-        inducing=20 if options.quick else 64,
-        targets=options.targets,
-    )
-    picture(result, options.picture or options.out / "cards.png")
+    settings = Settings(epochs=4 if quick else 60, batch=128, beta=1.0, label_weight=30.0)
+    result = measure(out, 400 if quick else 4000, settings, 20 if quick else 64, targets or list(FACTORS))
+    draw(result, picture or out / "cards.png")
     del result["codes"]
-    (options.out / "cards.json").write_text(json.dumps(result, indent=1) + "\n")
+    (out / "cards.json").write_text(json.dumps(result, indent=1) + "\n")
     print(
         "| target | model | MAE | of standard deviation | coverage of 90 % | linear R2 | best axis | reconstruction |"
     )
@@ -172,8 +171,8 @@ def main() -> None:
                 f"{row['coverage_90']:.2f} | {found['linear_r2']:.2f} | {found['best_axis']:.2f} | "
                 f"{row['reconstruction_nats']:.1f} |"
             )
-    print(f"Held-out images: {result['images'] // 5}; reconstruction in nats per image. Written to {options.out}")
+    print(f"Held-out images: {result['images'] // 5}; reconstruction in nats per image. Written to {out}")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

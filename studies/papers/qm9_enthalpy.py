@@ -1,7 +1,7 @@
 """QM9 enthalpies: a VAE of molecules and a Gaussian process, trained together or one after the other.
 
 The other case of Slautin et al. (arXiv:2503.02978), whose summary says 0.12 eV without naming the error measure, the
-reference of the enthalpy or the representation: ``python studies/papers/qm9_enthalpy.py``. Here molecules are
+reference of the enthalpy or the representation: ``python -m studies.papers.qm9_enthalpy``. Here molecules are
 SELFIES: the encoder sees one-hot tokens and which tokens follow each other. The target is the enthalpy at 298 K in eV
 per molecule (B3LYP/6-31G(2df,p); QM9: Ramakrishnan et al., Sci. Data 1, 140022, 2014) against one reference energy per
 element, fitted to the training molecules: what counting atoms does not tell. Total enthalpy and enthalpy of atomisation
@@ -12,23 +12,23 @@ resumes. ``--quick`` is a small version for a test. Data: `pip install 'matenv[q
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+import typer
 from scipy import sparse
 from scipy.sparse.linalg import lsqr
 from torch import Tensor, nn
-from vae_and_gp import VAE, Settings, mlp, prediction_errors, train
 
 from matenv.latent.networks.deep_kernel import DeepKernel
+from studies.papers.vae_and_gp import VAE, Settings, mlp, prediction_errors, train
+from tools.command import run
 
 HARTREE = 27.211386  # eV
 ATOMS = np.array([-0.497912, -37.844411, -54.581501, -75.062219, -99.716370])
@@ -44,7 +44,7 @@ def molecules(number: int, seed: int = 0) -> tuple[list[str], np.ndarray, np.nda
     """Random molecules: SMILES, numbers of H, C, N, O, F atoms (number, 5), enthalpy of atomisation (number,) in eV."""
     found = importlib.util.find_spec("qm9pack")  # only its tables: importing it needs an old setuptools
     if found is None or not found.submodule_search_locations:
-        sys.exit("QM9 comes from the package qm9pack: pip install 'matenv[qm9]'")
+        raise ImportError("QM9 comes from the package qm9pack: pip install 'matenv[qm9]'")
     import pandas
 
     folder = Path(found.submodule_search_locations[0]) / "data"
@@ -111,7 +111,7 @@ class FirstLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Values (B, width) of tokens (B, L)."""
-        places = F.embedding_bag(x + self.start, self.places.weight, mode="sum")
+        places = F.embedding_bag(x + self.get_buffer("start"), self.places.weight, mode="sum")
         return places + F.embedding_bag(self.of(x), self.runs.weight, mode="sum", padding_idx=0)
 
 
@@ -149,7 +149,7 @@ def epochs_for(size: int, most: int) -> int:
     return max(round(most * (2500 / max(size, 2500)) ** 0.375), 1)
 
 
-def run(out: Path, sizes: tuple[int, ...], held_out: int, settings: Settings) -> dict[str, Any]:
+def measure(out: Path, sizes: tuple[int, ...], held_out: int, settings: Settings) -> dict[str, Any]:
     """Errors of both ways at each number of training molecules; `settings.epochs` is for 2,500."""
     smiles, counts, enthalpy = molecules(held_out + TUNE + max(sizes))
     x, alphabet = tokens(smiles)
@@ -182,7 +182,7 @@ def run(out: Path, sizes: tuple[int, ...], held_out: int, settings: Settings) ->
     return result
 
 
-def picture(result: dict[str, Any], path: Path) -> None:
+def draw(result: dict[str, Any], path: Path) -> None:
     """Mean absolute error against the number of training molecules."""
     import matplotlib
 
@@ -205,22 +205,21 @@ def picture(result: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path("runs/qm9"))
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of training molecules")
-    parser.add_argument("--epochs", type=int, default=40, help="over 2,500 molecules; fewer over more")
-    parser.add_argument("--quick", action="store_true", help="few molecules and epochs, for a test")
-    parser.add_argument("--picture", type=Path, help="default: qm9.png in the folder")
-    options = parser.parse_args()
+def main(
+    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/qm9"),
+    sizes: Annotated[
+        list[int] | None, typer.Option("--size", help="Training molecules; default: 2,500, 7,000 and 20,000.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Epochs over 2,500 molecules; fewer over more.")] = 40,
+    quick: Annotated[bool, typer.Option("--quick", help="Few molecules and epochs, for a test.")] = False,
+    picture: Annotated[Path | None, typer.Option(help="Picture to draw; default: qm9.png in the folder.")] = None,
+) -> None:
+    """Train both ways at each size, then print and draw."""
     torch.set_num_threads(1)
-    options.out.mkdir(parents=True, exist_ok=True)
-    settings = Settings(
-        epochs=3 if options.quick else options.epochs, batch=256, beta=0.1, label_weight=3.0, bfloat16=True
-    )
-    sizes = (600,) if options.quick else tuple(options.sizes)
-    result = run(options.out, sizes, 300 if options.quick else HELD_OUT, settings)
-    picture(result, options.picture or options.out / "qm9.png")
+    out.mkdir(parents=True, exist_ok=True)
+    settings = Settings(epochs=3 if quick else epochs, batch=256, beta=0.1, label_weight=3.0, bfloat16=True)
+    result = measure(out, (600,) if quick else tuple(sizes or SIZES), 300 if quick else HELD_OUT, settings)
+    draw(result, picture or out / "qm9.png")
     print("| molecules | model | MAE [eV] | RMSE [eV] | NLL | coverage of 90 % | molecules recovered |")
     print("|---|---|---|---|---|---|---|")
     for size, rows in result["sizes"].items():
@@ -230,8 +229,8 @@ def main() -> None:
             ]
             print(f"| {int(size):,} | {name} | {' | '.join(cells)} |")
     print(f"{result['held_out']:,} held-out molecules; enthalpy of atomisation varies by "
-          f"{result['standard_deviation']:.2f} eV (standard deviation). Written to {options.out}")  # fmt: skip
+          f"{result['standard_deviation']:.2f} eV (standard deviation). Written to {out}")  # fmt: skip
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,6 +1,7 @@
 """A small VAE and a Gaussian process on its latent space: trained together, or one after the other.
 
-Shared by the two examples beside it. The process is `matenv.latent.networks.deep_kernel.DeepKernel`, the one behind `dkl-vae`.
+Shared by `studies.papers.cards` and `studies.papers.qm9_enthalpy`. The process is
+`matenv.latent.networks.deep_kernel.DeepKernel`, the one behind `dkl-vae`.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,8 +70,10 @@ def train(vae: VAE, kernel: DeepKernel, x: Tensor, y: Tensor, settings: Settings
     A checkpoint in `out` is resumed. `y` may be NaN where there is no label.
     """
     pair = nn.ModuleDict({"vae": vae, "kernel": kernel})
-    groups = [{"params": list(vae.parameters())}, {"params": list(kernel.parameters()), "factor": 5.0}]
-    optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=0.0)
+    faster: dict[str, Any] = {"params": list(kernel.parameters()), "factor": 5.0}
+    optimizer = torch.optim.AdamW(
+        [{"params": list(vae.parameters())}, faster], lr=settings.learning_rate, weight_decay=0.0
+    )
     identity = {"settings": str(settings), "joint": joint, "samples": len(x), "labels": float(y.nansum())}
     history = resume(out, identity, pair, optimizer)
     known = y.isfinite()

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -276,8 +275,7 @@ def test_reproductions_run(name, tmp_path):
     """The small versions: both ways of training, a table, a JSON file and a picture; the second call only resumes."""
     if name == "qm9_enthalpy" and not importlib.util.find_spec("qm9pack"):
         pytest.skip("needs the extra 'qm9'")
-    script = Path(__file__).parents[2] / "studies" / "papers" / f"{name}.py"
-    command = [sys.executable, str(script), "--quick", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", f"studies.papers.{name}", "--quick", "--out", str(tmp_path)]
     first, second = (subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2))
     assert first == second and "| DKL-VAE |" in first and "| VAE, then GP |" in first
     stem = name.removesuffix("_enthalpy")

@@ -1,6 +1,7 @@
 """The repetition of El-Awady's paper: its parts by hand, and the whole command on a hundredth of the table."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,6 +115,7 @@ def test_readings_are_likelihoods():
 
 def test_formulas_at_the_papers_threshold_are_those_of_the_network():
     network = matenv.load_latent("vae-elawady").network.float()
+    assert isinstance(network, ElAwadyVAE)
     z = torch.randn(100, 10, generator=torch.Generator().manual_seed(0))
     amounts = samples.decoder_amounts(network, "multinomial", z)
     assert samples.formulas_at(amounts, 0.04).formulas() == network.decode(z).formulas()
@@ -198,10 +200,9 @@ def test_a_plan_is_checked():
 @pytest.mark.slow
 def test_the_command_makes_the_page_and_resumes(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(classifier, "EPOCHS", 2)
-    arguments = ["--rows", "100", "--widths", "50", "100", "--seeds", "1", "--no-progress"]
-    arguments += ["--trial", "1", "--epochs", "2", "--long", "3"]
-    arguments += ["--out", str(tmp_path / "run"), "--page", str(tmp_path / "docs/page.md")]
-    command.main([*arguments, "--results", str(tmp_path / "results.json")])
+    arguments: dict[str, Any] = {"rows": 100, "widths": [50, 100], "seeds": 1, "progress": False}
+    arguments |= {"trial": 1, "epochs": 2, "long": 3, "out": tmp_path / "run", "page": tmp_path / "docs/page.md"}
+    command.main(**arguments, result=tmp_path / "results.json")
     text = (tmp_path / "docs/page.md").read_text()
     results = json.loads((tmp_path / "results.json").read_text())
     assert f"{results['main']['nelbo']:.2f}" in text and text.count("![") == 5
@@ -210,10 +211,10 @@ def test_the_command_makes_the_page_and_resumes(tmp_path, monkeypatch, capsys):
     assert results["superposition"]["PCA, 10 dimensions"]["true"]["cosine"] == pytest.approx(1.0)
     # Once more: nothing is trained or measured again, and the page is the same.
     monkeypatch.setattr("studies.papers.elawady.report.measure", None)
-    command.main([*arguments, "--results", str(tmp_path / "again.json")])
+    command.main(**arguments, result=tmp_path / "again.json")
     assert (tmp_path / "docs/page.md").read_text() == text
-    with pytest.raises(SystemExit, match="holds another run"):
-        command.main([*arguments, "--seeds", "2"])
+    with pytest.raises(ValueError, match="holds another run"):
+        command.main(**arguments | {"seeds": 2})
     assert "pictures in" in capsys.readouterr().out
 
 

@@ -67,18 +67,18 @@ def test_an_altered_task_scores_as_it_is_told(oracle):
 
 @pytest.mark.slow
 def test_everything_is_written_drawn_and_resumed(tmp_path, capsys):
-    assert guards.main(["--sources", "frontier", "--predictors", "default", "--out", str(tmp_path)]) == 0
+    guards.main(sources=["frontier"], predictors=["default"], out=tmp_path)
     found = [guards.Verdict(**v) for v in json.loads((tmp_path / "guards.json").read_text())["verdicts"]]
     best = {v.guard: v.spearman for v in found if v.property_name == "band_gap_pbe"}
     assert max(best, key=lambda guard: best[guard]) in ("uncertainty", "disagreement")
     assert (tmp_path / "guards.md").read_text().strip() == capsys.readouterr().out.strip()
-    assert draw([str(tmp_path / "guards.json"), "--out", str(tmp_path / "guards.png")]) == 0
+    draw(tmp_path / "guards.json", tmp_path / "guards.png")
     assert (tmp_path / "guards.png").stat().st_size > 20_000
     for _ in range(2):
-        assert cheats.main(["--calls", "600", "--seeds", "1", "--out", str(tmp_path)]) == 0
+        cheats.main(calls=600, seeds=1, out=tmp_path)
     written = json.loads((tmp_path / "cheats.json").read_text())
     assert len(written["outcomes"]) == 2 * len([*cheats.rules(), *cheats.guard_cases()])
     with pytest.raises(ValueError, match="another --out"):
-        cheats.main(["--calls", "700", "--out", str(tmp_path)])
+        cheats.main(calls=700, out=tmp_path)
     with pytest.raises(ValueError, match="source='nowhere'"):
         guards.gather("nowhere", guards.load_latent("vae"))

@@ -38,7 +38,7 @@ def test_habits_tell_a_cheat_from_a_wanderer():
 @pytest.mark.slow
 def test_the_study_runs_and_resumes(tmp_path, capsys):
     for _ in range(2):
-        assert guard_study.main(["--timesteps", "2048", "--out", str(tmp_path)]) == 0
+        guard_study.main(timesteps=2048, out=tmp_path)
     written = json.loads((tmp_path / "guard-study.json").read_text())
     assert [h["setting"] for h in written["wide-gap-novel"]] == [f"PPO, {name}" for name in guard_study.GUARDED]
     assert len(written["stiff-stable"]) == 6

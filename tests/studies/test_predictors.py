@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy.stats import laplace
 
-from studies.predictors import matbench, predictors
+from studies.predictors import matbench
+from studies.predictors import published as predictors
 from tools import build_tables as build
 
 

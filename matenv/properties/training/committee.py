@@ -1,4 +1,4 @@
-"""A committee of families: ``python -m matenv.properties.training.committee`` calibrates and tests ``two-family``.
+"""A committee of families: ``python -m matenv.properties.training.committee --out two-family.json``.
 
 The calibration of what the parts say together is fitted on the validation part, like that of each part. Then the
 variance between models is multiplied by `CAUTION`: a search goes where the parts err alike more often than on table
@@ -118,7 +118,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--caution", type=float, default=CAUTION, help=f"factor of the disagreement; default {CAUTION:g}"
     )
-    parser.add_argument("--out", default=str(store.FOLDER / "two-family.json"), help="the .json file to write")
+    parser.add_argument("--out", required=True, help="the .json file to write; a .md card goes beside it")
     arguments = parser.parse_args(argv)
     target = Path(arguments.out)
     if target.suffix != ".json":

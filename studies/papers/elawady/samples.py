@@ -61,8 +61,8 @@ def sample_measures(decoded: CompositionBatch, data: CompositionBatch) -> dict[s
 
     Returns:
         ``kl``: KL(data || samples) of prevalence in nats, ``kl_reverse``, ``kl_fractions``: of atom fractions in place
-        of atoms, all as `matenv.latent.evaluation.evaluate` defines them; ``size_tv``: total variation of the number of elements,
-        ``sizes`` (11,), ``over_six``: share of more than 6 elements, ``empty``, ``prevalence`` (89,).
+        of atoms, all as `matenv.latent.evaluation.evaluate` defines them; ``size_tv``: total variation of the number of
+        elements, ``sizes`` (11,), ``over_six``: share of more than 6 elements, ``empty``, ``prevalence`` (89,).
     """
     p, q = prevalence(data), prevalence(decoded)
     sizes, wanted = size_shares(decoded), size_shares(data)
@@ -93,10 +93,9 @@ def measure(network: ElAwadyVAE, reading: str, held_out: CompositionBatch, data:
         data: What samples are compared with.
 
     Returns:
-        ``nelbo`` (nats), ``reconstruction`` and ``kl_term``, its parts;
-        ``kl_per_unit`` and ``active_units`` (`matenv.latent.evaluation.collapse`); ``neutral``, of samples at the paper's T;
-        ``thresholds``: for each T `sample_measures` and the share of held-out element sets and
-        formulas that survive encoding and decoding.
+        ``nelbo`` (nats), ``reconstruction`` and ``kl_term``, its parts; ``kl_per_unit`` and ``active_units``
+        (`matenv.latent.evaluation.collapse`); ``neutral``, of samples at the paper's T; ``thresholds``: for each T
+        `sample_measures` and the share of held-out element sets and formulas that survive encoding and decoding.
     """
     x = torch.from_numpy(held_out.fractions()).float()
     fit, kl = elbo_terms(network, reading, x)

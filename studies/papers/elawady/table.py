@@ -98,7 +98,7 @@ def correlations(values: NDArray[np.float64], largest: int = 5) -> dict[str, Any
     """
     occurs = np.flatnonzero(values.std(axis=0) > 0)
     first, second = np.triu_indices(len(occurs), 1)
-    r = np.corrcoef(values[:, occurs].T)[first, second]
+    r = np.asarray(np.corrcoef(values[:, occurs].T))[first, second]
     order = np.argsort(-np.abs(r))[:largest]
     symbols = np.array(alphabet.SYMBOLS)[occurs]
     nb_o = (symbols[first] == "Nb") & (symbols[second] == "O")

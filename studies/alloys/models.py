@@ -1,7 +1,7 @@
 """Models that tell single-phase alloys from others: the semi-supervised `dvae`, and what it is compared with.
 
-Used by `studies.alloys.alloys`. Each takes (rows whose label is shown, rows held out, seed) and gives P(single phase) of
-all rows of the table.
+Used by `studies.alloys.compare`. Each takes (rows whose label is shown, rows held out, seed) and gives P(single phase)
+of all rows of the table.
 """
 
 from __future__ import annotations
@@ -54,10 +54,12 @@ def classifier(make: Callable, features: NDArray, shown: NDArray, held_out: NDAr
 
 
 def logistic(seed: int) -> object:
+    """Logistic regression on scaled features."""
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
 
 
 def forest(seed: int) -> object:
+    """A random forest of 200 trees."""
     return RandomForestClassifier(200, random_state=seed, n_jobs=1)
 
 

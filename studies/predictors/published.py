@@ -1,4 +1,4 @@
-"""Property networks on published folds, beside their peers: ``python -m studies.predictors.predictors``.
+"""Property networks on published folds, beside their peers: ``python -m studies.predictors.published``.
 
 Each part trains on the train rows of its own task alone, resumes where it stopped, and is written to
 ``studies/results/predictors.json`` as soon as it is done:
@@ -11,16 +11,16 @@ Each part trains on the train rows of its own task alone, resumes where it stopp
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+import typer
 from numpy.typing import NDArray
 
 from benchmarks.machine import machine
@@ -33,9 +33,11 @@ from matenv.properties.networks.references import References, describe_apart
 from matenv.properties.training.checkpoint import read_checkpoint
 from matenv.properties.training.train import Rows, TrainConfig, train_on
 from matenv.thermo import ConvexHull
+from studies import RESULTS
 from studies.predictors import matbench
+from tools.command import run
 
-RESULT = Path(__file__).parent.parent / "results" / "predictors.json"
+RESULT = RESULTS / "predictors.json"
 MONITORED = 50
 """One in so many train rows is kept aside, to see errors while training and to choose a recipe by."""
 
@@ -323,30 +325,28 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m studies.predictors.predictors", description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"any of {', '.join(PARTS)}; default: all")
-    parser.add_argument("--out", type=Path, default=Path("runs/predictors"), help="folder of the runs")
-    parser.add_argument("--wheels", type=Path, help="folder of the downloaded wheels; default: <out>/wheels")
-    parser.add_argument("--result", type=Path, default=RESULT)
-    options = parser.parse_args(argv)
-    unknown = set(options.parts) - set(PARTS)
-    if unknown:
-        parser.error(f"unknown parts {', '.join(sorted(unknown))}; choose among {', '.join(PARTS)}")
+def main(
+    parts: Annotated[list[str] | None, typer.Argument(help=f"Any of {', '.join(PARTS)}; default: all.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/predictors"),
+    wheels: Annotated[Path | None, typer.Option(help="Folder of the downloaded wheels; default: <out>/wheels.")] = None,
+    result: Annotated[Path, typer.Option(help="File of the figures.")] = RESULT,
+) -> None:
+    """Train and measure, part by part, and print the table."""
+    if unknown := set(parts or ()) - set(PARTS):
+        raise ValueError(f"unknown parts {', '.join(sorted(unknown))}; choose among {', '.join(PARTS)}")
     torch.set_num_threads(1)
-    document = json.loads(options.result.read_text()) if options.result.exists() else {"parts": {}}
-    for name in options.parts or PARTS:
+    document = json.loads(result.read_text()) if result.exists() else {"parts": {}}
+    for name in parts or PARTS:
         started = time.process_time()
         recipe = recipe_of(name)
-        part = PARTS[name](options.out, options.wheels or options.out / "wheels", recipe)
+        part = PARTS[name](out, wheels or out / "wheels", recipe)
         minutes = (time.process_time() - started) / 60
         settings = [asdict(config) for config in recipe]
         made = {"recipe": settings, "core_minutes_of_this_run": round(minutes, 1), "machine": machine()}
         document["parts"][name] = part | made
-        options.result.write_text(json.dumps(document, indent=1) + "\n")
+        result.write_text(json.dumps(document, indent=1) + "\n")
         print(table(document["parts"]), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

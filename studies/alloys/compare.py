@@ -1,4 +1,4 @@
-"""Single-phase alloys: the semi-supervised `dvae` beside supervised models: ``python -m studies.alloys.alloys``.
+"""Single-phase alloys: the semi-supervised `dvae` beside supervised models: ``python -m studies.alloys.compare``.
 
 Ten random splits 80/20, stratified by label, and ten that hold out 20 % of the chemical systems; on the latter, few
 labels too, and `dvae` without its parts. What is held out is not shown at all; labels taken away from the rest leave
@@ -9,24 +9,26 @@ tables of docs/alloys.md and writes ``studies/results/alloys.json``.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+import typer
 from numpy.typing import NDArray
 from scipy.stats import t as student
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, matthews_corrcoef, roc_auc_score
 from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit, train_test_split
 
-from studies.alloys.alloy_models import ABLATIONS, BORG, DATA, EPOCHS, LABELLED, MODELS, OUTSIDE, TRUTH, Probability
+from studies import IMAGES, RESULTS
+from studies.alloys.models import ABLATIONS, BORG, DATA, EPOCHS, LABELLED, MODELS, OUTSIDE, TRUTH, Probability
+from tools.command import run
 
-RESULT = Path(__file__).parent.parent / "results" / "alloys.json"
-PICTURE = Path(__file__).parent.parent.parent / "docs" / "images" / "alloy-labels.png"
+RESULT = RESULTS / "alloys.json"
+PICTURE = IMAGES / "alloy-labels.png"
 SPLITS, HELD_OUT = 10, 0.2
 LABELS = (25, 100, 400)
 SETTINGS = ("random|all", *(f"system|{size}" for size in (*LABELS, "all")))
@@ -202,32 +204,33 @@ def show(table: dict[str, dict[str, dict[str, Any]]], paired: dict[str, Any], sa
             say(f"| {setting.replace('|', ', ')} | {model} | {' | '.join(cells)} |")
 
 
-def main() -> None:
+def main(
+    out: Annotated[Path, typer.Option(help="Folder of single figures, for resuming.")] = Path("runs/alloys"),
+    result: Annotated[Path, typer.Option(help="File of the tables.")] = RESULT,
+    picture: Annotated[Path, typer.Option(help="Picture to draw.")] = PICTURE,
+    most: Annotated[int | None, typer.Option(help="Stop after this many fits.")] = None,
+) -> None:
     """Run what is missing, then write and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/alloys"), help="folder of single figures, for resuming")
-    parser.add_argument("--result", type=Path, default=RESULT)
-    parser.add_argument("--picture", type=Path, default=PICTURE)
-    parser.add_argument("--most", type=int, help="stop after this many fits")
-    options = parser.parse_args()
     torch.set_num_threads(1)
-    path = options.out / "figures.json"
+    path = out / "figures.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     done: Done = json.loads(path.read_text()) if path.exists() else {}
     left = [(case, model) for case, model in cases() if case.key(model) not in done]
-    for case, model in left[: options.most]:
+    for case, model in left[:most]:
         done[case.key(model)] = figures(MODELS[model](case.shown, case.held_out, case.number), case.held_out)
         path.write_text(json.dumps(done))
     table, paired = summary(done), differences(done)
     note = {
-        "command": "python -m studies.alloys.alloys", "what": "mean and standard deviation over splits; differences of "
-        "balanced accuracy, dvae minus the model, with 95 % intervals",
-        "alloys": {"labelled": len(LABELLED), "all": len(DATA), "borg_test": len(OUTSIDE)}, "epochs": EPOCHS,
-    }  # fmt: skip
-    options.result.write_text(json.dumps(note | {"table": table, "dvae minus": paired}, indent=1) + "\n")
-    draw(table, options.picture)
+        "command": "python -m studies.alloys.compare",
+        "what": "mean and standard deviation over splits; differences of balanced accuracy, dvae minus the model, "
+        "with 95 % intervals",
+        "alloys": {"labelled": len(LABELLED), "all": len(DATA), "borg_test": len(OUTSIDE)},
+        "epochs": EPOCHS,
+    }
+    result.write_text(json.dumps(note | {"table": table, "dvae minus": paired}, indent=1) + "\n")
+    draw(table, picture)
     show(table, paired, print)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,4 +1,4 @@
-"""What the shipped `dvae` has learnt: its head explained, its latent taken apart: ``python -m studies.alloys.alloy_head``.
+"""What the shipped `dvae` has learnt: its head explained, its latent taken apart: ``python -m studies.alloys.head``.
 
 *Head*: exact Shapley values of the log-odds t (Shapley 1953; the value of a coalition of features is the mean over a
 background of 50 training alloys that lend the others; 8 features: seven descriptors, and the composition itself);
@@ -14,26 +14,30 @@ import json
 from itertools import combinations
 from math import factorial
 from pathlib import Path
+from typing import Annotated, cast
 
 import numpy as np
 import torch
+import typer
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 import matenv
 from matenv.chemistry.alloys import DESCRIPTORS, alloy_descriptors, expert_log_odds
-from matenv.latent.networks.dvae import SCALES
+from matenv.latent.networks.dvae import SCALES, DisentangledVAE
 from matenv.tasks.single_phase import ALLOYING_ELEMENTS, p_single_phase
+from studies import IMAGES, RESULTS
+from tools.command import run
 
-RESULT = Path(__file__).parent.parent / "results" / "alloy-head.json"
-PICTURE = Path(__file__).parent.parent.parent / "docs" / "images" / "alloy-head.png"
+RESULT = RESULTS / "alloy-head.json"
+PICTURE = IMAGES / "alloy-head.png"
 FEATURES = (*DESCRIPTORS, "composition")
 BACKGROUND, EXPLAINED, ADDED = 50, 100, 0.05
 EXAMPLES = ("CoCrFeMnNi", "AlCoCrFeNi", "NbMoTaW", "Al(TiVCr)3")
 
 Array = NDArray[np.float64]
-HEAD = matenv.load_latent("dvae").network.head
+HEAD = cast(DisentangledVAE, matenv.load_latent("dvae").network).head
 
 
 def log_odds(x: Array, described: Array) -> Array:
@@ -186,7 +190,10 @@ def draw(values: Array, described: Array, importance: Array, change: dict[str, f
     figure.savefig(path, dpi=110)
 
 
-def main() -> None:
+def main(
+    result: Annotated[Path, typer.Option(help="File of the figures.")] = RESULT,
+    picture: Annotated[Path, typer.Option(help="Picture to draw.")] = PICTURE,
+) -> None:
     """Measure, draw, write and print."""
     torch.set_num_threads(1)
     data, rng = matenv.load_dataset("hea-phases"), np.random.default_rng(0)
@@ -198,8 +205,8 @@ def main() -> None:
     importance = permutation_importance(x[test], described[test], y[test] == 1, rng)
     held_out = data.split("system").test
     change = added_element(x[held_out[data.compositions.size[held_out] >= 4]])
-    result = {
-        "command": "python -m studies.alloys.alloy_head",
+    figures = {
+        "command": "python -m studies.alloys.head",
         "shapley_mean_absolute": dict(zip(FEATURES, np.abs(values).mean(axis=0).round(3).tolist(), strict=True)),
         "permutation_loss": dict(zip(FEATURES, importance.round(4).tolist(), strict=True)),
         "element_added": {symbol: round(value, 3) for symbol, value in change.items()},
@@ -207,10 +214,10 @@ def main() -> None:
         "moves": {k: {n: round(v, 3) for n, v in each.items()} for k, each in moves(held_out).items()},
         "traverse": {formula: traverse(formula) for formula in EXAMPLES},
     }
-    draw(values, described[rows], importance, change, PICTURE)
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    draw(values, described[rows], importance, change, picture)
+    result.write_text(json.dumps(figures, indent=1) + "\n")
+    print(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

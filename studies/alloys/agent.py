@@ -1,4 +1,4 @@
-"""PPO beside random moves in the alloy space, and a judge outside the reward: ``python -m studies.alloys.alloy_agent``.
+"""PPO beside random moves in the alloy space, and a judge outside the reward: ``python -m studies.alloys.agent``.
 
 The reward is the head of `dvae`. The judge is a random forest on the same labels, which no reward has seen. A last run
 takes the task's limits away (from two elements on, any fractions) to show what they stop.
@@ -7,16 +7,16 @@ A run keeps each agent as it goes, and resumes. The figures go to ``studies/resu
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import gymnasium as gym
 import numpy as np
 import torch
+import typer
 from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.policies import RandomPolicy
 from matenv.agents.train import train
@@ -27,8 +27,10 @@ from matenv.chemistry.alloys import alloy_descriptors
 from matenv.composition import CompositionBatch, integer_counts
 from matenv.tasks import TASKS
 from matenv.tasks.single_phase import p_single_phase
+from studies import RESULTS
+from tools.command import run
 
-RESULT = Path(__file__).parent.parent / "results" / "alloy-agent.json"
+RESULT = RESULTS / "alloy-agent.json"
 ENV_ID, SPACE, TASK = "MaterialLatent-v0", "dvae", "single-phase-alloy"
 SEEDS, STEPS, EPISODES, STARTS = 3, 60_000, 256, 1_000_000
 
@@ -46,6 +48,7 @@ def judge() -> RandomForestClassifier:
 
 
 def features(x: np.ndarray) -> np.ndarray:
+    """What the judge sees of fractions (B, 89)."""
     return np.hstack([alloy_descriptors(x), x])
 
 
@@ -71,19 +74,18 @@ def measured(policy: Any, kwargs: Mapping[str, Any], seed: int, forest: RandomFo
     }
 
 
-def main() -> None:
+def main(
+    out: Annotated[Path, typer.Option(help="Folder of the agents, for resuming.")] = Path("runs/alloy-agent"),
+    result: Annotated[Path, typer.Option(help="File of the figures.")] = RESULT,
+) -> None:
     """Train and measure what is missing, then write and print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/alloy-agent"), help="folder of the agents, for resuming")
-    parser.add_argument("--result", type=Path, default=RESULT)
-    options = parser.parse_args()
     torch.set_num_threads(1)
     forest = judge()
-    figures: dict[str, Any] = {"command": "python -m studies.alloys.alloy_agent", "steps": STEPS, "episodes": EPISODES}
+    figures: dict[str, Any] = {"command": "python -m studies.alloys.agent", "steps": STEPS, "episodes": EPISODES}
     TASKS[UNLIMITED.name] = UNLIMITED
     for label, task, seed in [*(("limits", TASK, seed) for seed in range(SEEDS)), ("no limits", UNLIMITED.name, 0)]:
         kwargs: dict[str, Any] = {"latent": SPACE, "task": task}
-        path = options.out / f"{label.replace(' ', '-')}-{seed}"
+        path = out / f"{label.replace(' ', '-')}-{seed}"
         kept = path.with_suffix(".json")
         if not kept.is_file():
             agent = train("ppo", path, STEPS, seed, ENV_ID, kwargs, progress=False)
@@ -91,7 +93,7 @@ def main() -> None:
             both = {who: measured(p, kwargs, seed, forest) for who, p in (("ppo", agent), ("random", chance))}
             kept.write_text(json.dumps(both))
         figures.setdefault(label, []).append(json.loads(kept.read_text()))
-    options.result.write_text(json.dumps(figures, indent=1) + "\n")
+    result.write_text(json.dumps(figures, indent=1) + "\n")
     for label in ("limits", "no limits"):
         for who in ("random", "ppo"):
             each = [run[who] for run in figures[label]]
@@ -100,4 +102,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)
