@@ -100,7 +100,7 @@ def read(path: Path, name: str, device: str = "cpu") -> VAESpace:
     """
     if not path.exists():
         raise FileNotFoundError(
-            f"{path} does not exist; train it with: python -m matenv.latent.training.train vae --out <folder>"
+            f"{path} does not exist; train it with: matenv latent train vae --out <folder>"
         )
     try:
         with safe_open(str(path), framework="pt") as file:

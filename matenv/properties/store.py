@@ -140,12 +140,12 @@ def load(path: str | Path) -> Weights:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(
-            f"{path} does not exist; train one with python -m matenv.properties.training.train --out ..."
+            f"{path} does not exist; train one with: matenv predictor train --out ..."
         )
     remedy = (
         "reinstall matenv"
         if path.parent == FOLDER
-        else "copy it again, or train it again (matenv.properties.training.train)"
+        else "copy it again, or train it again (matenv predictor train)"
     )
     try:
         with safe_open(path, framework="pt", device="cpu") as stream:

@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 from matenv.agents.edit_policy import KINDS, RandomKinds, kinds_of
-from matenv.agents.equal_budget import ELEMENTS, policy_search
+from matenv.agents.methods import ELEMENTS, policy_search
 from matenv.agents.policies import RandomPolicy
-from matenv.agents.uniform_search import uniform_search
 from numpy.typing import NDArray
 
+from matenv import Oracle, load_task
 from matenv.benchmark.curve import best_so_far
 from matenv.benchmark.record import Search
+from matenv.benchmark.searches import uniform_search
 
-TASK = "stiff-stable"
+TASK = load_task("stiff-stable")
 EVEN = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
 NO_SWAP = (1.0, 1.0, 1.0, 1.0, 0.0, 1.0)
 
@@ -69,7 +70,7 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=10_000)
     options = parser.parse_args()
     seeds = range(options.seeds)
-    uniform = [uniform_search(TASK, options.budget, seed) for seed in seeds]
+    uniform = [uniform_search(TASK, Oracle(budget=options.budget), seed) for seed in seeds]
     n, score = np.concatenate([r.compositions.size for r in uniform]), np.concatenate([r.scores for r in uniform])
     print(f"Uniform random formulas, {len(n):,} over all seeds\n{'elements':10s}{'mean':>8s}{'best 0.1 %':>12s}")
     for size in range(2, 7):
@@ -78,10 +79,9 @@ def main() -> None:
     print(f"\n{'':36s}{'elements':>10s}{'mean score':>12s}{'top-10':>10s}")
     print(row("uniform random formulas", uniform), flush=True)
     for name, (make, arguments) in WALKS.items():
-        print(
-            row(name, [policy_search(make, ELEMENTS, TASK, options.budget, seed, **arguments) for seed in seeds]),
-            flush=True,
-        )
+        oracles = [Oracle(budget=options.budget) for _ in seeds]
+        walks = [policy_search(make, ELEMENTS, TASK, *each, **arguments) for each in zip(oracles, seeds, strict=True)]
+        print(row(name, walks), flush=True)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ Distance: mean absolute difference of the two expected values, on the test rows 
 transfer compositions (element exchanges and latent walks). v_b: the variance between the ensemble's members, which the
 student guesses; on the test rows.
 
-Core-microseconds a row (`python -m matenv.properties.evaluation.speed`): {cost}.
+Core-microseconds a row (`matenv predictor speed`): {cost}.
 """
     entries = {
         "teacher": {"name": name, "held_out": errors, "core_microseconds": speeds[1]},

@@ -1,9 +1,7 @@
-"""What a prediction costs: ``python -m matenv.properties.evaluation.speed`` measures the shipped predictors side by side."""
+"""What a prediction costs: ``matenv predictor speed`` measures the shipped predictors side by side."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
 from collections.abc import Sequence
 
@@ -11,7 +9,6 @@ import numpy as np
 
 from matenv.properties.labels import labelled_rows
 from matenv.properties.predictor import Predictor, load_predictor
-from matenv.properties.store import SHIPPED
 
 ROWS = (1, 1024)
 """Batch sizes that are measured."""
@@ -43,17 +40,10 @@ def core_microseconds(models: Sequence[Predictor]) -> list[dict[str, float]]:
     return results
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line: print core-microseconds a row."""
-    parser = argparse.ArgumentParser(prog="python -m matenv.properties.evaluation.speed", description=__doc__)
-    parser.add_argument("models", nargs="*", default=list(SHIPPED), help="names or paths; default: the shipped ones")
-    names = parser.parse_args(argv).models
-    print("| predictor | " + " | ".join(f"core-us a row, batch of {rows:,}" for rows in ROWS) + " |")
-    print("|---" * (1 + len(ROWS)) + "|")
+def table(names: Sequence[str]) -> str:
+    """Core-microseconds a row of predictors, by name or path, as a Markdown table."""
+    lines = ["| predictor | " + " | ".join(f"core-us a row, batch of {rows:,}" for rows in ROWS) + " |"]
+    lines.append("|---" * (1 + len(ROWS)) + "|")
     for name, result in zip(names, core_microseconds([load_predictor(name) for name in names]), strict=True):
-        print(f"| {name} | " + " | ".join(f"{result[str(rows)]:.1f}" for rows in ROWS) + " |")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        lines.append(f"| {name} | " + " | ".join(f"{result[str(rows)]:.1f}" for rows in ROWS) + " |")
+    return "\n".join(lines)
