@@ -32,7 +32,7 @@ STYLES: dict[str, tuple[str, str]] = {
 """Colour and line of the methods that are drawn: blue moves in the latent space, warm colours edit formulas."""
 
 NOT_DRAWN = ("random, latent small steps", "random, edits unmasked", "random, edits", "random, edits reachable")
-"""Methods that stand in the tables only; what is in neither list, such as a method of one's own, is drawn dash-dotted."""
+"""Methods that stand in the tables only; what is in neither list, a method of one's own, is drawn dash-dotted."""
 
 SHARES = {
     "changed": "formula changed",

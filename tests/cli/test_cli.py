@@ -100,7 +100,10 @@ def end_of(arguments, monkeypatch):
         (["equal-budget", "--method", "luck"], "matenv: method='luck' is unknown; choose from"),
         (["equal-budget", "--method", "no_such_module:luck"], "matenv: No module named 'no_such_module'"),
         (["predictor", "train", "--out", "x", "--family", "tree"], "matenv: family='tree' must be one of set,"),
-        (["predictor", "train", "--out", "x", "--calibrated-on", "gold"], "calibrated_on='gold' with rows='train'"),
+        (
+            ["predictor", "train", "--out", "x", "--calibrated-on", "gold"],
+            "calibrated_on='gold', rows='train': it goes",
+        ),
         (["predictor", "evaluate", "gold"], "matenv: model='gold' has fitted the test rows; evaluate 'gold-train'"),
         (["predictor", "committee", "default", "--out", "x.json"], "parts holds 'default'; give each as NAME=SHARE"),
         (["predictor", "committee", "default=1", "--out", "x"], "matenv: target='x' must end in .json"),

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import matenv
-from matenv.properties import heads, student as student_module
+from matenv.properties import heads
+from matenv.properties import student as student_module
 from matenv.properties.evaluation.agreement import agreement
 from matenv.properties.evaluation.speed import core_microseconds
 from matenv.properties.labels import labelled_rows

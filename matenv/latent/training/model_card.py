@@ -80,9 +80,9 @@ def _markdown(card: dict[str, Any], about: str) -> str:
 The decoder replaces a larger one of the same latent space: then {_decoder(former["config"])};
 now {_decoder(card["config"])}.
 The encoder, the whitening and the radius are the same to the bit; the anchors were chosen anew. The new decoder learnt
-from the likelihood of formulas and from the former decoder (`matenv.latent.training.lean`). The table has both; `elbo`
-is computed with each. Both name the same elements / formula at {at["sample_element_set"]} /
-{at["sample_exact_formula"]} of samples; at points away from the data (`visited_points`), where no answer is right, at {at["visited_element_set"]} /
+from the likelihood of formulas and from the former decoder (`matenv.latent.training.lean`). The table has both; `elbo` is
+computed with each. Both name the same elements / formula at {at["sample_element_set"]} / {at["sample_exact_formula"]}
+of samples; at points away from the data (`visited_points`), where no answer is right, at {at["visited_element_set"]} /
 {at["visited_exact_formula"]}.
 """
         head, rule = "| metric | value | with the former decoder |", "|---|---|---|"

@@ -297,7 +297,7 @@ def train_and_export(out: str | Path, config: TrainConfig, calibrated_on: str | 
         ValueError: As `train`, or `calibrated_on` is missing or not wanted.
     """
     if (config.rows == "all") != (calibrated_on is not None):
-        raise ValueError(f"calibrated_on={calibrated_on!r} with rows={config.rows!r}: it goes with 'all', and only that")
+        raise ValueError(f"calibrated_on={calibrated_on!r}, rows={config.rows!r}: it goes with rows='all' only, which needs it")
     torch.set_num_threads(threads)
     train(out, config)
     target = Path(out) / "predictor.safetensors"
