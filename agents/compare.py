@@ -14,15 +14,21 @@ import gymnasium as gym
 import numpy as np
 from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.policies import RandomPolicy
-from matenv.agents.prior_search import prior_search
 from matenv.agents.train import ALGORITHMS, ENV_ID, train
-from matenv.agents.uniform_search import uniform_search
-from scipy.stats import t as student
+
+from matenv import Oracle, load_task
+from matenv.benchmark.method import Method
+from matenv.benchmark.run import stored
+from matenv.benchmark.searches import prior_search, uniform_search
+from matenv.benchmark.statistics import mean_interval
 
 MEASURES = ("return", "final_score", "best_score", "success")
 
 AGENTS = {ENV_ID: ("random", "ppo", "sac"), "MaterialElements-v0": ("random", "maskable_ppo", "dqn")}
 """Agents compared on each environment."""
+
+CALLS = 1_000
+"""Distinct formulas that the search which never learns may assess."""
 
 
 def compare(
@@ -62,11 +68,11 @@ def compare(
             _run(folder, agent, seed, (timesteps or {}).get(agent), episodes, task, progress, env_id)
             for seed in range(seeds)
         ]
-        table[agent] = {measure: interval([run[measure] for run in runs]) for measure in MEASURES}
+        table[agent] = {measure: mean_interval([run[measure] for run in runs]) for measure in MEASURES}
         table[agent]["timesteps"] = runs[0]["timesteps"]
-    search = "prior sampling" if env_id == ENV_ID else "uniform random formulas"
-    searches = [_search(folder, search, seed, task) for seed in range(seeds)]
-    table[f"{search}, 1,000 calls"] = {"top10": interval(searches)}
+    name, search = ("prior sampling", prior_search) if env_id == ENV_ID else ("uniform random formulas", uniform_search)
+    found = [_search(folder / f"{name.split()[0]}-{seed}.json", search, seed, task) for seed in range(seeds)]
+    table[f"{name}, {CALLS:,} calls"] = {"top10": mean_interval(found)}
     (folder / "table.json").write_text(json.dumps(table, indent=1) + "\n")
     _show(table, seeds, episodes, task)
     return table
@@ -76,43 +82,36 @@ def _run(
     folder: Path, agent: str, seed: int, timesteps: int | None, episodes: int, task: str, progress: bool, env_id: str
 ) -> dict[str, float]:
     """One agent and seed, or its stored result."""
-    result = folder / f"{agent}-{seed}.json"
-    if result.is_file():
-        return json.loads(result.read_text())
-    if agent == "random":
-        policy: Any = RandomPolicy(gym.make(env_id, task=task).action_space, seed)
-    elif agent in ALGORITHMS:
-        run = folder / f"{agent}-{seed}"
-        policy = train(agent, run, timesteps, seed, env_id, {"task": task}, progress=progress)
-    else:
-        raise ValueError(f"agents holds {agent!r}; choose from random, {', '.join(ALGORITHMS)}")
-    e = evaluate_policy(policy, env_id, episodes, seed=1_000_000 * (seed + 1), task=task)
-    measured = {
-        "return": float(e.returns.mean()),
-        "final_score": float(e.final_scores.mean()),
-        "best_score": float(e.best_scores.mean()),
-        "success": float(e.success.mean()),
-        "timesteps": int(getattr(policy, "num_timesteps", 0)),
-    }
-    result.write_text(json.dumps(measured, indent=1) + "\n")
-    return measured
+
+    def measure() -> dict[str, float]:
+        if agent == "random":
+            policy: Any = RandomPolicy(gym.make(env_id, task=task).action_space, seed)
+        elif agent in ALGORITHMS:
+            run = folder / f"{agent}-{seed}"
+            policy = train(agent, run, timesteps, seed, env_id, {"task": task}, progress=progress)
+        else:
+            raise ValueError(f"agents holds {agent!r}; choose from random, {', '.join(ALGORITHMS)}")
+        e = evaluate_policy(policy, env_id, episodes, seed=1_000_000 * (seed + 1), task=task)
+        return {
+            "return": float(e.returns.mean()),
+            "final_score": float(e.final_scores.mean()),
+            "best_score": float(e.best_scores.mean()),
+            "success": float(e.success.mean()),
+            "timesteps": int(getattr(policy, "num_timesteps", 0)),
+        }
+
+    return stored(folder / f"{agent}-{seed}.json", measure)
 
 
-def _search(folder: Path, search: str, seed: int, task: str) -> float:
-    """Mean of the ten best scores that a search finds with 1,000 calls, or its stored result."""
-    result = folder / f"{search.split()[0]}-{seed}.json"
-    if not result.is_file():
-        run = prior_search if search == "prior sampling" else uniform_search
-        scores = np.sort(run(task, budget=1_000, seed=seed).scores)[::-1]
-        result.write_text(json.dumps({"top10": float(scores[:10].mean())}) + "\n")
-    return json.loads(result.read_text())["top10"]
+def _search(path: Path, search: Method, seed: int, task: str) -> float:
+    """Mean of the ten best scores that a search finds with `CALLS` calls, or its stored result."""
 
+    def measure() -> dict[str, float]:
+        wanted = load_task(task)
+        scores = np.sort(search(wanted, Oracle("train", CALLS, properties=wanted.properties), seed).scores)[::-1]
+        return {"top10": float(scores[:10].mean())}
 
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and half width of the 95 % interval over seeds."""
-    x = np.asarray(values)
-    half = student.ppf(0.975, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)) if len(x) > 1 else float("nan")
-    return float(x.mean()), float(half)
+    return stored(path, measure)["top10"]
 
 
 def _show(table: dict[str, Any], seeds: int, episodes: int, task: str) -> None:

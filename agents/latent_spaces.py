@@ -14,14 +14,15 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from matenv.agents.compare import interval
 from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.policies import RandomPolicy
 from matenv.agents.train import ENV_ID, train
 
 from matenv import load_dataset, load_latent, load_predictor
 from matenv.benchmark.diversity import diversity
+from matenv.benchmark.run import stored
 from matenv.benchmark.smoothness import smoothness
+from matenv.benchmark.statistics import mean_interval
 from matenv.latent import SHIPPED
 from matenv.latent.evaluation.evaluate import evaluate
 
@@ -43,9 +44,11 @@ METRICS = {
     "formula_detour": "formula detour",
     "property_detour": "energy detour",
 }
-"""Metrics of the first table, by the names of `matenv.latent.evaluation.evaluate` and `matenv.benchmark.smoothness`, and headings.
+"""Metrics of the first table and their headings.
 
-``sample_diversity`` is `matenv.benchmark.diversity` of the first `DIVERSE` samples."""
+`matenv.latent.evaluation.evaluate` and `matenv.benchmark.smoothness` define them; ``sample_diversity`` is
+`matenv.benchmark.diversity` of the first `DIVERSE` samples.
+"""
 
 DIVERSE = 1000
 """Samples whose diversity is measured: it compares all pairs."""
@@ -92,7 +95,7 @@ def compare_spaces(
         result[name]["steps_per_second"] = rate
     for name, entry in result.items():
         runs = [_returns(folder, name, entry["task"], seed, timesteps) for seed in range(seeds)]
-        entry |= {who: interval([run[who] for run in runs]) for who in ("random", "ppo", "ppo_score")}
+        entry |= {who: mean_interval([run[who] for run in runs]) for who in ("random", "ppo", "ppo_score")}
     (folder / "table.json").write_text(json.dumps({"seeds": seeds, "timesteps": timesteps, **result}, indent=1) + "\n")
     text = tables(result, seeds, timesteps)
     print(text)
@@ -154,13 +157,6 @@ def _cell(key: str, value: float | None) -> str:
     return f"{100 * value:.1f} %" if share else f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
 
 
-def _stored(path: Path, measure: Any) -> Any:
-    """What a file holds, or what `measure` returns, which is then written to it."""
-    if not path.is_file():
-        path.write_text(json.dumps(measure(), indent=1) + "\n")
-    return json.loads(path.read_text())
-
-
 def _metrics(folder: Path, name: str) -> dict[str, float]:
     def measure() -> dict[str, float]:
         space = load_latent(name)
@@ -175,7 +171,7 @@ def _metrics(folder: Path, name: str) -> dict[str, float]:
             **smoothness(space, data, load_predictor()),
         }
 
-    return _stored(folder / f"{Path(name).stem}-metrics.json", measure)
+    return stored(folder / f"{Path(name).stem}-metrics.json", measure)
 
 
 def _speeds(folder: Path, spaces: dict[str, Any]) -> dict[str, float]:
@@ -196,7 +192,7 @@ def _speeds(folder: Path, spaces: dict[str, Any]) -> dict[str, float]:
                 seconds[name].append(time.perf_counter() - start)
         return {name: ROWS * STEPS / float(np.median(taken[1:])) for name, taken in seconds.items()}  # first: warm-up
 
-    return _stored(folder / "speeds.json", measure)
+    return stored(folder / "speeds.json", measure)
 
 
 def _returns(folder: Path, name: str, task: str, seed: int, timesteps: int) -> dict[str, float]:
@@ -215,4 +211,4 @@ def _returns(folder: Path, name: str, task: str, seed: int, timesteps: int) -> d
             "random": float(random.returns.mean()),
         }
 
-    return _stored(run.with_suffix(".json"), measure)
+    return stored(run.with_suffix(".json"), measure)

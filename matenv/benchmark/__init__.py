@@ -1,1 +1,1 @@
-"""How far a score can be trusted: proxy, gold and truth."""
+"""The protocol: methods at an equal budget, what they find, and how far a score can be trusted (proxy, gold, truth)."""

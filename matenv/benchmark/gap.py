@@ -1,4 +1,4 @@
-"""Proxy, gold, truth: ``python -m matenv.benchmark.gap --out runs/gap`` measures how far rewards can be trusted.
+"""Proxy, gold, truth: ``matenv gap --out runs/gap`` measures how far rewards can be trusted.
 
 The *proxy* is what pays the reward. *Gold* is a model of another family that has seen all rows and is never in a
 reward. The *hacking gap* is the mean proxy score minus the mean gold score of the 100 candidates the proxy likes best,
@@ -8,18 +8,18 @@ one per chemical system: among prior samples of the latent space, and among what
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from matenv.benchmark.bare import bare_oracle, prior_samples
-from matenv.benchmark.record import Search, best_by_system
-from matenv.benchmark.searches import evolve
+from matenv.benchmark.bare import bare_oracle
+from matenv.benchmark.method import Method
+from matenv.benchmark.record import best_by_system
+from matenv.benchmark.searches import evolve, prior_samples
 from matenv.benchmark.truth import error_correlations, markdown, truth_check
 from matenv.oracle import Oracle
 from matenv.properties import load_predictor
@@ -29,11 +29,11 @@ from matenv.tasks import TASKS, Task, load_task
 TOP = 100
 """Candidates judged, one per chemical system."""
 
-SOURCES: dict[str, Callable[[Task, Oracle, int], Search]] = {"prior samples": prior_samples, "adversary": evolve}
+SOURCES: dict[str, Method] = {"prior samples": prior_samples, "adversary": evolve}
 """Where candidates come from."""
 
 BARE = "bare-"
-"""Put before the name of a predictor to take it at its word (`candidates.bare_oracle`)."""
+"""Put before the name of a predictor to take it at its word (`bare.bare_oracle`)."""
 
 TASKS_WITH_TRUTH = tuple(name for name, task in TASKS.items() if not task.properties)
 """Registered tasks that gold and DFT values can judge: those about built-in properties."""
@@ -190,24 +190,3 @@ def report(tasks: Sequence[str], calls: int, seeds: int, out: Path | None, rewar
         (out / "gap.json").write_text(json.dumps(content, indent=1) + "\n")
         (out / "gap.md").write_text(text + "\n")
     return text
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Command line: print the report."""
-    parser = argparse.ArgumentParser(prog="python -m matenv.benchmark.gap", description=__doc__)
-    parser.add_argument(
-        "--tasks", nargs="+", default=list(TASKS_WITH_TRUTH), help="tasks; default: all with DFT values"
-    )
-    parser.add_argument("--calls", type=int, default=10_000, help="distinct formulas per search; default 10000")
-    parser.add_argument("--seeds", type=int, default=3, help="repetitions; default 3")
-    parser.add_argument(
-        "--rewards", nargs="+", default=list(REWARDS), help=f"predictors, or {BARE}NAME for one taken at its word"
-    )
-    parser.add_argument("--out", type=Path, help="folder for gap.json and gap.md; default: print only")
-    arguments = parser.parse_args(argv)
-    print(report(arguments.tasks, arguments.calls, arguments.seeds, arguments.out, arguments.rewards))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""What a search found: distinct formulas in the order they were assessed, their scores, and the moves that led there."""
+"""What a search found: distinct formulas in the order of their assessment, their scores, the moves that led there."""
 
 from __future__ import annotations
 

@@ -1,20 +1,28 @@
-"""An adversary: an evolutionary search over formulas that knows nothing but a score, and drives it as high as it can.
+"""Searches that know nothing but a score: random formulas, samples of a latent space's prior, and evolution.
 
-It is what a reward must withstand. The population holds the best formula of each chemical system, so that what it ends
-with are many different exploits and not one in many dilutions.
+`evolve` is the adversary that a reward must withstand: it drives a score as high as it can. Its population holds the
+best formula of each chemical system, so that it ends with many different exploits and not with one in many dilutions.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
+from matenv.benchmark.method import register
 from matenv.benchmark.record import Search, best_by_system
 from matenv.composition import CompositionBatch
+from matenv.latent import load_latent
 from matenv.oracle import Oracle
 from matenv.tasks import Task
+from matenv.tasks.sampling import random_formulas
+
+BATCH = 256
+"""Formulas drawn at once by a search that never learns."""
 
 POPULATION = 250
 """Chemical systems kept."""
@@ -29,29 +37,90 @@ Formula = dict[int, int]
 """Atoms per formula unit by alphabet position."""
 
 
-def evolve(task: Task, oracle: Oracle, seed: int = 0) -> Search:
-    """Search until the oracle's budget is spent.
+def uniform_search(task: Task, oracle: Oracle, seed: int = 0) -> Search:
+    """Random formulas within the task's rules: the search without any model, which every other must beat.
 
     Args:
-        task: What the score is; also says which elements and counts are allowed.
-        oracle: What pays the score. Its budget is the length of the search.
-        seed: Of everything random.
+        task: What the score is; also says which formulas are allowed.
+        oracle: What pays the score; fresh, with a budget.
+        seed: Of the formulas.
 
     Returns:
-        All formulas assessed, with their scores; a function of the arguments alone.
+        All formulas assessed, with their scores.
 
     Raises:
         ValueError: An oracle without a budget, or one already used.
     """
-    if oracle.budget is None or oracle.calls:
-        raise ValueError(
-            "oracle must be fresh and have a budget, which is the length of the search; Oracle(budget=10_000)"
-        )
-    random, allowed = np.random.default_rng(seed), np.flatnonzero(task.allowed)
-    batches, scores, best = [], [], CompositionBatch.from_counts(np.zeros((0, alphabet.NUM_ELEMENTS), int))
-    fitness = np.zeros(0)
+    return _draw(task, oracle, lambda number: random_formulas(task, BATCH, seed=(seed << 20) + number))
+
+
+def prior_search(task: Task, oracle: Oracle, seed: int = 0, latent: str = "vae") -> Search:
+    """Samples of a latent space's prior, decoded: the search that knows what formulas look like, and nothing else.
+
+    Args:
+        task: As `uniform_search`.
+        oracle: As `uniform_search`.
+        seed: Of the samples.
+        latent: Name of the latent space.
+
+    Returns:
+        As `uniform_search`.
+
+    Raises:
+        ValueError: As `uniform_search`.
+    """
+    space = load_latent(latent)
+    return _draw(task, oracle, lambda number: space.decode_batch(space.sample(BATCH, seed=(seed << 20) + number)))
+
+
+def prior_samples(task: Task, oracle: Oracle, seed: int = 0, latent: str = "vae") -> Search:
+    """The same in larger batches and from other draws, those that the tables of `matenv.benchmark.gap` are made of.
+
+    Args:
+        task: As `uniform_search`.
+        oracle: As `uniform_search`.
+        seed: Of the samples.
+        latent: Name of the latent space.
+
+    Returns:
+        As `uniform_search`.
+
+    Raises:
+        ValueError: As `uniform_search`.
+    """
+    space, random = load_latent(latent), np.random.default_rng(seed)
+    return _draw(task, oracle, lambda _: space.decode_batch(space.sample(2 * BATCH, int(random.integers(2**31)))))
+
+
+def _draw(task: Task, oracle: Oracle, draw: Callable[[int], CompositionBatch]) -> Search:
+    """Assess batch after batch, by number, until the budget is spent."""
+    _fresh_budget(oracle)
+    number = 0
     while not oracle.exhausted:
-        room = min(CHILDREN, oracle.budget - oracle.calls)
+        oracle.assess(draw(number))
+        number += 1
+    return Search.of(oracle, task)
+
+
+def evolve(task: Task, oracle: Oracle, seed: int = 0) -> Search:
+    """Mutations and crossings of the best formulas, one per chemical system.
+
+    Args:
+        task: As `uniform_search`.
+        oracle: As `uniform_search`.
+        seed: Of everything random.
+
+    Returns:
+        As `uniform_search`.
+
+    Raises:
+        ValueError: As `uniform_search`.
+    """
+    budget = _fresh_budget(oracle)
+    random, allowed = np.random.default_rng(seed), np.flatnonzero(task.allowed)
+    best, fitness = CompositionBatch.from_counts(np.zeros((0, alphabet.NUM_ELEMENTS), int)), np.zeros(0)
+    while not oracle.exhausted:
+        room = min(CHILDREN, budget - oracle.calls)
         # A fifth is drawn afresh, so that a population that has converged does not end the search.
         children = [_random_formula(allowed, task, random) for _ in range(room if not len(best) else room // 5)]
         parents = [_formula(best, row) for row in range(len(best))]
@@ -61,14 +130,18 @@ def evolve(task: Task, oracle: Oracle, seed: int = 0) -> Search:
         batch = batch[batch.distinct()]
         assessment = oracle.assess(batch)
         score = np.where(assessment.evaluated, task.score(assessment).score, 0.0)
-        batches.append(batch[np.flatnonzero(assessment.evaluated)])
-        scores.append(score[assessment.evaluated])
         pool, fitness = CompositionBatch.concatenate([best, batch]), np.concatenate([fitness, score])
         kept = best_by_system(pool, fitness, POPULATION)
         best, fitness = pool[kept], fitness[kept]
-    compositions, everything = CompositionBatch.concatenate(batches), np.concatenate(scores)
-    distinct = compositions.distinct()
-    return Search(compositions[distinct], everything[distinct])
+    return Search.of(oracle, task)
+
+
+def _fresh_budget(oracle: Oracle) -> int:
+    if oracle.budget is None or oracle.calls:
+        raise ValueError(
+            "oracle must be fresh and have a budget, which is the length of the search; Oracle(budget=10_000)"
+        )
+    return oracle.budget
 
 
 def _pack(formulas: list[Formula]) -> CompositionBatch:
@@ -117,3 +190,8 @@ def _child(parents: list[Formula], allowed: NDArray[np.int64], random: Generator
             size = min(len(child), len(both))
             child = {k: both[k] for k in random.permutation(list(both))[:size].tolist()}
     return child
+
+
+register("uniform random formulas", uniform_search)
+register("prior sampling", prior_search)
+register("evolutionary search", evolve)

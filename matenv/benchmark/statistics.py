@@ -1,17 +1,18 @@
-"""What to say about a few runs of a method: interquartile mean, its interval, and who improves on whom.
+"""What to say about a few runs of a method: means, their intervals, and who improves on whom.
 
-The protocol of Agarwal, Schwarzer, Castro, Courville and Bellemare, "Deep reinforcement learning at the edge of the
-statistical precipice", NeurIPS 2021: runs are (tasks, seeds), and the bootstrap draws seeds anew within each task.
+`estimate` and what it takes follow the protocol of Agarwal, Schwarzer, Castro, Courville and Bellemare, "Deep
+reinforcement learning at the edge of the statistical precipice", NeurIPS 2021: runs are (tasks, seeds), and the
+bootstrap draws seeds anew within each task.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import trim_mean
+from scipy.stats import t, trim_mean
 
 RESAMPLES = 2000
 """Bootstrap samples behind an interval."""
@@ -99,3 +100,10 @@ def estimate(
     ]
     low, high = np.quantile(statistic(*drawn), (0.025, 0.975))
     return Estimate(float(statistic(*tables)), float(low), float(high))
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Mean over seeds, and half width of its 95 % interval by Student's t; NaN of a single seed."""
+    x = np.asarray(values)
+    half = t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)) if len(x) > 1 else float("nan")
+    return float(x.mean()), float(half)

@@ -1,4 +1,4 @@
-"""Tables of an equal-budget comparison: interquartile means over seeds with 95 % intervals, and who improves on whom."""
+"""Tables of an equal-budget comparison: interquartile means over seeds with 95 % intervals, who improves on whom."""
 
 from __future__ import annotations
 

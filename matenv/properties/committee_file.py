@@ -45,7 +45,7 @@ def load(path: Path) -> CommitteeFile:
         ValueError: Not a committee's file, or a part has changed since.
     """
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; make one with python -m matenv.properties.training.committee")
+        raise FileNotFoundError(f"{path} does not exist; make one with matenv predictor committee")
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -196,8 +196,8 @@ def load_predictor(name: str | Path = "default", device: str = "cpu") -> Predict
             elements; slower), ``"statistics"`` for a second family of models, ``"two-family"`` for default and
             statistics together, ``"gold"`` for the judge (a third family, trained on all rows; never in a reward),
             ``"gold-train"`` for the same recipe on train rows. Or the path of a .safetensors file made by
-            ``python -m matenv.properties.training.train`` or ``python -m matenv.properties.training.distil``, or of a .json file made by
-            ``python -m matenv.properties.training.committee``.
+            ``matenv predictor train`` or ``matenv predictor distil``, or of a .json file made by ``matenv predictor
+            committee``.
         device: Torch device to compute on.
 
     Returns:

@@ -12,16 +12,17 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from matenv.agents.edit_policy import KINDS, RandomKinds, kinds_of
-from matenv.agents.equal_budget import ELEMENTS, policy_search
+from matenv.agents.methods import ELEMENTS, policy_search
 from matenv.agents.policies import RandomPolicy
-from matenv.agents.uniform_search import uniform_search
 from numpy.typing import NDArray
 
+from matenv import Oracle, load_task
 from matenv.benchmark.curve import best_so_far
 from matenv.benchmark.record import Search
+from matenv.benchmark.searches import uniform_search
 from tools.command import run
 
-TASK = "stiff-stable"
+TASK = load_task("stiff-stable")
 EVEN = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
 NO_SWAP = (1.0, 1.0, 1.0, 1.0, 0.0, 1.0)
 
@@ -69,7 +70,7 @@ def main(
     budget: Annotated[int, typer.Option(help="Distinct formulas of a run.")] = 10_000,
 ) -> None:
     """Search and print."""
-    uniform = [uniform_search(TASK, budget, seed) for seed in range(seeds)]
+    uniform = [uniform_search(TASK, Oracle(budget=budget), seed) for seed in range(seeds)]
     n, score = np.concatenate([r.compositions.size for r in uniform]), np.concatenate([r.scores for r in uniform])
     print(f"Uniform random formulas, {len(n):,} over all seeds\n{'elements':10s}{'mean':>8s}{'best 0.1 %':>12s}")
     for size in range(2, 7):
@@ -78,7 +79,8 @@ def main(
     print(f"\n{'':36s}{'elements':>10s}{'mean score':>12s}{'top-10':>10s}")
     print(row("uniform random formulas", uniform), flush=True)
     for name, (make, arguments) in WALKS.items():
-        found = [policy_search(make, ELEMENTS, TASK, budget, seed, **arguments) for seed in range(seeds)]
+        oracles = [Oracle(budget=budget) for _ in range(seeds)]
+        found = [policy_search(make, ELEMENTS, TASK, oracle, seed, **arguments) for seed, oracle in enumerate(oracles)]
         print(row(name, found), flush=True)
 
 

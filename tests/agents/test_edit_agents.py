@@ -5,11 +5,10 @@ import numpy as np
 import pytest
 import torch
 from matenv.agents.edit_policy import BY_ELEMENT, KINDS, EditHead, EditPolicy, RandomKinds, kinds_of
-from matenv.agents.equal_budget import policy_search
 from matenv.agents.evaluation import evaluate_policy
+from matenv.agents.methods import policy_search
 from matenv.agents.policies import RandomPolicy
 from matenv.agents.train import create, load, train
-from matenv.agents.uniform_search import uniform_search
 
 import matenv
 
@@ -99,14 +98,10 @@ def test_agents_train_save_load_and_are_evaluated_with_masks(tmp_path, algorithm
     assert task.allows(matenv.Oracle("train").assess(e.final_formulas).compositions).all()
 
 
-def test_uniform_search_spends_its_budget_and_repeats_under_a_seed():
-    one, two = (uniform_search(budget=60, seed=2) for _ in range(2))
-    assert len(one.formulas) == len(set(one.formulas)) == 60 and one.formulas == two.formulas
-    assert np.array_equal(one.scores, two.scores) and ((one.scores >= 0) & (one.scores <= 1)).all()
-
-
 def test_policy_search_counts_every_formula_met():
-    result = policy_search(RandomPolicy, ENV_ID, "stable-novel", 150, seed=0, horizon=5)
+    result = policy_search(
+        RandomPolicy, ENV_ID, matenv.load_task("stable-novel"), matenv.Oracle(budget=150), 0, horizon=5
+    )
     assert len(result.formulas) == len(set(result.formulas)) == 150 == len(result.scores)
 
 

@@ -7,9 +7,9 @@ import pytest
 
 import matenv
 from matenv.benchmark import gap
-from matenv.benchmark.bare import bare_oracle, prior_samples
+from matenv.benchmark.bare import bare_oracle
 from matenv.benchmark.record import best_by_system
-from matenv.benchmark.searches import evolve
+from matenv.benchmark.searches import evolve, prior_samples
 from matenv.benchmark.truth import error_correlations, truth_check
 from matenv.composition import CompositionBatch
 from matenv.tasks import load_task
@@ -92,9 +92,8 @@ def test_unknown_rewards_are_refused():
 
 
 @pytest.mark.slow
-def test_report_is_written(tmp_path, capsys):
-    assert gap.main(["--tasks", "stable-novel", "--calls", "600", "--seeds", "2", "--out", str(tmp_path)]) == 0
-    text = capsys.readouterr().out
+def test_report_is_written(tmp_path):
+    text = gap.report(["stable-novel"], 600, 2, tmp_path)
     assert "two-family" in text and "gold-train" in text
     content = json.loads((tmp_path / "gap.json").read_text())
     assert len(content["gaps"]) == len(gap.SOURCES) * len(gap.REWARDS)

@@ -1,10 +1,15 @@
 import subprocess
 import sys
+from dataclasses import fields
+from inspect import signature
 
 import pytest
 from typer.testing import CliRunner
 
-from matenv.cli import app, main
+from matenv.cli import app, latent, main, predictor
+from matenv.properties.training import committee
+from matenv.properties.training.distil import DistilConfig
+from matenv.properties.training.train import TrainConfig
 
 runner = CliRunner()
 
@@ -16,6 +21,48 @@ def test_every_command_explains_itself():
     for command in [[], ["demo"], ["train"], ["evaluate"], ["compare"], ["explain"], *latent, *predictor]:
         result = runner.invoke(app, [*command, "--help"])
         assert result.exit_code == 0 and "Usage" in result.output
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom matenv.cli import app\n"
+        "app(['predictor', 'train', '--help'], standalone_mode=False)\n"
+        "print([name for name in ('torch', 'numba', 'scipy', 'pymatgen', 'matplotlib') if name in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip().endswith("[]")
+
+
+@pytest.mark.parametrize(("command", "config"), [(predictor.train, TrainConfig), (predictor.distil, DistilConfig)])
+def test_every_setting_of_a_training_is_an_option(command, config):
+    options = {name: parameter.default for name, parameter in signature(command).parameters.items()}
+    beside = {"context", "out", "threads", "calibrated_on"}
+    assert {name: given for name, given in options.items() if name not in beside} == {
+        field.name: field.default for field in fields(config)
+    }
+
+
+def test_defaults_that_stand_here_too():
+    from matenv.latent.evaluation.evaluate import SAMPLES
+
+    assert signature(predictor.committee).parameters["caution"].default == committee.CAUTION
+    assert signature(latent.evaluate).parameters["samples"].default == SAMPLES
+
+
+def test_settings_reach_the_training(tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr("matenv.properties.training.train.train", lambda out, config: given.append((out, config)))
+    monkeypatch.setattr("matenv.properties.training.train.export", lambda *arguments: given.append(arguments))
+    (tmp_path / "predictor.md").write_text("the card")
+    arguments = ["predictor", "train", "--out", str(tmp_path), "--family", "attention", "--members", "1"]
+    result = runner.invoke(app, [*arguments, "--rows", "all", "--keep", "last", "--calibrated-on", "gold-train"])
+    assert result.exit_code == 0 and "the card" in result.output, result.output
+    (out, config), (_, _, command, calibrated_on) = given
+    assert out == tmp_path and config == TrainConfig(family="attention", members=1, rows="all", keep="last")
+    assert calibrated_on == "gold-train" and command == (
+        f"matenv predictor train --out {tmp_path.name} --family attention --rows all --keep last --members 1 "
+        "--calibrated-on gold-train"
+    )
 
 
 def test_explain_prints_a_card_for_each_formula():
@@ -35,6 +82,14 @@ def test_train_then_evaluate(tmp_path):
     assert result.exit_code == 0 and "16 episodes: return" in result.output, result.output
 
 
+def end_of(arguments, monkeypatch):
+    """How `main` ends: its exit code, or its last words, which Python then prints and ends with 1."""
+    monkeypatch.setattr(sys, "argv", ["matenv", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return end.value.code
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -42,14 +97,54 @@ def test_train_then_evaluate(tmp_path):
         (["explain", "Xx2"], "matenv: formula 'Xx2' cannot be read"),
         (["evaluate", "nowhere"], "matenv: nowhere holds no trained agent"),
         (["train", "ppo", "--out", "x", "--env-kwargs", "{"], "is not JSON"),
+        (["equal-budget", "--method", "luck"], "matenv: method='luck' is unknown; choose from"),
+        (["equal-budget", "--method", "no_such_module:luck"], "matenv: No module named 'no_such_module'"),
+        (["predictor", "train", "--out", "x", "--family", "tree"], "matenv: family='tree' must be one of set,"),
+        (
+            ["predictor", "train", "--out", "x", "--calibrated-on", "gold"],
+            "calibrated_on='gold', rows='train': it goes",
+        ),
+        (["predictor", "evaluate", "gold"], "matenv: model='gold' has fitted the test rows; evaluate 'gold-train'"),
+        (["predictor", "committee", "default", "--out", "x.json"], "parts holds 'default'; give each as NAME=SHARE"),
+        (["predictor", "committee", "default=1", "--out", "x"], "matenv: target='x' must end in .json"),
+        (["latent", "distil", "none.safetensors", "--out", "x"], "matenv: none.safetensors does not exist"),
     ],
 )
 def test_a_mistake_is_one_line_not_a_traceback(arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["matenv", *arguments])
-    with pytest.raises(SystemExit) as end:  # Python prints its text as the last words, and ends with 1
-        main()
-    assert message in str(end.value) and "\n" not in str(end.value)
+    words = end_of(arguments, monkeypatch)
+    assert message in words and "\n" not in words
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["latent", "trian"], "'trian'"),
+        (["train", "ppo", "--otu", "x"], "--otu"),
+        (["train", "ppo"], "Missing option '--out'. (see matenv train --help)"),
+        (["train", "ppo", "--out", "x", "--seed", "one"], "'one'"),
+        (["equal-budget", "--budget"], "Option '--budget' requires an argument"),
+    ],
+)
+def test_wrong_use_is_one_line_too(arguments, message, monkeypatch, capsys):
+    assert end_of(arguments, monkeypatch) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("matenv: ") and message in said.err and said.err.count("\n") == 1 and not said.out
+
+
+def test_no_command_is_answered_with_help(monkeypatch, capsys):
+    assert end_of([], monkeypatch) == 2
+    said = capsys.readouterr()
+    assert "Usage" in said.out + said.err and "matenv: " not in said.err
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("matenv.latent.training.train.fit", interrupted)
+    assert end_of(["latent", "train", "vae", "--out", str(tmp_path)], monkeypatch) == 130
+    assert f"goes on with: matenv latent train vae --out {tmp_path}\n" in capsys.readouterr().err
 
 
 def test_the_last_words_go_to_stderr(tmp_path):

@@ -17,7 +17,7 @@ from matenv.latent.space import VAESpace, Whitening
 from matenv.latent.store import write
 from matenv.latent.training import lean
 from matenv.latent.training.anchors import ANCHORS
-from matenv.latent.training.distil import distil, main
+from matenv.latent.training.distil import distil
 from matenv.latent.training.lean import RECIPE, fit_decoder, lean_network, visited_points
 
 DATA = matenv.load_dataset()
@@ -94,7 +94,8 @@ def test_distil_exports_the_same_space_and_a_card(tmp_path, teacher, monkeypatch
     assert card["metrics"].keys() == card["former"]["metrics"].keys() and card["epochs"] == 1
     assert all(0 <= share <= 1 for share in card["agreement_with_former"].values())
     page = path.with_suffix(".md").read_text()
-    assert "with the former decoder" in page and f"matenv.latent.training.distil {source} --epochs 1 --seed 3" in page
+    command = f"matenv latent distil {source} --out lean --epochs 1 --seed 3"
+    assert "with the former decoder" in page and command in page
 
 
 def test_visited_points_lie_where_an_agent_goes():
@@ -118,15 +119,5 @@ def test_distil_checks_its_arguments(tmp_path, teacher):
         distil("vae-elawady", tmp_path)
     with pytest.raises(ValueError, match="is the source's own folder"):
         distil(tmp_path / "vae.safetensors", tmp_path)
-    with pytest.raises(SystemExit, match="does not exist"):
-        main([str(tmp_path / "none.safetensors"), "--out", str(tmp_path)])
-
-
-def test_ctrl_c_says_how_to_go_on(tmp_path, teacher, monkeypatch):
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    write(teacher, tmp_path / "vae.safetensors")
-    monkeypatch.setattr("matenv.latent.training.distil.fit_decoder", interrupted)
-    with pytest.raises(SystemExit, match="go on with: python -m matenv.latent.training.distil"):
-        main([str(tmp_path / "vae.safetensors"), "--out", str(tmp_path / "lean")])
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        distil(tmp_path / "none.safetensors", tmp_path)

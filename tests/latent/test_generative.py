@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import matenv
 from matenv.benchmark.generative import compare_with_asked, conditioning, held_out_with, quality
+from matenv.benchmark.generators import ASKED, compare_generators
 from matenv.cli import app
 from matenv.composition import CompositionBatch, integer_counts
 from matenv.latent.conditional_space import ConditionalSpace
@@ -32,7 +33,6 @@ from matenv.latent.training.adversarial import (
 )
 from matenv.latent.training.fit import RECIPES
 from matenv.latent.training.recipe import Shown
-from matenv.report.generative import ASKED, compare_generators
 
 DATA = matenv.load_dataset()
 BATCH = DATA.compositions[np.random.default_rng(0).choice(DATA.part("train"), 200, replace=False)]

@@ -20,7 +20,7 @@ from matenv.latent.networks.pairs import Pairs, choose_counts, choose_elements
 from matenv.latent.training.anchors import choose_anchors, matching_weights
 from matenv.latent.training.augment import Augmenter
 from matenv.latent.training.fit import RECIPES, fit, training_rows
-from matenv.latent.training.train import main, train
+from matenv.latent.training.train import train
 
 DATA = matenv.load_dataset()
 SMALL = DATA.subset(np.random.default_rng(0).choice(len(DATA), 800, replace=False), "small")
@@ -83,19 +83,10 @@ def test_train_checks_its_arguments(tmp_path):
         train("vae", tmp_path, threads=0)
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("matenv.latent.training.train.fit", interrupted)
-    with pytest.raises(SystemExit, match="go on with: python -m matenv.latent.training.train vae"):
-        main(["vae", "--out", str(tmp_path)])
-
-
 def test_unknown_and_missing_spaces(tmp_path):
     with pytest.raises(ValueError, match="name='gan' is not a latent space; choose one of vae, vae-elawady"):
         load_latent("gan")
-    with pytest.raises(FileNotFoundError, match="matenv.latent.training.train"):
+    with pytest.raises(FileNotFoundError, match="matenv latent train"):
         load_latent(tmp_path / "none.safetensors")
 
 

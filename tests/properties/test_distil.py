@@ -178,5 +178,5 @@ def test_impossible_settings_are_refused(change):
 
 def test_command_line():
     assert distil.command_line("/somewhere/student", distil.DistilConfig(epochs=3, width=48)) == (
-        "python -m matenv.properties.training.distil --out student --epochs 3 --width 48"
+        "matenv predictor distil --out student --epochs 3 --width 48"
     )

@@ -320,6 +320,6 @@ def test_impossible_settings_are_refused(change):
 
 def test_command_line_of_a_run():
     assert train.command_line("/somewhere/predictor", TINY) == (
-        "python -m matenv.properties.training.train --out predictor --members 1 --epochs 3 --width 8 --layers 1 "
+        "matenv predictor train --out predictor --members 1 --epochs 3 --width 8 --layers 1 "
         "--batch-size 32 --max-rows 800"
     )

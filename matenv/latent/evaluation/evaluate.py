@@ -1,4 +1,4 @@
-"""Measure a latent space: ``python -m matenv.latent.evaluation.evaluate vae``.
+"""Measure a latent space: ``matenv latent evaluate vae``.
 
 Definitions. *Element set right / exact formula right*: share of compositions whose element set / reduced formula is the
 same after encoding and decoding. *Prevalence* (El-Awady, arXiv:2401.06779): atoms of each element in the reduced
@@ -14,22 +14,17 @@ A space that predicts a property has the metrics of `matenv.latent.evaluation.pr
 
 from __future__ import annotations
 
-import argparse
-import json
-
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
 from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
 from matenv.composition import CompositionBatch
 from matenv.composition.integers import MAX_ELEMENTS
-from matenv.data import Dataset, load_dataset
-from matenv.latent.evaluation.collapse import unit_statistics, warn_of_inactive
+from matenv.data import Dataset
+from matenv.latent.evaluation.collapse import unit_statistics
 from matenv.latent.evaluation.property_quality import property_quality
 from matenv.latent.space import VAESpace
-from matenv.latent.store import load_latent
 
 SAMPLES = 10_000
 """Number of prior samples, as in the paper."""
@@ -174,31 +169,3 @@ def _divergences(samples: CompositionBatch, data: CompositionBatch, by: str) -> 
 def size_shares(batch: CompositionBatch) -> NDArray[np.float64]:
     """Share of compositions with 0, 1, ... 10 elements (11,)."""
     return np.bincount(batch.size, minlength=MAX_ELEMENTS + 1) / len(batch)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Print the metrics of a latent space as JSON, and what each of its dimensions carries.
-
-    Args:
-        arguments: Command line, by default the process's own.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m matenv.latent.evaluation.evaluate", description="Measure a latent space."
-    )
-    parser.add_argument("name", nargs="?", default="vae", help="shipped name, or path of a .safetensors file")
-    parser.add_argument("--samples", type=int, default=SAMPLES)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(options.threads)
-    space = load_latent(options.name)
-    data = load_dataset(space.table)
-    metrics = evaluate(space, data, options.samples, options.seed)
-    units = unit_statistics(*space.posterior(data.compositions[data.split("system").train]))
-    print(json.dumps({key: round(value, 5) for key, value in metrics.items()}, indent=2))
-    print(f"KL per latent dimension, nats: {' '.join(f'{value:.2f}' for value in units['kl_per_unit'])}")
-    warn_of_inactive(units)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,14 +1,11 @@
-"""Give a latent space a leaner decoder: ``python -m matenv.latent.training.distil runs/vae/vae.safetensors``.
+"""Give a latent space a leaner decoder: ``matenv latent distil runs/vae/vae.safetensors --out runs/lean``.
 
-The space itself stays the same; `matenv.latent.training.lean` says how. Stop it with Ctrl-C and give the same command again to
-go on from the last finished epoch. The end result is a weights file and its card, named as the source.
+The space itself stays the same; `matenv.latent.training.lean` says how. Stop it with Ctrl-C and give the same command
+again to go on from the last finished epoch. The end result is a weights file and its card, named as the source.
 """
 
 from __future__ import annotations
 
-import argparse
-import shlex
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -79,7 +76,7 @@ def distil(
         "epochs": epochs,
         "seed": seed,
         "last_epoch": history[-1],
-        "command": f"python -m matenv.latent.training.distil {source} --epochs {epochs} --seed {seed}",
+        "command": f"matenv latent distil {source} --out {folder.name} --epochs {epochs} --seed {seed}",
         "agreement_with_former": agreement_with(teacher, space, table, seed),
     }
     write_card(path, space, table, run, teacher)
@@ -107,38 +104,3 @@ def agreement_with(former: VAESpace, space: VAESpace, data: Dataset, seed: int) 
         for where, points in (("sample", samples), ("visited", visited))
         for key, value in agreement(space.decode_batch(points), former.decode_batch(points)).items()
     }
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Command line of `distil`.
-
-    Args:
-        arguments: Command line, by default the process's own.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m matenv.latent.training.distil", description=(__doc__ or "").split("\n")[0]
-    )
-    parser.add_argument("source", type=Path, help="weights file of the space, as training wrote it")
-    parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<name>-lean)")
-    parser.add_argument("--epochs", type=int, help="passes over the training rows (default: the recipe's)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--data", default="mp-ground-states", help="shipped table, or a CSV file of your own")
-    parser.add_argument("--no-progress", action="store_true")
-    options = parser.parse_args(arguments)
-    out = options.out or Path("runs") / f"{options.source.stem}-lean"
-    try:
-        path = distil(
-            options.source, out, epochs=options.epochs, seed=options.seed, threads=options.threads, data=options.data,
-            progress=not options.no_progress,
-        )  # fmt: skip
-    except KeyboardInterrupt:
-        again = shlex.join(["python", "-m", "matenv.latent.training.distil", *(arguments or sys.argv[1:])])
-        raise SystemExit(f"\nInterrupted. Finished epochs are kept in {out}; go on with: {again}") from None
-    except (ValueError, FileNotFoundError) as error:
-        raise SystemExit(f"error: {error}") from None
-    print(f"{path} and its card {path.with_suffix('.md')}")
-
-
-if __name__ == "__main__":
-    main()

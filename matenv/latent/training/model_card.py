@@ -96,8 +96,8 @@ of samples; at points away from the data (`visited_points`), where no answer is 
 - Recipe: {recipe}; {card["epochs"]} epochs, seed {card["seed"]}; {card["parameters"]:,} parameters stored as float16.
 - Made by `{card["command"]}` on {card["date"]} with torch {card["torch"]}.
 
-Measured on the stored weights (`python -m matenv.latent.evaluation.evaluate {card["name"]}`, which defines each metric).
-`test` rows are the held-out chemical systems, `sample` is `space.sample`, `nominal` is the prior N(0, I).
+Measured on the stored weights by `matenv latent evaluate {card["name"]}`; `matenv.latent.evaluation.evaluate` defines
+each metric. `test` rows are the held-out chemical systems, `sample` is `space.sample`, `nominal` is the prior N(0, I).
 
 {table}
 

@@ -1,4 +1,4 @@
-"""Train a latent space: ``python -m matenv.latent.training.train vae --out runs/vae``.
+"""Train a latent space: ``matenv latent train vae --out runs/vae``.
 
 Stop it with Ctrl-C and give the same command again to go on from the last finished epoch. The end result is a weights
 file and its card, ``<name>.safetensors``, ``.json`` and ``.md``, in the run's folder.
@@ -6,9 +6,6 @@ file and its card, ``<name>.safetensors``, ``.json`` and ``.md``, in the run's f
 
 from __future__ import annotations
 
-import argparse
-import shlex
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -130,37 +127,3 @@ def _command(name: str, run: dict[str, Any], recipe: Recipe) -> str:
         return f"train({name!r}, ..., epochs={run['epochs']}, seed={run['seed']}, recipe=...)"
     cycles = f" --beta-cycles {recipe.beta_cycles}" if recipe.beta_cycles != RECIPES[name].beta_cycles else ""
     return f"python -m matenv.latent.training.train {name} --epochs {run['epochs']} --seed {run['seed']}{cycles}"
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Command line of `train`.
-
-    Args:
-        arguments: Command line, by default the process's own.
-    """
-    parser = argparse.ArgumentParser(prog="python -m matenv.latent.training.train", description="Train a latent space.")
-    parser.add_argument("name", choices=sorted(RECIPES))
-    parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<name>)")
-    parser.add_argument("--epochs", type=int, help="passes over the training rows (default: the recipe's)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--data", help="shipped table, or a CSV file of your own (default: the recipe's)")
-    parser.add_argument("--beta-cycles", type=int, help="KL weight in so many cycles (default: the recipe's)")
-    parser.add_argument("--no-progress", action="store_true")
-    options = parser.parse_args(arguments)
-    out = options.out or Path("runs") / options.name
-    try:
-        path = train(
-            options.name, out, epochs=options.epochs, seed=options.seed, threads=options.threads, data=options.data,
-            beta_cycles=options.beta_cycles, progress=not options.no_progress,
-        )  # fmt: skip
-    except KeyboardInterrupt:
-        again = shlex.join(["python", "-m", "matenv.latent.training.train", *(arguments or sys.argv[1:])])
-        raise SystemExit(f"\nInterrupted. Finished epochs are kept in {out}; go on with: {again}") from None
-    except ValueError as error:
-        raise SystemExit(f"error: {error}") from None
-    print(f"{path} and its card {path.with_suffix('.md')}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,9 +1,7 @@
-"""Held-out accuracy and calibration: ``python -m matenv.properties.evaluation.evaluate`` prints the table of the model card."""
+"""Held-out accuracy and calibration: ``matenv predictor evaluate`` prints the table of the model card."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from typing import Any
 
 import numpy as np
@@ -126,22 +124,25 @@ def _metals(is_zero: NDArray[np.bool_], probability: Array) -> dict[str, float]:
     }
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line: print the held-out table of a predictor."""
-    parser = argparse.ArgumentParser(prog="python -m matenv.properties.evaluation.evaluate", description=__doc__)
-    parser.add_argument("--model", default="default", help="name or file of a predictor")
-    name = parser.parse_args(argv).model
+def report(name: str) -> str:
+    """The held-out table of a predictor, in words and Markdown.
+
+    Args:
+        name: Name or path of a predictor.
+
+    Returns:
+        The text.
+
+    Raises:
+        ValueError: A gold predictor: it has fitted the test rows.
+    """
     model = load_predictor(name)
     if model.role == "gold":
         raise ValueError(f"model={name!r} has fitted the test rows; evaluate 'gold-train', its recipe on train rows")
-    report = held_out(model)
-    print("Test part of the `system` split (chemical systems held out), embedded ground states.\n")
-    print(table(report))
-    for name, entry in report.items():
+    found = held_out(model)
+    lines = ["Test part of the `system` split (chemical systems held out), embedded ground states.\n", table(found)]
+    for key, entry in found.items():
         if "metals" in entry:
-            print(f"\n{name}, metals: " + ", ".join(f"{key} {value:.3f}" for key, value in entry["metals"].items()))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+            shares = ", ".join(f"{of} {value:.3f}" for of, value in entry["metals"].items())
+            lines.append(f"\n{key}, metals: {shares}")
+    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""A committee of families: ``python -m matenv.properties.training.committee --out two-family.json``.
+"""A committee of families: ``matenv predictor committee default=0.7 statistics=0.3`` makes ``two-family``.
 
 The calibration of what the parts say together is fitted on the validation part, like that of each part. Then the
 variance between models is multiplied by `CAUTION`: a search goes where the parts err alike more often than on table
@@ -7,9 +7,7 @@ rows, so that what little disagreement is left there means more than it does on 
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -41,8 +39,10 @@ def assemble(parts: Sequence[str], shares: Sequence[float], target: Path, cautio
 
     Raises:
         ValueError: Fewer than two parts, a part that is itself a committee or is gold, different energy schemes, or
-            shares that do not fit; `caution` below 1.
+            shares that do not fit; `caution` below 1; `target` of another ending.
     """
+    if target.suffix != ".json":
+        raise ValueError(f"target={str(target)!r} must end in .json")
     if not caution >= 1.0:
         raise ValueError(f"caution={caution} must be at least 1, which fits table rows")
     files = {name: store.locate(name) for name in parts}
@@ -59,6 +59,7 @@ def assemble(parts: Sequence[str], shares: Sequence[float], target: Path, cautio
     fitted = calibrate(Predictor(source, UNCALIBRATED, scheme))
     calibrations = {name: replace(found, between=caution * found.between) for name, found in fitted.items()}
     report = evaluate.held_out(Predictor(source, calibrations, scheme))
+    given = " ".join(f"{part}={share}" for part, share in zip(parts, shares, strict=True))
     card = {
         "format": FORMAT,
         "model": target.stem,
@@ -67,10 +68,7 @@ def assemble(parts: Sequence[str], shares: Sequence[float], target: Path, cautio
             for (name, path), share in zip(files.items(), shares, strict=True)
         },
         "energy_scheme": scheme,
-        "command": (
-            f"python -m matenv.properties.training.committee --parts {' '.join(parts)} --shares {' '.join(map(str, shares))} "
-            f"--caution {caution:g} --out {target.name}"
-        ),
+        "command": f"matenv predictor committee {given} --caution {caution:g} --out {target.name}",
         "caution": caution,
         "calibrations": {name: asdict(calibration) for name, calibration in calibrations.items()},
         "held_out": report,
@@ -108,25 +106,3 @@ Test part of the `system` split, embedded ground states; columns as in the parts
 
 {evaluate.table(card["held_out"])}
 {fitted}"""
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Command line: calibrate and test a committee, and write its file."""
-    parser = argparse.ArgumentParser(prog="python -m matenv.properties.training.committee", description=__doc__)
-    parser.add_argument("--parts", nargs="+", default=["default", "statistics"], help="names or .safetensors files")
-    parser.add_argument("--shares", nargs="+", type=float, default=[0.7, 0.3], help="what share each part has; sum 1")
-    parser.add_argument(
-        "--caution", type=float, default=CAUTION, help=f"factor of the disagreement; default {CAUTION:g}"
-    )
-    parser.add_argument("--out", required=True, help="the .json file to write; a .md card goes beside it")
-    arguments = parser.parse_args(argv)
-    target = Path(arguments.out)
-    if target.suffix != ".json":
-        raise ValueError(f"--out={arguments.out!r} must end in .json")
-    assemble(arguments.parts, arguments.shares, target, arguments.caution)
-    print(target.with_suffix(".md").read_text(encoding="utf-8"))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

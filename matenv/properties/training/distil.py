@@ -1,4 +1,4 @@
-"""Distil the ensemble into one small network: ``python -m matenv.properties.training.distil --out runs/student``.
+"""Distil the ensemble into one small network: ``matenv predictor distil --out runs/student``.
 
 The student learns what the ensemble's members say together (`summary`) about the labelled training rows, of which it
 also sees the labels, and about many unlabelled compositions (`transfer`). The checkpoint is rewritten after every
@@ -7,7 +7,6 @@ epoch; the same command run again goes on where it stopped, with the same result
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 import time
@@ -190,30 +189,25 @@ def command_line(out: str | Path, config: DistilConfig) -> str:
     """The command that repeats a run: settings that differ from the defaults are spelled out."""
     default = asdict(DistilConfig())
     changed = [f"--{k.replace('_', '-')} {v}" for k, v in asdict(config).items() if v != default[k]]
-    return " ".join([f"python -m matenv.properties.training.distil --out {Path(out).name}", *changed])
+    return " ".join([f"matenv predictor distil --out {Path(out).name}", *changed])
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line: distil, then calibrate, test and write ``<out>/predictor.safetensors`` with its model card."""
-    parser = argparse.ArgumentParser(prog="python -m matenv.properties.training.distil", description=__doc__)
-    parser.add_argument("--out", required=True, help="folder of the run; run again to resume")
-    for name, value in asdict(DistilConfig()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"default {value}")
-    parser.add_argument("--threads", type=int, default=1, help="threads of torch; more than 2 rarely help")
-    arguments = vars(parser.parse_args(argv))
-    out, threads = arguments.pop("out"), arguments.pop("threads")
+def distil_and_export(out: str | Path, config: DistilConfig, threads: int = 1) -> Path:
+    """Distil as `distil`, then calibrate, test and write ``<out>/predictor.safetensors`` with its card.
+
+    Args:
+        out: As `distil`.
+        config: Settings.
+        threads: Threads of torch; more than 2 rarely help.
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: As `distil`.
+    """
     torch.set_num_threads(threads)
-    config = DistilConfig(**arguments)
-    try:
-        distil(out, config)
-    except KeyboardInterrupt:
-        print(f"\nstopped; the same command resumes from {out}", file=sys.stderr)
-        return 130
+    distil(out, config)
     target = Path(out) / "predictor.safetensors"
     export_student(out, target, command_line(out, config))
-    print(f"{target.with_suffix('.md').read_text(encoding='utf-8')}\nwrote {target}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return target

@@ -1,4 +1,4 @@
-"""Fit the property predictor: ``python -m matenv.properties.training.train --out runs/predictor``.
+"""Fit the property predictor: ``matenv predictor train --out runs/predictor``.
 
 Each member of the ensemble has its own folder with one checkpoint, rewritten after every epoch; the same command run
 again goes on where it stopped, with the same result bit for bit.
@@ -6,7 +6,6 @@ again goes on where it stopped, with the same result bit for bit.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Callable
@@ -21,7 +20,6 @@ from torch import Tensor, nn
 
 from matenv.composition import CompositionBatch
 from matenv.properties import heads
-from matenv.properties.evaluation.evaluate import table
 from matenv.properties.labels import labelled_rows
 from matenv.properties.networks.families import FAMILIES, INFORMED, build
 from matenv.properties.networks.features import Tokens, pack
@@ -280,35 +278,30 @@ def command_line(out: str | Path, config: TrainConfig, calibrated_on: str | None
     changed = [f"--{k.replace('_', '-')} {v}" for k, v in asdict(config).items() if v != default[k]]
     if calibrated_on is not None:
         changed.append(f"--calibrated-on {Path(calibrated_on).name}")
-    return " ".join([f"python -m matenv.properties.training.train --out {Path(out).name}", *changed])
+    return " ".join([f"matenv predictor train --out {Path(out).name}", *changed])
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line: train, then calibrate, test and write ``<out>/predictor.safetensors`` with its model card."""
-    parser = argparse.ArgumentParser(prog="python -m matenv.properties.training.train", description=__doc__)
-    parser.add_argument("--out", required=True, help="folder of the run; run again to resume")
-    for name, value in asdict(TrainConfig()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"default {value}")
-    parser.add_argument("--threads", type=int, default=1, help="threads of torch; more than 2 rarely help")
-    parser.add_argument(
-        "--calibrated-on", help="with --rows all: name or file of the predictor of the same recipe on train rows"
-    )
-    arguments = vars(parser.parse_args(argv))
-    out, threads, calibrated_on = (arguments.pop(key) for key in ("out", "threads", "calibrated_on"))
-    torch.set_num_threads(threads)
-    config = TrainConfig(**arguments)
+def train_and_export(out: str | Path, config: TrainConfig, calibrated_on: str | None = None, threads: int = 1) -> Path:
+    """Train as `train`, then calibrate, test and write ``<out>/predictor.safetensors`` with its card.
+
+    Args:
+        out: As `train`.
+        config: Settings.
+        calibrated_on: As `export`: with ``rows="all"``, and only then.
+        threads: Threads of torch; more than 2 rarely help.
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: As `train`, or `calibrated_on` is missing or not wanted.
+    """
     if (config.rows == "all") != (calibrated_on is not None):
-        parser.error("--rows all goes with --calibrated-on, and only with it")
-    try:
-        train(out, config)
-    except KeyboardInterrupt:
-        print(f"\nstopped; the same command resumes from {out}", file=sys.stderr)
-        return 130
+        raise ValueError(
+            f"calibrated_on={calibrated_on!r}, rows={config.rows!r}: it goes with rows='all' only, which needs it"
+        )
+    torch.set_num_threads(threads)
+    train(out, config)
     target = Path(out) / "predictor.safetensors"
-    card = export(out, target, command_line(out, config, calibrated_on), calibrated_on)
-    print(f"{table(card['held_out'])}\n\nwrote {target}; use it as matenv.load_predictor({str(target)!r})")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    export(out, target, command_line(out, config, calibrated_on), calibrated_on)
+    return target

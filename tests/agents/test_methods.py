@@ -5,16 +5,16 @@ import json
 import gymnasium as gym
 import numpy as np
 import pytest
-from matenv.agents import equal_budget as budgets
-from matenv.agents.equal_budget import METHODS, equal_budget, policy_search
+from matenv.agents.methods import equal_budget, policy_search
 from matenv.agents.policies import RandomPolicy
-from matenv.agents.uniform_search import uniform_search
 
 import matenv
 from matenv.benchmark.curve import area_under_curve, best_so_far
 from matenv.benchmark.measures import WINDOWS, measures, windows
+from matenv.benchmark.method import METHODS
 from matenv.benchmark.moves import Moves, shares
 from matenv.benchmark.record import Search
+from matenv.benchmark.searches import uniform_search
 from matenv.composition import CompositionBatch
 from matenv.tasks import load_task
 from matenv.wrappers import RecordMoves, SB3VecEnv
@@ -106,7 +106,7 @@ def test_moves_beyond_the_budget_are_left_out_and_the_wrapper_serves_sb3():
 
 def test_measures_of_a_search_by_another_route():
     task = load_task("stable-novel")
-    search = policy_search(RandomPolicy, ELEMENTS, task, 150, seed=0, horizon=5)
+    search = policy_search(RandomPolicy, ELEMENTS, task, matenv.Oracle(budget=150), 0, horizon=5)
     assert len(search.scores) == 150 and search.moves is not None
     found = measures(search, task, 100)
     again = task.score(matenv.Oracle().assess(search.compositions[:100]))
@@ -119,11 +119,11 @@ def test_measures_of_a_search_by_another_route():
     assert found["moves.out_of_bounds"] == 0 and found["moves.valid"] == 1  # masks
     parts = windows(search, 150)
     assert 0 < len(parts) <= WINDOWS and sum(part["moves"] for part in parts) == len(search.moves)
-    assert "moves.valid" not in measures(uniform_search(task, 60), task, 60)
+    assert "moves.valid" not in measures(uniform_search(task, matenv.Oracle(budget=60)), task, 60)
 
 
 def test_without_masks_most_edits_are_refused_and_change_nothing():
-    search = METHODS["random, edits unmasked"]("stiff-stable", 200, 0)
+    search = METHODS["random, edits unmasked"](load_task("stiff-stable"), matenv.Oracle(budget=200), 0)
     assert search.moves is not None
     assert search.moves.out_of_bounds.mean() > 0.5 and not search.moves.changed[search.moves.out_of_bounds].any()
 
@@ -152,9 +152,10 @@ def test_equal_budgets_are_kept_stored_and_resumed(tmp_path, monkeypatch, capsys
     text = capsys.readouterr().out
     assert "## stable-novel, 200 calls" in text and "valid and viable" in text
     assert json.loads((tmp_path / "summary.json").read_text())["tasks"] == tasks
-    monkeypatch.setattr(budgets, "METHODS", dict.fromkeys(names))  # nothing is run again
+    for name in names:
+        monkeypatch.setitem(METHODS, name, None)  # nothing is run again
     assert equal_budget(tmp_path, 200, 2, tasks, names)["estimates"] == summary["estimates"]
-    with pytest.raises(ValueError, match=r"methods holds \['luck'\]"):
+    with pytest.raises(ValueError, match="method='luck' is unknown"):
         equal_budget(tmp_path, methods=["luck"])
     with pytest.raises(ValueError, match="seeds=0"):
         equal_budget(tmp_path, seeds=0)

@@ -1,0 +1,5 @@
+"""``python -m matenv.cli`` is ``matenv``."""
+
+from matenv.cli import main
+
+main()

@@ -1,0 +1,75 @@
+"""Commands that train agents and show what they find."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from matenv.cli.options import Out, Progress, Seed, TaskName
+
+
+def demo(
+    out: Out = Path("demo-output"),
+    task: TaskName = "stiff-stable",
+    timesteps: Annotated[int, typer.Option(help="Training steps.")] = 200_000,
+    seed: Seed = 0,
+    progress: Progress = True,
+) -> None:
+    """Train PPO on the embedded data and show the materials it proposes, with pictures."""
+    from matenv.agents.demo import demo
+
+    demo(out, task, timesteps, seed, progress=progress)
+
+
+def train(
+    algorithm: Annotated[str, typer.Argument(help="ppo or sac; maskable_ppo or dqn on MaterialElements-v0.")],
+    out: Out,
+    timesteps: Annotated[
+        int | None, typer.Option(help="Environment steps; default: the hyperparameter file's.")
+    ] = None,
+    seed: Seed = 0,
+    env: Annotated[str, typer.Option(help="Registered environment id.")] = "MaterialLatent-v0",
+    env_kwargs: Annotated[
+        str, typer.Option(help="Arguments of the environment as JSON, e.g. '{\"horizon\": 8}'.")
+    ] = "{}",
+    hyperparams: Annotated[Path | None, typer.Option(help="A YAML file in rl-zoo format.")] = None,
+    progress: Progress = True,
+) -> None:
+    """Train an agent and save it."""
+    from matenv.agents.train import train
+
+    try:
+        arguments: dict[str, Any] = json.loads(env_kwargs)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"--env-kwargs={env_kwargs!r} is not JSON: {error}") from None
+    if not isinstance(arguments, dict):
+        raise ValueError(f"--env-kwargs={env_kwargs!r} must be a JSON object of arguments by name")
+    train(algorithm, out, timesteps, seed, env, arguments, hyperparams, progress)
+    print(f"Saved to {out}; evaluate with: matenv evaluate {out}")
+
+
+def evaluate(
+    run_folder: Annotated[Path, typer.Argument(help="Folder of a trained agent.")],
+    episodes: Annotated[int, typer.Option(help="Episodes.")] = 256,
+    seed: Annotated[int, typer.Option(help="Seed of the starts.")] = 10_000,
+    top: Annotated[int, typer.Option(help="Candidates to list.")] = 10,
+) -> None:
+    """Evaluate a trained agent, and list the best materials it met."""
+    from matenv import Oracle, load_task
+    from matenv.agents.candidates import rank_candidates, show_table
+    from matenv.agents.evaluation import evaluate_policy
+    from matenv.agents.train import load, read_config
+
+    config, agent = read_config(run_folder), load(run_folder)
+    arguments = config["env_kwargs"]
+    result = evaluate_policy(agent, config["env_id"], episodes, seed, **arguments)
+    print(
+        f"{episodes} episodes: return {result.returns.mean():.3f}, final score {result.final_scores.mean():.3f}, "
+        f"best score {result.best_scores.mean():.3f}, target met {result.success.mean():.1%}"
+    )
+    task = load_task(arguments.get("task", "stiff-stable"), arguments.get("elements"), arguments.get("exclude"))
+    oracle = Oracle(arguments.get("reference", "train"), properties=task.properties)
+    show_table(rank_candidates(list(result.visited), task, oracle, top), f"Best of {len(result.visited)} formulas met")

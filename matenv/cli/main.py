@@ -1,0 +1,81 @@
+"""``matenv``: the commands, gathered; explain and version; and how a mistake is answered."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import Annotated, Any
+
+try:
+    import typer
+except ImportError:  # pragma: no cover - only without the extra
+    sys.exit("The command line needs the extra 'agents': pip install 'matenv[agents]'")
+
+from matenv.cli import agents, benchmark, latent, predictor
+
+
+def explain(
+    formulas: Annotated[list[str], typer.Argument(help="Formulas, such as LiFePO4.")],
+    reference: Annotated[str, typer.Option(help="Phases of the hull: all or train.")] = "all",
+    predictor: Annotated[str, typer.Option(help="The proxy; accurate errs least.")] = "default",
+) -> None:
+    """Everything known or predicted about formulas: a candidate card for each."""
+    from matenv import explain
+
+    print("\n\n".join(str(explain(formula, reference, predictor)) for formula in formulas))
+
+
+def version() -> None:
+    """Print the version."""
+    import matenv
+
+    print(matenv.__version__)
+
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Reinforcement-learning environments for the inverse design of inorganic materials.",
+)
+for command in (
+    agents.demo, agents.train, agents.evaluate, benchmark.compare, benchmark.equal_budget, explain, benchmark.gap,
+    version,
+):  # fmt: skip
+    app.command()(command)
+app.add_typer(latent.app, name="latent")
+app.add_typer(predictor.app, name="predictor")
+
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as of shells."""
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line, not a traceback."""
+    try:
+        code = app(prog_name="matenv", standalone_mode=False)
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        sys.exit(f"matenv: {error}")
+    except typer.Abort:
+        code = INTERRUPTED
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # typer keeps the class of what it says of wrong use to itself
+            raise
+        if message := error.format_message():  # none where help was asked for, and is printed
+            print(f"matenv: {message}{_given(error)}{_help(error)}", file=sys.stderr)
+        sys.exit(2)
+    if code == INTERRUPTED:
+        again = shlex.join(["matenv", *sys.argv[1:]])
+        print(f"\nmatenv: stopped; a run that keeps what is finished goes on with: {again}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _given(error: Any) -> str:
+    """The value that could not be read, where what typer reads values with names it."""
+    errors = getattr(error.__cause__, "errors", None)
+    return f" (given: {errors()[0]['input']!r})" if errors else ""
+
+
+def _help(error: Any) -> str:
+    return "" if error.ctx is None else f" (see {error.ctx.command_path} --help)"

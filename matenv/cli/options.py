@@ -1,0 +1,16 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Out = Annotated[Path, typer.Option(help="Output folder; an interrupted run in it is resumed.")]
+Seed = Annotated[int, typer.Option(help="Seed.")]
+TaskName = Annotated[str, typer.Option(help="Task name, such as stiff-stable, wide-gap-novel or stable-novel.")]
+Progress = Annotated[bool, typer.Option(help="Show progress bars.")]
+Threads = Annotated[
+    int, typer.Option(min=1, help="Threads of torch; results repeat to the last bit for the same number.")
+]

@@ -1,0 +1,131 @@
+"""``matenv predictor``: train, distil, evaluate, combine and time property predictors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from matenv.cli.options import Out, Seed, Threads
+
+app = typer.Typer(no_args_is_help=True, help="The property predictor: train, distil, evaluate, combine, time.")
+
+MaxRows = Annotated[int, typer.Option(help="Use only so many rows of each part, for a quick trial; 0 for all.")]
+
+
+@app.command()
+def train(
+    context: typer.Context,
+    out: Out,
+    family: Annotated[
+        str, typer.Option(help="Family of the networks: set, statistics, attention or informed.")
+    ] = "set",
+    rows: Annotated[str, typer.Option(help="train, or all for a judge that has seen every labelled row.")] = "train",
+    keep: Annotated[str, typer.Option(help="Weights of the best epoch on validation rows, or of the last.")] = "best",
+    members: Annotated[int, typer.Option(help="Networks in the ensemble.")] = 3,
+    epochs: Annotated[int, typer.Option(help="Epochs of each network.")] = 100,
+    width: Annotated[int, typer.Option(help="Width of an element's state.")] = 64,
+    layers: Annotated[int, typer.Option(help="Rounds of exchange between elements.")] = 3,
+    batch_size: Annotated[int, typer.Option(help="Rows per step.")] = 128,
+    learning_rate: Annotated[float, typer.Option(help="Peak of the one-cycle schedule.")] = 2e-3,
+    weight_decay: Annotated[float, typer.Option(help="Weight decay of the optimizer.")] = 0.02,
+    dropout: Annotated[float, typer.Option(help="Dropout of hidden units.")] = 0.05,
+    optimizer: Annotated[str, typer.Option(help="adamw or muon.")] = "adamw",
+    precision: Annotated[str, typer.Option(help="Of matrix products while training: float32 or bfloat16.")] = "float32",
+    folds: Annotated[int, typer.Option(help="Family informed: parts that tell each other of their rows.")] = 5,
+    seed: Seed = 0,
+    max_rows: MaxRows = 0,
+    threads: Threads = 1,
+    calibrated_on: Annotated[
+        str | None,
+        typer.Option(help="With --rows all: the predictor of the same recipe on train rows, or its file."),
+    ] = None,
+) -> None:
+    """Train and calibrate a predictor on the frozen split."""
+    from matenv.properties.training.train import TrainConfig, train_and_export
+
+    config = TrainConfig(**_without(context, "out", "threads", "calibrated_on"))
+    _show(train_and_export(out, config, calibrated_on, threads))
+
+
+@app.command()
+def distil(
+    context: typer.Context,
+    out: Out,
+    teacher: Annotated[str, typer.Option(help="The ensemble to learn from: ensemble, or a file.")] = "ensemble",
+    epochs: Annotated[int, typer.Option(help="Epochs.")] = 150,
+    width: Annotated[int, typer.Option(help="Width of an element's state.")] = 64,
+    layers: Annotated[int, typer.Option(help="Rounds of exchange between elements.")] = 2,
+    transfer: Annotated[int, typer.Option(help="Unlabelled compositions per epoch.")] = 262_144,
+    renewed: Annotated[int, typer.Option(help="After how many epochs they are drawn anew.")] = 4,
+    label_weight: Annotated[float, typer.Option(help="Weight of true labels beside the teacher's word.")] = 0.3,
+    batch_size: Annotated[int, typer.Option(help="Rows per step.")] = 512,
+    learning_rate: Annotated[float, typer.Option(help="Peak of the one-cycle schedule.")] = 4e-3,
+    weight_decay: Annotated[float, typer.Option(help="Weight decay of AdamW.")] = 0.01,
+    seed: Seed = 0,
+    max_rows: MaxRows = 0,
+    threads: Threads = 1,
+) -> None:
+    """Distil an ensemble into the fast student of the step loop."""
+    from matenv.properties.training.distil import DistilConfig, distil_and_export
+
+    _show(distil_and_export(out, DistilConfig(**_without(context, "out", "threads")), threads))
+
+
+@app.command()
+def evaluate(
+    name: Annotated[str, typer.Argument(help="Name of a predictor, or a file.")] = "default",
+) -> None:
+    """Held-out errors and coverage of a predictor that was trained on train rows."""
+    from matenv.properties.evaluation.evaluate import report
+
+    print(report(name))
+
+
+@app.command()
+def committee(
+    parts: Annotated[
+        list[str], typer.Argument(help="Predictors and their shares in the mean, such as default=0.7 statistics=0.3.")
+    ],
+    out: Annotated[Path, typer.Option(help="The .json file to write; its card goes beside it.")],
+    caution: Annotated[
+        float, typer.Option(help="Factor of the disagreement beyond what fits table rows; 1 for none.")
+    ] = 9.0,
+) -> None:
+    """Combine predictors of several families; they are calibrated and tested together."""
+    from matenv.properties.training.committee import assemble
+
+    shares = [_share(part) for part in parts]
+    assemble([name for name, _ in shares], [share for _, share in shares], out, caution)
+    _show(out)
+
+
+@app.command()
+def speed(
+    names: Annotated[list[str] | None, typer.Argument(help="Predictors or files; default: all shipped.")] = None,
+) -> None:
+    """What a prediction costs: core-microseconds a row of predictors side by side."""
+    from matenv.properties.evaluation.speed import table
+    from matenv.properties.store import SHIPPED
+
+    print(table(names or SHIPPED))
+
+
+def _without(context: typer.Context, *names: str) -> dict[str, object]:
+    """What a command was given, but for some: the settings that its recipe has as fields of the same names."""
+    return {name: value for name, value in context.params.items() if name not in names}
+
+
+def _share(part: str) -> tuple[str, float]:
+    name, _, share = part.rpartition("=")
+    try:
+        return name, float(share)
+    except ValueError:
+        raise ValueError(f"parts holds {part!r}; give each as NAME=SHARE, such as default=0.7") from None
+
+
+def _show(path: Path) -> None:
+    """Print the card of a file, and where it lies."""
+    print(f"{path.with_suffix('.md').read_text(encoding='utf-8')}\nSaved to {path}")
+    print(f'Use it as: matenv.load_predictor("{path}")')
