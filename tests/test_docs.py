@@ -48,8 +48,8 @@ def spans(text):
 def runs(module):
     """Whether there is something that ``python -m module`` runs."""
     file = ROOT / module.replace("matenv.agents", "agents").replace(".", "/")
-    files = (file.with_suffix(".py"), file / "__main__.py")
-    return any(path.is_file() and '__name__ == "__main__"' in path.read_text() for path in files)
+    script = file.with_suffix(".py")
+    return (file / "__main__.py").is_file() or (script.is_file() and '__name__ == "__main__"' in script.read_text())
 
 
 @cache
@@ -60,8 +60,8 @@ def command_of(module):
     return typer.main.get_command(command(main))
 
 
-def unknown_words(words):
-    """Subcommands and options of ``matenv ...`` or ``python -m ...`` that do not exist."""
+def misunderstood(words):
+    """What is wrong with ``matenv ...`` or ``python -m ...``, up to running it; a bare name is only a mention of it."""
     if words[:1] == ["matenv"]:
         parsed, words = typer.main.get_command(app), words[1:]
     elif words[:2] == ["python", "-m"] and words[2].split(".")[0] in ("studies", "tools", "benchmarks"):
@@ -72,8 +72,14 @@ def unknown_words(words):
         if words[0] not in parsed.commands:
             return words[:1]
         parsed, words = parsed.commands[words[0]], words[1:]
-    known = {"--help", *(name for each in parsed.params for name in (*each.opts, *each.secondary_opts))}
-    return [word for word in words if word.startswith("--") and word.split("=")[0] not in known]
+    try:
+        if words:
+            parsed.make_context(parsed.name, list(words))
+    except typer.Exit:  # --help
+        return []
+    except Exception as error:  # whatever the parser says, but for what a page leaves to the reader, such as --out
+        return [] if type(error).__name__ == "MissingParameter" else [getattr(error, "message", str(error))]
+    return []
 
 
 def test_every_command_named_exists():
@@ -87,7 +93,7 @@ def test_every_command_named_exists():
         for span in spans(text):
             if re.match(r"(\$ |\.venv/bin/)?(matenv [a-z]|python -m )", span):
                 words = shlex.split(span.removeprefix("$ ").removeprefix(".venv/bin/"), comments=True)
-                wrong += [f"{path.relative_to(ROOT)}: {span}: {word}" for word in unknown_words(words)]
+                wrong += [f"{path.relative_to(ROOT)}: {span}: {word}" for word in misunderstood(words)]
     assert not wrong
 
 

@@ -101,17 +101,6 @@ def committee(
     _show(out)
 
 
-@app.command()
-def speed(
-    names: Annotated[list[str] | None, typer.Argument(help="Predictors or files; default: all shipped.")] = None,
-) -> None:
-    """What a prediction costs: core-microseconds a row of predictors side by side."""
-    from matenv.properties.evaluation.speed import table
-    from matenv.properties.store import SHIPPED
-
-    print(table(names or SHIPPED))
-
-
 def _without(context: typer.Context, *names: str) -> dict[str, object]:
     """What a command was given, but for some: the settings that its recipe has as fields of the same names."""
     return {name: value for name, value in context.params.items() if name not in names}

@@ -38,7 +38,7 @@ register(DisentangledVAE)
 register(SlotsGAN)
 register(FractionsGAN)
 
-FORMAT = WeightsFormat("matenv-latent-1", "latent space", "python -m matenv.latent.training.train vae --out <folder>")
+FORMAT = WeightsFormat("matenv-latent-1", "latent space", "matenv latent train vae --out <folder>")
 
 
 def load_latent(name: str | Path = "vae", device: str = "cpu") -> VAESpace:

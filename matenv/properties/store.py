@@ -19,7 +19,7 @@ from matenv.training.weights_file import WeightsFormat
 FORMAT = WeightsFormat(
     "matenv-predictor-1",
     "property predictor",
-    "python -m matenv.properties.training.train --out <folder>",
+    "matenv predictor train --out <folder>",
     sealed=("settings",),
 )
 SHIPPED = ("default", "ensemble", "accurate", "statistics", "informed", "two-family", "gold-train", "gold")

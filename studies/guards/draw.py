@@ -66,7 +66,7 @@ def main(
     out: Annotated[Path, typer.Option(help="PNG to write.")],
     predictor: Annotated[str, typer.Option(help="Whose errors.")] = "default",
 ) -> None:
-    """Draw what ``python -m studies.guards.errors --out`` wrote."""
+    """Draw what ``python -m studies.guards.errors`` wrote."""
     draw([Verdict(**verdict) for verdict in json.loads(measured.read_text())["verdicts"]], predictor, out)
 
 

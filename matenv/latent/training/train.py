@@ -115,15 +115,15 @@ def export(
     how = {
         "recipe": settings,
         **run,
-        "command": _command(name, run, recipe),
+        "command": _command(name, run, recipe, out),
     }
     write_card(path, read(path, name), data, how, about=about)
     return path
 
 
-def _command(name: str, run: dict[str, Any], recipe: Recipe) -> str:
+def _command(name: str, run: dict[str, Any], recipe: Recipe, out: Path) -> str:
     """What makes the same space again."""
     if name not in RECIPES:
         return f"train({name!r}, ..., epochs={run['epochs']}, seed={run['seed']}, recipe=...)"
     cycles = f" --beta-cycles {recipe.beta_cycles}" if recipe.beta_cycles != RECIPES[name].beta_cycles else ""
-    return f"python -m matenv.latent.training.train {name} --epochs {run['epochs']} --seed {run['seed']}{cycles}"
+    return f"matenv latent train {name} --out {out.name} --epochs {run['epochs']} --seed {run['seed']}{cycles}"
