@@ -73,8 +73,8 @@ def read_table(
 ) -> UserTable:
     """Read a CSV file with a column of formulas, and columns of labels if asked; other columns are left alone.
 
-    Amounts may be fractional: La0.7Sr0.3MnO3 is read as La7Sr3Mn10O30. A formula of a single element, or one that needs a
-    count above `max_count`, is skipped: the latent spaces cannot spell it.
+    Amounts may be fractional: La0.7Sr0.3MnO3 is read as La7Sr3Mn10O30. A formula of a single element, or one that needs
+    a count above `max_count`, is skipped: the latent spaces cannot spell it.
 
     Args:
         path: The file.
