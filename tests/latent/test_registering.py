@@ -42,7 +42,7 @@ class BinaryVAE(Network):
 
     def decode(self, z):
         chosen = self.decoder(z).topk(2).indices
-        return CompositionBatch.from_counts(torch.zeros(len(z), 89, dtype=int).scatter_(1, chosen, 1).numpy())
+        return CompositionBatch.from_counts(torch.zeros(len(z), 89, dtype=torch.int64).scatter_(1, chosen, 1).numpy())
 
 
 RECIPE = Recipe(

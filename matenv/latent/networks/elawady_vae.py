@@ -9,7 +9,7 @@ the number of atoms to which the paper's own decoding rule scales. The KL term t
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -41,7 +41,7 @@ class ElAwadyVAE(Network):
     """
 
     rules = ("threshold", "smallest")
-    recipe = "vae-elawady"
+    recipe: ClassVar[str | None] = "vae-elawady"
 
     def __init__(self, latent: int = 10, width: int = 100, rule: str = "threshold") -> None:
         super().__init__()
