@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from matenv.checks import check_device, check_flag, check_known, check_number, check_whole
+from matenv.checks import check_device, check_flag, check_number, check_whole
 from matenv.envs.guarding import check_limits
 from matenv.envs.rewards import Reward
 from matenv.oracle import Oracle
@@ -80,23 +80,6 @@ class Arguments:
                 "rewards and needs one without it"
             )
 
-    @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Self:
-        """The arguments given by name.
-
-        Args:
-            given: Value by name.
-
-        Returns:
-            All arguments.
-
-        Raises:
-            TypeError: No argument of that name; the nearest is named.
-            ValueError: As the class.
-        """
-        check_known(given, (each.name for each in fields(cls)))
-        return cls(**given)
-
 
 class SpelledOut:
     """The signature of an environment class, with each argument and its default in place of ``**arguments``."""
@@ -104,7 +87,7 @@ class SpelledOut:
     def __get__(self, _: object, env: type[Any]) -> inspect.Signature:
         own = list(inspect.signature(env.__init__).parameters.values())[1:]  # without self
         declared = inspect.signature(env.EPISODES.ARGUMENTS).parameters.values()
-        if own[-1].kind is inspect.Parameter.VAR_KEYWORD:
+        if own and own[-1].kind is inspect.Parameter.VAR_KEYWORD:
             own[-1:] = declared
         return inspect.Signature(own)
 

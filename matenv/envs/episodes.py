@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,7 +17,7 @@ import numpy as np
 from gymnasium.utils.seeding import np_random
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.checks import check_whole
+from matenv.checks import check_known, check_whole
 from matenv.composition import CompositionBatch, integer_counts
 from matenv.data import load_dataset
 from matenv.elements import ABSENT, positions
@@ -74,7 +75,8 @@ class Episodes(ABC):
 
     def __init__(self, rows: int, given: Mapping[str, Any]) -> None:
         check_whole("num_envs", rows, "environments")
-        arguments = self.arguments = self.ARGUMENTS.of(given)
+        check_known(given, (each.name for each in fields(self.ARGUMENTS)))
+        arguments = self.arguments = self.ARGUMENTS(**given)
         self.horizon = arguments.horizon
         self.task = load_task(arguments.task, arguments.elements, arguments.exclude)
         self.oracle = arguments.oracle or Oracle(

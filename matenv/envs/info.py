@@ -14,11 +14,13 @@ from matenv.envs.state import State
 from matenv.oracle import unique_potentials
 from matenv.thermo import ConvexHull
 
-Terms = Mapping[str, NDArray[np.float64]]
+TermValues = Mapping[str, NDArray[np.float64]]
 """Unweighted reward terms of the last step, (N,) each."""
 
 
-def describe_row(state: State, row: int, terms: Terms, details: Mapping[str, Any], hull: ConvexHull) -> dict[str, Any]:
+def describe_row(
+    state: State, row: int, terms: TermValues, details: Mapping[str, Any], hull: ConvexHull
+) -> dict[str, Any]:
     """The `info` of a single environment; undefined values are left out.
 
     Args:
@@ -64,7 +66,7 @@ def describe_row(state: State, row: int, terms: Terms, details: Mapping[str, Any
     return info
 
 
-def describe_batch(state: State, terms: Terms, potentials: bool) -> dict[str, Any]:
+def describe_batch(state: State, terms: TermValues, potentials: bool) -> dict[str, Any]:
     """The `info` of a vector environment, in new arrays (N,).
 
     Args:

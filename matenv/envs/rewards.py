@@ -49,8 +49,9 @@ class Transition(NamedTuple):
 
     Attributes:
         before: Where the rows stood: `State.compositions` (``.fractions()`` (N, 89), ``.formulas()``), `State.mean`
-            and `State.std` by property, `State.facts` (``"score"``, ``"p_stable"``, ``"decomposition_energy"``
-            [eV/atom], ``"valid"``, ``"known"``, ...), `State.place` (latent positions or counts), `State.step`.
+            and `State.std` by property, `State.facts` (``facts["score"]`` or ``facts.score``, and so ``p_stable``,
+            ``decomposition_energy`` [eV/atom], ``valid``, ``known``, ...), `State.place` (latent positions or counts),
+            `State.step`.
         after: Where they stand now, likewise. Facts of formulas without a prediction are NaN.
         moved: Whether the formula changed (N,) bool.
         outside: How far each move tried to leave its bounds (N,): radii of the trained ball, or 1 for a refused edit.
