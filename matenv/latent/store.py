@@ -99,9 +99,7 @@ def read(path: Path, name: str, device: str = "cpu") -> VAESpace:
         FileNotFoundError: The file does not exist.
     """
     if not path.exists():
-        raise FileNotFoundError(
-            f"{path} does not exist; train it with: matenv latent train vae --out <folder>"
-        )
+        raise FileNotFoundError(f"{path} does not exist; train it with: matenv latent train vae --out <folder>")
     try:
         with safe_open(str(path), framework="pt") as file:
             header = file.metadata() or {}
