@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from matenv import CompositionBatch, Oracle, Task
+from matenv import CompositionBatch, Oracle, Ramp, Task, Window
 from matenv.composition import integer_counts
 from matenv.elements import SYMBOLS
-from matenv.tasks.objectives import Ramp, Window
 
 CAVEAT = "Predicted from composition alone (no structure) at 0 K; not a statement about synthesis."
 """Stands under everything that lists predicted materials."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,10 @@ from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.policies import RandomPolicy
 from matenv.agents.train import ENV_ID, train
 
-from matenv import load_dataset, load_latent, load_predictor
-from matenv.benchmark.diversity import diversity
 from matenv.benchmark.run import stored
-from matenv.benchmark.smoothness import smoothness
+from matenv.benchmark.spaces import measure_space
 from matenv.benchmark.statistics import mean_interval
 from matenv.latent import SHIPPED
-from matenv.latent.evaluation.evaluate import evaluate
 
 METRICS = {
     "dim": "dimensions",
@@ -44,14 +42,7 @@ METRICS = {
     "formula_detour": "formula detour",
     "property_detour": "energy detour",
 }
-"""Metrics of the first table and their headings.
-
-`matenv.latent.evaluation.evaluate` and `matenv.benchmark.smoothness` define them; ``sample_diversity`` is
-`matenv.benchmark.diversity` of the first `DIVERSE` samples.
-"""
-
-DIVERSE = 1000
-"""Samples whose diversity is measured: it compares all pairs."""
+"""Metrics of the first table, as `matenv.benchmark.spaces` measures them, and their headings."""
 
 ROWS, STEPS, ROUNDS = 1024, 16, 5
 """Environments at once, steps a round and rounds of the speed measurement."""
@@ -89,7 +80,11 @@ def compare_spaces(
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     result: dict[str, dict[str, Any]] = {
-        name: {"task": TASKS.get(name, task), "metrics": _metrics(folder, name)} for name in spaces
+        name: {
+            "task": TASKS.get(name, task),
+            "metrics": stored(folder / f"{Path(name).stem}-metrics.json", partial(measure_space, name)),
+        }
+        for name in spaces
     }
     for name, rate in _speeds(folder, result).items():
         result[name]["steps_per_second"] = rate
@@ -155,23 +150,6 @@ def _cell(key: str, value: float | None) -> str:
         return f"{value:,.0f}"
     share = key.startswith(("test_e", "sample_")) and not key.endswith(("kl", "tv", "elbo", "diversity"))
     return f"{100 * value:.1f} %" if share else f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
-
-
-def _metrics(folder: Path, name: str) -> dict[str, float]:
-    def measure() -> dict[str, float]:
-        space = load_latent(name)
-        parameters = sum(p.numel() for p in space.network.parameters())
-        data = load_dataset(space.table)
-        samples = space.decode_batch(space.sample(DIVERSE, 0))
-        return {
-            "dim": space.dim,
-            "parameters": parameters,
-            **evaluate(space, data),
-            "sample_diversity": diversity(samples[np.flatnonzero(samples.size > 0)]),
-            **smoothness(space, data, load_predictor()),
-        }
-
-    return stored(folder / f"{Path(name).stem}-metrics.json", measure)
 
 
 def _speeds(folder: Path, spaces: dict[str, Any]) -> dict[str, float]:

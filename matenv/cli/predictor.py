@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -101,7 +101,7 @@ def committee(
     _show(out)
 
 
-def _without(context: typer.Context, *names: str) -> dict[str, object]:
+def _without(context: typer.Context, *names: str) -> dict[str, Any]:
     """What a command was given, but for some: the settings that its recipe has as fields of the same names."""
     return {name: value for name, value in context.params.items() if name not in names}
 

@@ -2,6 +2,7 @@ import subprocess
 import sys
 from dataclasses import fields
 from inspect import signature
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -50,7 +51,7 @@ def test_defaults_that_stand_here_too():
 
 
 def test_settings_reach_the_training(tmp_path, monkeypatch):
-    given = []
+    given: list[Any] = []
     monkeypatch.setattr("matenv.properties.training.train.train", lambda out, config: given.append((out, config)))
     monkeypatch.setattr("matenv.properties.training.train.export", lambda *arguments: given.append(arguments))
     (tmp_path / "predictor.md").write_text("the card")
