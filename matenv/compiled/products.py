@@ -7,31 +7,25 @@ never depends on the other rows of its batch, and for a few dozen rows they are 
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
-from numba.core.codegen import get_host_cpu_features
-from numba.extending import intrinsic
-from numpy.typing import NDArray
+from numba import config, njit
 
-Array = NDArray[np.float32]
+from matenv.compiled.panels import PANEL, Array, panels
 
 # Sums may be reordered, which is what lets them use the whole vector unit; NaN and infinity keep their meaning.
 FASTMATH = {"reassoc", "contract", "nsz"}
 """Liberties the compiler may take with these functions and those around them."""
 
-PANEL = 32
-"""Columns of a matrix that are multiplied together; `panels` pads to a multiple of it."""
+PLAIN = "MATENV_PLAIN_PRODUCTS"
+"""Environment variable; at 1, products do without hand-written tiles."""
 
 _EPSILON = np.float32(1e-5)  # of torch.nn.LayerNorm
 _LOG2E = np.float32(1.4426950408889634)
-_LANES = 16  # numbers per vector; the compiler splits vectors that the processor does not have
-_WIDE = "+avx512f" in get_host_cpu_features()  # then 32 registers hold a vector each, else 16 half of one
-_TILE_ROWS, _TILE_VECTORS = (4, 2) if _WIDE else (6, 1)  # sums that stay in registers, with the factors they need
 
 
 @njit(inline="always")
@@ -76,113 +70,58 @@ def standardise(line: Array, out: Array) -> np.float32:
     return scale
 
 
-def padded(columns: int) -> int:
-    """The next multiple of `PANEL`."""
-    return -(-columns // PANEL) * PANEL
-
-
-def panels(matrix: Array, rows: int, columns: int) -> Array:
-    """A matrix as `add_product` wants it: zero-padded, cut into panels of 32 columns, one below the other.
-
-    Args:
-        matrix: At most (rows, columns).
-        rows: Rows to pad to.
-        columns: Columns to pad to; a multiple of `PANEL`.
-
-    Returns:
-        (columns / 32 x rows, 32).
-    """
-    full = np.zeros((rows, columns), np.float32)
-    full[: matrix.shape[0], : matrix.shape[1]] = matrix
-    return np.ascontiguousarray(full.reshape(rows, -1, PANEL).swapaxes(0, 1)).reshape(-1, PANEL)
-
-
-def padded_bias(bias: Array, columns: int) -> Array:
-    """A bias with zeros for the columns that fill up a panel."""
-    return np.pad(bias, (0, columns - len(bias)))
-
-
-def _tile(rows: int, parts: int) -> Callable[..., None]:
-    """Compiled code that multiplies `rows` rows with a strip of a panel; numba itself keeps no vectors in registers.
-
-    The strip is `parts` vectors wide. The arguments of what is returned are the left factor (R, depth), its first row
-    to take, the panel (depth, 32), the strip's first column in it, what to add the product to (R or 1, columns), the
-    result (R, columns) and the strip's first column there. Beyond the last row, the last one is computed again.
-    """
-    vector = ir.VectorType(ir.FloatType(), _LANES)
-    undefined, zeros = ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), _LANES), None)
-
-    @intrinsic
-    def add_tile(
-        typing: Any, left: Any, first: Any, panel: Any, strip: Any, base: Any, result: Any, column: Any
-    ) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            start, inside, offset = arguments[1], arguments[3], arguments[6]
-            a, b, base, c = (
-                cgutils.create_struct_proxy(signature.args[k])(context, builder, arguments[k]) for k in (0, 2, 4, 5)
-            )
-            depth, wide = (builder.extract_value(array.shape, 1) for array in (a, c))
-            last = builder.sub(builder.extract_value(a.shape, 0), start.type(1))
-            shared = builder.icmp_signed("==", builder.extract_value(base.shape, 0), start.type(1))
-            fused = cgutils.get_or_insert_function(
-                builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{_LANES}f32"
-            )
-
-            def address(data: Any, position: Any, part: int) -> Any:
-                where = builder.add(position, start.type(_LANES * part))
-                return builder.bitcast(builder.gep(data, [where]), vector.as_pointer())
-
-            lines, origins, targets = [], [], []
-            for r in range(rows):
-                row = builder.add(start, start.type(r))
-                row = builder.select(builder.icmp_signed("<", row, last), row, last)
-                lines.append(builder.mul(row, depth))
-                corner = builder.add(builder.mul(row, wide), offset)
-                targets += [address(c.data, corner, part) for part in range(parts)]
-                corner = builder.select(shared, offset, corner)
-                origins += [address(base.data, corner, part) for part in range(parts)]
-            sums = [cgutils.alloca_once(builder, vector) for _ in targets]  # become registers
-            for origin, total in zip(origins, sums, strict=True):
-                builder.store(builder.load(origin, align=4), total)
-            with cgutils.for_range(builder, depth) as loop:
-                corner = builder.add(builder.mul(loop.index, start.type(PANEL)), inside)
-                weights = [builder.load(address(b.data, corner, part), align=4) for part in range(parts)]
-                for r, line in enumerate(lines):
-                    factor = builder.load(builder.gep(a.data, [builder.add(line, loop.index)]))
-                    factor = builder.insert_element(undefined, factor, ir.IntType(32)(0))
-                    factor = builder.shuffle_vector(factor, undefined, zeros)
-                    for part, weight in enumerate(weights):
-                        total = sums[r * len(weights) + part]
-                        builder.store(builder.call(fused, [factor, weight, builder.load(total)]), total)
-            for target, total in zip(targets, sums, strict=True):
-                builder.store(builder.load(total), target, align=4)
-            return context.get_dummy_value()
-
-        return types.void(left, first, panel, strip, base, result, column), generate
-
-    return add_tile
-
-
-_STRIP = _TILE_VECTORS * _LANES
-_add_several_rows, _add_one_row = _tile(_TILE_ROWS, _TILE_VECTORS), _tile(1, PANEL // _LANES)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def add_product(base: Array, left: Array, matrix: Array, result: Array) -> None:
-    """Write base + left @ matrix to the result; each element is summed in the order of the matrix's rows.
-
-    Args:
-        base: (R, columns), or (1, columns) for all rows; contiguous, and may be the result itself.
-        left: (R, depth), contiguous.
-        matrix: As `panels` returns it, (columns / 32 x depth, 32), contiguous.
-        result: (R, columns), contiguous; columns a multiple of 32.
-    """
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def add_product_plainly(base: Array, left: Array, matrix: Array, result: Array) -> None:
+    """As `add_product`, to the bit, in plain numba: several times slower."""
     rows, depth = left.shape
+    sums = np.empty(PANEL, np.float32)
     for p in range(result.shape[1] // PANEL):
-        panel, row = matrix[p * depth : (p + 1) * depth], 0
-        while rows - row > 1:
-            for strip in range(0, PANEL, _STRIP):
-                _add_several_rows(left, row, panel, strip, base, result, p * PANEL + strip)
-            row += _TILE_ROWS
-        if rows - row == 1:
-            _add_one_row(left, row, panel, 0, base, result, p * PANEL)
+        panel, column = matrix[p * depth : (p + 1) * depth], p * PANEL
+        for row in range(rows):
+            line, origin = left[row], base[min(row, base.shape[0] - 1)]
+            for k in range(PANEL):
+                sums[k] = origin[column + k]
+            whole = depth // 4 * 4
+            for d in range(0, whole, 4):  # four at a time: the sums are read and written less often
+                for k in range(PANEL):
+                    total = sums[k] + line[d] * panel[d, k]
+                    total = total + line[d + 1] * panel[d + 1, k]
+                    total = total + line[d + 2] * panel[d + 2, k]
+                    sums[k] = total + line[d + 3] * panel[d + 3, k]
+            for d in range(whole, depth):
+                for k in range(PANEL):
+                    sums[k] += line[d] * panel[d, k]
+            for k in range(PANEL):
+                result[row, column + k] = sums[k]
+
+
+def _fastest() -> Callable[[Array, Array, Array, Array], None]:
+    """The hand-written product, if it may be used and works here, else the plain one."""
+    if os.environ.get(PLAIN, "0") not in ("", "0"):
+        # Compiled code that is kept on disk does not say whose product it holds: this process keeps its own.
+        config.CACHE_DIR = str(Path(config.CACHE_DIR or Path(__file__).parent / "__pycache__") / "plain")
+        return add_product_plainly
+    try:
+        from matenv.compiled.tiles import add_product as by_tiles
+
+        ones = np.ones((2, PANEL), np.float32)
+        result = np.empty_like(ones)
+        by_tiles(ones, ones, panels(np.ones((PANEL, PANEL)), PANEL, PANEL), result)
+        if not (result == PANEL + 1).all():
+            raise ArithmeticError("wrong product")
+    except Exception as error:  # whatever another version of a compiler may raise
+        reason = f"{type(error).__name__}: {error}"
+        warnings.warn(f"matrix products are plain ones, several times slower: {reason}", RuntimeWarning, stacklevel=2)
+        return add_product_plainly
+    return by_tiles
+
+
+add_product = _fastest()
+"""Write base + left @ matrix to the result; each element is summed in the order of the matrix's rows.
+
+Args:
+    base: (R, columns), or (1, columns) for all rows; contiguous, and may be the result itself.
+    left: (R, depth), contiguous.
+    matrix: As `panels` returns it, (columns / 32 x depth, 32), contiguous.
+    result: (R, columns), contiguous; columns a multiple of 32.
+"""

@@ -14,11 +14,13 @@ import torch
 from numba import njit
 from numpy.typing import NDArray
 
-from matenv.compiled.products import FASTMATH, PANEL, Array, add_product, padded, silu, standardise
+from matenv.compiled.folding import beside, fold, numbers
+from matenv.compiled.panels import PANEL, Array, padded
+from matenv.compiled.products import FASTMATH, add_product, silu, standardise
 from matenv.compiled.threads import run_blocks
 from matenv.composition import CompositionBatch
 from matenv.composition.integers import MAX_ELEMENTS
-from matenv.latent.compiled.trunk import Trunk, beside, final_state, fold, numbers
+from matenv.latent.compiled.trunk import Trunk, final_state
 from matenv.latent.networks.counts_vae import CountsVAE, Residual
 from matenv.latent.networks.pairs import choose_counts, choose_elements
 
@@ -33,7 +35,7 @@ Decoded = tuple[NDArray[np.int16], NDArray[np.int32], NDArray[np.int16], Array, 
 
 
 class Weights(NamedTuple):
-    """A decoder's weights, float32, cut and padded as `matenv.latent.compiled.trunk` says.
+    """A decoder's weights, float32, cut and padded as `matenv.compiled.folding` says.
 
     Attributes:
         trunk: Latent vector to the last state.

@@ -14,10 +14,12 @@ import torch
 from numba import njit
 from numpy.typing import NDArray
 
-from matenv.compiled.products import FASTMATH, Array, add_product, padded, silu, standardise
+from matenv.compiled.folding import beside, fold, numbers
+from matenv.compiled.panels import Array, padded
+from matenv.compiled.products import FASTMATH, add_product, silu, standardise
 from matenv.compiled.threads import run_blocks
 from matenv.composition import CompositionBatch
-from matenv.latent.compiled.trunk import Trunk, beside, final_state, fold, numbers
+from matenv.latent.compiled.trunk import Trunk, final_state
 from matenv.latent.networks.counts_vae import LOG_VARIANCE_RANGE, MAX_COUNT, CountsVAE, Residual
 
 BLOCK = 48
@@ -28,7 +30,7 @@ ROWS_PER_THREAD = 64
 
 
 class Weights(NamedTuple):
-    """An encoder's weights, float32, cut and padded as `matenv.latent.compiled.trunk` says.
+    """An encoder's weights, float32, cut and padded as `matenv.compiled.folding` says.
 
     Attributes:
         elements: Shift and scale of each element's token (2, 89, token).

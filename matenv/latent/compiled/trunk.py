@@ -1,11 +1,9 @@
 """What encoder and decoder of a `CountsVAE` have in common, compiled: an affine entrance, then residual blocks.
 
-The affine part of each normalisation is folded into the product that follows. The first state is an affine map of what
-enters, and so, but for its division by one number, is its normalised form: the first block's first product is folded
-into the entrance, where it costs as many rows of weights as there are inputs in place of `width`.
-
-Matrices are cut as `add_product` wants them. Widths are padded to whole panels with zeros, which stay zeros all the way
-through; what stands side by side is padded each by itself. Sizes in docstrings are those before padding.
+Weights are folded and padded as `matenv.compiled.folding` says; sizes in docstrings are those before padding. The first
+state is an affine map of what enters, and so, but for its division by one number, is its normalised form: the first
+block's first product is folded into the entrance, where it costs as many rows of weights as there are inputs in place
+of `width`.
 """
 
 from __future__ import annotations
@@ -18,7 +16,9 @@ import torch
 from numba import njit
 from torch import Tensor, nn
 
-from matenv.compiled.products import FASTMATH, PANEL, Array, add_product, padded, padded_bias, panels, silu, standardise
+from matenv.compiled.folding import beside, cut, fold, padded_bias
+from matenv.compiled.panels import PANEL, Array, padded
+from matenv.compiled.products import FASTMATH, add_product, silu, standardise
 from matenv.latent.networks.counts_vae import Residual
 
 
@@ -66,28 +66,6 @@ class Trunk(NamedTuple):
         )
 
 
-def fold(norm: nn.LayerNorm, linear: nn.Linear) -> tuple[Tensor, Tensor]:
-    """Weight and bias, float64, of ``linear(norm(x))`` in terms of x normalised without an affine part."""
-    weight = linear.weight.double()
-    return weight * norm.weight, weight @ norm.bias.double() + linear.bias
-
-
-def numbers(tensor: Tensor) -> Array:
-    """A tensor's numbers in C order, float32."""
-    return np.array(tensor.detach().cpu().numpy(), dtype=np.float32, order="C")
-
-
-def cut(weight: Tensor, inputs: int) -> Array:
-    """A weight (out, in) as panels of its transpose, its inputs padded to a number, its outputs to whole panels."""
-    return panels(numbers(weight.T), inputs, padded(len(weight)))
-
-
-def beside(parts: Sequence[tuple[Tensor, Tensor]], inputs: int) -> tuple[Array, Array]:
-    """Panels and bias (1, columns) of affine maps of the same inputs side by side, each padded to whole panels."""
-    biases = [padded_bias(numbers(bias), padded(len(bias))) for _, bias in parts]
-    return np.concatenate([cut(weight, inputs) for weight, _ in parts]), np.concatenate(biases)[None]
-
-
 def _each(matrices: list[Array]) -> Array:
     """Matrices on a new first axis; there may be none."""
     return np.stack(matrices) if matrices else np.zeros((0, 0, PANEL), np.float32)
@@ -95,8 +73,7 @@ def _each(matrices: list[Array]) -> Array:
 
 def _lines(biases: list[Tensor], columns: int) -> Array:
     """Padded biases (B, columns); there may be none."""
-    lines = [padded_bias(numbers(bias), columns) for bias in biases]
-    return np.stack(lines) if lines else np.zeros((0, columns), np.float32)
+    return np.stack([padded_bias(bias) for bias in biases]) if biases else np.zeros((0, columns), np.float32)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from numba import njit
 from numpy.typing import NDArray
-from torch import Tensor
 
-from matenv.compiled.products import FASTMATH, PANEL, Array, add_product, padded, padded_bias, panels, silu, standardise
+from matenv.compiled.folding import cut, fold, numbers, padded_bias
+from matenv.compiled.panels import PANEL, Array, padded
+from matenv.compiled.products import FASTMATH, add_product, silu, standardise
 from matenv.properties.networks.features import FRACTION_FEATURES, list_tokens
 from matenv.properties.networks.set_network import CompositionNetwork, SetLayer
 
@@ -60,50 +61,29 @@ class FastEnsemble:
 
 
 def _arranged(network: CompositionNetwork) -> tuple[Array, Array, Array]:
-    """Weights of one network in the order `_outputs` takes them: element table, panels of the matrices, biases.
-
-    Widths are padded to whole panels with zeros, which stay zeros all the way through.
-    """
-    width, outputs = network.enter.out_features, network.head.out_features
+    """Weights of one network in the order `_outputs` takes them: element table, panels of the matrices, biases."""
+    width = network.enter.out_features
     state, hidden, trunk = padded(width), padded(2 * width), padded(4 * width)
-    table = np.zeros((len(network.embedding.weight), hidden), np.float32)
-    table[:, : 2 * width] = (network.embedding.weight + network.from_reference(network.reference)).numpy()
+    known = numbers(network.embedding.weight + network.from_reference(network.reference))
+    table = np.pad(known, ((0, 0), (0, hidden - 2 * width)))
     matrices = [
-        panels(network.from_fraction.weight.T.numpy(), FRACTION_FEATURES, hidden),
-        panels(network.enter.weight.T.numpy(), hidden, state),
+        cut(network.from_fraction.weight, FRACTION_FEATURES),
+        cut(network.enter.weight, hidden),
     ]
-    biases = [padded_bias(network.enter.bias.numpy(), state)]
+    biases = [padded_bias(network.enter.bias)]
     for layer in network.layers:
         layer = cast(SetLayer, layer)
-        own, own_bias = fold(layer.norm, layer.own)
-        context, context_bias = fold(layer.context_norm, layer.gate_shift)
-        halves = (slice(None, 2 * width), slice(2 * width, None))  # gate and shift, each padded by itself
-        matrices.append(panels(own, state, hidden))
-        matrices += [panels(context[:, half], state, hidden) for half in halves]
-        matrices.append(panels(layer.out.weight.T.numpy(), hidden, state))
-        biases.append(padded_bias(own_bias, hidden))
-        biases += [padded_bias(context_bias[half], hidden) for half in halves]
-    trunk_in, trunk_in_bias = fold(network.pool_norm, network.trunk_in)
-    head, head_bias = fold(network.head_norm, network.head)
-    matrices += [
-        panels(trunk_in, state, trunk),
-        panels(network.trunk_out.weight.T.numpy(), trunk, state),
-        panels(head, state, padded(outputs)),
-    ]
-    biases += [
-        padded_bias(trunk_in_bias, trunk),
-        padded_bias(network.trunk_out.bias.numpy(), state),
-        padded_bias(head_bias, padded(outputs)),
-    ]
+        own, own_bias = fold(layer.norm, layer.own, torch.float32)
+        context, context_bias = fold(layer.context_norm, layer.gate_shift, torch.float32)
+        matrices.append(cut(own, state))
+        matrices += [cut(half, state) for half in context.chunk(2)]  # gate and shift, each padded by itself
+        matrices.append(cut(layer.out.weight, hidden))
+        biases += [padded_bias(bias) for bias in (own_bias, *context_bias.chunk(2))]
+    trunk_in, trunk_in_bias = fold(network.pool_norm, network.trunk_in, torch.float32)
+    head, head_bias = fold(network.head_norm, network.head, torch.float32)
+    matrices += [cut(trunk_in, state), cut(network.trunk_out.weight, trunk), cut(head, state)]
+    biases += [padded_bias(bias) for bias in (trunk_in_bias, network.trunk_out.bias, head_bias)]
     return table, np.concatenate(matrices), np.concatenate(biases)
-
-
-def fold(norm: torch.nn.LayerNorm, linear: torch.nn.Linear) -> tuple[Array, Array]:
-    """Weight (in, out) and bias (out,) of ``linear(norm(x))`` in terms of x normalised without an affine part."""
-    bias: Tensor = linear.weight @ norm.bias
-    if linear.bias is not None:
-        bias = bias + linear.bias
-    return (linear.weight * norm.weight).T.numpy(), bias.numpy()
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -16,8 +16,10 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import nn
 
-from matenv.compiled.products import FASTMATH, PANEL, Array, padded, padded_bias, panels
-from matenv.properties.compiled.set_network import activate, fold, multiply, standardise_rows, zeros
+from matenv.compiled.folding import cut, fold, padded_bias
+from matenv.compiled.panels import PANEL, Array, padded
+from matenv.compiled.products import FASTMATH
+from matenv.properties.compiled.set_network import activate, multiply, standardise_rows, zeros
 from matenv.properties.networks.element_statistics import FEATURES, StatisticsNetwork
 from matenv.properties.networks.features import REFERENCE_VALUES
 
@@ -48,19 +50,16 @@ class FastStatistics:
 
 def _arranged(network: StatisticsNetwork) -> tuple[Array, Array]:
     """Panels of the matrices and biases of one network in the order `_evaluate` takes them."""
-    width, outputs = network.enter.out_features, network.head.out_features
+    width = network.enter.out_features
     state, hidden = padded(width), padded(2 * width)
-    matrices = [panels(network.enter.weight.T.numpy(), FEATURES, state)]
-    biases = [padded_bias(network.enter.bias.numpy(), state)]
+    matrices, biases = [cut(network.enter.weight, FEATURES)], [padded_bias(network.enter.bias)]
     for norm, inner, outer in zip(network.norms, network.inner, network.outer, strict=True):
-        weight, bias = fold(cast(nn.LayerNorm, norm), cast(nn.Linear, inner))
+        weight, bias = fold(cast(nn.LayerNorm, norm), cast(nn.Linear, inner), torch.float32)
         out = cast(nn.Linear, outer)
-        matrices += [panels(weight, state, hidden), panels(out.weight.T.numpy(), hidden, state)]
-        biases += [padded_bias(bias, hidden), padded_bias(out.bias.numpy(), state)]
-    weight, bias = fold(network.head_norm, network.head)
-    matrices.append(panels(weight, state, padded(outputs)))
-    biases.append(padded_bias(bias, padded(outputs)))
-    return np.concatenate(matrices), np.concatenate(biases)
+        matrices += [cut(weight, state), cut(out.weight, hidden)]
+        biases += [padded_bias(bias), padded_bias(out.bias)]
+    weight, bias = fold(network.head_norm, network.head, torch.float32)
+    return np.concatenate([*matrices, cut(weight, state)]), np.concatenate([*biases, padded_bias(bias)])
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
