@@ -29,8 +29,8 @@ from matenv.latent.training.adversarial import (
     missed,
     without_critic,
 )
-from matenv.latent.training.fit import RECIPES
 from matenv.latent.training.recipe import Shown
+from matenv.latent.training.recipes import RECIPES
 from matenv.report.generative import ASKED, compare_generators
 
 DATA = matenv.load_dataset()

@@ -17,9 +17,11 @@ import matenv
 from matenv.latent.networks.counts_vae import CountsVAE
 from matenv.latent.space import VAESpace, Whitening
 from matenv.latent.store import write
-from matenv.latent.training import finetune, lean
+from matenv.latent.training import distil as lean
+from matenv.latent.training import finetune
 from matenv.latent.training.anchors import choose_anchors
-from matenv.latent.training.fit import RECIPES, fit
+from matenv.latent.training.fit import fit
+from matenv.latent.training.recipes import RECIPES
 from matenv.properties.training import distil, train
 from studies.papers.elawady import training as elawady
 
@@ -123,8 +125,9 @@ def test_lean_decoder(tmp_path, small_space, monkeypatch):
 
 def test_fine_tuned_space(tmp_path, small_space, monkeypatch):
     monkeypatch.setattr(finetune, "choose_anchors", partial(choose_anchors, number=50))
-    for name in ("MEASURED", "SAMPLES", "LEAST_REPLAYED"):
-        monkeypatch.setattr(finetune, name, 200)
+    monkeypatch.setattr(finetune, "load_dataset", lambda name: SMALL)
+    monkeypatch.setattr(finetune, "measure", lambda *_: {})
+    monkeypatch.setattr(finetune, "LEAST_REPLAYED", 200)
     write(small_space, tmp_path / "vae.safetensors")
     table = tmp_path / "my.csv"
     table.write_text("\n".join(["formula", *SMALL.formulas[:150]]))
@@ -138,10 +141,10 @@ def test_fine_tuned_space(tmp_path, small_space, monkeypatch):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"family": "set", "keep": "best", "dropout": 0.1},
-        {"family": "informed", "keep": "last", "members": 2, "optimizer": "muon", "precision": "bfloat16"},
+        {"epochs": 4, "max_rows": 60, "batch_size": 8, "width": 16, "learning_rate": 0.1, "dropout": 0.1, "seed": 2},
+        {"family": "informed", "keep": "last", "members": 2, "epochs": 2, "optimizer": "muon", "precision": "bfloat16"},
     ],
-    ids=lambda settings: settings["family"],
+    ids=["set", "informed"],
 )
 def test_predictor(settings, tmp_path):
     shared = {"members": 1, "epochs": 3, "width": 8, "layers": 1, "batch_size": 64, "max_rows": 1000}
@@ -151,7 +154,11 @@ def test_predictor(settings, tmp_path):
     def run(folder: Path) -> Any:
         return [str(path.relative_to(folder)) for path in train.train_on(folder, config, *rows, progress=False)]
 
-    assert_resumes(run, tmp_path, epochs=3 * config.members)
+    assert_resumes(run, tmp_path, epochs=config.epochs * config.members)
+    for path in tmp_path.glob("cut/*/checkpoint.pt"):
+        state = torch.load(path, weights_only=True)
+        best_is_last = all(torch.equal(tensor, state["network"][key]) for key, tensor in state["best"].items())
+        assert best_is_last == (config.keep == "last")
 
 
 def test_student(tmp_path, monkeypatch):

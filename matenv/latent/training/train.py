@@ -24,10 +24,12 @@ from matenv.latent.property_space import PropertySpace
 from matenv.latent.space import VAESpace, Whitening
 from matenv.latent.store import read, write
 from matenv.latent.training.anchors import choose_anchors
-from matenv.latent.training.fit import RECIPES, fit, training_rows
+from matenv.latent.training.fit import fit
 from matenv.latent.training.joint import DeepKernelVAE
 from matenv.latent.training.model_card import write_card
-from matenv.latent.training.recipe import Recipe
+from matenv.latent.training.recipe import Recipe, training_rows
+from matenv.latent.training.recipes import RECIPES
+from matenv.training.settings import at_least_one
 
 
 def train(
@@ -67,13 +69,7 @@ def train(
         raise ValueError(f"name={name!r} is not a latent space that can be trained; choose one of {', '.join(RECIPES)}")
     epochs = RECIPES[name].epochs if epochs is None else epochs
     recipe = RECIPES[name] if beta_cycles is None else replace(RECIPES[name], beta_cycles=beta_cycles)
-    for parameter, value in (
-        ("epochs", epochs),
-        ("threads", threads),
-        ("beta_cycles", 1 if beta_cycles is None else beta_cycles),
-    ):
-        if value < 1:
-            raise ValueError(f"{parameter}={value} must be at least 1")
+    at_least_one(epochs=epochs, threads=threads, beta_cycles=beta_cycles)
     torch.set_num_threads(threads)
     table, folder = load_dataset(recipe.table if data is None else data), Path(out)
     network, history = fit(name, table, folder, epochs=epochs, seed=seed, recipe=recipe, progress=progress)
@@ -118,11 +114,8 @@ def export(
     if process is not None:
         space = widened(PropertySpace(name, network, whitening, anchors, process=process), data)
     write(space, path)
-    how = {
-        "recipe": settings,
-        **run,
-        "command": f"python -m matenv.latent.training.train {name} --epochs {run['epochs']} --seed {run['seed']}{cycles}",
-    }
+    asked = f"{name} --epochs {run['epochs']} --seed {run['seed']}{cycles}"
+    how = {"recipe": settings, **run, "command": f"python -m matenv.latent.training.train {asked}"}
     write_card(path, read(path, name), data, how)
     return path
 

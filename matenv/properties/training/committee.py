@@ -68,8 +68,8 @@ def assemble(parts: Sequence[str], shares: Sequence[float], target: Path, cautio
         },
         "energy_scheme": scheme,
         "command": (
-            f"python -m matenv.properties.training.committee --parts {' '.join(parts)} --shares {' '.join(map(str, shares))} "
-            f"--caution {caution:g} --out {target.name}"
+            f"python -m matenv.properties.training.committee --parts {' '.join(parts)} "
+            f"--shares {' '.join(map(str, shares))} --caution {caution:g} --out {target.name}"
         ),
         "caution": caution,
         "calibrations": {name: asdict(calibration) for name, calibration in calibrations.items()},
