@@ -40,7 +40,7 @@ def test_rates_by_hand():
 
 
 def test_a_group_may_have_a_factor():
-    groups = [{"params": [torch.nn.Parameter(torch.zeros(1))]} for _ in range(2)]
-    optimizer = torch.optim.AdamW([groups[0], groups[1] | {"factor": 10.0}])
+    one, other = ({"params": [torch.nn.Parameter(torch.zeros(1))], "factor": factor} for factor in (1.0, 10.0))
+    optimizer = torch.optim.AdamW([one, other])
     set_rate(warm_cosine, 1.0, Moment(5, 10, 0, 100), optimizer)
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.5, 5.0])

@@ -35,7 +35,7 @@ from matenv.latent.training.anchors import choose_anchors
 from matenv.latent.training.augment import Augmenter
 from matenv.latent.training.model_card import write_card
 from matenv.latent.training.recipe import mean_record, training_rows
-from matenv.training.checkpoint import fingerprint
+from matenv.training.checkpoint import Part, fingerprint
 from matenv.training.optimizers import descend, fused_adamw
 from matenv.training.precision import quick_products
 from matenv.training.run import full_batches, run_epochs
@@ -130,7 +130,7 @@ def fit_decoder(
 
     identity = {"source": fingerprint(teacher.network), "epochs": epochs, "seed": seed}
     identity |= {"table": data.name, "rows": len(data)} | plain(RECIPE, "epochs")
-    parts = {"network": network, "optimizer": optimizer}
+    parts: dict[str, Part] = {"network": network, "optimizer": optimizer}
     history = run_epochs(out, identity, parts, next_epoch, epochs=epochs, progress=progress)
     return network.eval(), history
 

@@ -26,7 +26,7 @@ from matenv.properties.predictor import Predictor, load_predictor
 from matenv.properties.training.batches import row_batches, seed_everything
 from matenv.properties.training.export import export_student
 from matenv.properties.training.transfer import TransferSource, predictable
-from matenv.training.checkpoint import CHECKPOINT
+from matenv.training.checkpoint import CHECKPOINT, Part
 from matenv.training.optimizers import OPTIMIZERS, descend
 from matenv.training.run import run_epochs
 from matenv.training.schedule import Moment, rise_and_fall, set_rate
@@ -66,8 +66,8 @@ class DistilConfig:
     max_rows: int = 0
 
     def __post_init__(self) -> None:
-        at_least_one(epochs=self.epochs, width=self.width, layers=self.layers, transfer=self.transfer)
-        at_least_one(renewed=self.renewed, batch_size=self.batch_size)
+        counted = "epochs", "width", "layers", "transfer", "renewed", "batch_size"
+        at_least_one(**{name: getattr(self, name) for name in counted})
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate={self.learning_rate} must be positive")
         if not self.label_weight >= 0:
@@ -123,7 +123,7 @@ def _train(out: Path, config: DistilConfig, teacher: Predictor, progress: bool) 
         epoch = f"epoch {len(history)}/{config.epochs} {seconds:.0f} s"
         print(f"{epoch}  validation MAE (distance to the teacher): {shown}", file=sys.stderr, flush=True)
 
-    parts = {"network": network, "optimizer": optimizer}
+    parts: dict[str, Part] = {"network": network, "optimizer": optimizer}
     run_epochs(out, asdict(config), parts, next_epoch, epochs=config.epochs, report=report if progress else None)
 
 

@@ -27,7 +27,7 @@ from matenv.properties.networks.features import Tokens, pack
 from matenv.properties.networks.references import References, describe_apart
 from matenv.properties.training.batches import row_batches, seed_everything
 from matenv.properties.training.export import export, score
-from matenv.training.checkpoint import CHECKPOINT, read_checkpoint
+from matenv.training.checkpoint import CHECKPOINT, Part, read_checkpoint
 from matenv.training.optimizers import OPTIMIZERS, descend
 from matenv.training.precision import quick_products
 from matenv.training.run import run_epochs
@@ -90,8 +90,8 @@ class TrainConfig:
                 raise ValueError(f"{name}={getattr(self, name)!r} must be one of {', '.join(choices)}")
         if self.rows == "all" and self.keep == "best":
             raise ValueError("keep='best' chooses on validation rows, which rows='all' has fitted; use keep='last'")
-        at_least_one(members=self.members, epochs=self.epochs, width=self.width, layers=self.layers)
-        at_least_one(batch_size=self.batch_size)
+        counted = "members", "epochs", "width", "layers", "batch_size"
+        at_least_one(**{name: getattr(self, name) for name in counted})
         if self.folds < 2:
             raise ValueError(f"folds={self.folds} must be at least 2")
         if not self.learning_rate > 0:
@@ -229,7 +229,8 @@ def _train_member(
         epoch = f"member {member} epoch {len(history)}/{config.epochs} {seconds:.0f} s"
         print(f"{epoch}  validation MAE{seen}: {shown}", file=sys.stderr, flush=True)
 
-    parts = {"network": network, "best": best} | {type(one).__name__.lower(): one for one in optimizers}
+    parts: dict[str, Part] = {"network": network, "best": best}
+    parts |= {type(optimizer).__name__.lower(): optimizer for optimizer in optimizers}
     # The number of members may grow: it changes nothing for the members that exist.
     run_epochs(
         folder, asdict(config), parts, next_epoch, epochs=config.epochs, free=("members",),
