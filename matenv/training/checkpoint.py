@@ -15,7 +15,6 @@ from torch import nn
 CHECKPOINT = "checkpoint.pt"
 HISTORY = "history.json"
 
-
 Part = nn.Module | torch.optim.Optimizer
 """What changes while training."""
 
@@ -31,7 +30,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        _ = state["identity"], state["history"]
+        if "identity" not in state:
+            raise ValueError("it is none of this version")
     except Exception as error:  # a damaged file fails in many ways
         raise ValueError(f"{path} cannot be read as a checkpoint ({error}); delete it to start afresh") from None
     return state

@@ -1,6 +1,7 @@
 """Training, calibration and the predictor's file."""
 
 import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -189,6 +190,16 @@ def test_unfinished_or_missing_run_is_not_exported(tiny_run, tmp_path):
     write_checkpoint(tmp_path / "member-0" / "checkpoint.pt", {**state, "history": state["history"][:2]})
     with pytest.raises(ValueError, match="stopped after epoch 2"):
         export(tmp_path, tmp_path / "x.safetensors", "")
+
+
+def test_an_ensemble_may_grow(tmp_path, monkeypatch):
+    config = train.TrainConfig(members=1, epochs=1, width=4, layers=1, max_rows=100)
+    (first,) = train.train(tmp_path, config, progress=False)
+    before = first.read_bytes()
+    train.train(tmp_path, replace(config, members=2), progress=False)
+    assert first.read_bytes() == before
+    monkeypatch.setattr("matenv.properties.training.export._finish", lambda members, target, facts, *_, **__: facts)
+    assert export(tmp_path, tmp_path / "x.safetensors", "")["config"] == asdict(replace(config, members=2))
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "text"])

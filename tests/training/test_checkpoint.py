@@ -26,9 +26,10 @@ def test_another_run_is_refused(tmp_path, parts, identity, what):
     assert resume(tmp_path, identity, parts, free=("seed", "cycles")) == [{"epoch": 1}]
 
 
-@pytest.mark.parametrize("content", [b"", b"half a file", b"\x80\x02}q\x00."])
-def test_a_damaged_checkpoint_says_what_to_do(tmp_path, parts, content):
-    (tmp_path / "checkpoint.pt").write_bytes(content)
+@pytest.mark.parametrize("content", [b"", b"half a file", {"epoch": 3}, torch.zeros(1)])
+def test_what_is_no_checkpoint_says_what_to_do(tmp_path, parts, content):
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
     with pytest.raises(ValueError, match="checkpoint.pt cannot be read.*delete it to start afresh"):
         resume(tmp_path, {}, parts)
 
