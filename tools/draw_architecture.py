@@ -129,7 +129,7 @@ def room_list() -> str:
 
 
 def draw(target: Path = PICTURE) -> None:
-    """Draw the rooms on their floors. An arrow points at what is imported; those that follow from others are left out."""
+    """Draw the rooms on their floors; arrows point at what is imported, less those that follow from others."""
     from matplotlib.figure import Figure
 
     names, arrows = modules(), room_imports()

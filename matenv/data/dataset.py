@@ -281,3 +281,25 @@ def assign_splits(systems: NDArray[np.str_]) -> dict[str, NDArray]:
     part = np.array([PARTS.index(splits.system_part(key)) for key in keys], dtype=np.uint8)
     frontier = np.array([splits.is_frontier(key) for key in keys], dtype=np.bool_)
     return {"system_part": part[inverse], "frontier": frontier[inverse]}
+
+
+def label_columns(data: Dataset, names: Sequence[str]) -> NDArray[np.float32]:
+    """Labels of every row of a table (N, L) float32, NaN where absent.
+
+    Args:
+        data: The table.
+        names: ``"formation_energy"``, or keys of `Dataset.labels`.
+
+    Raises:
+        ValueError: The table has no such column, or a column without a single value.
+    """
+    columns = {"formation_energy": data.formation_energy, **data.labels}
+    for name in names:
+        if name not in columns or not np.isfinite(columns[name]).any():
+            having = [key for key, values in columns.items() if np.isfinite(values).any()]
+            raise ValueError(
+                f"{data.name} has no label {name!r}, which this latent space is trained on; it has "
+                f"{', '.join(having) or 'none'}: add a column {name!r}"
+            )
+    empty = np.zeros((len(data), 0))
+    return np.column_stack([empty, *(columns[name] for name in names)]).astype(np.float32)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,48 @@ import torch
 from torch import nn
 
 CHECKPOINT = "checkpoint.pt"
+HISTORY = "history.json"
+
+Part = nn.Module | torch.optim.Optimizer
+"""What changes while training."""
 
 
-def resume(
-    out: Path, identity: dict[str, Any], network: nn.Module, optimizer: torch.optim.Optimizer
-) -> list[dict[str, Any]]:
-    """Load the checkpoint in a folder, if there is one.
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What a checkpoint holds: ``identity``, ``history`` (one record per finished epoch), and each part's state.
 
     Args:
-        out: Folder of the run.
+        path: The file.
+
+    Raises:
+        ValueError: It is not a readable checkpoint.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if "identity" not in state:
+            raise ValueError("it is none of this version")
+    except Exception as error:  # a damaged file fails in many ways
+        raise ValueError(f"{path} cannot be read as a checkpoint ({error}); delete it to start afresh") from None
+    return state
+
+
+def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint so that an interruption leaves either the old or the new one, never half of it.
+
+    Args:
+        path: The file; its folder is made if need be.
+        state: What `read_checkpoint` shall return.
+    """
+    _replace(path, lambda temporary: torch.save(state, temporary))
+
+
+def resume(folder: Path, identity: dict[str, Any], parts: Mapping[str, Part], free: Collection[str] = ()) -> list[Any]:
+    """Take up the checkpoint in a folder, if there is one.
+
+    Args:
+        folder: Folder of the run.
         identity: What must be the same for the run to go on.
-        network: Its weights are overwritten.
-        optimizer: Likewise its state.
+        parts: What is given the state that it had.
+        free: Keys of `identity` that may differ all the same.
 
     Returns:
         One record per finished epoch.
@@ -31,52 +62,42 @@ def resume(
     Raises:
         ValueError: The checkpoint cannot be read, or belongs to another run.
     """
-    path = out / CHECKPOINT
+    path = folder / CHECKPOINT
     if not path.exists():
         return []
-    try:
-        state = torch.load(path, weights_only=True)
-    except Exception as error:
-        raise ValueError(f"{path} cannot be read ({error}); delete it to start afresh") from None
-    differ = {
-        key: (state["identity"].get(key), value)
-        for key, value in identity.items()
-        if state["identity"].get(key) != value
-    }
-    if differ:
+    state = read_checkpoint(path)
+    its = state["identity"]
+    both = {key: (its.get(key), identity.get(key)) for key in its | identity if key not in free}
+    if differ := {key: pair for key, pair in both.items() if pair[0] != pair[1]}:
         raise ValueError(f"{path} belongs to another run, (its, yours) = {differ}; choose another out= or delete it")
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
     return state["history"]
 
 
-def save(
-    out: Path,
-    identity: dict[str, Any],
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    history: list[dict[str, Any]],
-) -> None:
-    """Write the checkpoint so that an interruption leaves either the old or the new one, never half of it."""
-    out.mkdir(parents=True, exist_ok=True)
-    state = {
-        "identity": identity, "network": network.state_dict(), "optimizer": optimizer.state_dict(), "history": history,
-    }  # fmt: skip
-    temporary = out / (CHECKPOINT + ".part")
-    torch.save(state, temporary)
-    os.replace(temporary, out / CHECKPOINT)
-    temporary = out / "history.json.part"
-    temporary.write_text(json.dumps(history, indent=0))
-    os.replace(temporary, out / "history.json")
+def save(folder: Path, identity: dict[str, Any], parts: Mapping[str, Part], history: list[Any]) -> None:
+    """Write the checkpoint of a run, and beside it its records as JSON.
+
+    Args:
+        folder: Folder of the run; made if need be.
+        identity: As for `resume`.
+        parts: Likewise.
+        history: One record per finished epoch.
+    """
+    # The records first: what is cut off in between is then done again, and its record written again.
+    _replace(folder / HISTORY, lambda temporary: temporary.write_text(json.dumps(history, indent=0)))
+    states = {name: part.state_dict() for name, part in parts.items()}
+    write_checkpoint(folder / CHECKPOINT, {"identity": identity, **states, "history": history})
 
 
-def epochs_left(done: int, last: int, progress: bool) -> Iterable[int]:
-    """Epochs `done` to `last` - 1, with a progress bar if asked for (and tqdm is installed)."""
-    epochs = range(done, last)
-    if not progress:
-        return epochs
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return epochs
-    return tqdm(epochs, unit="epoch")
+def fingerprint(network: nn.Module) -> str:
+    """SHA-256 of a network's weights, which says what a run started from."""
+    tensors = network.state_dict().values()
+    return hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in tensors)).hexdigest()
+
+
+def _replace(path: Path, fill: Callable[[Path], object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    fill(temporary)
+    os.replace(temporary, path)

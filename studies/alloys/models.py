@@ -25,7 +25,8 @@ import matenv
 from matenv.chemistry.alloys import alloy_descriptors, expert_log_odds
 from matenv.latent.networks.dvae import LABEL_WEIGHT, SCALES, DisentangledVAE, PhaseHead, objective, probability
 from matenv.latent.networks.pairs import Pairs
-from matenv.latent.training.fit import RECIPES, fit
+from matenv.latent.training.fit import fit
+from matenv.latent.training.recipes import RECIPES
 
 EPOCHS = 40
 """Of `dvae` here: its head is done by then, its decoder, which no figure here needs, is not."""

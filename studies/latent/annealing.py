@@ -19,7 +19,8 @@ from benchmarks.machine import machine
 from matenv import load_dataset
 from matenv.latent.networks.objectives import elbo
 from matenv.latent.networks.pairs import Pairs
-from matenv.latent.training.fit import RECIPES, fit
+from matenv.latent.training.fit import fit
+from matenv.latent.training.recipes import RECIPES
 from studies import RESULTS
 from tools.command import run
 

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from matenv.latent.networks.deep_kernel import DeepKernel
 from matenv.latent.networks.objectives import kl_to_prior
-from matenv.latent.training.recipe import set_learning_rate
-from matenv.training.checkpoint import epochs_left, resume, save
+from matenv.training.optimizers import descend
 from matenv.training.precision import quick_products
+from matenv.training.run import run_epochs
+from matenv.training.schedule import Moment, set_rate, warm_cosine
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,10 @@ def train(vae: VAE, kernel: DeepKernel, x: Tensor, y: Tensor, settings: Settings
     optimizer = torch.optim.AdamW(
         [{"params": list(vae.parameters())}, faster], lr=settings.learning_rate, weight_decay=0.0
     )
-    identity = {"settings": str(settings), "joint": joint, "samples": len(x), "labels": float(y.nansum())}
-    history = resume(out, identity, pair, optimizer)
     known = y.isfinite()
-    for epoch in epochs_left(len(history), settings.epochs * (1 if joint else 2), progress=True):
+
+    def next_epoch(history: list[dict[str, float]]) -> dict[str, float]:
+        epoch = len(history)
         generator = torch.Generator().manual_seed(settings.seed + 1000 * epoch)
         of_phase = epoch % settings.epochs
         reconstruct, label = joint or epoch < settings.epochs, joint or epoch >= settings.epochs
@@ -87,7 +88,8 @@ def train(vae: VAE, kernel: DeepKernel, x: Tensor, y: Tensor, settings: Settings
         order, losses = torch.randperm(len(x), generator=generator).split(settings.batch), []
         pair.train()
         for step, rows in enumerate(order):
-            set_learning_rate(optimizer, settings.learning_rate, of_phase, settings.epochs, step, len(order))
+            at = Moment(of_phase, settings.epochs, step, len(order))
+            set_rate(warm_cosine, settings.learning_rate, at, optimizer)
             loss = torch.zeros(())
             with quick_products(settings.bfloat16), torch.set_grad_enabled(reconstruct):
                 mean, log_variance = vae.posterior(x[rows])
@@ -96,15 +98,15 @@ def train(vae: VAE, kernel: DeepKernel, x: Tensor, y: Tensor, settings: Settings
                     fit = vae.log_likelihood(vae.decoder(z), x[rows]).mean()
                     loss = settings.beta * kl_to_prior(mean, log_variance).mean() - fit
             if label and known[rows].any():
-                at = known[rows]
-                loss = loss + (settings.label_weight if joint else 1.0) * kernel.loss(mean[at], y[rows][at])
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(pair.parameters(), 5.0)
-            optimizer.step()
+                has = known[rows]
+                loss = loss + (settings.label_weight if joint else 1.0) * kernel.loss(mean[has], y[rows][has])
+            descend(loss, pair, optimizer, clip=5.0)
             losses.append(loss.item())
-        history.append({"epoch": epoch + 1, "loss": float(np.mean(losses))})
-        save(out, identity, pair, optimizer, history)
+        return {"epoch": epoch + 1, "loss": float(np.mean(losses))}
+
+    identity = {"settings": str(settings), "joint": joint, "samples": len(x), "labels": float(y.nansum())}
+    parts, epochs = {"network": pair, "optimizer": optimizer}, settings.epochs * (1 if joint else 2)
+    run_epochs(out, identity, parts, next_epoch, epochs=epochs, progress=True)
     pair.eval()
 
 

@@ -30,9 +30,9 @@ from matenv.properties import heads
 from matenv.properties.networks.families import INFORMED as INFORMED_FAMILIES
 from matenv.properties.networks.families import build
 from matenv.properties.networks.references import References, describe_apart
-from matenv.properties.training.checkpoint import read_checkpoint
 from matenv.properties.training.train import Rows, TrainConfig, train_on
 from matenv.thermo import ConvexHull
+from matenv.training.checkpoint import read_checkpoint
 from studies import RESULTS
 from studies.predictors import matbench
 from tools.command import run

@@ -13,7 +13,8 @@ from matenv.composition import CompositionBatch
 from matenv.latent import LatentSpace
 from matenv.latent.networks import dvae
 from matenv.latent.networks.pairs import Pairs
-from matenv.latent.training.fit import RECIPES, fit
+from matenv.latent.training.fit import fit
+from matenv.latent.training.recipes import RECIPES
 from matenv.tasks import Task
 from matenv.tasks.single_phase import ALLOYING_ELEMENTS, p_single_phase
 

@@ -14,8 +14,9 @@ from matenv.composition import CompositionBatch
 from matenv.latent.evaluation.collapse import PosteriorCollapseWarning, unit_statistics, warn_of_dying, warn_of_inactive
 from matenv.latent.evaluation.evaluate import LINE_POINTS
 from matenv.latent.evaluation.round_trip import held_out, round_trip
-from matenv.latent.training.fit import RECIPES, fit
+from matenv.latent.training.fit import fit
 from matenv.latent.training.recipe import kl_weight
+from matenv.latent.training.recipes import RECIPES
 from matenv.latent.training.train import train
 
 DATA = matenv.load_dataset()

@@ -31,8 +31,8 @@ from matenv.latent.training.adversarial import (
     missed,
     without_critic,
 )
-from matenv.latent.training.fit import RECIPES
 from matenv.latent.training.recipe import Shown
+from matenv.latent.training.recipes import RECIPES
 
 DATA = matenv.load_dataset()
 BATCH = DATA.compositions[np.random.default_rng(0).choice(DATA.part("train"), 200, replace=False)]

@@ -24,8 +24,8 @@ from matenv.latent.networks.gaussian_process import GaussianProcess
 from matenv.latent.property_space import PropertySpace
 from matenv.latent.store import read, write
 from matenv.latent.training.anchors import choose_anchors
-from matenv.latent.training.fit import RECIPES
 from matenv.latent.training.joint import DeepKernelVAE
+from matenv.latent.training.recipes import RECIPES
 from matenv.latent.training.train import train
 
 DATA = matenv.load_dataset()
@@ -204,7 +204,7 @@ def test_moving_in_and_predicting_need_no_gpytorch(space, tmp_path):
     code = (
         "import sys; sys.modules['gpytorch'] = None; import matenv;"
         f"s = matenv.load_latent({str(path)!r}); print(s.predict('NaCl')[0].shape);"
-        "from matenv.latent.training.fit import RECIPES; RECIPES['dkl-vae'].build()"
+        "from matenv.latent.training.recipes import RECIPES; RECIPES['dkl-vae'].build()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "(1,)"

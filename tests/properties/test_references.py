@@ -13,7 +13,6 @@ from matenv.properties.networks.features import pack
 from matenv.properties.networks.informed import InformedNetwork
 from matenv.properties.networks.references import References, describe_apart
 from matenv.properties.sources import _told
-from matenv.properties.training import train
 from matenv.thermo import solver
 from matenv.training.optimizers import OPTIMIZERS
 
@@ -170,33 +169,6 @@ def test_muon_moves_hidden_matrices_and_adamw_the_rest():
     assert not parts[0] & parts[1] and len(parts[0] | parts[1]) == len(list(network.parameters()))
     assert id(network.enter.weight) in parts[0] and len(parts[0]) == 3 + 2 * 3
     assert {id(network.embedding.weight), id(network.head.weight), id(network.from_references.weight)} <= parts[1]
-
-
-def test_an_informed_run_resumes_bit_for_bit(tmp_path, monkeypatch):
-    config = train.TrainConfig(
-        family="informed", keep="last", members=2, epochs=2, width=16, layers=1, batch_size=64,
-        max_rows=500, optimizer="muon", precision="bfloat16",
-    )  # fmt: skip
-    rows = train.rows_for(config)
-    whole = train.train_on(tmp_path / "whole", config, *rows, progress=False)
-    save, saved = train.save_checkpoint, []
-
-    def stop(path, state):
-        save(path, state)
-        saved.append(path)
-        if len(saved) == 3:  # in the middle of the second member
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(train, "save_checkpoint", stop)
-    with pytest.raises(KeyboardInterrupt):
-        train.train_on(tmp_path / "parts", config, *rows, progress=False)
-    monkeypatch.setattr(train, "save_checkpoint", save)
-    parts = train.train_on(tmp_path / "parts", config, *rows, progress=False)
-    first, second = (train.read_checkpoint(path)["best"] for path in whole)
-    assert any(not torch.equal(first[key], second[key]) for key in first)
-    for one, other in zip(whole, parts, strict=True):
-        ours, theirs = train.read_checkpoint(one)["best"], train.read_checkpoint(other)["best"]
-        assert all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
 @pytest.fixture(scope="module")

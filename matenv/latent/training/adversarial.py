@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from matenv.latent.networks.generators import MOST, SLOTS
 from matenv.latent.networks.objectives import elbo
 from matenv.latent.networks.pairs import Pairs
-from matenv.latent.training.recipe import Recipe, Shown, mean_record, one_epoch, set_learning_rate
+from matenv.latent.training.recipe import Recipe, Shown, mean_record, one_epoch
 from matenv.training.precision import quick_products
+from matenv.training.run import full_batches
+from matenv.training.schedule import Moment, set_rate, warm_cosine
 
 CRITIC_STEPS = 3
 """Steps of the critic for each of the generator (Gulrajani et al. take 5)."""
@@ -68,16 +70,14 @@ def adversarial_epoch(
         return one_epoch(network, optimizer, shown, recipe, epoch - last, epochs - last, random)
     noise = torch.Generator().manual_seed(int(random.integers(2**62)))
     writable = (shown.formulas.counts.max(axis=1) <= MOST) & (shown.formulas.size <= SLOTS)
-    order = random.permutation(np.flatnonzero(writable))
-    batch = min(recipe.batch, len(order))
-    starts = range(0, len(order) - batch + 1, batch)
+    batches = full_batches(random.permutation(np.flatnonzero(writable)), recipe.batch)
     records, miss = [], torch.zeros(())
-    for step, start in enumerate(starts):
-        set_learning_rate(optimizer, recipe.learning_rate, epoch, last, step, len(starts))
-        real = network.write(Pairs.of(shown.formulas[order[start : start + batch]]))
+    for step, rows in enumerate(batches):
+        set_rate(warm_cosine, recipe.learning_rate, Moment(epoch, last, step, len(batches)), optimizer)
+        real = network.write(Pairs.of(shown.formulas[rows]))
         record = _critic_step(network, optimizer, real, noise, recipe.bfloat16)
-        if (epoch * len(starts) + step) % CRITIC_STEPS == CRITIC_STEPS - 1:
-            z = torch.randn(batch, network.latent, generator=noise)
+        if (epoch * len(batches) + step) % CRITIC_STEPS == CRITIC_STEPS - 1:
+            z = torch.randn(len(rows), network.latent, generator=noise)
             with quick_products(recipe.bfloat16):
                 fake = network.generate(z)
                 score = network.critic(fake).float().mean()

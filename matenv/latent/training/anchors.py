@@ -1,10 +1,10 @@
 """Anchors: the compositions around which `VAESpace.sample` draws.
 
-They are variants of training formulas with elements exchanged for similar ones (`matenv.latent.training.augment`), so that most
-samples are not training formulas. Exchanges shift how often each element occurs and how many formulas are charge
-neutral; candidates are therefore reweighted until the share of every element, the number of elements and the validity
-at each number follow the training rows again (generalised iterative scaling: Darroch and Ratcliff, Ann. Math. Stat. 43,
-1470, 1972), and anchors drawn by those weights.
+They are variants of training formulas with elements exchanged for similar ones (`matenv.latent.training.augment`), so
+that most samples are not training formulas. Exchanges shift how often each element occurs and how many formulas are
+charge neutral; candidates are therefore reweighted until the share of every element, the number of elements and the
+validity at each number follow the training rows again (generalised iterative scaling: Darroch and Ratcliff, Ann. Math.
+Stat. 43, 1470, 1972), and anchors drawn by those weights.
 """
 
 from __future__ import annotations

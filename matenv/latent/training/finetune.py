@@ -20,6 +20,7 @@ import torch
 
 from matenv.composition import CompositionBatch, FormulaIndex
 from matenv.data import Dataset, load_dataset
+from matenv.data.dataset import label_columns
 from matenv.data.user_table import UserTable, digest, read_table
 from matenv.latent.evaluation.evaluate import kl_divergence, prevalence, recovery
 from matenv.latent.networks.counts_vae import MAX_COUNT
@@ -28,8 +29,11 @@ from matenv.latent.space import VAESpace, Whitening
 from matenv.latent.store import load_latent, read, write
 from matenv.latent.training.anchors import choose_anchors
 from matenv.latent.training.augment import Augmenter
-from matenv.latent.training.fit import RECIPES, label_columns, run_epochs, training_rows, variants
-from matenv.latent.training.recipe import Recipe, Shown
+from matenv.latent.training.fit import learn, variants
+from matenv.latent.training.recipe import Recipe, Shown, training_rows
+from matenv.latent.training.recipes import RECIPES
+from matenv.training.checkpoint import fingerprint
+from matenv.training.settings import at_least_one
 
 STEPS = 600
 """Steps of a run whose epochs are not given."""
@@ -89,9 +93,7 @@ def finetune(
             source's own folder.
         FileNotFoundError: The source or the table does not exist.
     """
-    for parameter, value in (("epochs", 1 if epochs is None else epochs), ("threads", threads)):
-        if value < 1:
-            raise ValueError(f"{parameter}={value} must be at least 1")
+    at_least_one(epochs=epochs, threads=threads)
     if not 0 <= replay < np.inf:
         raise ValueError(f"replay={replay} must not be negative; 0 shows no original rows, 1 as many as one's own")
     torch.set_num_threads(threads)
@@ -107,15 +109,14 @@ def finetune(
     number = max(round(replay * len(table.train)), LEAST_REPLAYED) if replay else 0
     epochs = epochs or max(round(STEPS * BATCH / (len(table.train) + number)), 1)
     network: Any = load_latent(source).network.requires_grad_(True)
-    weights = b"".join(tensor.numpy().tobytes() for tensor in network.state_dict().values())
     identity = {
-        "source": hashlib.sha256(weights).hexdigest(), "table": digest(table.train), "epochs": epochs, "seed": seed,
+        "source": fingerprint(network), "table": digest(table.train), "epochs": epochs, "seed": seed,
         "replay": replay, **recipe.settings(),
     }  # fmt: skip
     if np.isfinite(table.train_labels).any():
         identity["labels"] = hashlib.sha256(table.train_labels.tobytes()).hexdigest()
     show = _shown(table, original, number, recipe)
-    run_epochs(network, recipe, show, table.test, folder, identity, epochs=epochs, seed=seed, progress=progress)
+    learn(network, recipe, show, table.test, folder, identity, epochs=epochs, seed=seed, progress=progress)
     export(before, network, table, original if replay else None, path, seed)
     card = {
         "name": path.stem,

@@ -24,6 +24,7 @@ from matenv.latent.networks.pairs import Pairs
 from matenv.latent.networks.protocol import Network
 from matenv.latent.store import load_latent
 from matenv.latent.training.recipe import Recipe, Shown
+from matenv.training.optimizers import fused_adamw
 
 START = "vae"
 """Shipped latent space whose weights training starts from."""
@@ -113,8 +114,8 @@ class DeepKernelVAE(Network):
             {"params": list(self.kernel.parameters()), "factor": KERNEL_PACE, "weight_decay": 0.0}
         ]
         if not self.config["frozen"]:
-            groups.append({"params": list(self.vae.parameters()), "weight_decay": recipe.weight_decay})
-        return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.99), fused=True)
+            groups.append({"params": list(self.vae.parameters())})
+        return fused_adamw(groups, recipe.learning_rate, recipe.weight_decay)
 
 
 def elbo_with_label(

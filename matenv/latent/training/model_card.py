@@ -13,7 +13,7 @@ import torch
 from matenv.data import Dataset
 from matenv.latent.evaluation.evaluate import evaluate
 from matenv.latent.space import VAESpace
-from matenv.latent.training.fit import training_rows
+from matenv.latent.training.recipe import training_rows
 
 
 def write_card(
@@ -78,10 +78,10 @@ def _markdown(card: dict[str, Any], about: str) -> str:
 The decoder replaces a larger one of the same latent space: then {_decoder(former["config"])};
 now {_decoder(card["config"])}.
 The encoder, the whitening and the radius are the same to the bit; the anchors were chosen anew. The new decoder learnt
-from the likelihood of formulas and from the former decoder (`matenv.latent.training.lean`). The table has both; `elbo` is
-computed with each. Both name the same elements / formula at {at["sample_element_set"]} / {at["sample_exact_formula"]}
-of samples; at points away from the data (`visited_points`), where no answer is right, at {at["visited_element_set"]} /
-{at["visited_exact_formula"]}.
+from the likelihood of formulas and from the former decoder (`matenv.latent.training.distil`). The table has both;
+`elbo` is computed with each. Both name the same elements / formula at {at["sample_element_set"]} /
+{at["sample_exact_formula"]} of samples; at points away from the data (`visited_points`), where no answer is right, at
+{at["visited_element_set"]} / {at["visited_exact_formula"]}.
 """
         head, rule = "| metric | value | with the former decoder |", "|---|---|---|"
         rows = {key: f"{row} {former['metrics'][key]:g} |" for key, row in rows.items()}

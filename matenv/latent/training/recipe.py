@@ -1,10 +1,9 @@
-"""How a latent space is trained: its recipe, and one pass over the training rows."""
+"""How a latent space is trained: its rows, its recipe, and one pass over the rows."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,31 @@ from numpy.typing import NDArray
 from torch import nn
 
 from matenv.composition import CompositionBatch
+from matenv.data import Dataset
+from matenv.latent.networks.counts_vae import MAX_COUNT
 from matenv.latent.networks.objectives import Objective, elbo
 from matenv.latent.networks.pairs import Pairs
+from matenv.training.optimizers import descend, fused_adamw
 from matenv.training.precision import quick_products
+from matenv.training.run import full_batches
+from matenv.training.schedule import Moment, set_rate, warm_cosine
+from matenv.training.settings import plain
+
+
+def training_rows(data: Dataset) -> NDArray[np.int64]:
+    """Rows the networks learn from: the training part without validation, counts of at most 64.
+
+    Args:
+        data: The table.
+
+    Raises:
+        ValueError: There are none.
+    """
+    rows = data.part("train")
+    rows = rows[data.compositions.counts[rows].max(axis=1) <= MAX_COUNT]
+    if not len(rows):
+        raise ValueError(f"{data.name} has no training rows: its systems all fall into the held-out parts")
+    return rows
 
 
 @dataclass(frozen=True)
@@ -33,9 +54,7 @@ class Shown:
 
 def adamw(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """AdamW over all parameters of a network."""
-    return torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.99), fused=True
-    )
+    return fused_adamw(network.parameters(), recipe.learning_rate, recipe.weight_decay)
 
 
 @dataclass(frozen=True)
@@ -85,9 +104,7 @@ class Recipe:
 
     def settings(self) -> dict[str, Any]:
         """What tells two runs apart, beside their length and table: every attribute that is a plain value."""
-        named = [field.name for field in fields(self) if field.name not in ("epochs", "table")]
-        values = {name: getattr(self, name) for name in named}
-        return {key: value for key, value in values.items() if value is not None and not callable(value)}
+        return plain(self, "epochs", "table")
 
 
 def kl_weight(recipe: Recipe, done: float) -> float:
@@ -129,21 +146,16 @@ def one_epoch(
     """
     network.train()
     noise = torch.Generator().manual_seed(int(random.integers(2**62)))
-    order = random.permutation(len(shown.formulas))
-    batch = min(recipe.batch, len(order))
-    starts = range(0, len(order) - batch + 1, batch)  # the incomplete last batch is left out
+    batches = full_batches(random.permutation(len(shown.formulas)), recipe.batch)
     records = []
-    for step, start in enumerate(starts):
-        done = set_learning_rate(optimizer, recipe.learning_rate, epoch, epochs, step, len(starts))
-        beta = kl_weight(recipe, done)
-        rows = order[start : start + batch]
+    for step, rows in enumerate(batches):
+        at = Moment(epoch, epochs, step, len(batches))
+        set_rate(warm_cosine, recipe.learning_rate, at, optimizer)
+        beta = kl_weight(recipe, at.done)
         pairs, labels = Pairs.of(shown.formulas[rows]), torch.from_numpy(shown.labels[rows])
         with quick_products(recipe.bfloat16):
             loss, record = recipe.objective(network, pairs, labels, noise, beta)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
+        descend(loss, network, optimizer)
         records.append(record)
     network.eval()
     return mean_record(records) | {"beta": beta}
@@ -152,26 +164,3 @@ def one_epoch(
 def mean_record(records: Sequence[dict[str, float]]) -> dict[str, float]:
     """Mean of each entry over the steps of an epoch."""
     return {key: sum(record[key] for record in records) / len(records) for key in records[0]}
-
-
-def set_learning_rate(
-    optimizer: torch.optim.Optimizer, peak: float, epoch: int, epochs: int, step: int, steps: int
-) -> float:
-    """Cosine schedule with a linear warm-up over the first 200 steps.
-
-    Args:
-        optimizer: Its rate is set.
-        peak: Highest rate.
-        epoch: Epochs finished.
-        epochs: Length of the run.
-        step: Steps finished in this epoch.
-        steps: Steps of an epoch.
-
-    Returns:
-        Share of the run that is done.
-    """
-    done = (epoch + step / steps) / epochs
-    warm = min((epoch * steps + step + 1) / 200, 1.0)
-    for group in optimizer.param_groups:
-        group["lr"] = group.get("factor", 1.0) * peak * warm * 0.5 * (1 + math.cos(math.pi * done))
-    return done

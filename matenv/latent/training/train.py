@@ -20,9 +20,11 @@ from matenv.latent.property_space import PropertySpace
 from matenv.latent.space import VAESpace, Whitening
 from matenv.latent.store import read, write
 from matenv.latent.training.anchors import choose_anchors
-from matenv.latent.training.fit import RECIPES, fit, training_rows
+from matenv.latent.training.fit import fit
 from matenv.latent.training.model_card import write_card
-from matenv.latent.training.recipe import Recipe
+from matenv.latent.training.recipe import Recipe, training_rows
+from matenv.latent.training.recipes import RECIPES
+from matenv.training.settings import at_least_one
 
 
 def train(
@@ -65,13 +67,7 @@ def train(
     recipe = recipe or RECIPES[name]
     epochs = recipe.epochs if epochs is None else epochs
     recipe = recipe if beta_cycles is None else replace(recipe, beta_cycles=beta_cycles)
-    for parameter, value in (
-        ("epochs", epochs),
-        ("threads", threads),
-        ("beta_cycles", 1 if beta_cycles is None else beta_cycles),
-    ):
-        if value < 1:
-            raise ValueError(f"{parameter}={value} must be at least 1")
+    at_least_one(epochs=epochs, threads=threads, beta_cycles=beta_cycles)
     torch.set_num_threads(threads)
     table, folder = load_dataset(recipe.table if data is None else data), Path(out)
     network, history = fit(name, table, folder, epochs=epochs, seed=seed, recipe=recipe, progress=progress)
@@ -112,11 +108,7 @@ def export(
     if process is not None:
         space = widened(PropertySpace(name, network, whitening, anchors, process=process), data)
     write(space, path)
-    how = {
-        "recipe": settings,
-        **run,
-        "command": _command(name, run, recipe, out),
-    }
+    how = {"recipe": settings, **run, "command": _command(name, run, recipe, out)}
     write_card(path, read(path, name), data, how, about=about)
     return path
 

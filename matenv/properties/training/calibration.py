@@ -1,4 +1,4 @@
-"""Fit a `Calibration` on held-out rows: the network's own scale is learned on rows it has seen and is over-confident."""
+"""Fit a `Calibration` on held-out rows: a network's own scale is learned on rows it has seen and is over-confident."""
 
 from __future__ import annotations
 

@@ -7,12 +7,10 @@ epoch; the same command run again goes on where it stopped, with the same result
 
 from __future__ import annotations
 
-import math
 import sys
-import time
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,11 +22,14 @@ from matenv.properties.labels import labelled_rows
 from matenv.properties.networks.features import pack
 from matenv.properties.networks.set_network import CompositionNetwork
 from matenv.properties.predictor import Predictor, load_predictor
-from matenv.properties.training.checkpoint import read_checkpoint, row_batches, save_checkpoint, seed_everything
+from matenv.properties.training.batches import row_batches, seed_everything
 from matenv.properties.training.export import export_student
 from matenv.properties.training.transfer import TransferSource, predictable
-
-_RISE = 0.05  # share of the training in which the learning rate rises to its peak
+from matenv.training.checkpoint import CHECKPOINT, Part
+from matenv.training.optimizers import OPTIMIZERS, descend
+from matenv.training.run import run_epochs
+from matenv.training.schedule import Moment, rise_and_fall, set_rate
+from matenv.training.settings import at_least_one, options
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class DistilConfig:
         renewed: After how many epochs they are drawn anew.
         label_weight: Weight of the true labels beside the ensemble's word.
         batch_size: Rows per step; a batch holds rows of one number of elements.
-        learning_rate: Peak of the one-cycle schedule.
+        learning_rate: Peak of the schedule.
         weight_decay: Of AdamW.
         seed: Of the initial weights, the transfer rows and the order of the rows.
         max_rows: Use only so many labelled rows of each part, for a quick trial; 0 for all.
@@ -64,9 +65,8 @@ class DistilConfig:
     max_rows: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "width", "layers", "transfer", "renewed", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        counted = "epochs", "width", "layers", "transfer", "renewed", "batch_size"
+        at_least_one(**{name: getattr(self, name) for name in counted})
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate={self.learning_rate} must be positive")
         if not self.label_weight >= 0:
@@ -87,14 +87,14 @@ def distil(out: str | Path, config: DistilConfig | None = None, *, progress: boo
     Raises:
         ValueError: `out` holds a run with other settings; an unknown teacher.
     """
-    config, path = config or DistilConfig(), Path(out) / "checkpoint.pt"
+    config = config or DistilConfig()
     teacher = load_predictor(config.teacher)
     with torch.random.fork_rng(devices=[]):
-        _train(path, config, teacher, progress)
-    return path
+        _train(Path(out), config, teacher, progress)
+    return Path(out) / CHECKPOINT
 
 
-def _train(path: Path, config: DistilConfig, teacher: Predictor, progress: bool) -> None:
+def _train(out: Path, config: DistilConfig, teacher: Predictor, progress: bool) -> None:
     labelled, labels = labelled_rows("train", config.max_rows)
     known = predictable(labelled)
     labelled, labels = labelled[known], labels[known]
@@ -103,53 +103,40 @@ def _train(path: Path, config: DistilConfig, teacher: Predictor, progress: bool)
     source = TransferSource()
     seed_everything(config.seed, 0)
     network = CompositionNetwork(student.OUTPUTS, config.width, config.layers)
-    optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-    state: dict[str, Any] = {"config": asdict(config), "epoch": 0, "history": []}
-    if path.exists():
-        state = read_checkpoint(path)
-        if state["config"] != asdict(config):
-            raise ValueError(f"{path} was trained with {state['config']}; use those settings or another --out folder")
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-    rows, drawn = None, -1
-    for epoch in range(state["epoch"], config.epochs):
-        started = time.perf_counter()
-        if rows is None or drawn != epoch // config.renewed:
-            drawn = epoch // config.renewed
-            unlabelled = source.draw(config.transfer, seed_everything(config.seed, 1, drawn))
-            rows = _Rows(CompositionBatch.concatenate([labelled, unlabelled]), labels, teacher)
-        _run_epoch(network, optimizer, rows, epoch, config)
+    (optimizer,) = OPTIMIZERS["adamw"](network, config.learning_rate, config.weight_decay)
+
+    @lru_cache(maxsize=1)
+    def shown(drawing: int) -> _Rows:
+        unlabelled = source.draw(config.transfer, seed_everything(config.seed, 1, drawing))
+        return _Rows(CompositionBatch.concatenate([labelled, unlabelled]), labels, teacher)
+
+    def next_epoch(history: list[list[list[float]]]) -> list[list[float]]:
+        epoch = len(history)
+        _run_epoch(network, optimizer, shown(epoch // config.renewed), epoch, config)
         said = _point(_said(network, validation))
         errors, away = np.nanmean(np.abs(said - truth), axis=0), np.abs(said - wanted).mean(axis=0)
-        state["history"].append([errors.tolist(), away.tolist()])
-        state.update(epoch=epoch + 1, network=network.state_dict(), optimizer=optimizer.state_dict())
-        save_checkpoint(path, state)
-        if progress:
-            shown = "  ".join(f"{name} {e:.4f} ({a:.4f})" for name, e, a in zip(heads.NAMES, errors, away, strict=True))
-            seconds = time.perf_counter() - started
-            print(
-                f"epoch {epoch + 1}/{config.epochs} {seconds:.0f} s  validation MAE (distance to the teacher): {shown}",
-                file=sys.stderr,
-                flush=True,
-            )
+        return [errors.tolist(), away.tolist()]
+
+    def report(history: list[list[list[float]]], seconds: float) -> None:
+        shown = "  ".join(f"{name} {e:.4f} ({a:.4f})" for name, e, a in zip(heads.NAMES, *history[-1], strict=True))
+        epoch = f"epoch {len(history)}/{config.epochs} {seconds:.0f} s"
+        print(f"{epoch}  validation MAE (distance to the teacher): {shown}", file=sys.stderr, flush=True)
+
+    parts: dict[str, Part] = {"network": network, "optimizer": optimizer}
+    run_epochs(out, asdict(config), parts, next_epoch, epochs=config.epochs, report=report if progress else None)
 
 
 def _run_epoch(
     network: CompositionNetwork, optimizer: torch.optim.Optimizer, rows: _Rows, epoch: int, config: DistilConfig
 ) -> None:
-    """One pass over the rows. The number of steps varies with what was drawn; the learning rate follows the share."""
+    """One pass over the rows, whose number varies with what was drawn."""
     batches = list(row_batches(rows.batch.size, config.batch_size, seed_everything(config.seed, 2, epoch)))
     for step, chosen in enumerate(batches):
-        done = (epoch + step / len(batches)) / config.epochs
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * _schedule(done)
+        set_rate(rise_and_fall, config.learning_rate, Moment(epoch, config.epochs, step, len(batches)), optimizer)
         tokens, order = pack(rows.batch[chosen])
         ordered = torch.from_numpy(chosen[order])
         value = student.loss(network(tokens), rows.targets[ordered], rows.labels[ordered], config.label_weight)
-        optimizer.zero_grad()
-        (value / config.batch_size).backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
+        descend(value / config.batch_size, network, optimizer)
 
 
 class _Rows:
@@ -160,13 +147,6 @@ class _Rows:
         self.targets = torch.from_numpy(student.targets(teacher.uncalibrated(batch)))
         self.labels = torch.full((len(batch), len(heads.NAMES)), torch.nan)
         self.labels[: len(labels)] = torch.from_numpy(labels)
-
-
-def _schedule(done: float) -> float:
-    """Share of the peak learning rate after a share of the training: a linear rise, then a cosine down to zero."""
-    if done < _RISE:
-        return 0.04 + 0.96 * done / _RISE
-    return 0.5 + 0.5 * math.cos(math.pi * (done - _RISE) / (1.0 - _RISE))
 
 
 @torch.inference_mode()
@@ -187,9 +167,7 @@ def _point(said: student.Summary) -> NDArray[np.float64]:
 
 def command_line(out: str | Path, config: DistilConfig) -> str:
     """The command that repeats a run: settings that differ from the defaults are spelled out."""
-    default = asdict(DistilConfig())
-    changed = [f"--{k.replace('_', '-')} {v}" for k, v in asdict(config).items() if v != default[k]]
-    return " ".join([f"matenv predictor distil --out {Path(out).name}", *changed])
+    return " ".join([f"matenv predictor distil --out {Path(out).name}", *options(config)])
 
 
 def distil_and_export(out: str | Path, config: DistilConfig, threads: int = 1) -> Path:

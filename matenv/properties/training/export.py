@@ -21,7 +21,7 @@ from matenv.properties.evaluation.agreement import compare
 from matenv.properties.labels import labelled_rows
 from matenv.properties.predictor import Predictor
 from matenv.properties.training import calibration
-from matenv.properties.training.checkpoint import read_checkpoint
+from matenv.training.checkpoint import CHECKPOINT, read_checkpoint
 
 _FAMILY_NAMES = {
     "set": "set networks",
@@ -51,20 +51,14 @@ def export(
             another recipe.
     """
     target = Path(target)
-    paths = sorted(Path(run).glob("member-*/checkpoint.pt"))
+    paths = sorted(Path(run).glob(f"member-*/{CHECKPOINT}"))
     if not paths:
-        raise ValueError(f"run={str(run)!r} holds no member-*/checkpoint.pt; train first")
-    states = [read_checkpoint(path) for path in paths]
-    for path, state in zip(paths, states, strict=True):
-        if state["epoch"] < state["config"]["epochs"]:
-            raise ValueError(
-                f"{path} stopped after epoch {state['epoch']}; run the training command again to finish it"
-            )
-    config = states[0]["config"]
-    if len(paths) != config["members"]:
-        raise ValueError(
-            f"run={str(run)!r} holds {len(paths)} of {config['members']} members; finish the training first"
-        )
+        raise ValueError(f"run={str(run)!r} holds no member-*/{CHECKPOINT}; train first")
+    states = [_finished(path) for path in paths]
+    wanted = max(state["identity"]["members"] for state in states)  # it may have grown
+    if len(paths) != wanted:
+        raise ValueError(f"run={str(run)!r} holds {len(paths)} of {wanted} members; finish the training first")
+    config = states[0]["identity"] | {"members": wanted}
     members = tuple(state["best"] for state in states)
     if (config["rows"] == "all") != (calibrated_on is not None):
         raise ValueError(
@@ -78,7 +72,7 @@ def export(
         "command": command,
     }
     if config["keep"] == "best":
-        facts["best_epoch"] = [int(np.argmin([_score(errors) for errors in state["history"]])) + 1 for state in states]
+        facts["best_epoch"] = [int(np.argmin([score(errors) for errors in state["history"]])) + 1 for state in states]
     if calibrated_on is not None:
         facts["split"] = f"none: fitted on every labelled row, held-out ones included, {epoch}"
         facts["role"] = "gold"
@@ -104,13 +98,11 @@ def export_student(run: str | Path, target: str | Path, command: str) -> dict[st
     Raises:
         ValueError: `run` holds no finished checkpoint.
     """
-    path = Path(run) / "checkpoint.pt"
+    path = Path(run) / CHECKPOINT
     if not path.exists():
-        raise ValueError(f"run={str(run)!r} holds no checkpoint.pt; distil first")
-    state = read_checkpoint(path)
-    config = state["config"]
-    if state["epoch"] < config["epochs"]:
-        raise ValueError(f"{path} stopped after epoch {state['epoch']}; run the command again to finish it")
+        raise ValueError(f"run={str(run)!r} holds no {CHECKPOINT}; distil first")
+    state = _finished(path)
+    config = state["identity"]
     members = (state["network"],)
     what = (
         f"One network ({_parameters(members):,} parameters; width {config['width']}, {config['layers']} layers, "
@@ -123,6 +115,14 @@ def export_student(run: str | Path, target: str | Path, command: str) -> dict[st
         "command": command,
     }
     return _finish(members, Path(target), facts, what, config["teacher"])
+
+
+def _finished(path: Path) -> dict[str, Any]:
+    """A checkpoint, if its run has come to its end."""
+    state = read_checkpoint(path)
+    if (done := len(state["history"])) < state["identity"]["epochs"]:
+        raise ValueError(f"{path} stopped after epoch {done}; run the command again to finish it")
+    return state
 
 
 def _finish(
@@ -196,7 +196,8 @@ def calibrate(model: Predictor) -> dict[str, Calibration]:
     return result
 
 
-def _score(errors: list[float]) -> float:
+def score(errors: list[float]) -> float:
+    """The five validation errors of an epoch as one number, by which the best epoch is chosen."""
     return float(np.nansum(np.array(errors) / heads.ERROR_UNIT))
 
 

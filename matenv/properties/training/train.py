@@ -6,12 +6,11 @@ again goes on where it stopped, with the same result bit for bit.
 
 from __future__ import annotations
 
+import copy
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,10 +23,14 @@ from matenv.properties.labels import labelled_rows
 from matenv.properties.networks.families import FAMILIES, INFORMED, build
 from matenv.properties.networks.features import Tokens, pack
 from matenv.properties.networks.references import References, describe_apart
-from matenv.properties.training.checkpoint import read_checkpoint, row_batches, save_checkpoint, seed_everything
-from matenv.properties.training.export import export
-from matenv.training.optimizers import OPTIMIZERS
+from matenv.properties.training.batches import row_batches, seed_everything
+from matenv.properties.training.export import export, score
+from matenv.training.checkpoint import CHECKPOINT, Part, read_checkpoint
+from matenv.training.optimizers import OPTIMIZERS, descend
 from matenv.training.precision import quick_products
+from matenv.training.run import run_epochs
+from matenv.training.schedule import Moment, one_cycle, one_cycle_momentum, set_momentum, set_rate
+from matenv.training.settings import at_least_one, options
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,8 @@ class TrainConfig:
                 raise ValueError(f"{name}={getattr(self, name)!r} must be one of {', '.join(choices)}")
         if self.rows == "all" and self.keep == "best":
             raise ValueError("keep='best' chooses on validation rows, which rows='all' has fitted; use keep='last'")
-        for name in ("members", "epochs", "width", "layers", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        counted = "members", "epochs", "width", "layers", "batch_size"
+        at_least_one(**{name: getattr(self, name) for name in counted})
         if self.folds < 2:
             raise ValueError(f"folds={self.folds} must be at least 2")
         if not self.learning_rate > 0:
@@ -175,16 +177,16 @@ def train_on(
     """
     paths: list[Path] = []
     for member in range(config.members):
-        path = Path(out) / f"member-{member}" / "checkpoint.pt"
+        folder = Path(out) / f"member-{member}"
         with torch.random.fork_rng(devices=[]):
-            first = None if start is None else read_checkpoint(Path(start) / path.relative_to(out))["best"]
-            _train_member(path, config, member, training, validation, first, progress)
-        paths.append(path)
+            first = None if start is None else read_checkpoint(Path(start) / folder.name / CHECKPOINT)["best"]
+            _train_member(folder, config, member, training, validation, first, progress)
+        paths.append(folder / CHECKPOINT)
     return paths
 
 
 def _train_member(
-    path: Path,
+    folder: Path,
     config: TrainConfig,
     member: int,
     training: Rows,
@@ -192,73 +194,46 @@ def _train_member(
     first: dict[str, Tensor] | None,
     progress: bool,
 ) -> None:
-    batch, targets = training.batch, torch.from_numpy(training.targets.astype(np.float32))
-    steps = sum(1 for _ in row_batches(batch.size, config.batch_size, np.random.default_rng(0)))
+    targets = torch.from_numpy(training.targets.astype(np.float32))
     seed_everything(config.seed, member, 0)
     network = build(config.family, heads.OUTPUTS, config.width, config.layers, config.dropout)
     if first is not None:
         network.load_state_dict(first)
+    best = copy.deepcopy(network)
     optimizers = OPTIMIZERS[config.optimizer](network, config.learning_rate, config.weight_decay)
-    schedules = [
-        torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, config.learning_rate, total_steps=steps * config.epochs, pct_start=0.15
-        )
-        for optimizer in optimizers
-    ]
-    state: dict[str, Any] = {
-        "config": asdict(config),
-        "epoch": 0,
-        "history": [],
-        "best": {},
-        "best_score": float("inf"),
-    }
-    if path.exists():
-        state = read_checkpoint(path)
-        # The number of members may grow: it changes nothing for the members that exist.
-        if {**asdict(TrainConfig()), **state["config"], "members": config.members} != asdict(config):
-            raise ValueError(f"{path} was trained with {state['config']}; use those settings or another --out folder")
-        network.load_state_dict(state["network"])
-        for optimizer, schedule, saved, planned in zip(
-            optimizers, schedules, state["optimizers"], state["schedules"], strict=True
-        ):
-            optimizer.load_state_dict(saved)
-            schedule.load_state_dict(planned)
-    for epoch in range(state["epoch"], config.epochs):
-        started = time.perf_counter()
+
+    def next_epoch(history: list[list[float]]) -> list[float]:
+        epoch = len(history)
         rng = seed_everything(config.seed, member, epoch + 1)
-        if training.retell is not None:
-            training = replace(training, references=training.retell(rng))
+        shown = training if training.retell is None else replace(training, references=training.retell(rng))
+        batches = list(row_batches(training.batch.size, config.batch_size, rng))
         network.train()
-        for rows in row_batches(batch.size, config.batch_size, rng):
-            tokens, order = training.pack(rows)
+        for step, rows in enumerate(batches):
+            at = Moment(epoch, config.epochs, step, len(batches))
+            set_rate(one_cycle, config.learning_rate, at, *optimizers)
+            set_momentum(one_cycle_momentum(at), *optimizers)
+            tokens, order = shown.pack(rows)
             with quick_products(config.precision == "bfloat16"):
                 outputs = network(tokens)
-            value = heads.loss(outputs.float(), targets[rows[order]]) / config.batch_size
-            network.zero_grad()
-            value.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            for optimizer, schedule in zip(optimizers, schedules, strict=True):
-                optimizer.step()
-                schedule.step()
-        errors = _mean_absolute_errors(network, validation)
-        score = float(np.nansum(errors / heads.ERROR_UNIT))
-        state["history"].append([float(e) for e in errors])
-        if score < state["best_score"] or config.keep == "last":
-            state["best_score"] = score
-            state["best"] = {key: tensor.clone() for key, tensor in network.state_dict().items()}
-        state.update(epoch=epoch + 1, network=network.state_dict())
-        state.update(optimizers=[optimizer.state_dict() for optimizer in optimizers])
-        state.update(schedules=[schedule.state_dict() for schedule in schedules])
-        save_checkpoint(path, state)
-        if progress:
-            seen = "" if config.rows == "train" else " (on fitted rows)"
-            shown = "  ".join(f"{name} {e:.4f}" for name, e in zip(heads.NAMES, errors, strict=True))
-            seconds = time.perf_counter() - started
-            print(
-                f"member {member} epoch {epoch + 1}/{config.epochs} {seconds:.0f} s  validation MAE{seen}: {shown}",
-                file=sys.stderr,
-                flush=True,
-            )
+            descend(heads.loss(outputs.float(), targets[rows[order]]) / config.batch_size, network, *optimizers)
+        errors = _mean_absolute_errors(network, validation).tolist()
+        if config.keep == "last" or score(errors) < min(map(score, history), default=np.inf):
+            best.load_state_dict(network.state_dict())
+        return errors
+
+    def report(history: list[list[float]], seconds: float) -> None:
+        seen = "" if config.rows == "train" else " (on fitted rows)"
+        shown = "  ".join(f"{name} {error:.4f}" for name, error in zip(heads.NAMES, history[-1], strict=True))
+        epoch = f"member {member} epoch {len(history)}/{config.epochs} {seconds:.0f} s"
+        print(f"{epoch}  validation MAE{seen}: {shown}", file=sys.stderr, flush=True)
+
+    parts: dict[str, Part] = {"network": network, "best": best}
+    parts |= {type(optimizer).__name__.lower(): optimizer for optimizer in optimizers}
+    # The number of members may grow: it changes nothing for the members that exist.
+    run_epochs(
+        folder, asdict(config), parts, next_epoch, epochs=config.epochs, free=("members",),
+        report=report if progress else None,
+    )  # fmt: skip
 
 
 @torch.no_grad()
@@ -274,8 +249,7 @@ def _mean_absolute_errors(network: nn.Module, rows: Rows) -> NDArray[np.float64]
 
 def command_line(out: str | Path, config: TrainConfig, calibrated_on: str | None = None) -> str:
     """The command that repeats a run: settings that differ from the defaults are spelled out."""
-    default = asdict(TrainConfig())
-    changed = [f"--{k.replace('_', '-')} {v}" for k, v in asdict(config).items() if v != default[k]]
+    changed = options(config)
     if calibrated_on is not None:
         changed.append(f"--calibrated-on {Path(calibrated_on).name}")
     return " ".join([f"matenv predictor train --out {Path(out).name}", *changed])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,10 +17,13 @@ from torch import Tensor
 from matenv.data import Dataset
 from matenv.latent.networks.elawady_vae import ElAwadyVAE
 from matenv.latent.networks.objectives import kl_to_prior
-from matenv.latent.training.fit import repeat_complex, training_rows
-from matenv.latent.training.recipe import set_learning_rate
-from matenv.training.checkpoint import CHECKPOINT, epochs_left, resume, save
+from matenv.latent.training.fit import repeat_complex
+from matenv.latent.training.recipe import training_rows
+from matenv.training.checkpoint import CHECKPOINT
+from matenv.training.optimizers import descend
 from matenv.training.precision import quick_products
+from matenv.training.run import full_batches, run_epochs
+from matenv.training.schedule import Moment, set_rate, warm_cosine
 from studies.papers.elawady.readings import READINGS
 
 LATENT = 10
@@ -104,18 +108,20 @@ def train(setting: Setting, data: Dataset, folder: Path, progress: bool = True) 
         network.load_state_dict(load_file(weights))
         return network.eval()
     optimizer = torch.optim.Adam(network.parameters(), lr=setting.learning_rate, fused=True)
-    identity = {**asdict(setting), "table": data.name, "rows": len(data)}
-    history = resume(run, identity, network, optimizer)
     rows = Rows.of(data, setting.split)
     x = dense(data, rows.train, OVERSAMPLE)
     watched = dense(data, np.random.default_rng(1).permutation(rows.validation)[:WATCHED])
-    for epoch in epochs_left(len(history), setting.epochs, progress):
+
+    def next_epoch(history: list[dict[str, float]]) -> dict[str, float]:
         began = time.process_time()
-        _epoch(network, optimizer, x, setting, epoch)
+        _epoch(network, optimizer, x, setting, len(history))
         nelbo, kl = nelbo_and_kl(network, setting.reading, watched, draws=1)
         seconds = round(time.process_time() - began, 3)
-        history.append({"epoch": epoch + 1, "validation_nelbo": nelbo, "validation_kl": kl, "seconds": seconds})
-        save(run, identity, network, optimizer, history)
+        return {"epoch": len(history) + 1, "validation_nelbo": nelbo, "validation_kl": kl, "seconds": seconds}
+
+    identity = {**asdict(setting), "table": data.name, "rows": len(data)}
+    parts = {"network": network, "optimizer": optimizer}
+    history = run_epochs(run, identity, parts, next_epoch, epochs=setting.epochs, progress=progress)
     weights.with_suffix(".json").write_text(json.dumps(history))
     save_file(network.state_dict(), weights)
     (run / CHECKPOINT).unlink()
@@ -125,21 +131,18 @@ def train(setting: Setting, data: Dataset, folder: Path, progress: bool = True) 
 def _epoch(network: ElAwadyVAE, optimizer: torch.optim.Optimizer, x: Tensor, setting: Setting, epoch: int) -> None:
     network.train()
     random = torch.Generator().manual_seed(setting.seed * 1_000_003 + epoch)
-    order = torch.randperm(len(x), generator=random)
-    batch = min(setting.batch, len(x))
-    starts = range(0, len(x) - batch + 1, batch)
+    batches = full_batches(torch.randperm(len(x), generator=random), setting.batch)
     log_likelihood = READINGS[setting.reading].log_likelihood
-    for step, start in enumerate(starts):
-        done = set_learning_rate(optimizer, setting.learning_rate, epoch, setting.epochs, step, len(starts))
-        shown = x[order[start : start + batch]]
+    for step, rows in enumerate(batches):
+        at = Moment(epoch, setting.epochs, step, len(batches))
+        set_rate(warm_cosine, setting.learning_rate, at, optimizer)
+        shown = x[rows]
         with quick_products():
             mean, log_variance, z = _sample_posterior(network, shown, random)
             output = network.decoder(z).float()
-        weight = min(done / setting.kl_rise, 1.0) if setting.kl_rise else 1.0
+        weight = min(at.done / setting.kl_rise, 1.0) if setting.kl_rise else 1.0
         loss = weight * kl_to_prior(mean, log_variance).mean() - log_likelihood(output, shown).mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+        descend(loss, network, optimizer, clip=math.inf)
     network.eval()
 
 
