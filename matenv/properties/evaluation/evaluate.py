@@ -1,4 +1,7 @@
-"""Held-out accuracy and calibration: ``python -m matenv.properties.evaluation.evaluate`` prints the table of the model card."""
+"""Held-out accuracy and calibration.
+
+``python -m matenv.properties.evaluation.evaluate`` prints the table of the model card.
+"""
 
 from __future__ import annotations
 

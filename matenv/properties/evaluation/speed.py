@@ -1,4 +1,7 @@
-"""What a prediction costs: ``python -m matenv.properties.evaluation.speed`` measures the shipped predictors side by side."""
+"""What a prediction costs.
+
+``python -m matenv.properties.evaluation.speed`` measures the shipped predictors side by side.
+"""
 
 from __future__ import annotations
 

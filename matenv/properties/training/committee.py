@@ -1,4 +1,4 @@
-"""A committee of families: ``python -m matenv.properties.training.committee`` calibrates and tests ``two-family``.
+"""A committee of families: ``python -m matenv.properties.training.committee --out runs/two-family.json``.
 
 The calibration of what the parts say together is fitted on the validation part, like that of each part. Then the
 variance between models is multiplied by `CAUTION`: a search goes where the parts err alike more often than on table
@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from matenv.properties import store
-from matenv.properties.committee_file import FORMAT, checksum
 from matenv.properties.distribution import UNCALIBRATED
 from matenv.properties.evaluation import evaluate
 from matenv.properties.predictor import Predictor
-from matenv.properties.sources import Committee, Networks
+from matenv.properties.sources import Committee, source_of
 from matenv.properties.training.export import calibrate
 
 CAUTION = 9.0
@@ -45,31 +44,30 @@ def assemble(parts: Sequence[str], shares: Sequence[float], target: Path, cautio
     """
     if not caution >= 1.0:
         raise ValueError(f"caution={caution} must be at least 1, which fits table rows")
-    files = {name: store.locate(name) for name in parts}
-    committees = [name for name, path in files.items() if path.suffix == ".json"]
+    contents = {name: store.read(name) for name in parts}
+    committees = [name for name, part in contents.items() if len(part.parts) > 1]
     if committees:
         raise ValueError(f"parts holds {committees}, which are committees themselves; name their parts instead")
-    contents = [store.load(path) for path in files.values()]
-    schemes = {part.energy_scheme for part in contents}
+    schemes = {part.energy_scheme for part in contents.values()}
     if len(schemes) > 1:
         raise ValueError(f"parts learned energies of different schemes: {', '.join(sorted(schemes))}")
-    if any(part.role == "gold" for part in contents):
+    if any(part.role == "gold" for part in contents.values()):
         raise ValueError("parts holds a gold predictor: it has fitted the validation rows that calibration needs")
-    source, scheme = Committee([Networks(part) for part in contents], shares), schemes.pop()
+    source, scheme = Committee([source_of(part) for part in contents.values()], shares), schemes.pop()
     fitted = calibrate(Predictor(source, UNCALIBRATED, scheme))
     calibrations = {name: replace(found, between=caution * found.between) for name, found in fitted.items()}
     report = evaluate.held_out(Predictor(source, calibrations, scheme))
     card = {
-        "format": FORMAT,
+        "format": store.COMMITTEE_FORMAT,
         "model": target.stem,
         "parts": {
-            name: {"share": share, "sha256": checksum(path)}
-            for (name, path), share in zip(files.items(), shares, strict=True)
+            name: {"share": share, "sha256": store.file_checksum(store.locate(name))}
+            for name, share in zip(contents, shares, strict=True)
         },
         "energy_scheme": scheme,
         "command": (
-            f"python -m matenv.properties.training.committee --parts {' '.join(parts)} --shares {' '.join(map(str, shares))} "
-            f"--caution {caution:g} --out {target.name}"
+            f"python -m matenv.properties.training.committee --parts {' '.join(parts)} "
+            f"--shares {' '.join(map(str, shares))} --caution {caution:g} --out {target.name}"
         ),
         "caution": caution,
         "calibrations": {name: asdict(calibration) for name, calibration in calibrations.items()},
@@ -118,7 +116,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--caution", type=float, default=CAUTION, help=f"factor of the disagreement; default {CAUTION:g}"
     )
-    parser.add_argument("--out", default=str(store.FOLDER / "two-family.json"), help="the .json file to write")
+    parser.add_argument("--out", required=True, help="the .json file to write")
     arguments = parser.parse_args(argv)
     target = Path(arguments.out)
     if target.suffix != ".json":
