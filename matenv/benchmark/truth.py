@@ -126,7 +126,7 @@ def true_score(task: Task, data: Dataset, assessment: Assessment) -> NDArray[np.
     exact = Prediction(
         np.nan_to_num(location), nothing, nothing, zero, size, CalibrationTable(dict.fromkeys(heads.NAMES, _CERTAIN))
     )
-    known = replace(assessment, mean=exact.mean, std=exact.std, _rows=np.arange(len(data)), _prediction=exact)
+    known = replace(assessment, mean=exact.mean, std=exact.std, _rows=np.arange(len(data)), _said=exact.by_name)
     terms = task.score(known).terms
     stable = (data.labels["decomposition_energy"] <= 0.0) | (task.viability == "none")
     return terms["utility"] * terms["validity"] * stable

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Sequence
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,8 +45,9 @@ class Oracle:
         reference: Phases of the hull and of novelty: ``"train"`` (train rows of the `system` split, for benchmarks),
             ``"all"`` (the whole embedded table, for design runs), or a `Dataset` of one's own.
         budget: Most distinct formulas evaluated; later ones are marked unevaluated. None for no limit.
-        predictor: A loaded predictor, or the name of one. P(stable) is calibrated for the shipped ones, by name; for
-            others the calibration of ``"default"`` stands in (assign `stability` a `StabilityModel` of one's own).
+        predictor: A loaded predictor, or the name or path of one, as `load_predictor` takes it. P(stable) is calibrated
+            for the shipped ones, by name; for others the calibration of ``"default"`` stands in (assign `stability` a
+            `StabilityModel` of one's own).
         properties: Properties of one's own (`Property`), predicted beside the built-in ones.
         device: Where the predictor runs: ``"cpu"``, or ``"cuda"`` with the hull on the CPU at the same time.
         judge: This oracle scores candidates that were found otherwise and pays no reward; environments refuse it. Only
@@ -73,7 +75,7 @@ class Oracle:
         reference: str | Dataset = "train",
         budget: int | None = None,
         *,
-        predictor: str | Predictor = DEFAULT_PREDICTOR,
+        predictor: str | Path | Predictor = DEFAULT_PREDICTOR,
         properties: Iterable[Property] = (),
         device: str = "cpu",
         judge: bool = False,
@@ -85,7 +87,8 @@ class Oracle:
         self.hull, self._neighbours, self._has_element = (
             _embedded_reference(reference) if isinstance(reference, str) else _index(reference)
         )
-        self.predictor = _shared_predictor(predictor, device) if isinstance(predictor, str) else predictor
+        name = str(predictor) if isinstance(predictor, str | Path) else DEFAULT_PREDICTOR
+        self.predictor = _shared_predictor(name, device) if isinstance(predictor, str | Path) else predictor
         self.properties = check_properties(properties)
         self.judge = bool(judge)
         if self.predictor.role == "gold" and not self.judge:
@@ -99,7 +102,7 @@ class Oracle:
                 f"{self.hull.energy_scheme!r}; energies of different schemes cannot be compared"
             )
         self._elsewhere = self.predictor.device.type != "cpu"
-        self.stability = StabilityModel.load(predictor if isinstance(predictor, str) else DEFAULT_PREDICTOR)
+        self.stability = StabilityModel.load(name)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Oracle:
         """Its own count from here on, the same read-only tables: Gymnasium copies what an environment was made with."""

@@ -14,9 +14,9 @@ from matenv import elements as alphabet
 from matenv.composition import CompositionBatch, Compositions, amounts_of, check_fractions
 from matenv.composition.integers import MAX_ELEMENTS
 from matenv.data.dataset import UNITS
-from matenv.properties import committee_file, heads, store
+from matenv.properties import heads, store
 from matenv.properties.distribution import Array, Calibration, CalibrationTable, Prediction
-from matenv.properties.sources import Committee, Networks, Source
+from matenv.properties.sources import Source, source_of
 
 # Noble gases have no compound in the data.
 _UNKNOWN = np.zeros(alphabet.NUM_ELEMENTS, dtype=bool)
@@ -57,17 +57,19 @@ class Predictor:
         self._calibrations = CalibrationTable(calibrations)
 
     @classmethod
-    def from_weights(cls, contents: store.Weights, device: str | torch.device = "cpu") -> Predictor:
-        """Networks of one family with their calibration.
+    def from_weights(
+        cls, contents: store.Weights | store.CommitteeFile, device: str | torch.device = "cpu"
+    ) -> Predictor:
+        """What a file holds, with its calibration.
 
         Args:
-            contents: As `store.load` returns them.
+            contents: As `store.read` returns them.
             device: Torch device of the networks.
 
         Raises:
-            ValueError: The weights do not fit the network.
+            ValueError: The weights do not fit the network, or its family is not registered.
         """
-        return cls(Networks(contents, device), contents.calibrations, contents.energy_scheme, contents.role)
+        return cls(source_of(contents, device), contents.calibrations, contents.energy_scheme, contents.role)
 
     @property
     def device(self) -> torch.device:
@@ -204,15 +206,8 @@ def load_predictor(name: str | Path = "default", device: str = "cpu") -> Predict
         The predictor.
 
     Raises:
-        ValueError: Unknown name; a file that is truncated, corrupted or not a predictor; a committee whose parts have
-            changed since it was calibrated.
+        ValueError: Unknown name; a file that is truncated, corrupted or not a predictor; a family that is not
+            registered (`families.register`); a committee whose parts have changed since it was calibrated.
         FileNotFoundError: A path that does not exist.
     """
-    path = store.locate(name)
-    if path.suffix != ".json":
-        return Predictor.from_weights(store.load(path), device)
-    contents = committee_file.load(path)
-    parts = [store.load(part) for part in contents.parts]
-    role = "gold" if "gold" in [part.role for part in parts] else "proxy"
-    source = Committee([Networks(part, device) for part in parts], contents.shares)
-    return Predictor(source, contents.calibrations, contents.energy_scheme, role)
+    return Predictor.from_weights(store.read(name), device)

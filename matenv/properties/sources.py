@@ -6,9 +6,9 @@ between models (B, 5), probability of a zero gap (B, 2).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,14 +18,11 @@ from matenv import elements as alphabet
 from matenv.compiled.threads import run_blocks
 from matenv.composition import CompositionBatch
 from matenv.data.dataset import PARTS
-from matenv.properties import heads, student
-from matenv.properties.compiled.set_network import FastEnsemble
-from matenv.properties.compiled.statistics import FastStatistics
+from matenv.properties import families, heads, student
 from matenv.properties.labels import ALL, labelled_rows
-from matenv.properties.networks.families import INFORMED, build
 from matenv.properties.networks.features import pack_amounts
 from matenv.properties.networks.references import References
-from matenv.properties.store import Weights
+from matenv.properties.store import CommitteeFile, Weights
 from matenv.properties.student import Summary
 
 # Rows computed at a time by torch: bounds the memory of the intermediate arrays.
@@ -33,11 +30,6 @@ _BLOCK = 1 << 14
 
 # Smallest block of rows worth a thread of its own (about 0.6 ms of work for the student, 2 ms for the ensemble).
 _ROWS_PER_THREAD = 128
-
-_COMPILED: dict[str, Callable[[Any], Callable[..., NDArray[np.float32]]]] = {
-    "set": FastEnsemble,
-    "statistics": FastStatistics,
-}
 
 
 class Source(Protocol):
@@ -54,7 +46,7 @@ class Source(Protocol):
 class Networks:
     """Networks of one family and shape: an ensemble, or a student that stands for one.
 
-    On a CPU the families that rewards use are compiled; the others, and other devices, are left to torch.
+    On a CPU families with a compiled form use it; the others, and other devices, are left to torch.
 
     Args:
         contents: Their weights.
@@ -66,18 +58,18 @@ class Networks:
 
     def __init__(self, contents: Weights, device: str | torch.device = "cpu") -> None:
         self.device = torch.device(device)
-        networks = []
+        family, networks = families.find(contents.family), []
         for parameters in contents.members:
-            network = build(contents.family, contents.outputs, contents.width, contents.layers)
+            network = families.build(contents.family, contents.outputs, contents.width, contents.layers)
             try:
                 network.load_state_dict(parameters)
             except RuntimeError as error:
                 raise ValueError(f"the weights do not fit this version of the network: {error}") from None
             networks.append(network.eval().requires_grad_(False))
-        self._references = _table(contents.role) if contents.family in INFORMED else None
+        self._references = _table(contents.role) if family.needs_references else None
         self._outputs_per_row = contents.outputs
         self._combine = student.decode if contents.outputs == student.OUTPUTS else heads.combine
-        compiled = _COMPILED.get(contents.family) if self.device.type == "cpu" else None
+        compiled = family.compiled if self.device.type == "cpu" else None
         self._fast = compiled(networks) if compiled else None
         self._networks = [] if compiled else [network.to(self.device) for network in networks]
 
@@ -162,3 +154,20 @@ class Committee:
 
     def _mean(self, said: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.tensordot(self._shares, said, axes=1)
+
+
+def source_of(contents: Weights | CommitteeFile, device: str | torch.device = "cpu") -> Source:
+    """What a predictor's file holds, ready to be asked.
+
+    Args:
+        contents: As `store.read` returns them.
+        device: Torch device to compute on.
+
+    Returns:
+        The networks of one family, or a committee of such.
+
+    Raises:
+        ValueError: As `Networks`.
+    """
+    parts = [Networks(part, device) for part in contents.parts]
+    return Committee(parts, contents.shares) if len(parts) > 1 else parts[0]

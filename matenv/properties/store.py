@@ -1,10 +1,13 @@
-"""The file of a predictor: safetensors with the settings in its header and a checksum. No pickle is involved."""
+"""The files of predictors, with checksums and without pickle.
+
+Networks of one family: safetensors with the settings in its header. A committee of several: JSON that names its parts.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,6 +25,7 @@ FORMAT = WeightsFormat(
     "matenv predictor train --out <folder>",
     sealed=("settings",),
 )
+COMMITTEE_FORMAT = "matenv-committee-1"
 SHIPPED = ("default", "ensemble", "accurate", "statistics", "informed", "two-family", "gold-train", "gold")
 """Predictors that come with the package.
 
@@ -31,7 +35,7 @@ train rows, and on all rows.
 """
 
 COMMITTEES = ("accurate", "two-family")
-"""Those of them that are committees: a .json file that names its parts."""
+"""Those of them that are committees."""
 
 ROLES = ("proxy", "gold")
 """Whether a predictor may be in a reward, or has seen the labels of held-out rows and can only judge."""
@@ -42,7 +46,7 @@ FOLDER = Path(__file__).parent / "weights"
 
 @dataclass(frozen=True)
 class Weights:
-    """Contents of a predictor file.
+    """Contents of the file of networks of one family.
 
     Attributes:
         members: Weights of each network of the ensemble, by parameter name.
@@ -63,6 +67,16 @@ class Weights:
     role: str = "proxy"
 
     @property
+    def parts(self) -> tuple[Weights, ...]:
+        """Itself: a committee of one."""
+        return (self,)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """As `CommitteeFile.shares`."""
+        return (1.0,)
+
+    @property
     def recipe(self) -> tuple[str, int, int, int, int]:
         """What predictors of one recipe share: family, members, outputs, width, layers."""
         return self.family, len(self.members), self.outputs, self.width, self.layers
@@ -71,6 +85,28 @@ class Weights:
     def outputs(self) -> int:
         """Numbers a network puts out: `heads.OUTPUTS` in an ensemble, `summary.OUTPUTS` in a student."""
         return len(self.members[0]["head.weight"])
+
+
+@dataclass(frozen=True)
+class CommitteeFile:
+    """Contents of a committee's file.
+
+    Attributes:
+        parts: Contents of its parts' files.
+        shares: What share each has in the mean.
+        energy_scheme: Which energies they learned.
+        calibrations: Calibration of each property of the whole.
+    """
+
+    parts: tuple[Weights, ...]
+    shares: tuple[float, ...]
+    energy_scheme: str
+    calibrations: Mapping[str, Calibration]
+
+    @property
+    def role(self) -> str:
+        """One of `ROLES`: gold if any part is."""
+        return "gold" if any(part.role == "gold" for part in self.parts) else "proxy"
 
 
 def locate(name: str | Path) -> Path:
@@ -88,7 +124,7 @@ def locate(name: str | Path) -> Path:
     if str(name) in SHIPPED:
         return FOLDER / f"{name}.{'json' if name in COMMITTEES else 'safetensors'}"
     path = Path(name)
-    if path.suffix not in (".safetensors", ".json"):
+    if path.suffix not in _READERS:
         raise ValueError(
             f"name={str(name)!r} is not a predictor; choose one of {', '.join(SHIPPED)} or give the path of a "
             ".safetensors file, or of a committee's .json file"
@@ -161,6 +197,68 @@ def load(path: str | Path) -> Weights:
         settings.get("family", "set"),
         settings.get("role", "proxy"),
     )
+
+
+def load_committee(path: Path) -> CommitteeFile:
+    """Read and check a committee's file.
+
+    Args:
+        path: A file written by `training.committee.assemble`.
+
+    Returns:
+        Its contents; every part is the one the committee was calibrated with.
+
+    Raises:
+        FileNotFoundError: The file, or one of its parts, does not exist.
+        ValueError: Not a committee's file, a part has changed since, or as `load`.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; make one with matenv predictor committee")
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not a committee's file ({error})") from None
+    if not isinstance(card, dict) or card.get("format") != COMMITTEE_FORMAT:
+        raise ValueError(f"{path} is not a committee's file ({COMMITTEE_FORMAT})")
+    parts = []
+    for name, entry in card["parts"].items():
+        part = locate(name)
+        if not part.exists():
+            raise FileNotFoundError(f"{path} needs the predictor {name!r}, but {part} does not exist")
+        if file_checksum(part) != entry["sha256"]:
+            raise ValueError(
+                f"{path} was calibrated with another version of its part {name!r}; calibrate it again: "
+                f"{card['command']}"
+            )
+        parts.append(load(part))
+    calibrations = {name: Calibration(**values) for name, values in card["calibrations"].items()}
+    shares = tuple(entry["share"] for entry in card["parts"].values())
+    return CommitteeFile(tuple(parts), shares, card["energy_scheme"], calibrations)
+
+
+_READERS: dict[str, Callable[[Path], Weights | CommitteeFile]] = {".safetensors": load, ".json": load_committee}
+
+
+def read(name: str | Path) -> Weights | CommitteeFile:
+    """Read and check the file of a predictor of either kind.
+
+    Args:
+        name: As `locate`.
+
+    Returns:
+        Its contents.
+
+    Raises:
+        FileNotFoundError: As `load` and `load_committee`.
+        ValueError: As `locate`, `load` and `load_committee`.
+    """
+    path = locate(name)
+    return _READERS[path.suffix](path)
+
+
+def file_checksum(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _element_checksum() -> str:

@@ -27,8 +27,7 @@ from benchmarks.machine import machine
 from matenv.composition import CompositionBatch
 from matenv.data import load_dataset
 from matenv.properties import heads
-from matenv.properties.networks.families import INFORMED as INFORMED_FAMILIES
-from matenv.properties.networks.families import build
+from matenv.properties.families import build, find
 from matenv.properties.networks.references import References, describe_apart
 from matenv.properties.training.train import Rows, TrainConfig, train_on
 from matenv.thermo import ConvexHull
@@ -139,7 +138,8 @@ def fit_and_predict(
         def retell(rng: np.random.Generator, folds: int = config.folds) -> NDArray[np.float32]:
             return describe_apart(known, told_of, folds, rng, "all", polymorphs=True)[fitted]
 
-        training = Rows(known[fitted], targets[fitted], retell=retell if config.family in INFORMED_FAMILIES else None)
+        told = find(config.family).needs_references
+        training = Rows(known[fitted], targets[fitted], retell=retell if told else None)
         paths = train_on(out / name, config, training, aside, start=None if start is None else start / name)
         members = [_outputs(path, config, asked) for path in paths]
         said.append([np.mean(part, axis=0) for part in zip(*members, strict=True)])

@@ -14,10 +14,10 @@ from matenv.composition import CompositionBatch
 from matenv.properties import heads, store
 from matenv.properties.compiled.statistics import FastStatistics
 from matenv.properties.evaluation.evaluate import probability_transform
+from matenv.properties.families import FAMILIES, build
 from matenv.properties.labels import labelled_rows
 from matenv.properties.networks.attention import AttentionLayer
 from matenv.properties.networks.element_statistics import FEATURES, StatisticsNetwork, statistics
-from matenv.properties.networks.families import FAMILIES, build
 from matenv.properties.networks.features import REFERENCE_VALUES, element_features, pack, pack_amounts
 from matenv.properties.networks.references import WIDTH
 from matenv.properties.sources import Committee, Networks

@@ -8,8 +8,8 @@ from matenv.composition import CompositionBatch
 from matenv.data.embedded import ENERGY_SCHEME
 from matenv.properties import store
 from matenv.properties.evaluation.evaluate import probability_transform
+from matenv.properties.families import build
 from matenv.properties.heads import NAMES
-from matenv.properties.networks.families import build
 from matenv.properties.sources import Networks
 
 FORMULAS = ["NaCl", "LiFePO4", "Fe2O3", "WC", "Ga(MoS2)4", "YBa2Cu3O7", "Si3N4", "CsPbI3"]

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from matenv.properties import store
-from matenv.properties.committee_file import FORMAT, checksum
 from matenv.properties.distribution import UNCALIBRATED
 from matenv.properties.evaluation import evaluate
 from matenv.properties.predictor import Predictor
-from matenv.properties.sources import Committee, Networks
+from matenv.properties.sources import Committee, source_of
 from matenv.properties.training.export import calibrate
 
 CAUTION = 9.0
@@ -45,27 +44,26 @@ def assemble(parts: Sequence[str], shares: Sequence[float], target: Path, cautio
         raise ValueError(f"target={str(target)!r} must end in .json")
     if not caution >= 1.0:
         raise ValueError(f"caution={caution} must be at least 1, which fits table rows")
-    files = {name: store.locate(name) for name in parts}
-    committees = [name for name, path in files.items() if path.suffix == ".json"]
+    contents = {name: store.read(name) for name in parts}
+    committees = [name for name, part in contents.items() if len(part.parts) > 1]
     if committees:
         raise ValueError(f"parts holds {committees}, which are committees themselves; name their parts instead")
-    contents = [store.load(path) for path in files.values()]
-    schemes = {part.energy_scheme for part in contents}
+    schemes = {part.energy_scheme for part in contents.values()}
     if len(schemes) > 1:
         raise ValueError(f"parts learned energies of different schemes: {', '.join(sorted(schemes))}")
-    if any(part.role == "gold" for part in contents):
+    if any(part.role == "gold" for part in contents.values()):
         raise ValueError("parts holds a gold predictor: it has fitted the validation rows that calibration needs")
-    source, scheme = Committee([Networks(part) for part in contents], shares), schemes.pop()
+    source, scheme = Committee([source_of(part) for part in contents.values()], shares), schemes.pop()
     fitted = calibrate(Predictor(source, UNCALIBRATED, scheme))
     calibrations = {name: replace(found, between=caution * found.between) for name, found in fitted.items()}
     report = evaluate.held_out(Predictor(source, calibrations, scheme))
     given = " ".join(f"{part}={share}" for part, share in zip(parts, shares, strict=True))
     card = {
-        "format": FORMAT,
+        "format": store.COMMITTEE_FORMAT,
         "model": target.stem,
         "parts": {
-            name: {"share": share, "sha256": checksum(path)}
-            for (name, path), share in zip(files.items(), shares, strict=True)
+            name: {"share": share, "sha256": store.file_checksum(store.locate(name))}
+            for name, share in zip(contents, shares, strict=True)
         },
         "energy_scheme": scheme,
         "command": f"matenv predictor committee {given} --caution {caution:g} --out {target.name}",

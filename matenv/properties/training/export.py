@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from matenv.data.embedded import ENERGY_SCHEME
-from matenv.properties import heads, store
+from matenv.properties import families, heads, store
 from matenv.properties.distribution import UNCALIBRATED, Calibration
 from matenv.properties.evaluation import evaluate
 from matenv.properties.evaluation.agreement import compare
@@ -22,13 +22,6 @@ from matenv.properties.labels import labelled_rows
 from matenv.properties.predictor import Predictor
 from matenv.properties.training import calibration
 from matenv.training.checkpoint import CHECKPOINT, read_checkpoint
-
-_FAMILY_NAMES = {
-    "set": "set networks",
-    "statistics": "networks on element statistics",
-    "attention": "attention networks",
-    "informed": "set networks told of competing phases and of compounds of like elements",
-}
 
 
 def export(
@@ -77,7 +70,7 @@ def export(
         facts["split"] = f"none: fitted on every labelled row, held-out ones included, {epoch}"
         facts["role"] = "gold"
     what = (
-        f"{config['members']} {_FAMILY_NAMES[config['family']]} ({_parameters(members):,} parameters each; width "
+        f"{config['members']} {families.find(config['family']).title} ({_parameters(members):,} parameters each; width "
         f"{config['width']}, {config['layers']} layers, {config['epochs']} epochs, seed {config['seed']})"
     )
     return _finish(members, target, facts, what, calibrated_on=calibrated_on)

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from matenv.composition import CompositionBatch
 from matenv.properties import heads
+from matenv.properties.families import FAMILIES, build, find
 from matenv.properties.labels import labelled_rows
-from matenv.properties.networks.families import FAMILIES, INFORMED, build
 from matenv.properties.networks.features import Tokens, pack
 from matenv.properties.networks.references import References, describe_apart
 from matenv.properties.training.batches import row_batches, seed_everything
@@ -141,7 +141,7 @@ def rows_for(config: TrainConfig) -> tuple[Rows, Rows]:
     """Training and validation rows of the `system` split."""
     batch, targets = labelled_rows(config.rows, config.max_rows)
     other, other_targets = labelled_rows("validation", config.max_rows)
-    if config.family not in INFORMED:
+    if not find(config.family).needs_references:
         return Rows(batch, targets), Rows(other, other_targets)
     told = References(batch, targets).describe(other)
     return (
