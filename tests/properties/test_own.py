@@ -63,6 +63,17 @@ def test_a_function_becomes_a_property_beside_the_others(mass_oracle, oracle):
     assert np.array_equal(a.p_stable, plain.p_stable)
 
 
+def test_it_is_asked_as_the_built_in_ones_are(mass_oracle):
+    a = mass_oracle.assess(["MgO", "TiN"])
+    for name, said in a._said.items():
+        assert np.array_equal(said.mean, a.mean[name]) and np.array_equal(said.std, a.std[name])
+        middle = said.mean + 0.3 * said.std
+        np.testing.assert_allclose(said.cdf(middle), said.prob(None, middle), atol=1e-12)
+        low, high = said.interval(0.8)
+        assert (low <= said.mean).all() and (said.mean <= high).all()
+        assert np.isnan(said.disagreement()).all() == (name == "mean_mass")  # one model disagrees with nobody
+
+
 def test_without_a_standard_deviation_the_mean_is_taken_at_its_word():
     a = oracle_with(mean_mass).assess(["MgO", "TiN"])
     assert a.std["mean_mass"].tolist() == [0, 0]
