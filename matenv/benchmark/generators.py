@@ -16,9 +16,8 @@ from matenv.composition import CompositionBatch
 from matenv.data import Dataset, load_dataset
 from matenv.data.dataset import UNITS
 from matenv.latent import load_latent
+from matenv.latent.conditional_space import ConditionalSpace
 from matenv.latent.evaluation.evaluate import recovery
-from matenv.latent.networks.conditional import ConditionalSpace
-from matenv.latent.networks.elawady_vae import RULES, ElAwadyVAE
 from matenv.latent.space import VAESpace
 from matenv.properties import load_predictor
 from matenv.properties.predictor import Predictor
@@ -133,12 +132,9 @@ def _measured(name: str, space: VAESpace, data: Dataset, settings: dict[str, int
     batches = {name: own}
     if space.anchors is not None:
         batches[f"{name}, prior N(0, I)"] = space.decode_batch(space.sample_nominal(samples, seed))
-    if isinstance(space.network, ElAwadyVAE):  # which decodes to fractions: what is due to how they are rounded?
-        rule = space.network.config["rule"]
-        for other in set(RULES) - {rule}:
-            space.network.set_rule(other)
-            batches[f"{name}, rule {other!r}"] = space.decode_batch(space.sample(samples, seed))
-        space.network.set_rule(rule)
+    for rule in space.network.rules:  # fractions are decoded: what is due to how they are rounded?
+        if rule != space.network.config["rule"]:
+            batches[f"{name}, rule {rule!r}"] = space.with_rule(rule).decode_batch(space.sample(samples, seed))
     result: dict[str, Any] = {"quality": {label: quality(batch, data) for label, batch in batches.items()}}
     result["back"] = _back(space, own, data, seed)
     if not isinstance(space, ConditionalSpace):

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from matenv.latent.networks.deep_kernel import DeepKernel
 from matenv.latent.networks.objectives import kl_to_prior
+from matenv.training.checkpoint import Part
 from matenv.training.optimizers import descend
 from matenv.training.precision import quick_products
 from matenv.training.run import run_epochs
@@ -105,8 +106,8 @@ def train(vae: VAE, kernel: DeepKernel, x: Tensor, y: Tensor, settings: Settings
         return {"epoch": epoch + 1, "loss": float(np.mean(losses))}
 
     identity = {"settings": str(settings), "joint": joint, "samples": len(x), "labels": float(y.nansum())}
-    parts, epochs = {"network": pair, "optimizer": optimizer}, settings.epochs * (1 if joint else 2)
-    run_epochs(out, identity, parts, next_epoch, epochs=epochs, progress=True)
+    parts: dict[str, Part] = {"network": pair, "optimizer": optimizer}
+    run_epochs(out, identity, parts, next_epoch, epochs=settings.epochs * (1 if joint else 2), progress=True)
     pair.eval()
 
 

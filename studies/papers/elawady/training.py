@@ -19,7 +19,7 @@ from matenv.latent.networks.elawady_vae import ElAwadyVAE
 from matenv.latent.networks.objectives import kl_to_prior
 from matenv.latent.training.fit import repeat_complex
 from matenv.latent.training.recipe import training_rows
-from matenv.training.checkpoint import CHECKPOINT
+from matenv.training.checkpoint import CHECKPOINT, Part
 from matenv.training.optimizers import descend
 from matenv.training.precision import quick_products
 from matenv.training.run import full_batches, run_epochs
@@ -120,7 +120,7 @@ def train(setting: Setting, data: Dataset, folder: Path, progress: bool = True) 
         return {"epoch": len(history) + 1, "validation_nelbo": nelbo, "validation_kl": kl, "seconds": seconds}
 
     identity = {**asdict(setting), "table": data.name, "rows": len(data)}
-    parts = {"network": network, "optimizer": optimizer}
+    parts: dict[str, Part] = {"network": network, "optimizer": optimizer}
     history = run_epochs(run, identity, parts, next_epoch, epochs=setting.epochs, progress=progress)
     weights.with_suffix(".json").write_text(json.dumps(history))
     save_file(network.state_dict(), weights)
