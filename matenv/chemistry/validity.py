@@ -131,7 +131,7 @@ def _nearest(dense: NDArray[np.float64]) -> CompositionBatch:
     if len(far):
         large, deviation = CompositionBatch.nearest(elements[far], amounts[far], EXACT_MAX_ATOMS, EXACT_TOLERANCE)
         found = deviation <= EXACT_TOLERANCE
-        for small, exact in zip(batch.arrays, large.arrays, strict=True):
+        for small, exact in ((batch.elements, large.elements), (batch.counts, large.counts), (batch.size, large.size)):
             small[far[found]] = exact[found]
     return batch
 

@@ -99,14 +99,15 @@ def _fastest() -> Callable[[Array, Array, Array, Array], None]:
     """The hand-written product, if it may be used and works here, else the plain one."""
     if os.environ.get(PLAIN, "0") not in ("", "0"):
         # Compiled code that is kept on disk does not say whose product it holds: this process keeps its own.
-        config.CACHE_DIR = str(Path(config.CACHE_DIR or Path(__file__).parent / "__pycache__") / "plain")
+        folder = getattr(config, "CACHE_DIR", "") or Path(__file__).parent / "__pycache__"
+        config.CACHE_DIR = str(Path(folder) / "plain")  # type: ignore[attr-defined]
         return add_product_plainly
     try:
         from matenv.compiled.tiles import add_product as by_tiles
 
         ones = np.ones((2, PANEL), np.float32)
         result = np.empty_like(ones)
-        by_tiles(ones, ones, panels(np.ones((PANEL, PANEL)), PANEL, PANEL), result)
+        by_tiles(ones, ones, panels(np.ones((PANEL, PANEL), np.float32), PANEL, PANEL), result)
         if not (result == PANEL + 1).all():
             raise ArithmeticError("wrong product")
     except Exception as error:  # whatever another version of a compiler may raise

@@ -26,7 +26,7 @@ EXACT_MAX_ATOMS = 1000
 """Cap on atoms per formula unit where fractions are taken as exact."""
 
 EXACT_TOLERANCE = 2e-7
-"""Largest deviation of a fraction taken as exact: what float32 loses. Formulas of at most 1000 atoms differ by 1e-6."""
+"""Largest deviation of a fraction taken as exact (float32 is). Formulas of at most 1000 atoms differ by >= 1e-6."""
 
 KNOWN_DISTANCE = 1e-9
 """L1 distance of atom fractions below which two compositions are the same formula (rounding noise only)."""

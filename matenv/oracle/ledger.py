@@ -25,11 +25,8 @@ class Ledger:
         self.budget = budget
         self._lock = Lock()
         self._length = 0
-        room = 1 << 9
-        self._table: Packed = (
-            np.empty((room, MAX_ELEMENTS), np.int16), np.empty((room, MAX_ELEMENTS), np.int32), np.empty(room, np.int16)
-        )  # fmt: skip
-        self._slots = fill_slots(self._table, 0, room)
+        self._table = _blank(1 << 9)
+        self._slots = fill_slots(self._table.arrays, 0, len(self._table))
 
     def __len__(self) -> int:
         return self._length
@@ -47,36 +44,33 @@ class Ledger:
             self._reserve(self._length + len(batch))
             limit = np.iinfo(np.int32).max if self.budget is None else self.budget
             accepted = np.empty(len(batch), np.bool_)
-            self._length = _register(batch.arrays, self._table, self._slots, self._length, limit, accepted)
+            self._length = _register(batch.arrays, self._table.arrays, self._slots, self._length, limit, accepted)
             return accepted
 
     def history(self) -> CompositionBatch:
         """All formulas entered so far, in order of first assessment."""
-        return CompositionBatch(*(array[: self._length].copy() for array in self._table))
+        return CompositionBatch.concatenate([self._table[: self._length]])
 
     def copy(self) -> Ledger:
         """The same formulas and budget; what either enters from now on does not concern the other."""
         with self._lock:
             twin = Ledger(self.budget)
-            elements, counts, size = self._table
-            twin._table = elements.copy(), counts.copy(), size.copy()
             twin._length, twin._slots = self._length, self._slots.copy()
+            twin._table = CompositionBatch.concatenate([self._table])
             return twin
 
     def _reserve(self, length: int) -> None:
-        if length > len(self._table[0]):
+        if length > len(self._table):
             room = 1 << int(length - 1).bit_length()
-            elements, counts, size = (_grown(array, self._length, room) for array in self._table)
-            self._table = elements, counts, size
+            self._table = CompositionBatch.concatenate([self._table[: self._length], _blank(room - self._length)])
         if 2 * length > len(self._slots):
-            self._slots = fill_slots(self._table, self._length, 2 * length)
+            self._slots = fill_slots(self._table.arrays, self._length, 2 * length)
 
 
-def _grown(array: NDArray, length: int, room: int) -> NDArray:
-    """A longer array with the same first rows."""
-    grown = np.empty((room, *array.shape[1:]), array.dtype)
-    grown[:length] = array[:length]
-    return grown
+def _blank(rows: int) -> CompositionBatch:
+    """Room for some formulas."""
+    elements, counts = np.empty((rows, MAX_ELEMENTS), np.int16), np.empty((rows, MAX_ELEMENTS), np.int32)
+    return CompositionBatch(elements, counts, np.empty(rows, np.int16))
 
 
 @njit(cache=True, nogil=True)

@@ -46,7 +46,8 @@ def test_distinct_and_look_up_agree_with_text(formulas, others):
 @settings(max_examples=100, deadline=None)
 @given(st.lists(rows, max_size=4), st.integers(1, 12))
 def test_the_ledger_counts_what_is_distinct(batches, budget):
-    ledger, order = Ledger(budget), []
+    ledger = Ledger(budget)
+    order: list[str] = []
     for batch in map(packed, batches):
         accepted = ledger.register(batch)
         for name, taken in zip(batch.formulas(), accepted.tolist(), strict=True):
