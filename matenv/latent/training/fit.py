@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from matenv.composition import CompositionBatch
 from matenv.data import Dataset
@@ -24,24 +24,6 @@ from matenv.latent.training.augment import Augmenter
 from matenv.latent.training.recipe import Recipe, Shown, one_epoch, training_rows
 from matenv.latent.training.recipes import RECIPES
 from matenv.training.run import run_epochs, seed_torch
-
-
-class Network(Protocol):
-    """What a trainable network provides, next to being a `torch.nn.Module`."""
-
-    config: dict[str, Any]
-
-    def posterior(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of q(z|x), each (B, n)."""
-        ...
-
-    def log_likelihood(self, z: Tensor, pairs: Pairs) -> Tensor:
-        """Log p(x|z) (B,) in nats."""
-        ...
-
-    def decode(self, z: Tensor) -> CompositionBatch:
-        """Most probable formula of each latent vector (B, n)."""
-        ...
 
 
 def fit(
