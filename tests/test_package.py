@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import matenv
+from tools import draw_architecture as house
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,53 +36,21 @@ def test_every_public_name_exists_and_agents_import_as_a_submodule():
     assert "agents" in run("import matenv.agents.train as t; print(t.__file__)")
 
 
-def name_of(path, folder, package):
-    parts = path.relative_to(folder).with_suffix("").parts
-    return ".".join((package, *parts)).removesuffix(".__init__")
-
-
-FOLDERS = ((ROOT / "matenv", "matenv"), (ROOT / "agents", "matenv.agents"))
-MODULES = {name_of(path, *where): path for where in FOLDERS for path in where[0].rglob("*.py")}
-
-
-def room_of(module):
-    return module.split(".")[1] if module.count(".") else None
-
-
-def imports_of(path):
-    """Modules of the package that a file imports, those for the type checker and those inside functions included."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "matenv":
-            for alias in node.names:
-                name = f"{node.module}.{alias.name}"
-                name = matenv._HOMES.get(alias.name, name) if node.module == "matenv" else name
-                yield name if name in MODULES else node.module
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name in MODULES)
-
-
 def test_rooms_import_one_way():
-    wrong = []
-    for name, path in MODULES.items():
-        room = room_of(name)
-        if room is None:
-            continue
-        for module in imports_of(path):
-            other = room_of(module)
-            if other is None or other == room:
-                continue
-            if other not in ROOMS or ROOMS.index(other) > ROOMS.index(room):
-                wrong.append(f"{path.relative_to(ROOT)} imports {module}")
-    assert not wrong
+    arrows = house.room_imports()
+    assert set(arrows) == set(ROOMS)
+    place = {room: k for k, room in enumerate(ROOMS)}
+    assert not [(room, other) for room, others in arrows.items() for other in others if place[other] > place[room]]
 
 
 def test_no_modules_import_each_other_in_a_circle():
-    graph = {
-        name: {other for other in imports_of(path) if other != "matenv"}
-        for name, path in MODULES.items()
-        if name != "matenv"  # names every room, but imports one only when a name is first used
-    }
+    modules = house.modules()
+    graph = {name: house.imports(path, modules) for name, path in modules.items() if name != "matenv"}
     TopologicalSorter(graph).prepare()  # raises a CycleError that names the circle
+
+
+def test_the_page_of_the_house_lists_the_rooms_that_there_are():
+    assert house.room_list() in house.PAGE.read_text()  # written by python -m tools.draw_architecture
 
 
 def test_studies_stand_on_the_package_and_never_the_other_way():

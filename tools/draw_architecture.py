@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -68,13 +69,6 @@ def room_imports() -> dict[str, set[str]]:
     return dict(arrows)
 
 
-def circles(arrows: dict[str, set[str]]) -> list[tuple[str, ...]]:
-    """Groups of names that reach each other by imports, each group once; empty if imports run one way."""
-    reach = {name: _reach(name, arrows) for name in arrows}
-    groups = {tuple(sorted({name, *(o for o in reach[name] if name in reach.get(o, ()))})) for name in arrows}
-    return sorted(group for group in groups if len(group) > 1)
-
-
 def _reach(name: str, arrows: dict[str, set[str]]) -> set[str]:
     seen: set[str] = set()
     ahead = list(arrows.get(name, ()))
@@ -88,17 +82,10 @@ def _reach(name: str, arrows: dict[str, set[str]]) -> set[str]:
 
 def floors(arrows: dict[str, set[str]]) -> dict[str, int]:
     """Floor of each room: one above the highest that it imports."""
-    if found := circles(arrows):
-        raise ValueError(f"imports run in circles: {found}")
+    order = TopologicalSorter(arrows).static_order()  # raises a CycleError that names a circle, if there is one
     height: dict[str, int] = {}
-
-    def of(room: str) -> int:
-        if room not in height:
-            height[room] = 1 + max((of(other) for other in arrows.get(room, ())), default=-1)
-        return height[room]
-
-    for room in arrows:
-        of(room)
+    for room in order:
+        height[room] = 1 + max((height[other] for other in arrows.get(room, ())), default=-1)
     return height
 
 
@@ -148,24 +135,32 @@ def draw(target: Path = PICTURE) -> None:
             place[room] = ((k + 0.5) / len(rooms) + (0.06 if level % 2 else -0.06) / len(rooms), level)
     figure = Figure(figsize=(11, 1.15 * len(levels)), layout="constrained")
     axes = figure.subplots()
-    for room, others in sorted(arrows.items()):
-        plain = {o for o in others if not any(o in _reach(mid, arrows) for mid in others - {o})}
-        for other in sorted(plain):
-            axes.annotate(
-                "", place[other], place[room], zorder=1,
-                arrowprops={"arrowstyle": "-|>", "color": "0.55", "shrinkA": 17, "shrinkB": 17, "linewidth": 0.9},
-            )  # fmt: skip
+    boxes = {}
     for room, (x, y) in place.items():
         label = f"{'agents/' if room == 'agents' else room}\n{files[room]} files, {lines[room]:,} lines"
         colour = "#dfe9f5" if files[room] > 1 else "#f4f4f4"
-        axes.text(
+        boxes[room] = axes.text(
             x, y, label, ha="center", va="center", fontsize=9, zorder=2, linespacing=1.3,
             bbox={"boxstyle": "round,pad=0.5", "facecolor": colour, "edgecolor": "0.4"},
         )  # fmt: skip
+    for room, others in sorted(arrows.items()):
+        plain = {o for o in others if not any(o in _reach(mid, arrows) for mid in others - {o})}
+        for other in sorted(plain):
+            # Lines that pass a floor are bent, so that they do not run behind a box on it.
+            bend = 0.0 if height[room] - height[other] == 1 else -0.25
+            axes.annotate(
+                "", place[other], place[room], zorder=1,
+                arrowprops={
+                    "arrowstyle": "-|>", "color": "0.55", "linewidth": 0.9, "shrinkA": 0, "shrinkB": 2,
+                    "patchA": boxes[room].get_bbox_patch(), "patchB": boxes[other].get_bbox_patch(),
+                    "connectionstyle": f"arc3,rad={bend}",
+                },
+            )  # fmt: skip
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(levels[0] - 0.6, levels[-1] + 0.6)
     axes.set_axis_off()
     target.parent.mkdir(parents=True, exist_ok=True)
+    figure.canvas.draw()  # settles the boxes that arrows end at
     figure.savefig(target, dpi=110)
 
 

@@ -9,9 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.composition.index import FormulaIndex
 from matenv.composition.integers import MAX_ELEMENTS, smallest_counts
-from matenv.composition.keys import Packed, keys_of, same_rows
+from matenv.composition.keys import Packed, fill_slots, find, keys_of, same_rows
 from matenv.composition.packing import restore, scatter
 from matenv.composition.reading import check_fractions, check_width
 from matenv.composition.spelling import spell
@@ -83,7 +82,8 @@ class CompositionBatch:
 
     def distinct(self) -> NDArray[np.int64]:
         """Row numbers of the distinct formulas, each where it occurs first, ascending."""
-        return np.flatnonzero(FormulaIndex(self).find(self) == np.arange(len(self)))
+        slots = fill_slots(self.arrays, len(self), len(self))
+        return np.flatnonzero(find(self.arrays, self.arrays, slots) == np.arange(len(self)))
 
     def systems(self) -> CompositionBatch:
         """Each row's elements in equal parts (B): formulas of one chemical system become the same."""

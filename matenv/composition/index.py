@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from matenv.composition import keys
-
-if TYPE_CHECKING:
-    from matenv.composition.batch import CompositionBatch
+from matenv.composition.batch import CompositionBatch
 
 
 class FormulaIndex:

@@ -4,8 +4,8 @@ A family is one file with its network, and one registration::
 
     register(Family("mine", "networks of mine", MyNetwork))
 
-From then on ``python -m matenv.properties.training.train --family mine`` trains it, `training.export` calibrates it and
-writes its card, and `load_predictor` and ``Oracle(predictor=path)`` load its files: those need the registration too.
+From then on ``TrainConfig(family="mine")`` trains it, `training.export` calibrates it and writes its card, and
+`load_predictor` and ``Oracle(predictor=path)`` load its files: those need the registration too.
 """
 
 from __future__ import annotations
