@@ -1,4 +1,4 @@
-"""A predictor of one's own: shear modulus over mass from a scikit-learn model, wished for in a task.
+"""A predictor of one's own: shear modulus over mass from a scikit-learn model, asked for in a task.
 
 The model is fitted on a table of one's own; here the table is worked out from the embedded one, so that nothing has to
 be downloaded. Any regressor with `predict` will do, and any function of fractions (B, 89).

@@ -112,7 +112,7 @@ class Asked(Protocol):
 
     @property
     def objectives(self) -> Sequence[object]:
-        """Its wishes."""
+        """Its objectives."""
 
     @property
     def viability(self) -> str:

@@ -91,8 +91,8 @@ class Episodes(ABC):
         self.state: State | None = None
         self.prepare()
         self._start_pool = self._allowed_starts() if arguments.start == "dataset" else None
-        wishes, decay = [wish.name for wish in self.task.objectives], arguments.repeat_decay
-        self.reward = Terms(arguments.reward, self.PENALTY, self.reward_terms() | guard_terms(), wishes, decay)
+        objectives, decay = [objective.name for objective in self.task.objectives], arguments.repeat_decay
+        self.reward = Terms(arguments.reward, self.PENALTY, self.reward_terms() | guard_terms(), objectives, decay)
         self.terms = {name: np.zeros(rows) for name in self.reward.weights}
         observed = self.default_blocks() if arguments.observation is None else arguments.observation
         if decay != 1.0 and not isinstance(observed, str) and VISITS not in observed:

@@ -82,7 +82,7 @@ class Terms:
             the default ``{"score": 1}``.
         penalty: The environment's own term, a key of `PENALTIES`.
         offered: Functions of further terms that are worked out only if `reward` names them.
-        parts: Names of the task's wishes, which `info` reports beside the terms.
+        parts: Names of the task's objectives, which `info` reports beside the terms.
         repeat_decay: Factor of the score for each earlier visit to the formula in the episode; 1 for none.
 
     Attributes:
@@ -123,7 +123,7 @@ class Terms:
             self.weights[name] = check_number(f"reward[{name!r}]", weight, -math.inf, math.inf, "a finite number")
         if twice := set(parts) & set(self.weights):
             raise ValueError(
-                f"{', '.join(sorted(twice))} is both a reward term and a wish of the task; rename the property"
+                f"{', '.join(sorted(twice))} is both a reward term and an objective of the task; rename the property"
             )
 
     def __call__(self, transition: Transition, discount: float) -> dict[str, NDArray[np.float64]]:

@@ -71,7 +71,7 @@ class Normal:
 class Property:
     """A property that an `Oracle` predicts with a function or model of your own.
 
-    It stands beside the built-in ones: tasks may wish about it, `Assessment.mean`, ``std``, ``prob`` and ``interval``
+    It stands beside the built-in ones: tasks may ask for it, `Assessment.mean`, ``std``, ``prob`` and ``interval``
     know it, and so do an environment's ``info["predicted"]`` and the ``properties`` block of its observations.
 
     Attributes:
@@ -120,7 +120,7 @@ class Property:
         if hasattr(self.predict, "predict_proba") and not callable(self.predict):
             raise ValueError(
                 f"Property({self.name!r}): predict={self.predict!r} is a classifier, whose labels are no property; "
-                "pass the probability of the class you wish for: predict=lambda x: model.predict_proba(x)[:, 1]"
+                "pass the probability of the class you want: predict=lambda x: model.predict_proba(x)[:, 1]"
             )
         if not np.isfinite(self.centre) or not (np.isfinite(self.scale) and self.scale > 0):
             raise ValueError(

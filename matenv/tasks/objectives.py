@@ -1,6 +1,6 @@
-"""Wishes about properties: as much as possible, as little as possible, near a value, inside a range.
+"""Objectives: as much as possible, as little as possible, near a value, inside a range.
 
-A wish turns what an oracle predicts into a utility in [0, 1] per row; `Task` multiplies the utilities of its wishes.
+An objective turns what an oracle predicts into a utility in [0, 1] per row; `Task` multiplies those of its objectives.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from matenv.oracle import Assessment
 
 
 class Objective(Protocol):
-    """One wish: a utility in [0, 1] per row. Besides the classes here, any object of this shape will do."""
+    """One objective: a utility in [0, 1] per row. Besides the classes here, any object of this shape will do."""
 
     @property
     def name(self) -> str:
@@ -65,7 +65,7 @@ class Ramp:
 class Window:
     """Inside a range: utility is the calibrated probability that the property lies there.
 
-    A distribution, not a bare mean: the property's own error is usually wider than the window one would wish for.
+    A distribution, not a bare mean: the property's own error is usually wider than the window one would like.
 
     Attributes:
         property_name: Name of the predicted property.
@@ -104,7 +104,7 @@ def maximise(property_name: str, low: float, high: float) -> Ramp:
         high: What is worth all.
 
     Returns:
-        The wish.
+        The objective.
 
     Raises:
         ValueError: `low` not below `high`, or an end that is not finite.
@@ -122,7 +122,7 @@ def minimise(property_name: str, low: float, high: float) -> Ramp:
         high: What is worth nothing.
 
     Returns:
-        The wish, a `Ramp` that runs downwards.
+        The objective, a `Ramp` that runs downwards.
 
     Raises:
         ValueError: `low` not below `high`, or an end that is not finite.
@@ -140,12 +140,12 @@ def target(property_name: str, value: float, tolerance: float) -> Window:
 
     Args:
         property_name: Name of the predicted property.
-        value: What is wished for, in the property's unit.
+        value: What is asked for, in the property's unit.
         tolerance: How far from it is still good. With one much narrower than the predictor's own error (0.4 eV for a
             PBE gap) no formula reaches a high utility.
 
     Returns:
-        The wish, a `Window` around the value.
+        The objective, a `Window` around the value.
 
     Raises:
         ValueError: A value that is not finite, or a tolerance that is not positive.

@@ -31,7 +31,7 @@ FRACTION_SLACK = 1e-9
 """A count may stand this much beyond a task's limits on atom fractions: rounding noise only."""
 
 PARTS = ("utility", "viability", "validity")
-"""Parts of every score, beside the utility of each wish by its name."""
+"""Parts of every score, beside the utility of each objective by its name."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Task:
     Attributes:
         name: Name in the registry.
         description: One sentence.
-        objectives: Wishes, multiplied.
+        objectives: Objectives, multiplied.
         novel: Only candidates that are no near-copy of a reference formula score.
         min_elements: Fewest elements (a pure element or a solid solution is a trivial optimum).
         max_elements: Most elements.
@@ -64,11 +64,11 @@ class Task:
         max_count: Largest count of one element in it.
         elements: If given, the only elements allowed.
         exclude: Elements never allowed; by default the radioactive ones whose sparse hulls flatter a candidate.
-        success_utility: Utility (the product over the wishes) from which the target counts as met; P(stable) must be at
-            least 0.5 besides. Two wishes met half each make 0.25.
+        success_utility: Utility (the product over the objectives) from which the target counts as met; P(stable) must be
+            at least 0.5 besides. Two objectives met half each make 0.25.
         min_fraction: Smallest atom fraction of an element present.
         max_fraction: Largest; below 1 it keeps an agent from near-pure elements.
-        properties: Properties of one's own that the wishes are about; an environment's own oracle predicts them.
+        properties: Properties of one's own that the objectives are about; an environment's own oracle predicts them.
         regime: ``"any"``: oxidation states do not matter. ``"ionic"``: a formula is valid only if it is
             electronegativity-balanced (`matenv.is_electronegativity_balanced`, metals not exempt, one oxidation state
             per element), so metals without an anion score 0.
@@ -105,11 +105,11 @@ class Task:
         names = [objective.name for objective in self.objectives]
         if len(set(names)) < len(names):
             raise ValueError(
-                f"objectives {names} must have distinct names; join two wishes on one property in a Window"
+                f"objectives {names} must have distinct names; join two objectives on one property in a Window"
             )
         if taken := set(names) & set(PARTS):
             raise ValueError(
-                f"objectives {names}: {', '.join(sorted(taken))} is a part of every score; rename the wish"
+                f"objectives {names}: {', '.join(sorted(taken))} is a part of every score; rename the objective"
             )
         if not 0 <= self.success_utility <= 1:
             raise ValueError(f"success_utility={self.success_utility} must lie in [0, 1]")
@@ -151,7 +151,7 @@ class Task:
 
     @cached_property
     def _properties(self) -> frozenset[str]:
-        """Names of the properties wished about."""
+        """Names of the properties that the objectives are about."""
         names = (getattr(objective, "property_name", None) for objective in self.objectives)
         return frozenset(name for name in names if name is not None)
 
@@ -164,19 +164,19 @@ class Task:
         )  # fmt: skip
 
     def check(self, predicted: Mapping[str, str]) -> None:
-        """Refuse an oracle that does not predict what the task wishes about.
+        """Refuse an oracle that does not predict what the task asks for.
 
         Args:
             predicted: Unit by name of the properties predicted, `matenv.Oracle.units`.
 
         Raises:
-            ValueError: A wish about another property.
+            ValueError: An objective about another property.
         """
         for name in sorted(self._properties - predicted.keys()):
             known = ", ".join(f"{each} [{unit}]" for each, unit in predicted.items())
             raise ValueError(
-                f"task {self.name!r} has a wish about property_name={name!r}, which the oracle does not predict; it "
-                f"predicts {known}. Add your own: Oracle(properties=[matenv.Property({name!r}, unit, predict)])"
+                f"task {self.name!r} has an objective about property_name={name!r}, which the oracle does not predict; "
+                f"it predicts {known}. Add your own: Oracle(properties=[matenv.Property({name!r}, unit, predict)])"
             )
 
     def score(self, assessment: Assessment) -> TaskScore:

@@ -36,7 +36,7 @@ SEEDS, STEPS, EPISODES, STARTS = 3, 60_000, 256, 1_000_000
 
 NO_LIMITS = {"min_elements": 2, "min_fraction": 0.0, "max_fraction": 1.0, "max_count": 60}
 UNLIMITED = replace(matenv.load_task(TASK), name="single-phase-unlimited", **NO_LIMITS)  # type: ignore[arg-type]
-"""The same wish with nothing that keeps an agent from dilute binaries."""
+"""The same objective with nothing that keeps an agent from dilute binaries."""
 
 
 def judge() -> RandomForestClassifier:

@@ -150,7 +150,7 @@ def test_what_a_function_gets_wrong_is_named(function, message):
 
 def test_a_wish_must_not_share_the_name_of_a_reward_term():
     oracle = matenv.Oracle(properties=[matenv.Property("novelty", "1", lambda x: x[:, O])])
-    with pytest.raises(ValueError, match="novelty is both a reward term and a wish"):
+    with pytest.raises(ValueError, match="novelty is both a reward term and an objective"):
         make("MaterialLatent-v0", oracle=oracle, task=Task("t", "", (maximise("novelty", 0, 1),)))
 
 

@@ -236,7 +236,7 @@ def test_the_four_ways_to_wish(oracle):
     near = target("band_gap_pbe", 4.5, tolerance=0.5)
     assert near == Window("band_gap_pbe", 4.0, 5.0)
     assert np.array_equal(near.utility(a), a.prob("band_gap_pbe", 4.0, 5.0)) and near.utility(a)[3] == 0
-    for wish, message in (
+    for objective, message in (
         (lambda: maximise("k", 2, 1), "maximise\\('k'\\): low=2 must lie below high=1"),
         (lambda: minimise("k", 0, np.inf), "both finite"),
         (lambda: target("k", 1, 0), "tolerance=0 must be positive"),
@@ -244,17 +244,17 @@ def test_the_four_ways_to_wish(oracle):
         (lambda: target(3, 1, 1), "property_name=3 must be the name"),  # type: ignore[arg-type]
     ):
         with pytest.raises(ValueError, match=message):
-            wish()
+            objective()
 
 
-def test_success_asks_the_product_of_the_wishes(oracle, data):
+def test_success_asks_the_product_of_the_objectives(oracle, data):
     a = oracle.assess(data.compositions[:500])
     gap, hard = Window("band_gap_pbe", low=1.0), maximise("log10_bulk_modulus", 1.2, 2.6)
     one, two = Task("one", "", (gap,)).score(a), Task("two", "", (gap, hard)).score(a)
     assert two.terms["utility"] == pytest.approx(two.terms["band_gap_pbe"] * two.terms["log10_bulk_modulus"])
     met = (two.terms["utility"] >= 0.5) & (two.terms["validity"] > 0) & (a.p_stable >= 0.5)
     assert np.array_equal(two.success, met) and two.success.sum() < one.success.sum()
-    half = Task("half", "", (gap, hard), success_utility=0.25).score(a)  # each wish met half
+    half = Task("half", "", (gap, hard), success_utility=0.25).score(a)  # each objective met half
     assert two.success.sum() < half.success.sum() and (half.terms["utility"][half.success] >= 0.25).all()
 
 

@@ -147,20 +147,22 @@ def test_a_batch_says_what_single_environments_say(mass_oracle):
 
 
 def test_leaving_viability_out_is_declared(oracle):
-    wish = (Window("band_gap_pbe", 1.0),)
+    objective = (Window("band_gap_pbe", 1.0),)
     a = oracle.assess(["MgO", "NaCl2", "Na7Cl", "Fe", "W24C"])
-    with_it, without = Task("t", "", wish).score(a), Task("t", "", wish, viability="none").score(a)
+    with_it, without = Task("t", "", objective).score(a), Task("t", "", objective, viability="none").score(a)
     assert without.score == pytest.approx(without.terms["utility"] * without.terms["validity"])
     assert without.terms["viability"].tolist() == [1.0] * 5 and (without.score >= with_it.score).all()
     assert without.success.tolist() == ((without.terms["utility"] >= 0.5) & (without.terms["validity"] > 0)).tolist()
     assert a.p_stable[1] < 0.5 and without.success[1] and not with_it.success[1]
     with pytest.raises(ValueError, match="viability='no' is unknown; choose one of p_stable, none"):
-        Task("t", "", wish, viability="no")  # type: ignore[arg-type]
+        Task("t", "", objective, viability="no")  # type: ignore[arg-type]
 
 
-def test_a_wish_about_something_unpredicted_is_refused_where_task_and_oracle_meet(oracle, mass_oracle):
+def test_an_objective_about_something_unpredicted_is_refused_where_task_and_oracle_meet(oracle, mass_oracle):
     task = Task("t", "", (Ramp("mean_mass", 0, 100),))
-    message = r"task 't' has a wish about property_name='mean_mass'.*predicts formation_energy \[eV/atom\].*Property\("
+    message = (
+        r"task 't' has an objective about property_name='mean_mass'.*predicts formation_energy \[eV/atom\].*Property\("
+    )
     with pytest.raises(ValueError, match=message):
         make("MaterialLatent-v0", task=task)
     with pytest.raises(ValueError, match=message):
