@@ -57,12 +57,13 @@ def units(keys: NDArray[np.uint64]) -> NDArray[np.float64]:
 @njit(cache=True, nogil=True)
 def alike(a: Packed, i: int, b: Packed, j: int) -> bool:
     """Whether row i of one batch and row j of another are the same formula."""
-    if a[2][i] != b[2][j]:
-        return False
-    for k in range(a[2][i]):
-        if a[0][i, k] != b[0][j, k] or a[1][i, k] != b[1][j, k]:
-            return False
-    return True
+    elements, counts, size = a
+    other_elements, other_counts, other_size = b
+    same, k = size[i] == other_size[j], 0
+    while same and k < size[i]:
+        same = elements[i, k] == other_elements[j, k] and counts[i, k] == other_counts[j, k]
+        k += 1
+    return same
 
 
 @njit(cache=True, nogil=True)
@@ -74,21 +75,8 @@ def same_rows(a: Packed, b: Packed) -> NDArray[np.bool_]:
     return same
 
 
-@njit(cache=True, nogil=True)
-def seek(batch: Packed, row: int, table: Packed, slots: NDArray[np.int32]) -> np.uint64:
-    """The slot that holds the table's row of a formula, or the free slot where it belongs.
-
-    Args:
-        batch: Holds the formula.
-        row: Where.
-        table: Formulas to compare with.
-        slots: As `fill_slots` returns them.
-    """
-    last = np.uint64(len(slots) - 1)
-    slot = key_of(batch, row, 0) & last
-    while slots[slot] != EMPTY and not alike(batch, row, table, slots[slot]):
-        slot = (slot + np.uint64(1)) & last
-    return slot
+# The three functions below look for a slot in the same three lines: a call in their place would cost three times as
+# much, as numba counts references to arrays in whatever is not inlined.
 
 
 @njit(cache=True, nogil=True)
@@ -97,15 +85,17 @@ def fill_slots(table: Packed, rows: int, room: int) -> NDArray[np.int32]:
 
     Args:
         table: Formulas.
-        rows: How many of them, from the first, to enter; of equal ones the first row is kept.
+        rows: How many of them, from the first, to list; of equal ones the first row is kept.
         room: Most formulas there may be in the end, when it is half full.
     """
     length = 2
     while length < 2 * room:
         length *= 2
-    slots = np.full(length, EMPTY, np.int32)
+    slots, last = np.full(length, EMPTY, np.int32), np.uint64(length - 1)
     for row in range(rows):
-        slot = seek(table, row, table, slots)
+        slot = key_of(table, row, 0) & last
+        while slots[slot] != EMPTY and not alike(table, row, table, slots[slot]):
+            slot = (slot + np.uint64(1)) & last
         if slots[slot] == EMPTY:
             slots[slot] = row
     return slots
@@ -114,7 +104,46 @@ def fill_slots(table: Packed, rows: int, room: int) -> NDArray[np.int32]:
 @njit(cache=True, nogil=True)
 def find(batch: Packed, table: Packed, slots: NDArray[np.int32]) -> NDArray[np.int64]:
     """Row of each formula in a table (B,), or -1."""
-    rows = np.empty(len(batch[2]), np.int64)
+    rows, last = np.empty(len(batch[2]), np.int64), np.uint64(len(slots) - 1)
     for row in range(len(rows)):
-        rows[row] = slots[seek(batch, row, table, slots)]
+        slot = key_of(batch, row, 0) & last
+        while slots[slot] != EMPTY and not alike(batch, row, table, slots[slot]):
+            slot = (slot + np.uint64(1)) & last
+        rows[row] = slots[slot]
     return rows
+
+
+@njit(cache=True, nogil=True)
+def enter(
+    batch: Packed, table: Packed, slots: NDArray[np.int32], length: int, most: int
+) -> tuple[NDArray[np.bool_], int]:
+    """Enter formulas in a table, in row order.
+
+    Args:
+        batch: Formulas (B); empty ones are not entered.
+        table: The table, with room for all of them.
+        slots: Likewise.
+        length: How many formulas the table holds.
+        most: How many it may hold.
+
+    Returns:
+        Whether each row is empty or in the table now (B,), and how many formulas it holds.
+    """
+    elements, counts, size = batch
+    table_elements, table_counts, table_size = table
+    accepted, last = np.ones(len(size), np.bool_), np.uint64(len(slots) - 1)
+    for row in range(len(size)):
+        slot = key_of(batch, row, 0) & last
+        while slots[slot] != EMPTY and not alike(batch, row, table, slots[slot]):
+            slot = (slot + np.uint64(1)) & last
+        if size[row] == 0 or slots[slot] != EMPTY:
+            continue
+        if length >= most:
+            accepted[row] = False
+            continue
+        for k in range(elements.shape[1]):
+            table_elements[length, k], table_counts[length, k] = elements[row, k], counts[row, k]
+        table_size[length] = size[row]
+        slots[slot] = length
+        length += 1
+    return accepted, length

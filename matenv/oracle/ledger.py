@@ -5,11 +5,10 @@ from __future__ import annotations
 from threading import Lock
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from matenv.composition import MAX_ELEMENTS, CompositionBatch
-from matenv.composition.keys import EMPTY, Packed, fill_slots, seek
+from matenv.composition.keys import enter, fill_slots
 
 
 class Ledger:
@@ -43,8 +42,7 @@ class Ledger:
         with self._lock:
             self._reserve(self._length + len(batch))
             limit = np.iinfo(np.int32).max if self.budget is None else self.budget
-            accepted = np.empty(len(batch), np.bool_)
-            self._length = _register(batch.arrays, self._table.arrays, self._slots, self._length, limit, accepted)
+            accepted, self._length = enter(batch.arrays, self._table.arrays, self._slots, self._length, limit)
             return accepted
 
     def history(self) -> CompositionBatch:
@@ -71,27 +69,3 @@ def _blank(rows: int) -> CompositionBatch:
     """Room for some formulas."""
     elements, counts = np.empty((rows, MAX_ELEMENTS), np.int16), np.empty((rows, MAX_ELEMENTS), np.int32)
     return CompositionBatch(elements, counts, np.empty(rows, np.int16))
-
-
-@njit(cache=True, nogil=True)
-def _register(
-    batch: Packed, table: Packed, slots: NDArray[np.int32], length: int, limit: int, accepted: NDArray[np.bool_]
-) -> int:
-    """Enter a batch in a table of `length` formulas, write which rows are in it now, and return its new length."""
-    elements, counts, size = batch
-    for row in range(size.shape[0]):
-        accepted[row] = True
-        if size[row] == 0:
-            continue
-        slot = seek(batch, row, table, slots)
-        if slots[slot] != EMPTY:
-            continue
-        if length == limit:
-            accepted[row] = False
-            continue
-        for k in range(elements.shape[1]):
-            table[0][length, k], table[1][length, k] = elements[row, k], counts[row, k]
-        table[2][length] = size[row]
-        slots[slot] = length
-        length += 1
-    return length
