@@ -1,1 +1,1 @@
-"""Compiled building blocks: products of small matrices in our own tiles, and threads to run them on."""
+"""Compiled building blocks: products of small matrices, weights folded for them, and threads to run on."""

@@ -61,9 +61,9 @@ def fractions(formulas: str | Composition | Sequence[str | Composition] | NDArra
         ValueError: As `parse`.
 
     Examples:
-        >>> import matenv
+        >>> from matenv.elements import INDEX
         >>> x = fractions("Fe2O3")
-        >>> float(x.sum()), float(x[matenv.elements.INDEX["O"]])
+        >>> float(x.sum()), float(x[INDEX["O"]])
         (1.0, 0.6)
     """
     if isinstance(formulas, np.ndarray):
