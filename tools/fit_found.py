@@ -47,7 +47,7 @@ CERTAIN = 30
 KEPT = {2: 0.3, 3: 0.05, 4: 0.015, 5: 0.004}
 """Share of the other negatives that is kept, by number of elements."""
 
-MEMBERS = {"quick": 2, "thorough": 3}
+MEMBERS = {"quick": 1, "thorough": 3}
 """Networks in each ensemble."""
 
 WIDTH = 48

@@ -14,6 +14,12 @@ from matenv.composition.keys import scramble
 NOT_NEUTRAL = -12.0
 """Stands for the log-likelihood of valences where no common states sum to zero."""
 
+LOW = 0xFFFFFFFF
+"""Lower half of 64 bits: a span is first << 32 | last + 1."""
+
+ENERGY_UNIT = 2.0**-15
+"""eV/atom; energies of relatives are kept as whole numbers of it, in the upper half of 32 bits."""
+
 SMALLEST_PRODUCT = 1e-5
 """Products of likenesses below this do not count."""
 
@@ -39,28 +45,37 @@ THOROUGH_NAMES = (
 
 
 @njit(cache=True, nogil=True)
-def make_slots(keys: NDArray[np.uint64]) -> NDArray[np.int32]:
-    """Open-addressing table of the places of distinct keys, a power of two long and at most half full."""
+def make_index(keys: NDArray[np.uint64], values: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Open-addressing table of distinct keys (L, 2), at most half full: key and value stand side by side in memory.
+
+    Args:
+        keys: (K,), none of them 0.
+        values: (K,), not negative.
+
+    Returns:
+        The table for `_find`; L is a power of two.
+    """
     length = 2
     while length < 2 * len(keys):
         length *= 2
-    slots = np.full(length, -1, np.int32)
+    index = np.zeros((length, 2), np.uint64)
     last = np.uint64(length - 1)
     for row in range(len(keys)):
         slot = keys[row] & last
-        while slots[slot] >= 0:
+        while index[slot, 0] != 0:
             slot = (slot + np.uint64(1)) & last
-        slots[slot] = row
-    return slots
+        index[slot, 0], index[slot, 1] = keys[row], np.uint64(values[row])
+    return index
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _find(key: np.uint64, slots: NDArray[np.int32], keys: NDArray[np.uint64]) -> int:
-    last = np.uint64(len(slots) - 1)
+def _find(key: np.uint64, index: NDArray[np.uint64]) -> int:
+    """The value of a key, or -1."""
+    last = np.uint64(len(index) - 1)
     slot = key & last
-    while slots[slot] >= 0:
-        if keys[slots[slot]] == key:
-            return slots[slot]
+    while index[slot, 0] != 0:
+        if index[slot, 0] == key:
+            return np.int64(index[slot, 1])
         slot = (slot + np.uint64(1)) & last
     return -1
 
@@ -157,10 +172,12 @@ def ordered_keys(
 
 
 @njit(cache=True, nogil=True)
-def _valence(elements: NDArray, counts: NDArray, size: int, states: NDArray, likely: NDArray, number: NDArray) -> float:
+def _valence(
+    elements: NDArray, counts: NDArray, size: int, states: NDArray, likely: NDArray, number: NDArray, chosen: NDArray
+) -> float:
     """Log-likelihood of the likeliest neutral choice of one common oxidation state per element."""
     best, level, charge, total = NOT_NEUTRAL, 0, 0, 0.0
-    chosen = np.full(MAX_ELEMENTS, -1, np.int64)
+    chosen[:size] = -1
     while level >= 0:  # depth first; `charge` and `total` hold the levels above and the state chosen at this one
         element = elements[level]
         if chosen[level] >= 0:
@@ -188,11 +205,10 @@ def quick(
     elements: NDArray, counts: NDArray, size: NDArray, arrays: tuple, values: tuple, scale: float, out: NDArray
 ) -> None:  # fmt: skip
     """Write the features `QUICK_NAMES` (B, 29)."""
-    (likeness, slots, keys, start, other, stable, energy, s_slots, s_keys, s_start, s_other, s_phases,
-     t_slots, t_keys, t_number, t_stable, t_first, places, a_slots, a_keys, a_number, a_stable,
-     own_slots, own_keys, own_stable) = arrays  # fmt: skip
-    rank, negativity, electrons, pettifor, radius, states, likely, number = values
-    order = np.empty(MAX_ELEMENTS, np.int64)
+    (likeness, relatives, entries, systems_index, s_other, s_phases, ordered, ordered_counts, places,
+     anonymous, anonymous_counts, own) = arrays  # fmt: skip
+    rank, negativity, electrons, pettifor, radius, states, likely, states_number = values
+    order, chosen = np.empty(MAX_ELEMENTS, np.int64), np.empty(MAX_ELEMENTS, np.int64)
     for row in range(len(size)):
         n, el, co = size[row], elements[row], counts[row]
         all_, some, energies, near, near_stable, least = 0.0, 0.0, 0.0, 0.0, 0.0, np.inf
@@ -200,54 +216,58 @@ def quick(
         for k in range(n):
             alike = likeness[el[k]]
             here = 0.0
-            group = _find(_rest_key(el, co, n, k, True), slots, keys)
-            if group >= 0:
-                for entry in range(start[group], start[group + 1]):
-                    if other[entry] == el[k]:
+            span = _find(_rest_key(el, co, n, k, True), relatives)
+            if span >= 0:
+                for place in range(span >> 32, span & LOW):
+                    entry = entries[place]
+                    other = entry & 0xFF
+                    if other == el[k]:
                         continue
-                    weight = alike[other[entry]]
+                    weight = alike[other]
                     all_ += weight
-                    energies += weight * energy[entry]
+                    energies += weight * (entry >> 16)
                     near = max(near, weight)
-                    if stable[entry]:
+                    if entry & 0x100:
                         here += weight
                         near_stable = max(near_stable, weight)
             some += here
             least = min(least, here)
-            group = _find(_rest_key(el, co, n, k, False), s_slots, s_keys)
-            if group >= 0:
-                for entry in range(s_start[group], s_start[group + 1]):
+            span = _find(_rest_key(el, co, n, k, False), systems_index)
+            if span >= 0:
+                for entry in range(span >> 32, span & LOW):
                     if s_other[entry] != el[k]:
                         systems += alike[s_other[entry]]
                         phases += alike[s_other[entry]] * s_phases[entry]
         f = out[row]
         f[0], f[1] = math.log(scale * all_ + 1e-3), math.log(scale * some + 1e-3)
         f[2] = math.log(scale * some / (scale * systems + 0.1) + 1e-5)
-        f[3] = (scale * energies + 0.003) / (scale * all_ + 0.02)
+        f[3] = (scale * energies * ENERGY_UNIT + 0.003) / (scale * all_ + 0.02)
         f[4], f[5], f[6] = math.log(near + 1e-3), math.log(near_stable + 1e-3), math.log(scale * least + 1e-3)
         itself, itself_stable = 0.0, 0.0  # a formula of the reference is no evidence for itself
-        group = _find(_formula_key(el, co, n), own_slots, own_keys)
-        if group >= 0:
-            itself, itself_stable = 1.0, own_stable[group]
+        known = _find(_formula_key(el, co, n), own)
+        if known >= 0:
+            itself, itself_stable = 1.0, float(known)
         _by_rank(el, n, rank, order)
-        group = _find(_ordered_key(co, n, order), t_slots, t_keys)
+        group = _find(_ordered_key(co, n, order), ordered)
         f[7], f[8], fit = 0.0, 0.0, 0.1 * 0.2**n
         if group >= 0:
-            f[7] = math.log1p(scale * (t_number[group] - itself))
-            f[8] = math.log1p(scale * (t_stable[group] - itself_stable))
-            if t_stable[group] > itself_stable:
-                whole = scale * (t_stable[group] - itself_stable) + 0.1
+            number, stable = ordered_counts[group, 0], ordered_counts[group, 1]
+            first = ordered_counts[group, 2]
+            f[7] = math.log1p(scale * (number - itself))
+            f[8] = math.log1p(scale * (stable - itself_stable))
+            if stable > itself_stable:
+                whole = scale * (stable - itself_stable) + 0.1
                 fit = whole
                 for k in range(n):
-                    here = places[t_first[group] + k, el[order[k]]] - itself_stable
+                    here = places[first + k, el[order[k]]] - itself_stable
                     fit *= (scale * max(here, 0.0) + 0.02) / whole
         f[11] = math.log(fit)
-        group = _find(_anonymous_key(co, n), a_slots, a_keys)
+        group = _find(_anonymous_key(co, n), anonymous)
         f[9], f[10] = 0.0, 0.0
         if group >= 0:
-            f[9] = math.log1p(scale * (a_number[group] - itself))
-            f[10] = math.log1p(scale * (a_stable[group] - itself_stable))
-        f[12] = _valence(el, co, n, states, likely, number)
+            f[9] = math.log1p(scale * (anonymous_counts[group, 0] - itself))
+            f[10] = math.log1p(scale * (anonymous_counts[group, 1] - itself_stable))
+        f[12] = _valence(el, co, n, states, likely, states_number, chosen)
         atoms, largest, smallest = 0, 0, co[0]
         for k in range(n):
             atoms += co[k]
@@ -291,11 +311,12 @@ def _same(a: NDArray, b: NDArray, n: int) -> bool:
 @njit(cache=True, nogil=True)
 def _match(
     el: NDArray, co: NDArray, other: NDArray, other_counts: NDArray, n: int, likeness: NDArray, by_count: bool,
-    sums: NDArray,
+    chosen: NDArray, product: NDArray, sums: NDArray,
 ) -> None:  # fmt: skip
     """Sum over all ways to match a row's elements with another's, of equal counts if `by_count`.
 
-    Of the product of likenesses, of its square, of its square root; and the largest product: `sums` (4,).
+    Of the product of likenesses, of its square, of its square root; and the largest product: `sums` (4,). `chosen` and
+    `product` (10,) are scratch.
     """
     sums[:] = 0.0
     for i in range(n):  # an element that is like none of them ends it
@@ -304,7 +325,7 @@ def _match(
             best = max(best, likeness[el[j], other[i]])
         if best < 0.005:
             return
-    chosen, product = np.full(MAX_ELEMENTS, -1, np.int64), np.ones(MAX_ELEMENTS + 1)
+    chosen[0], product[0] = -1, 1.0
     taken, level = 0, 0
     while level >= 0:  # depth first over the elements of the other
         j = chosen[level]
@@ -324,7 +345,7 @@ def _match(
             continue
         if level < n - 1:
             level += 1
-            product[level] = x
+            chosen[level], product[level] = -1, x
             continue
         sums[0] += x
         sums[1] += x * x
@@ -336,8 +357,9 @@ def _match(
 def system_mass(systems: NDArray, kin: tuple, mass: NDArray) -> None:
     """How many systems of the reference are like each system (Q, 10): sums of products, squares and roots, and of
     products times their stable phases, into `mass` (Q, 4)."""  # noqa: D205, D209
-    likeness, known, phases, first = kin[0], kin[8], kin[9], kin[10]
-    counts, sums = np.ones(MAX_ELEMENTS, np.int64), np.empty(4)
+    likeness, known, phases, first = kin[0], kin[6], kin[7], kin[8]
+    counts, sums = np.ones(MAX_ELEMENTS, np.int32), np.empty(4)
+    chosen, product = np.empty(MAX_ELEMENTS, np.int64), np.empty(MAX_ELEMENTS)
     mass[:] = 0.0
     for row in range(len(systems)):
         n = 0
@@ -346,7 +368,7 @@ def system_mass(systems: NDArray, kin: tuple, mass: NDArray) -> None:
         for other in range(first[n], first[n + 1]):
             if _same(systems[row], known[other], n):
                 continue
-            _match(systems[row], counts, known[other], counts, n, likeness, False, sums)
+            _match(systems[row], counts, known[other], counts, n, likeness, False, chosen, product, sums)
             mass[row, :3] += sums[:3]
             mass[row, 3] += sums[0] * phases[other]
 
@@ -356,17 +378,18 @@ def thorough(
     elements: NDArray, counts: NDArray, size: NDArray, kin: tuple, mass: NDArray, scale: float, out: NDArray
 ) -> None:
     """Write the features `THOROUGH_NAMES` (B, 16), given each row's `system_mass` (B, 4)."""
-    likeness, slots, keys, start, known, known_counts, stable, energy = kin[:8]
+    likeness, index, known, known_counts, stable, energy = kin[:6]
     sums, total = np.empty(4), np.empty(10)
+    chosen, product = np.empty(MAX_ELEMENTS, np.int64), np.empty(MAX_ELEMENTS)
     for row in range(len(size)):
         n, el, co = size[row], elements[row], counts[row]
         total[:] = 0.0
-        group = _find(_anonymous_key(co, n), slots, keys)
-        if group >= 0:
-            for other in range(start[group], start[group + 1]):
+        span = _find(_anonymous_key(co, n), index)
+        if span >= 0:
+            for other in range(span >> 32, span & LOW):
                 if _same(el, known[other], n):
                     continue
-                _match(el, co, known[other], known_counts[other], n, likeness, True, sums)
+                _match(el, co, known[other], known_counts[other], n, likeness, True, chosen, product, sums)
                 for power in range(3):
                     total[2 * power] += scale * sums[power]
                     if stable[other]:

@@ -33,7 +33,7 @@ SHRINK = 10.0
 COMMON_STATE = 0.03
 """Smallest share of an element's reports in the ICSD with which an oxidation state counts."""
 
-CLOSEST_ENERGY = 0.5
+MOST_ENERGY = 0.5
 """eV/atom; decomposition energies of relatives are clipped to this size."""
 
 
@@ -66,7 +66,7 @@ class FoundTables:
         batch = table.compositions[rows]
         energy = table.formation_energy[rows] - hull.energy(batch, exclude_self=True)
         stable = energy <= 0.0
-        energy = np.clip(energy, -CLOSEST_ENERGY, CLOSEST_ENERGY)
+        energy = np.clip(energy, -MOST_ENERGY, MOST_ENERGY)
         scale = min(max(FULL_TABLE / max(len(rows), 1), 1.0), MOST_SCALED)
 
         relatives, related, left_out = _without_one(batch, with_counts=True)
@@ -82,20 +82,24 @@ class FoundTables:
         ordered_keys, ordered_elements = _ordered(batch)
         stoichiometries = _Groups.of(ordered_keys)
         anonymous = _Groups.of(compiled.anonymous_keys(batch.counts, batch.size))
-        own = _Groups.of(compiled.formula_keys(batch.elements, batch.counts, batch.size))
+        own = compiled.formula_keys(batch.elements, batch.counts, batch.size)
         places, first_place = _places(stoichiometries, ordered_elements, stable, batch.size, likeness)
+        row = related[order]
+        entries = left_out[order] | stable[row].astype(np.int64) << 8
+        entries |= np.round(energy[row] / compiled.ENERGY_UNIT).astype(np.int64) << 16
         arrays = (
-            likeness,
-            *groups.index, left_out[order], stable[related[order]], energy[related[order]],
-            *system_groups.index, other[system_groups.order], phases[owner[system_groups.order]],
-            *stoichiometries.counts(stable), first_place, places,
-            *anonymous.counts(stable),
-            own.slots, own.keys, stable[own.order].astype(np.float64),
+            likeness.astype(np.float32),
+            groups.spans, entries.astype(np.int32),
+            system_groups.spans, other[system_groups.order].astype(np.uint8),
+            phases[owner[system_groups.order]].astype(np.float32),
+            stoichiometries.numbers, np.column_stack([stoichiometries.counts(stable), first_place]), places,
+            anonymous.numbers, anonymous.counts(stable),
+            compiled.make_index(own, stable.astype(np.int64)),
         )  # fmt: skip
         order = anonymous.order
         by_size = np.argsort(packed.size, kind="stable")
         kin = (
-            likeness, *anonymous.index,
+            likeness, anonymous.spans,
             batch.elements[order], batch.counts[order], stable[order], energy[order],
             systems[by_size], phases[by_size],
             np.searchsorted(packed.size[by_size], np.arange(MAX_ELEMENTS + 2)),
@@ -123,29 +127,33 @@ class FoundTables:
 
 @dataclass(frozen=True)
 class _Groups:
-    """Rows with equal keys, found by key: open addressing, the numbers of a group's rows stand together in `order`."""
+    """Rows with equal keys; the numbers of a group's rows stand together in `order`."""
 
     order: NDArray[np.int64]
     keys: NDArray[np.uint64]
     start: NDArray[np.int64]
-    slots: NDArray[np.int32]
     member: NDArray[np.int64]
 
     @classmethod
     def of(cls, keys: NDArray[np.uint64]) -> _Groups:
         distinct, member = np.unique(keys, return_inverse=True)
         order = np.argsort(member, kind="stable")
-        start = np.searchsorted(member[order], np.arange(len(distinct) + 1))
-        return cls(order, distinct, start, compiled.make_slots(distinct), member)
+        return cls(order, distinct, np.searchsorted(member[order], np.arange(len(distinct) + 1)), member)
 
     @property
-    def index(self) -> tuple[NDArray, NDArray, NDArray]:
-        return self.slots, self.keys, self.start
+    def spans(self) -> NDArray[np.uint64]:
+        """Index of the stretch of `order` that holds each key's rows."""
+        return compiled.make_index(self.keys, self.start[:-1] << 32 | self.start[1:])
 
-    def counts(self, stable: NDArray[np.bool_]) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-        """The index without its rows: how many there are of each key, and how many of them stable."""
-        number = np.diff(self.start).astype(np.float64)
-        return self.slots, self.keys, number, np.bincount(self.member, weights=stable, minlength=len(number))
+    @property
+    def numbers(self) -> NDArray[np.uint64]:
+        """Index of each key's row in `counts`."""
+        return compiled.make_index(self.keys, np.arange(len(self.keys)))
+
+    def counts(self, stable: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """How many rows there are of each key, and how many of them stable (K, 2)."""
+        number = np.diff(self.start)
+        return np.stack([number, np.bincount(self.member, stable, len(number)).astype(np.int64)], axis=1)
 
 
 def _without_one(

@@ -137,7 +137,7 @@ def density(data: Dataset, systems: Sequence[System]) -> NDArray[np.int64]:
 
 
 def table_rows() -> dict[str, float]:
-    """Brier score of P(stable) on held-out table rows, alone and with the formula's logit; fitted on validation rows."""
+    """Brier score of P(stable) on held-out table rows, alone and with the formula's logit (fitted on validation)."""
     from scipy.optimize import minimize
 
     data = load_dataset("mp-ground-states")
@@ -192,7 +192,8 @@ def report(size: int, most: int, judges: Judges) -> dict[str, object]:
         if not any(method in s.scores for s in systems):
             continue
         r = table[method] = ranks(systems, method)
-        line = f"| {method} | {r['systems']:.0f} | {r['first']:.3f} ± {r['error of first']:.3f} | {r['five']:.3f} | {r['recall']:.3f} |"
+        first = f"{r['first']:.3f} ± {r['error of first']:.3f}"
+        line = f"| {method} | {r['systems']:.0f} | {first} | {r['five']:.3f} | {r['recall']:.3f} |"
         if "brier" in r:
             line += f" {r['sum, with a stable one']:.2f} | {r['sum, all']:.2f} | {r['brier']:.3f} |"
         print(line, flush=True)
@@ -210,9 +211,8 @@ def report(size: int, most: int, judges: Judges) -> dict[str, object]:
     thirds = np.searchsorted(np.quantile(rows, [1 / 3, 2 / 3]), rows)
     parts = []
     print(
-        "\n| train rows in subsystems | systems | stable | first is stable | recall@10 | sum p / stable, all | Brier / share |\n"
-        + "|---" * 7
-        + "|"
+        "\n| train rows in subsystems | systems | stable | first is stable | recall@10 | sum p / stable, all "
+        "| Brier / share |\n" + "|---" * 7 + "|"
     )
     for third in range(3):
         chosen = [s for s, t in zip(systems, thirds, strict=True) if t == third]
@@ -220,7 +220,8 @@ def report(size: int, most: int, judges: Judges) -> dict[str, object]:
             continue
         r = ranks(chosen, "p_found, thorough")
         parts.append({"rows": [int(rows[thirds == third].min()), int(rows[thirds == third].max())], **r})
-        print(f"| {parts[-1]['rows'][0]} .. {parts[-1]['rows'][1]} | {len(chosen)} | {sum(int(s.stable.sum()) for s in chosen)} "
+        found = sum(int(s.stable.sum()) for s in chosen)
+        print(f"| {parts[-1]['rows'][0]} .. {parts[-1]['rows'][1]} | {len(chosen)} | {found} "
               f"| {r['first']:.3f} | {r['recall']:.3f} | {r['sum, all']:.2f} | {r['brier']:.3f} |")  # fmt: skip
     best = sorted(systems, key=lambda s: -s.known)[:20]
     sampled = {
