@@ -15,8 +15,6 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +23,10 @@ from numpy.typing import NDArray
 from matenv.composition import CompositionBatch
 from matenv.data import Dataset, load_dataset
 from matenv.data.splits import uniform
-from matenv.oracle.found import CLIP, LARGEST, MAX_ATOMS, MAX_COUNT, SMALLEST, Networks
+from matenv.oracle.found import CLIP, LARGEST, SMALLEST, Networks
 from matenv.oracle.found_features import QUICK_NAMES, THOROUGH_NAMES
 from matenv.oracle.found_tables import FoundTables
+from matenv.oracle.rivals import compositions, patterns
 from matenv.oracle.stability import StabilityModel
 from matenv.properties import load_predictor
 from matenv.thermo import ConvexHull
@@ -58,22 +57,6 @@ RATE = 3e-3
 Systems = dict[tuple[int, ...], NDArray[np.int64]]
 
 
-@lru_cache
-def patterns(size: int) -> NDArray[np.int64]:
-    """Counts (n, size) of every reduced composition of at most 20 atoms and counts of at most 12."""
-    cuts = np.array(list(combinations(range(1, MAX_ATOMS + 1), size)))
-    counts = np.diff(cuts, axis=1, prepend=0)
-    return counts[(np.gcd.reduce(counts, axis=1) == 1) & (counts.max(axis=1) <= MAX_COUNT)]
-
-
-def compositions(system: Sequence[int], counts: NDArray[np.int64]) -> CompositionBatch:
-    """Compositions of one system, whose elements are alphabet positions in ascending order."""
-    elements = np.full((len(counts), 10), -1, np.int16)
-    amounts = np.zeros((len(counts), 10), np.int32)
-    elements[:, : len(system)], amounts[:, : len(system)] = system, counts
-    return CompositionBatch(elements, amounts, np.full(len(counts), len(system), np.int16))
-
-
 def systems_of(data: Dataset, rows: NDArray[np.int64], size: int) -> Systems:
     """Every chemical system of that many elements with a row among these, with its stable compositions' patterns."""
     place = {tuple(counts): number for number, counts in enumerate(patterns(size).tolist())}
@@ -94,10 +77,9 @@ def fold_of(system: Sequence[str]) -> int:
 
 def _sample(tables: FoundTables, systems: Systems, size: int, random: np.random.Generator) -> dict[str, NDArray]:
     """Features, labels and weights of the positives and the kept negatives of systems."""
-    counts = patterns(size)
     parts: dict[str, list[NDArray]] = {name: [] for name in ("x", "y", "weight", "size")}
     for system, stable in systems.items():
-        batch = compositions(system, counts)
+        batch = compositions(system)
         quick = tables.quick(batch)
         keep = np.full(len(batch), KEPT[size])
         keep[np.argsort(-(quick[:, 1] + quick[:, 11]), kind="stable")[:CERTAIN]] = 1.0
@@ -148,6 +130,7 @@ def _network(x: NDArray, y: NDArray, weight: NDArray, seed: int) -> list[NDArray
     from torch.nn import functional
 
     torch.manual_seed(seed)
+    torch.set_num_threads(1)  # the products are small
     inputs, labels, weights = torch.from_numpy(x), torch.from_numpy(y), torch.from_numpy(weight)
     shapes = (x.shape[1], WIDTH), (WIDTH, WIDTH), (WIDTH, 1)
     layers = torch.nn.ModuleList(torch.nn.Linear(*shape) for shape in shapes)
@@ -205,7 +188,7 @@ def enumerated(
     for i in sorted(np.random.default_rng(seed).permutation(len(names))[:most].tolist()):
         stable = np.zeros(len(patterns(size)), np.bool_)
         stable[systems[names[i]]] = True
-        yield names[i], compositions(names[i], patterns(size)), stable
+        yield names[i], compositions(names[i]), stable
 
 
 def fit_energy(quick: Networks, thorough: Networks) -> NDArray[np.float64]:
