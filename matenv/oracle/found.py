@@ -52,7 +52,7 @@ ROWS_PER_THREAD = 256
 
 @dataclass(frozen=True)
 class Networks:
-    """Small networks on standardised features, one ensemble per number of elements; logits are averaged.
+    """Small networks on standardised features, one ensemble per number of elements, whose probabilities are averaged.
 
     Attributes:
         mean: Mean of each feature (4, F).
@@ -117,7 +117,7 @@ class FoundModel:
         Returns:
             The model.
         """
-        return cls(FoundTables.of(table, hull or ConvexHull.from_dataset(table)), *_weights())
+        return cls(FoundTables.of(table, hull or ConvexHull.from_dataset(table)), *load_weights())
 
     def formula_logit(self, batch: CompositionBatch, thorough: bool = False) -> NDArray[np.float64]:
         """Logit of ``p_formula``, which knows no energy of the composition itself.
@@ -208,12 +208,15 @@ def _logit(
             for h in range(width):
                 value = two[h]
                 total += last[n, m, h] * value * half * (unit + value / (unit + abs(value)))
-            result[row] += total / members
+            result[row] += total if members == 1 else 1.0 / (1.0 + math.exp(-total)) / members
+        if members > 1:  # probabilities are averaged: the mean of logits would promise too little
+            result[row] = math.log(result[row] / (1.0 - result[row]))
     return result
 
 
 @lru_cache(maxsize=1)
-def _weights() -> tuple[Networks, Networks, NDArray[np.float64]]:
+def load_weights() -> tuple[Networks, Networks, NDArray[np.float64]]:
+    """The shipped networks, quick and thorough, and the coefficients of logit P(stable)."""
     with (files("matenv.oracle") / "weights" / "found.npz").open("rb") as stream, np.load(stream) as archive:
         networks = [
             Networks(*(archive[f"{kind}.{name}"] for name in ("mean", "scale", "first", "second", "last")))
