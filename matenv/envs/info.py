@@ -44,6 +44,7 @@ def describe_row(
         "known": bool(facts.known[row]),
         "novel": bool(facts.novel[row]),
         "p_stable": float(facts.p_stable[row]),
+        "p_found": float(facts.p_found[row]),
         "start_formula": state.start[row : row + 1].formulas()[0],
         "start_round_trip": bool(state.round_trip[row]),
         "step": int(state.step[row]),
@@ -78,9 +79,8 @@ def describe_batch(state: State, terms: TermValues, potentials: bool) -> dict[st
         The dictionary. A value undefined for a row is 0 there, and ``_name`` tells where it is defined.
     """
     facts = state.facts
-    info: dict[str, Any] = {
-        name: facts[name].copy() for name in ("score", "success", "valid", "evaluated", "known", "novel", "p_stable")
-    }
+    told = ("score", "success", "valid", "evaluated", "known", "novel", "p_stable", "p_found")
+    info: dict[str, Any] = {name: facts[name].copy() for name in told}
     for name in ("decomposition_energy", "hull_energy"):
         info[f"_{name}"] = np.isfinite(facts[name])
         info[name] = np.where(info[f"_{name}"], facts[name], 0.0)

@@ -42,9 +42,10 @@ class MaterialLatentEnv(MaterialEnv):
 
     ## Info
     ``formula``, ``score``, ``terms``, ``predicted`` (mean and standard deviation by property), ``decomposition_energy``
-    and ``hull_energy`` [eV/atom], ``p_stable``, ``products`` (formula, atom fraction), ``potentials`` (chemical
-    potential by element [eV/atom]) and ``potentials_unique``, ``known``, ``novel``, ``valid`` (obeys the task's
-    composition rules), ``success`` (target met by the predictor in use, P(stable) at least 0.5), ``evaluated`` (within
+    and ``hull_energy`` [eV/atom], ``p_stable`` (if somebody computed it), ``p_found`` (of all compositions of its
+    system), ``products`` (formula, atom fraction), ``potentials`` (chemical potential by element [eV/atom]) and
+    ``potentials_unique``, ``known``, ``novel``, ``valid`` (obeys the task's composition rules), ``success`` (target met
+    by the predictor in use, P(stable) at least 0.5 and p_found 0.1), ``evaluated`` (within
     the oracle's budget), ``start_formula``, ``start_round_trip``, ``step``. If asked for: ``guards`` (value by name),
     ``visits``. Undefined values are left out.
 

@@ -26,6 +26,7 @@ class Facts:
         known: In the reference table (N,) bool.
         novel: No near-copy of a reference formula, and evaluated (N,) bool.
         p_stable: Probability that E_d <= 0 (N,).
+        p_found: Probability of a stable phase, among all compositions of the system (N,).
         decomposition_energy: E_d (N,) [eV/atom], NaN where undefined.
         hull_energy: E_comp (N,) [eV/atom], NaN where undefined.
         members: What the formulas decompose into (N, 10), as numbers of the hull's phases.
@@ -44,6 +45,7 @@ class Facts:
     known: NDArray[np.bool_]
     novel: NDArray[np.bool_]
     p_stable: NDArray[np.float64]
+    p_found: NDArray[np.float64]
     decomposition_energy: NDArray[np.float64]
     hull_energy: NDArray[np.float64]
     members: NDArray[np.int32]
@@ -155,6 +157,7 @@ def facts_of(
         known=assessment.known,
         novel=assessment.novel & assessment.evaluated,
         p_stable=assessment.p_stable,
+        p_found=assessment.p_found,
         decomposition_energy=assessment.decomposition_energy,
         hull_energy=assessment.hull_energy,
         members=assessment.members,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from matenv.oracle.known import look_up
 from matenv.oracle.stability import StabilityModel
 
 if TYPE_CHECKING:
+    from matenv.oracle.found import FoundModel
     from matenv.properties.distribution import Distribution
     from matenv.thermo import ConvexHull
 
@@ -65,6 +66,7 @@ class Assessment:
     _said: Mapping[str, Distribution] = field(repr=False)
     _hull: ConvexHull = field(repr=False)
     _stability: StabilityModel = field(repr=False)
+    _found: Callable[[], FoundModel] = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.valid)
@@ -139,6 +141,31 @@ class Assessment:
         if name not in self._said:
             raise ValueError(f"name={name!r} is not predicted; this oracle predicts {', '.join(self._said)}")
         return self._said[name]
+
+    @cached_property
+    def p_found(self) -> NDArray[np.float64]:
+        """P(a stable phase | one of all compositions of its chemical system) (B,); 0 where nothing was predicted.
+
+        What P(stable) leaves open: of thousands of compositions of a system a handful are stable, and hardly any has
+        been computed by chance. It rests on chemical relatives, stoichiometry, valences and P(stable);
+        `matenv.oracle.found` says how. Worked out when asked.
+        """
+        return self.prob_found()
+
+    def prob_found(self, thorough: bool = False) -> NDArray[np.float64]:
+        """As `p_found`.
+
+        Args:
+            thorough: Weigh compounds with any number of elements exchanged: better, and a thousand times as slow; for
+                tables of candidates and explanations.
+
+        Returns:
+            (B,) float64 in [0, 1).
+        """
+        result = np.zeros(len(self))
+        if len(self._rows):
+            result[self._rows] = self._found().prob(self.compositions[self._rows], self.p_stable[self._rows], thorough)
+        return result
 
     def products(self, row: int) -> list[tuple[str, float]]:
         """What the composition decomposes into, itself excluded: (formula, atom fraction), largest first.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from matenv.composition import KNOWN_DISTANCE, MAX_ATOMS, TOLERANCE, Composition
 from matenv.data import Dataset, load_dataset
 from matenv.data.neighbours import Neighbours
 from matenv.oracle.assessment import Assessment
+from matenv.oracle.found import FoundModel
 from matenv.oracle.known import look_up
 from matenv.oracle.ledger import Ledger
 from matenv.oracle.stability import StabilityModel
@@ -87,6 +88,11 @@ class Oracle:
         self.hull, self._neighbours, self._has_element = (
             _embedded_reference(reference) if isinstance(reference, str) else _index(reference)
         )
+        self._found = cache(
+            partial(FoundModel.load, reference)
+            if isinstance(reference, str)
+            else partial(FoundModel.of, reference, self.hull)
+        )
         name = str(predictor) if isinstance(predictor, str | Path) else DEFAULT_PREDICTOR
         self.predictor = _shared_predictor(name, device) if isinstance(predictor, str | Path) else predictor
         self.properties = check_properties(properties)
@@ -109,6 +115,11 @@ class Oracle:
         twin = copy.copy(self)
         twin._ledger = self._ledger.copy()
         return twin
+
+    @property
+    def found(self) -> FoundModel:
+        """The model of p_found over the phases of the reference; made when first asked for."""
+        return self._found()
 
     @property
     def units(self) -> dict[str, str]:
@@ -192,6 +203,7 @@ class Oracle:
             _said=said,
             _hull=self.hull,
             _stability=self.stability,
+            _found=self._found,
         )
 
     def _predict(self, batch: CompositionBatch) -> Prediction:

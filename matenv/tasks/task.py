@@ -24,8 +24,14 @@ from matenv.tasks.objectives import Objective
 Regime = Literal["any", "ionic"]
 """What chemistry a task is about; see `Task`."""
 
-Viability = Literal["p_stable", "none"]
+Viability = Literal["p_found", "p_stable", "none"]
 """Which thermodynamic factor a score holds; see `Task`."""
+
+STABLE_SUCCESS = 0.5
+"""P(stable) from which a target counts as met."""
+
+FOUND_SUCCESS = 0.1
+"""Likewise p_found: of ten such proposals one is a stable phase."""
 
 FRACTION_SLACK = 1e-9
 """A count may stand this much beyond a task's limits on atom fractions: rounding noise only."""
@@ -72,11 +78,12 @@ class Task:
         regime: ``"any"``: oxidation states do not matter. ``"ionic"``: a formula is valid only if it is
             electronegativity-balanced (`matenv.is_electronegativity_balanced`, metals not exempt, one oxidation state
             per element), so metals without an anion score 0.
-        viability: ``"p_stable"``: the score holds the factor P(stable), see `viability_of`, and success asks for
-            P(stable) >= 0.5. ``"none"``: neither. Only for questions that the hull of ordered compounds at 0 K does not
-            answer (a solid solution is held together by entropy), because nothing then stops an agent from formulas
-            that fall apart, which property models, trained on materials that exist, often praise. `info` reports
-            P(stable) all the same.
+        viability: ``"p_found"``: the score holds the factor P(stable) x p_found^(1/3), see `viability_of`, and success
+            asks for P(stable) >= 0.5 and p_found >= 0.1. ``"p_stable"``: P(stable) alone, in both, which hardly knows
+            which stoichiometry of a system is stable. ``"none"``: neither. Only for questions that the hull of ordered
+            compounds at 0 K does not answer (a solid solution is held together by entropy), because nothing then stops
+            an agent from formulas that fall apart, which property models, trained on materials that exist, often
+            praise. `info` reports both probabilities all the same.
     """
 
     name: str
@@ -91,7 +98,7 @@ class Task:
     exclude: tuple[str, ...] = field(default=alphabet.MASKED_BY_DEFAULT)
     success_utility: float = 0.5
     regime: Regime = "any"
-    viability: Viability = "p_stable"
+    viability: Viability = "p_found"
     min_fraction: float = 0.0
     max_fraction: float = 1.0
     properties: tuple[Property, ...] = ()
@@ -196,8 +203,8 @@ class Task:
         validity = self.allows(assessment.compositions) & assessment.valid & assessment.evaluated
         if self.regime == "ionic":
             validity = validity & assessment.electronegativity_balanced
-        wants_stable = self.viability == "p_stable"
-        viability = viability_of(assessment) if wants_stable else np.ones(len(assessment))
+        asked = self.viability != "none"
+        viability = viability_of(assessment, self.viability) if asked else np.ones(len(assessment))
         terms = {objective.name: objective.utility(assessment) for objective in self.objectives}
         utility = np.ones(len(assessment))
         for term in terms.values():
@@ -206,8 +213,10 @@ class Task:
             utility = utility * assessment.novel
         score = utility * viability * validity
         success = validity & (utility >= self.success_utility)
-        if wants_stable:
-            success &= assessment.p_stable >= 0.5
+        if asked:
+            success &= assessment.p_stable >= STABLE_SUCCESS
+        if self.viability == "p_found":
+            success &= assessment.p_found >= FOUND_SUCCESS
         terms |= {"utility": utility, "viability": viability, "validity": validity.astype(np.float64)}
         return TaskScore(score, terms, success)
 

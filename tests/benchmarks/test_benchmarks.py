@@ -69,7 +69,7 @@ def test_straightforward_score_has_the_same_form(oracle, few):
         assert verdict.decomposition_energy == pytest.approx(assessed.decomposition_energy[row], abs=1e-6)
         # The same taper; P(stable) itself is calibrated in matenv and a bare normal distribution here.
         if assessed.p_stable[row] > 1e-3 and verdict.p_stable > 1e-3:
-            taper = viability_of(assessed)[row] / assessed.p_stable[row]
+            taper = viability_of(assessed, "p_stable")[row] / assessed.p_stable[row]
             assert verdict.viability / verdict.p_stable == pytest.approx(taper, abs=1e-6)
         assert (verdict.p_stable > 0.5) == (verdict.decomposition_energy < 0)
 
