@@ -119,7 +119,11 @@ class Card(Opinion):
 
     def to_dict(self) -> dict[str, Any]:
         """Every field by its name, `dft_stable`, `regime` and the caveats, ready for `json.dumps`."""
-        values = asdict(self) | {"dft_stable": self.dft_stable, "regime": self.regime, "caveats": list(CAVEATS)}
+        values = (
+            {"formula": self.formula}
+            | asdict(self)
+            | {"dft_stable": self.dft_stable, "regime": self.regime, "caveats": list(CAVEATS)}
+        )
         if self.hit_rate is not None:
             values["hit_rate"] = self.hit_rate._asdict()
         for opinion in (values, values["gold"]):
@@ -145,16 +149,17 @@ def _known(card: Card) -> list[str]:
     if not card.dft:
         return ["DFT: nothing known of this formula"]
     e_f, e_d = card.dft["formation_energy"], card.dft["decomposition_energy"]
+    shown = f"{e_d:.3f}" if abs(e_d) >= 5e-4 else f"{e_d:.1g}"  # never an unstable 0.000
     verdict = "stable" if card.dft_stable else "unstable"
-    text = [f"DFT: {verdict}, E_d {e_d:.3f} eV/atom, E_f {e_f:.3f} eV/atom (ground state; hull of the whole table)"]
+    text = [f"DFT: {verdict}, E_d {shown} eV/atom, E_f {e_f:.3f} eV/atom (ground state; hull of the whole table)"]
     text += [_on_record(name, label, "DFT", "polymorph") for name, label in card.polymorphs.items()]
     return text + [_on_record(name, label, "experiment", "report") for name, label in card.measured.items()]
 
 
 def _on_record(name: str, label: Label, source: str, each: str) -> str:
-    unit = shown_unit(label.unit)
-    several = f"spread over {label.spread:.3f} {unit}" if unit == label.unit else f"differ {10**label.spread:.2g}-fold"
-    words = f"median of {each}s that {several}" if label.spread else f"one {each}, or all alike"
+    unit, factor = shown_unit(label.unit), 10**label.spread
+    span = f"{label.spread:.3f} {unit}" if unit == label.unit else f"a factor {factor:.{2 if factor >= 2 else 3}g}"
+    words = f"median of {each}s that spread over {span}" if label.spread else f"one {each} or all alike"
     return line(LABELS.get(name, name), f"{number(label.median, label.unit):>8s} {unit:4s} {source}, {words}")
 
 
