@@ -3,72 +3,87 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from matenv import CompositionBatch, Oracle, Ramp, Task, Window
+from matenv import CompositionBatch, Oracle, Ramp, Task, Window, load_dataset
+from matenv.card import large_formulas
 from matenv.composition import integer_counts
+from matenv.data import Dataset
+from matenv.data.dataset import UNITS
 from matenv.elements import SYMBOLS
+from matenv.oracle import Assessment
 
 CAVEAT = "Predicted from composition alone (no structure) at 0 K; not a statement about synthesis."
 """Stands under everything that lists predicted materials."""
 
 HULLS = (
-    "The score was earned against the hull of the reference phases (P reward); P, E_d and products shown are against "
-    "the whole table. P is calibrated for the reference hull, with a ceiling per number of elements (docs/energies)."
+    "Ranked by the score against the hull of the whole table, as are P, E_d and products; the reward was paid "
+    "for the hull of the reference phases. P is calibrated (docs/energies). DFT values are the table's own."
 )
 """Stands under a table that shows both hulls."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One proposed material. Energies in eV/atom at 0 K.
+    """One proposed material. Energies in eV/atom at 0 K; the hull is that of the whole table where not said otherwise.
 
     Attributes:
         rank: 1 is best.
         formula: Reduced formula.
         chemical_system: Its elements.
-        score: The task's score.
-        p_stable: Calibrated probability of stability the score was earned with (hull of the reference phases).
-        decomposition_energy: Predicted E_d behind it.
-        p_stable_full: The same against the hull of the whole table.
-        decomposition_energy_full: The same E_d against the hull of the whole table.
-        formation_energy: Predicted formation energy.
-        formation_energy_std: Its standard deviation, which is also that of both E_d.
-        properties: Mean and standard deviation of the properties the task asks about, in words.
-        decomposes_into: Competing phases of the whole table, itself excluded, with atom fractions.
-        novel: No reference formula on the same or fewer elements within L1 distance 0.05.
+        dft: ``"stable"`` or ``"unstable"`` where the table holds the formula, else empty.
+        dft_decomposition_energy: DFT E_d; None where the table does not hold the formula.
+        dft_formation_energy: DFT formation energy, likewise.
+        dft_properties: What the table holds of the properties the task asks about, in words.
         status: "in reference", "held out" (in the table, but not among the reference phases) or "not in table".
-        dft_decomposition_energy: The table's own DFT value, where it holds the formula.
+        score: The task's score, what candidates are ranked by.
+        p_stable: Calibrated probability of stability.
+        decomposition_energy: Predicted E_d.
+        formation_energy: Predicted formation energy.
+        formation_energy_std: Its standard deviation, which is also that of E_d.
+        properties: Mean and standard deviation of the properties the task asks about, in words.
+        decomposes_into: Competing phases, itself excluded, with atom fractions.
+        large_products: Those of them with so many atoms that they may be supercells with a defect, with their atoms.
+        novel: No reference formula on the same or fewer elements within L1 distance 0.05.
+        reward_score: The score that a reward pays: of the hull of the reference phases.
+        reward_p_stable: P(stable) in it.
+        reward_decomposition_energy: Predicted E_d behind it.
     """
 
     rank: int
     formula: str
     chemical_system: str
+    dft: str
+    dft_decomposition_energy: float | None
+    dft_formation_energy: float | None
+    dft_properties: str
+    status: str
     score: float
     p_stable: float
     decomposition_energy: float
-    p_stable_full: float
-    decomposition_energy_full: float
     formation_energy: float
     formation_energy_std: float
     properties: str
     decomposes_into: str
+    large_products: str
     novel: bool
-    status: str
-    dft_decomposition_energy: float | None
+    reward_score: float
+    reward_p_stable: float
+    reward_decomposition_energy: float
 
 
 def rank_candidates(formulas: Sequence[str], task: Task, oracle: Oracle, top: int = 20) -> list[Candidate]:
-    """The best formulas by the task's score, at most one per chemical system.
+    """The best formulas by the task's score against the hull of the whole table, at most one per chemical system.
 
     Args:
         formulas: Formulas to choose from.
         task: The task.
-        oracle: The oracle the score comes from; without a budget.
+        oracle: The oracle that rewards come from, without a budget; what is novel is so to its reference.
         top: How many to keep.
 
     Returns:
@@ -80,7 +95,8 @@ def rank_candidates(formulas: Sequence[str], task: Task, oracle: Oracle, top: in
     if not distinct:
         return []
     batch = CompositionBatch.from_counts(integer_counts(distinct))
-    score = task.score(oracle.assess(batch)).score
+    whole = Oracle("all", predictor=oracle.predictor, properties=oracle.properties, judge=oracle.judge)
+    score = task.score(_judged(batch, oracle, whole)).score
     chosen: dict[tuple[int, ...], int] = {}
     for row in np.argsort(-score, kind="stable").tolist():
         if score[row] <= 0 or len(chosen) == top:
@@ -89,44 +105,84 @@ def rank_candidates(formulas: Sequence[str], task: Task, oracle: Oracle, top: in
     if not chosen:
         return []
     best = batch[np.array(list(chosen.values()))]
-    seen, full = oracle.assess(best), Oracle("all").assess(best)
+    seen, full = oracle.assess(best), _judged(best, oracle, whole)
+    paid = task.score(seen).score
     asked = [objective.property_name for objective in task.objectives if isinstance(objective, Ramp | Window)]
-    dft = full.dft_decomposition_energy
+    table = load_dataset("mp-ground-states")
+    rows = table.find(best).tolist()
     return [
         Candidate(
             rank=i + 1,
-            formula=seen.formulas[i],
+            formula=full.formulas[i],
             chemical_system="-".join(SYMBOLS[element] for element in system),
+            **_on_record(table, rows[i], asked),
+            status="in reference" if seen.known[i] else "held out" if rows[i] >= 0 else "not in table",
             score=round(float(score[row]), 4),
-            p_stable=round(float(seen.p_stable[i]), 4),
-            decomposition_energy=round(float(seen.decomposition_energy[i]), 4),
-            p_stable_full=round(float(full.p_stable[i]), 4),
-            decomposition_energy_full=round(float(full.decomposition_energy[i]), 4),
-            formation_energy=round(float(seen.mean["formation_energy"][i]), 4),
-            formation_energy_std=round(float(seen.std["formation_energy"][i]), 4),
+            p_stable=round(float(full.p_stable[i]), 4),
+            decomposition_energy=round(float(full.decomposition_energy[i]), 4),
+            formation_energy=round(float(full.mean["formation_energy"][i]), 4),
+            formation_energy_std=round(float(full.std["formation_energy"][i]), 4),
             properties="; ".join(
-                _in_words(name, seen.mean[name][i], seen.std[name][i], oracle.units[name]) for name in asked
+                _in_words(name, full.mean[name][i], full.std[name][i], oracle.units[name]) for name in asked
             ),
             decomposes_into=" + ".join(f"{amount:.3f} {product}" for product, amount in full.products(i)),
+            large_products=_listed(large_formulas(product for product, _ in full.products(i))),
             novel=bool(seen.novel[i]),
-            status="in reference" if seen.known[i] else "held out" if full.known[i] else "not in table",
-            dft_decomposition_energy=round(float(dft[i]), 4) if full.known[i] else None,
+            reward_score=round(float(paid[i]), 4),
+            reward_p_stable=round(float(seen.p_stable[i]), 4),
+            reward_decomposition_energy=round(float(seen.decomposition_energy[i]), 4),
         )
         for i, (system, row) in enumerate(chosen.items())
     ]
 
 
+def _judged(batch: CompositionBatch, oracle: Oracle, whole: Oracle) -> Assessment:
+    """What the hull of the whole table says; what is novel is so to the reference, or no held-out compound could be."""
+    seen = oracle.assess(batch)
+    return replace(whole.assess(batch), known=seen.known, novelty_distance=seen.novelty_distance)
+
+
+def _on_record(table: Dataset, row: int, asked: Sequence[str]) -> dict[str, Any]:
+    """What the table holds of a formula, as fields of a candidate; `row` is -1 where it does not hold it."""
+    if row < 0:
+        return {"dft": "", "dft_decomposition_energy": None, "dft_formation_energy": None, "dft_properties": ""}
+    e_d = float(table.labels["decomposition_energy"][row])
+    return {
+        "dft": "stable" if e_d <= 0 else "unstable",
+        "dft_decomposition_energy": round(e_d, 4),
+        "dft_formation_energy": round(float(table.formation_energy[row]), 4),
+        "dft_properties": "; ".join(
+            _median(name, float(table.labels[name][row]), float(table.spread[name][row]))
+            for name in asked
+            if name in table.spread and np.isfinite(table.labels[name][row])
+        ),
+    }
+
+
+def _listed(atoms: Mapping[str, int]) -> str:
+    return "; ".join(f"{formula} ({count} atoms)" for formula, count in atoms.items())
+
+
 _HEADINGS = (
     "#",
     "formula",
+    "DFT",
     "score",
-    "P reward",
     "predicted",
     "P(stable)",
     "E_d (eV/atom)",
     "decomposes into",
-    "status",
+    "reward",
 )
+
+
+def _median(name: str, median: float, spread: float) -> str:
+    """A label of the table: the median over polymorphs or reports, and how far these are apart."""
+    if name.startswith("log10_"):
+        words, apart = f"{name[6:].replace('_', ' ')} {10**median:.0f} GPa", f"a factor {10**spread:.2g}"
+    else:
+        words, apart = f"{name.replace('_', ' ')} {median:.2f} {UNITS[name]}", f"{spread:.2f} {UNITS[name]}"
+    return words + (f" (median, spread {apart})" if spread else "")
 
 
 def _in_words(name: str, mean: float, std: float, unit: str) -> str:
@@ -163,15 +219,21 @@ def show_table(candidates: Sequence[Candidate], title: str) -> None:
 
     table = Table(title=title, caption=f"{CAVEAT} {HULLS}")
     for heading in _HEADINGS:
-        table.add_column(heading, justify="right" if heading in ("#", "score", "P reward", "P(stable)") else "left")
+        table.add_column(heading, justify="right" if heading in ("#", "score", "P(stable)", "reward") else "left")
     for c in candidates:
-        dft = "" if c.dft_decomposition_energy is None else f"\nDFT E_d {c.dft_decomposition_energy:+.3f}"
-        energy = f"{c.decomposition_energy_full:+.3f} +- {c.formation_energy_std:.3f}"
+        dft = "\n".join(filter(None, [_dft(c), *c.dft_properties.split("; "), c.status]))
+        energy = f"{c.decomposition_energy:+.3f} +- {c.formation_energy_std:.3f}"
+        large = c.large_products and f"\n{c.large_products}: a supercell?"
         table.add_row(
-            str(c.rank), c.formula, f"{c.score:.3f}", f"{c.p_stable:.2f}", c.properties.replace("; ", "\n"),
-            f"{c.p_stable_full:.2f}", energy, c.decomposes_into, c.status + dft,
+            str(c.rank), c.formula, dft, f"{c.score:.3f}", c.properties.replace("; ", "\n"),
+            f"{c.p_stable:.2f}", energy, c.decomposes_into + large, f"{c.reward_score:.3f}\nP {c.reward_p_stable:.2f}",
         )  # fmt: skip
     console = Console()
     if not console.is_terminal:  # rich then assumes 80 columns, which would break every cell
         console = Console(width=max(console.width, 140))
     console.print(table)
+
+
+def _dft(candidate: Candidate) -> str:
+    e_d, e_f = candidate.dft_decomposition_energy, candidate.dft_formation_energy
+    return "" if e_d is None else f"{candidate.dft}, E_d {e_d:+.3f}\nE_f {e_f:.3f}"

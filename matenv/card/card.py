@@ -1,82 +1,57 @@
-"""`Card`: what is known and predicted about one formula, its parts, and how it is laid out as text."""
+"""`Card`: what is known and predicted about one formula, and how it is laid out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
+from matenv.card.parts import LARGE, Decomposed, Estimate, KnownFormula, Label, Opinion
+from matenv.card.text import LABEL, interval, line, number, shown_unit, wrapped
 from matenv.oracle.stability import HitRate
 
 CAVEATS = (
-    "No structure is predicted: all numbers are means over what compositions like this one turned out to be.",
+    "No structure is predicted: numbers are means over what compositions like this turned out to be.",
     "Energies are those of 0 K, PBE/PBE+U; temperature, entropy and kinetics are left out.",
     "Nothing here is a statement about synthesis.",
 )
 
 REGIMES = {
     "metallic": "metallic: metals only, for which oxidation states mean little",
-    "ionic": "ionic: oxidation states balance, with cations less electronegative than anions",
-    "neither": "neither metals only nor ionic",
+    "ionic": "ionic: oxidation states balance, cations less electronegative than anions",
+    "neither": "neither metals only nor ionic with one oxidation state per element",
 }
 
+LABELS = {
+    "formation_energy": "E_f",
+    "decomposition_energy": "E_d",
+    "band_gap_pbe": "band gap, PBE",
+    "band_gap_expt": "band gap, measured",
+    "log10_bulk_modulus": "bulk modulus",
+    "log10_shear_modulus": "shear modulus",
+}
+"""Names of the built-in properties in words; one's own stand as they are."""
 
-@dataclass(frozen=True)
-class Estimate:
-    """A predicted quantity.
+NEIGHBOUR_COLUMNS = {
+    "formation_energy": "E_f",
+    "decomposition_energy": "E_d",
+    "band_gap_pbe": "PBE gap",
+    "log10_bulk_modulus": "K",
+    "log10_shear_modulus": "G",
+}
+"""DFT values of a neighbour, in order; moduli in GPa."""
 
-    Attributes:
-        mean: Expected value.
-        low: Lower end of the 90 % interval.
-        high: Upper end.
-        unit: Unit of all three.
-    """
-
-    mean: float
-    low: float
-    high: float
-    unit: str
-
-    def __str__(self) -> str:
-        return f"{self.mean:8.3f}  ({self.low:.3f} .. {self.high:.3f})"
-
-
-@dataclass(frozen=True)
-class KnownFormula:
-    """A formula of the table near the candidate.
-
-    Attributes:
-        formula: Reduced formula.
-        distance: L1 distance of the atom fractions, 0 (the same) to 2 (nothing in common).
-        dft: Its DFT values by name, in the units of `matenv.data.dataset.UNITS`; what is unknown is left out.
-    """
-
-    formula: str
-    distance: float
-    dft: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Opinion:
-    """What one predictor says of a formula.
-
-    Attributes:
-        predictor: Its name.
-        formation_energy: E_f.
-        decomposition_energy: E_d: E_f minus the exact hull of the reference without the formula.
-        p_stable: P(E_d <= t) by t in eV/atom.
-        properties: Every other property that it predicts.
-    """
-
-    predictor: str
-    formation_energy: Estimate
-    decomposition_energy: Estimate
-    p_stable: Mapping[float, float]
-    properties: Mapping[str, Estimate]
+SEEN = {
+    "train": "The proxy was trained on this formula, the judge on every row: neither is tested here.",
+    "validation": "The proxy was not trained on this formula, only chosen and calibrated with it; the judge was.",
+    "test": "The proxy has never seen this formula; the judge was trained on it.",
+}
+"""What the predictors know of a formula, by part of the split."""
 
 
 @dataclass(frozen=True)
 class Card(Opinion):
-    """What is known and predicted about one formula; ``print(card)`` lays it out.
+    """What is known and predicted about one formula; ``print(card)`` lays it out, `to_dict` is for machines.
 
     The fields of `Opinion` are those of the proxy, the predictor that rewards are paid by.
 
@@ -85,13 +60,20 @@ class Card(Opinion):
         formula: Reduced formula.
         part: Part of the frozen `system` split that holds it (``"train"``, ``"validation"``, ``"test"``); None if it
             is not in the table.
-        dft: Its DFT values by name; empty if it is not in the table.
+        dft: DFT ``formation_energy`` and ``decomposition_energy`` (against the whole table) of its ground state
+            [eV/atom]; empty if it is not in the table.
+        polymorphs: DFT values known as medians over its polymorphs, by name.
+        measured: Experimental values, medians over reports, by name.
         reference: Phases of the hull, as `Oracle` takes them.
+        max_atoms: Most atoms in a reduced formula of these phases; None for no limit.
         energy_scheme: Which energies these are.
         too_good: Whether E_d lies lower than that of 99.9 % of the stable formulas with as many elements.
         hit_rate: How often held-out rows with such a P(stable) and number of elements were stable.
         p_among_all: P(stable) if nobody had a reason to compute the formula; None if it is in the table.
         reaction: What it would decompose into, balanced.
+        products: The same as atom fractions, by formula.
+        large: Atoms of those of the formula and its products that have more than `LARGE`, by formula.
+        without_large: What it would decompose into without such phases; None where no product is one.
         entries: Known compounds in each subsystem of two and more elements, e.g. ``{"Fe-O": 5}``.
         charge_neutral: Whether oxidation states can sum to zero (SMACT's rule, no exemption for alloys).
         electronegativity_balanced: Whether they can with cations less electronegative than anions.
@@ -104,12 +86,18 @@ class Card(Opinion):
     formula: str
     part: str | None
     dft: Mapping[str, float]
+    polymorphs: Mapping[str, Label]
+    measured: Mapping[str, Label]
     reference: str
+    max_atoms: int | None
     energy_scheme: str
     too_good: bool
     hit_rate: HitRate | None
     p_among_all: float | None
     reaction: str
+    products: Mapping[str, float]
+    large: Mapping[str, int]
+    without_large: Decomposed | None
     entries: Mapping[str, int]
     charge_neutral: bool
     electronegativity_balanced: bool
@@ -118,11 +106,29 @@ class Card(Opinion):
     neighbours: tuple[KnownFormula, ...]
 
     @property
+    def dft_stable(self) -> bool | None:
+        """Whether DFT has the formula on the hull of the whole table (E_d <= 0); None if it is not in the table."""
+        return self.dft["decomposition_energy"] <= 0 if self.dft else None
+
+    @property
     def regime(self) -> str:
         """``"metallic"`` (metals only), ``"ionic"`` (oxidation states balance) or ``"neither"``."""
         if self.all_metal:
             return "metallic"
         return "ionic" if self.electronegativity_balanced else "neither"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field by its name, `dft_stable`, `regime` and the caveats, ready for `json.dumps`."""
+        values = (
+            {"formula": self.formula}
+            | asdict(self)
+            | {"dft_stable": self.dft_stable, "regime": self.regime, "caveats": list(CAVEATS)}
+        )
+        if self.hit_rate is not None:
+            values["hit_rate"] = self.hit_rate._asdict()
+        for opinion in (values, values["gold"]):
+            opinion["p_stable"] = {f"{threshold:g}": p for threshold, p in opinion["p_stable"].items()}
+        return values
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
@@ -130,77 +136,137 @@ class Card(Opinion):
 
 def _lines(card: Card) -> list[str]:
     """A card, line by line."""
-    known = (
-        "not in the table"
-        if card.part is None
-        else f"in the table mp-ground-states, {card.part} part of the system split"
-    )
-    text = [f"{card.formula}   ({known})", "", *_numbers(card), "", *_stability(card), ""]
-    text.append(f"  would decompose as    {card.reaction}")
-    listed = ", ".join(f"{system} {count}" for system, count in card.entries.items())
-    text.append(f"  known compounds       {listed}")
-    if missing := [system for system, count in card.entries.items() if not count]:
-        text.append(f"  the hull may flatter  nothing is known of {', '.join(missing)}")
-    text += ["", f"  regime                {REGIMES[card.regime]}", f"  oxidation states      {_states(card)}"]
-    rule = {True: "yes", False: "no"}
-    text.append(
-        f"  one state per element sums to zero: {rule[card.charge_neutral]}; cations less electronegative: "
-        f"{rule[card.electronegativity_balanced]}"
-    )
-    text += ["", "  nearest known formulas, with distance (L1, 0 to 2) and DFT values"]
-    for neighbour in card.neighbours:
-        values = "  ".join(f"{name} {value:.3f}" for name, value in neighbour.dft.items())
-        text.append(f"    {neighbour.formula:20s}{neighbour.distance:6.3f}  {values}")
-    return [*text, "", f"  Energy scheme {card.energy_scheme}.", *(f"  {caveat}" for caveat in CAVEATS)]
+    where = "not in" if card.part is None else f"{card.part} part of the system split of"
+    return [
+        f"{card.formula}   ({where} the table mp-ground-states)", "",
+        *_known(card), "", *_predicted(card), "", *_hull(card), "", *_states(card), "", *_neighbours(card), "",
+        f"  Energy scheme {card.energy_scheme}.", *(f"  {caveat}" for caveat in CAVEATS),
+    ]  # fmt: skip
 
 
-def _numbers(card: Card) -> list[str]:
-    """Proxy beside judge beside DFT: means with 90 % intervals, and P(stable)."""
+def _known(card: Card) -> list[str]:
+    """What DFT and experiments say, each kind of value on a line of its own."""
+    if not card.dft:
+        return ["DFT: nothing known of this formula"]
+    e_f, e_d = card.dft["formation_energy"], card.dft["decomposition_energy"]
+    shown = f"{e_d:.3f}" if abs(e_d) >= 5e-4 else f"{e_d:.1g}"  # never an unstable 0.000
+    verdict = "stable" if card.dft_stable else "unstable"
+    text = [f"DFT: {verdict}, E_d {shown} eV/atom, E_f {e_f:.3f} eV/atom (ground state; hull of the whole table)"]
+    text += [_on_record(name, label, "DFT", "polymorph") for name, label in card.polymorphs.items()]
+    return text + [_on_record(name, label, "experiment", "report") for name, label in card.measured.items()]
+
+
+def _on_record(name: str, label: Label, source: str, each: str) -> str:
+    unit, factor = shown_unit(label.unit), 10**label.spread
+    span = f"{label.spread:.3f} {unit}" if unit == label.unit else f"a factor {factor:.{2 if factor >= 2 else 3}g}"
+    words = f"median of {each}s that spread over {span}" if label.spread else f"one {each} or all alike"
+    return line(LABELS.get(name, name), f"{number(label.median, label.unit):>8s} {unit:4s} {source}, {words}")
+
+
+def _predicted(card: Card) -> list[str]:
+    """Proxy beside judge: means with 90 % intervals, and P(stable)."""
     gold = card.gold
-    rows = [("", f"   proxy: {card.predictor}", f"   judge: {gold.predictor}", "   DFT" * bool(card.dft))]
-
-    def add(name: str, label: str, mine: Estimate, others: Mapping[str, Estimate]) -> None:
-        dft = f"{card.dft[name]:8.3f}" if name in card.dft else ""
-        rows.append((f"{label} [{mine.unit}]", str(mine), str(others.get(name, "")), dft))
-
-    add("formation_energy", "formation_energy", card.formation_energy, {"formation_energy": gold.formation_energy})
-    add("decomposition_energy", "E_d", card.decomposition_energy, {"decomposition_energy": gold.decomposition_energy})
-    for threshold, p in card.p_stable.items():
-        rows.append((f"P(E_d <= {threshold:g} eV/atom)", f"{p:8.3f}", f"{gold.p_stable[threshold]:8.3f}", ""))
-    for name, estimate in card.properties.items():
-        add(name, name, estimate, gold.properties)
-    width = max(len(label) for label, *_ in rows) + 3
-    text = [f"  {label:{width}s}{mine:29s}{other:29s}{dft}".rstrip() for label, mine, other, dft in rows]
-    text.append("  Predicted from the composition; in brackets what holds the truth in 90 % of cases.")
+    rows = [("", f"   proxy: {card.predictor}", f"   judge: {gold.predictor}")]
+    mine = {"formation_energy": card.formation_energy, "decomposition_energy": card.decomposition_energy}
+    theirs = {"formation_energy": gold.formation_energy, "decomposition_energy": gold.decomposition_energy}
+    energies = [_row(name, estimate, theirs) for name, estimate in mine.items()]
+    chances = [
+        (
+            "P(stable), E_d <= 0" if threshold == 0 else f"P(E_d <= {threshold:g} eV/atom)",
+            f"{p:8.3f}",
+            f"{gold.p_stable[threshold]:8.3f}",
+        )
+        for threshold, p in card.p_stable.items()
+    ]
+    rows += [*energies, *chances, *(_row(name, each, gold.properties) for name, each in card.properties.items())]
+    width = max(LABEL - 2, *(len(label) + 1 for label, *_ in rows))
+    text = ["Predicted from the composition alone; in brackets what holds the truth in 90 % of cases"]
+    text += [f"  {label:{width}s}{proxy:32s}{judge}".rstrip() for label, proxy, judge in rows]
     if card.part is not None:
-        who = "The judge has" if card.part == "test" else "Proxy and judge have"
-        text.append(f"  {who} learned from this very formula.")
-    return text
-
-
-def _stability(card: Card) -> list[str]:
-    conservative = "; P(stable) is calibrated for the hull of the train part, and cautious here"
-    text = [f"  hull                  {card.reference}" + conservative * (card.reference == "all")]
+        text.append(f"  {SEEN[card.part]}")
+    if card.dft:
+        text.append("  DFT above is the answer for this formula; here stands what its composition alone would suggest.")
     if card.hit_rate is not None:
-        text.append(f"  observed              {card.hit_rate}")
-    if card.p_among_all is not None:
-        text += [
-            f"  among all formulas    {card.p_among_all:8.2g}   is P(E_d <= 0) of any formula; P above is that of one",
-            f"  {'':33s}which somebody had reason to compute (decoy test, docs/honesty.md);",
-            f"  {'':33s}measured up to 4 elements, beyond that at most this",
-        ]
-    if card.too_good:
+        low, high, count, stable = card.hit_rate
         text.append(
-            "  too good to be true   E_d is lower than that of 99.9 % of the stable formulas with as many elements"
+            line("observed", f"{stable:8.3f}  stable of {count} held-out rows with P(stable) in {low:g} .. {high:g}")
+        )
+    if card.reference == "all":
+        text.append(
+            "  P(stable) is calibrated for the hull of the train part, and cautious for that of the whole table."
+        )
+    if card.p_among_all is not None:
+        words = (
+            f"{card.p_among_all:8.2g}  is P(stable) of any formula; P above is that of one which somebody had reason "
+            "to compute (decoy test, docs/honesty.md); measured up to 4 elements, beyond that at most this"
+        )
+        text += wrapped("among all formulas", words, indent=LABEL + 10)
+    if card.too_good:
+        text += wrapped(
+            "too good to be true", "E_d is lower than that of 99.9 % of the stable formulas with as many elements"
         )
     return text
 
 
-def _states(card: Card) -> str:
-    if card.oxidation_states is None:
-        return "none that sum to zero"
+def _row(name: str, estimate: Estimate, others: Mapping[str, Estimate]) -> tuple[str, str, str]:
+    other = interval(others[name]) if name in others else ""
+    return f"{LABELS.get(name, name)} [{shown_unit(estimate.unit)}]", interval(estimate), other
+
+
+def _hull(card: Card) -> list[str]:
+    """What competes."""
+    phases = {"all": "the whole table", "train": "the train part of the table"}[card.reference]
+    limit = "" if card.max_atoms is None else f", formulas of at most {card.max_atoms} atoms"
+    text = ["Competing phases", line("hull", phases + limit)]
+    text += wrapped("would decompose as", card.reaction)
+    if card.large:
+        names = ", ".join(f"{formula} ({atoms} atoms)" for formula, atoms in card.large.items())
+        text += wrapped("large formulas", f"{names}: more than {LARGE} atoms; often a supercell with a defect")
+    if (other := card.without_large) is not None:
+        text += wrapped("without those", f"{other.reaction}; E_d {other.lower:.3f} eV/atom lower")
+    text += wrapped("known compounds", ", ".join(f"{system} {count}" for system, count in card.entries.items()))
+    if missing := [system for system, count in card.entries.items() if not count]:
+        text += wrapped("the hull may flatter", f"nothing is known of {', '.join(missing)}")
+    return text
+
+
+def _states(card: Card) -> list[str]:
+    text = ["Oxidation states", line("regime", REGIMES[card.regime])]
+    if card.all_metal:
+        return text
+    rule = {True: "yes", False: "no"}
+    states = "none that sum to zero" if card.oxidation_states is None else _assignment(card.oxidation_states)
+    return [
+        *text,
+        line("a likely assignment", states),
+        line("charge neutral", f"{rule[card.charge_neutral]} (one state per element)"),
+        line(
+            "electronegativity order",
+            f"{rule[card.electronegativity_balanced]} (all cations less electronegative than anions)",
+        ),
+    ]
+
+
+def _assignment(states: Mapping[str, int | dict[int, int]]) -> str:
     words = []
-    for symbol, state in card.oxidation_states.items():
+    for symbol, state in states.items():
         each = state if isinstance(state, dict) else {state: 0}
         words += [f"{count or ''}{' ' * bool(count)}{symbol}{charge:+d}" for charge, count in each.items()]
     return ", ".join(words)
+
+
+def _neighbours(card: Card) -> list[str]:
+    cells = "".join(f"{heading:>9s}" for heading in NEIGHBOUR_COLUMNS.values())
+    text = [
+        "Nearest known formulas: L1 distance (0 to 2), DFT energies [eV/atom], gap [eV], moduli [GPa]",
+        f"  {'':26s}{'distance':>9s}{cells}",
+    ]
+    for neighbour in card.neighbours:
+        dft = neighbour.dft
+        cells = "".join(_cell(name, dft[name]) if name in dft else " " * 9 for name in NEIGHBOUR_COLUMNS)
+        text.append(f"  {neighbour.formula:26s}{neighbour.distance:9.3f}{cells}".rstrip())
+    return text
+
+
+def _cell(name: str, value: float) -> str:
+    return f"{10**value:9.0f}" if name.startswith("log10_") else f"{value:9.3f}"

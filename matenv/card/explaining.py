@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import chain, combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from matenv import elements as alphabet
-from matenv.card.card import Card, Estimate, KnownFormula, Opinion
+from matenv.card.card import Card
+from matenv.card.parts import LARGE, Decomposed, Estimate, KnownFormula, Label, Opinion
 from matenv.chemistry import is_all_metal, is_charge_neutral, is_electronegativity_balanced, oxidation_states
 from matenv.composition import CompositionBatch, FormulaIndex, read
-from matenv.data import load_dataset
-from matenv.data.dataset import PARTS
+from matenv.data import Dataset, load_dataset
+from matenv.data.dataset import PARTS, UNITS
 from matenv.data.neighbours import closest
-from matenv.oracle import DEFAULT_PREDICTOR, Assessment, Oracle
+from matenv.oracle import DEFAULT_PREDICTOR, REFERENCES, Assessment, Oracle
 from matenv.oracle.stability import decoy_factor, hit_rate, scale_odds
 from matenv.tasks import TOO_GOOD
+from matenv.thermo import ConvexHull
 
 if TYPE_CHECKING:
     from pymatgen.core import Composition
@@ -36,12 +39,16 @@ NEIGHBOURS = 5
 GOLD = "gold"
 """The judge on every card."""
 
+MEASURED = ("band_gap_expt",)
+"""Labels of the table that experiments gave; DFT gave the others."""
+
 
 def explain(
     formula: str | Composition,
     reference: str = "all",
     predictor: str = DEFAULT_PREDICTOR,
     properties: Iterable[Property] = (),
+    max_atoms: int | None = None,
 ) -> Card:
     """The candidate card of one formula.
 
@@ -51,50 +58,122 @@ def explain(
             ``"train"`` and conservative for ``"all"``, where fewer competitors are missing.
         predictor: Name of the proxy, as `Oracle` takes it; ``"accurate"`` errs least.
         properties: Properties of one's own to predict besides.
+        max_atoms: Leave phases with more atoms in their reduced formula out of the hull, many of which are supercells
+            with a defect.
 
     Returns:
         The card.
 
     Raises:
-        ValueError: An unreadable formula, a pure element, or one with an element that the table knows no compound of;
-            an unknown predictor, or a gold one, which is on every card as the judge.
+        ValueError: An unreadable formula, a pure element, or one with an element that the table knows no compound of
+            (it is named); an unknown predictor, or a gold one, which is on every card as the judge.
 
     Examples:
         >>> card = explain("LiFePO4")
         >>> card.reaction, card.oxidation_states["Fe"], card.entries["Li-P-O"] > 0
         ('LiFePO4 -> 1/3 Fe3(PO4)2 + 1/3 Li3PO4', 2, True)
+        >>> card.dft_stable, round(card.dft["decomposition_energy"], 3), card.polymorphs["band_gap_pbe"].spread > 3
+        (True, -0.008, True)
     """
     batch = read(formula, whole=True)
-    oracle = Oracle(reference, predictor=predictor, properties=properties)
+    phases = _phases(reference, max_atoms)
+    _check(str(formula), batch, phases)
+    known = reference if max_atoms is None else phases  # a hull by name is built once, and shared
+    oracle = Oracle(known, predictor=predictor, properties=properties)
     assessment = oracle.assess(batch)
-    if not assessment.valid[0]:
-        raise ValueError(
-            f"formula={str(formula)!r} cannot be explained: it needs two elements or more, all of which the "
-            f"{reference!r} table knows compounds of"
-        )
     proxy = _opinion(predictor, assessment)
     size, p_stable = int(batch.size[0]), proxy.p_stable[0.0]
-    part, neighbours = _part(batch), _neighbours(batch)
+    row = int(load_dataset("mp-ground-states").find(batch)[0])
     factor = decoy_factor(predictor, reference, size)
+    decomposition = oracle.hull.decompose(batch, exclude_self=True)
+    products = dict(decomposition.products(0))
     return Card(
         **vars(proxy),
-        gold=_opinion(GOLD, Oracle(reference, predictor=GOLD, judge=True).assess(batch)),
+        gold=_opinion(GOLD, Oracle(known, predictor=GOLD, judge=True).assess(batch)),
         formula=assessment.formulas[0],
-        part=part,
-        dft={} if part is None else neighbours[0].dft,
+        **_on_record(row),
         reference=reference,
+        max_atoms=max_atoms,
         energy_scheme=oracle.hull.energy_scheme,
         too_good=proxy.decomposition_energy.mean < TOO_GOOD.get(min(size, max(TOO_GOOD)), -np.inf),
         hit_rate=hit_rate(p_stable, size, predictor),
-        p_among_all=None if part is not None or factor is None else scale_odds(p_stable, factor),
-        reaction=oracle.hull.decompose(batch, exclude_self=True).reaction(0),
-        entries=_entries(batch, reference),
+        p_among_all=None if row >= 0 or factor is None else scale_odds(p_stable, factor),
+        reaction=decomposition.reaction(0),
+        products=products,
+        large=large_formulas([assessment.formulas[0], *products]),
+        without_large=_without_large(batch, reference, decomposition.energy[0]) if large_formulas(products) else None,
+        entries=_entries(batch, phases),
         charge_neutral=bool(is_charge_neutral(batch)[0]),
         electronegativity_balanced=bool(is_electronegativity_balanced(batch)[0]),
         oxidation_states=oxidation_states(assessment.formulas[0]),
         all_metal=bool(is_all_metal(batch)[0]),
-        neighbours=neighbours,
+        neighbours=_neighbours(batch),
     )
+
+
+def large_formulas(formulas: Iterable[str]) -> dict[str, int]:
+    """Atoms of those formulas that have more than `LARGE`, by formula."""
+    listed = list(formulas)
+    atoms = read(listed, whole=True).atoms.tolist()
+    return {formula: count for formula, count in zip(listed, atoms, strict=True) if count > LARGE}
+
+
+@lru_cache(maxsize=4)
+def _phases(reference: str, max_atoms: int | None) -> Dataset:
+    if reference not in REFERENCES:
+        raise ValueError(f"reference={reference!r} is unknown; choose 'train' or 'all'")
+    table = load_dataset("mp-ground-states")
+    keep = np.ones(len(table), np.bool_)
+    if reference == "train":
+        keep[table.split("system").test] = False
+    if max_atoms is not None:
+        if max_atoms < 2:
+            raise ValueError(f"max_atoms={max_atoms} must be at least 2: no compound has fewer atoms")
+        keep &= table.compositions.atoms <= max_atoms
+    return table.subset(keep)
+
+
+def _check(formula: str, batch: CompositionBatch, phases: Dataset) -> None:
+    """Refuse what no hull can be asked about."""
+    present = batch.elements[0, : batch.size[0]]
+    if unknown := [alphabet.SYMBOLS[e] for e in present.tolist() if not (phases.compositions.elements == e).any()]:
+        raise ValueError(
+            f"formula={formula!r} cannot be explained: the table knows no compound of {', '.join(unknown)}"
+        )
+    if len(present) < 2:
+        raise ValueError(f"formula={formula!r} cannot be explained: it needs two elements or more")
+
+
+@lru_cache(maxsize=2)
+def _hull_without_large(reference: str) -> ConvexHull:
+    return ConvexHull.from_dataset(_phases(reference, LARGE))
+
+
+def _without_large(batch: CompositionBatch, reference: str, energy: float) -> Decomposed:
+    other = _hull_without_large(reference).decompose(batch, exclude_self=True)
+    return Decomposed(LARGE, other.reaction(0), float(other.energy[0] - energy))
+
+
+def _on_record(row: int) -> dict[str, Any]:
+    """What the table knows of a formula, as fields of the card; `row` is -1 where it does not hold it."""
+    if row < 0:
+        return {"part": None, "dft": {}, "polymorphs": {}, "measured": {}}
+    table = load_dataset("mp-ground-states")
+    energies = {
+        "formation_energy": table.formation_energy,
+        "decomposition_energy": table.labels["decomposition_energy"],
+    }
+    labels = {
+        name: Label(float(table.labels[name][row]), float(spread[row]), UNITS[name])
+        for name, spread in table.spread.items()
+        if np.isfinite(table.labels[name][row])
+    }
+    return {
+        "part": PARTS[table.system_part[row]],
+        "dft": {name: float(values[row]) for name, values in energies.items()},
+        "polymorphs": {name: label for name, label in labels.items() if name not in MEASURED},
+        "measured": {name: label for name, label in labels.items() if name in MEASURED},
+    }
 
 
 def _opinion(predictor: str, assessment: Assessment) -> Opinion:
@@ -114,17 +193,9 @@ def _opinion(predictor: str, assessment: Assessment) -> Opinion:
     )
 
 
-def _part(batch: CompositionBatch) -> str | None:
-    """Part of the frozen split that holds a formula, None if the table does not."""
-    table = load_dataset("mp-ground-states")
-    (row,) = table.find(batch)
-    return None if row < 0 else PARTS[table.system_part[row]]
-
-
-def _entries(batch: CompositionBatch, reference: str) -> dict[str, int]:
-    """Compounds of the reference in each subsystem of two and more elements of a formula, its own left out."""
-    table = load_dataset("mp-ground-states")
-    known = table.compositions if reference == "all" else table.compositions[table.split("system").train]
+def _entries(batch: CompositionBatch, phases: Dataset) -> dict[str, int]:
+    """Compounds among the phases in each subsystem of two and more elements of a formula, its own left out."""
+    known = phases.compositions
     present = batch.elements[0, : batch.size[0]]
     inside = (np.isin(known.elements, present) | (known.elements < 0)).all(axis=1) & (known.size >= 2)
     rows = known[np.flatnonzero(inside)]
@@ -141,7 +212,8 @@ def _entries(batch: CompositionBatch, reference: str) -> dict[str, int]:
 def _neighbours(batch: CompositionBatch) -> tuple[KnownFormula, ...]:
     table = load_dataset("mp-ground-states")
     rows, distances = closest(table.compositions, batch, NEIGHBOURS)
-    columns = {"formation_energy": table.formation_energy, **table.labels}
+    labels = {name: values for name, values in table.labels.items() if name not in MEASURED}
+    columns = {"formation_energy": table.formation_energy, **labels}
     return tuple(
         KnownFormula(
             str(table.formulas[row]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from typing import Annotated, Any
@@ -18,11 +19,30 @@ def explain(
     formulas: Annotated[list[str], typer.Argument(help="Formulas, such as LiFePO4.")],
     reference: Annotated[str, typer.Option(help="Phases of the hull: all or train.")] = "all",
     predictor: Annotated[str, typer.Option(help="The proxy; accurate errs least.")] = "default",
+    max_atoms: Annotated[
+        int | None, typer.Option(help="Leave phases with more atoms in their formula out of the hull.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, one object for each card.")] = False,
 ) -> None:
-    """Everything known or predicted about formulas: a candidate card for each."""
-    from matenv import explain
+    """Everything known or predicted about formulas: a candidate card for each.
 
-    print("\n\n".join(str(explain(formula, reference, predictor)) for formula in formulas))
+    A formula that cannot be explained is named on stderr, the others are answered, and the exit status is 1.
+    """
+    from matenv import Oracle, explain
+
+    Oracle(reference, predictor=predictor)  # a wrong option is one mistake, not one of every formula
+    cards = []
+    for formula in formulas:
+        try:
+            cards.append(explain(formula, reference, predictor, max_atoms=max_atoms))
+        except ValueError as error:
+            print(f"matenv: {error}", file=sys.stderr)
+    if as_json:
+        print(json.dumps([card.to_dict() for card in cards], indent=2))
+    elif cards:
+        print("\n\n".join(map(str, cards)))
+    if len(cards) < len(formulas):
+        raise typer.Exit(1)
 
 
 def version() -> None:

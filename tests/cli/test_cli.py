@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from dataclasses import fields
@@ -71,6 +72,21 @@ def test_explain_prints_a_card_for_each_formula():
     assert "1/3 Fe3(PO4)2" in out and "eV/atom" in out and out.count("Nothing here is a statement about synthesis") == 2
 
 
+def test_a_bad_formula_is_named_and_the_others_answered(monkeypatch, capsys):
+    assert end_of(["explain", "NaCl", "Xx2", "Fe", "XeF2", "MgO", "--json"], monkeypatch) == 1
+    said = capsys.readouterr()
+    cards = json.loads(said.out)
+    assert [card["formula"] for card in cards] == ["NaCl", "MgO"] and cards[1]["dft_stable"] is True
+    named = said.err.splitlines()
+    assert len(named) == 3 and named[0].startswith("matenv: formula 'Xx2' cannot be read")
+    assert "formula='Fe'" in named[1] and "no compound of Xe" in named[2]
+    assert end_of(["explain", "Fe"], monkeypatch) == 1
+    said = capsys.readouterr()
+    assert not said.out and said.err.startswith("matenv: formula='Fe' cannot be explained: it needs two elements")
+    assert not end_of(["explain", "MgH2", "--max-atoms", "40"], monkeypatch)
+    assert "MgH2 -> H2 + Mg\n" in capsys.readouterr().out
+
+
 def test_train_then_evaluate(tmp_path):
     yml = tmp_path / "tiny.yml"
     yml.write_text("MaterialLatent-v0: {n_envs: 8, n_timesteps: 128, policy: MlpPolicy, n_steps: 16, batch_size: 64}\n")
@@ -94,8 +110,8 @@ def end_of(arguments, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["explain", "Fe"], "matenv: formula='Fe' cannot be explained: it needs two elements"),
-        (["explain", "Xx2"], "matenv: formula 'Xx2' cannot be read"),
+        (["explain", "NaCl", "--predictor", "magic"], "matenv: name='magic'"),
+        (["explain", "NaCl", "--reference", "none"], "matenv: reference='none' is unknown"),
         (["evaluate", "nowhere"], "matenv: nowhere holds no trained agent"),
         (["train", "ppo", "--out", "x", "--env-kwargs", "{"], "is not JSON"),
         (["equal-budget", "--method", "luck"], "matenv: method='luck' is unknown; choose from"),
