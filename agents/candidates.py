@@ -17,6 +17,7 @@ from matenv.data import Dataset
 from matenv.data.dataset import UNITS
 from matenv.elements import SYMBOLS
 from matenv.oracle import Assessment
+from matenv.oracle.rivals import Standing, standings
 
 CAVEAT = "Predicted from composition alone (no structure) at 0 K; not a statement about synthesis."
 """Stands under everything that lists predicted materials."""
@@ -42,7 +43,11 @@ class Candidate:
         dft_properties: What the table holds of the properties the task asks about, in words.
         status: "in reference", "held out" (in the table, but not among the reference phases) or "not in table".
         score: The task's score, what candidates are ranked by.
-        p_stable: Calibrated probability of stability.
+        p_stable: Calibrated probability of stability, if somebody had a reason to compute the formula.
+        p_found: Probability of a stable phase, of all compositions of its chemical system.
+        place: Its place by p_found among them, such as "2 of 731"; empty where they were not ranked.
+        unbeaten: Whether its predicted energy also lies below those of its rivals: "yes", or "no" and by how much it
+            is beaten [eV/atom].
         decomposition_energy: Predicted E_d.
         formation_energy: Predicted formation energy.
         formation_energy_std: Its standard deviation, which is also that of E_d.
@@ -65,6 +70,9 @@ class Candidate:
     status: str
     score: float
     p_stable: float
+    p_found: float
+    place: str
+    unbeaten: str
     decomposition_energy: float
     formation_energy: float
     formation_energy_std: float
@@ -109,7 +117,7 @@ def rank_candidates(formulas: Sequence[str], task: Task, oracle: Oracle, top: in
     paid = task.score(seen).score
     asked = [objective.property_name for objective in task.objectives if isinstance(objective, Ramp | Window)]
     table = load_dataset("mp-ground-states")
-    rows = table.find(best).tolist()
+    rows, ranks = table.find(best).tolist(), standings(whole, best)
     return [
         Candidate(
             rank=i + 1,
@@ -119,6 +127,7 @@ def rank_candidates(formulas: Sequence[str], task: Task, oracle: Oracle, top: in
             status="in reference" if seen.known[i] else "held out" if rows[i] >= 0 else "not in table",
             score=round(float(score[row]), 4),
             p_stable=round(float(full.p_stable[i]), 4),
+            **_among_rivals(ranks[i]),
             decomposition_energy=round(float(full.decomposition_energy[i]), 4),
             formation_energy=round(float(full.mean["formation_energy"][i]), 4),
             formation_energy_std=round(float(full.std["formation_energy"][i]), 4),
@@ -140,6 +149,13 @@ def _judged(batch: CompositionBatch, oracle: Oracle, whole: Oracle) -> Assessmen
     """What the hull of the whole table says; what is novel is so to the reference, or no held-out compound could be."""
     seen = oracle.assess(batch)
     return replace(whole.assess(batch), known=seen.known, novelty_distance=seen.novelty_distance)
+
+
+def _among_rivals(standing: Standing) -> dict[str, Any]:
+    """How a formula stands among all of its system, as fields of a candidate."""
+    unbeaten = {None: "", True: "yes", False: f"no, by {standing.margin or 0.0:.3f}"}[standing.unbeaten]
+    place = "" if standing.place is None else f"{standing.place} of {standing.among}"
+    return {"p_found": round(standing.p_found, 4), "place": place, "unbeaten": unbeaten}
 
 
 def _on_record(table: Dataset, row: int, asked: Sequence[str]) -> dict[str, Any]:
@@ -170,6 +186,7 @@ _HEADINGS = (
     "score",
     "predicted",
     "P(stable)",
+    "p_found",
     "E_d (eV/atom)",
     "decomposes into",
     "reward",
@@ -224,9 +241,11 @@ def show_table(candidates: Sequence[Candidate], title: str) -> None:
         dft = "\n".join(filter(None, [_dft(c), *c.dft_properties.split("; "), c.status]))
         energy = f"{c.decomposition_energy:+.3f} +- {c.formation_energy_std:.3f}"
         large = c.large_products and f"\n{c.large_products}: a supercell?"
+        found = "\n".join(filter(None, [f"{c.p_found:.2g}", c.place, c.unbeaten and f"unbeaten: {c.unbeaten}"]))
         table.add_row(
             str(c.rank), c.formula, dft, f"{c.score:.3f}", c.properties.replace("; ", "\n"),
-            f"{c.p_stable:.2f}", energy, c.decomposes_into + large, f"{c.reward_score:.3f}\nP {c.reward_p_stable:.2f}",
+            f"{c.p_stable:.2f}", found,
+            energy, c.decomposes_into + large, f"{c.reward_score:.3f}\nP {c.reward_p_stable:.2f}",
         )  # fmt: skip
     console = Console()
     if not console.is_terminal:  # rich then assumes 80 columns, which would break every cell

@@ -8,6 +8,7 @@ from typing import Any
 
 from matenv.card.parts import LARGE, Decomposed, Estimate, KnownFormula, Label, Opinion
 from matenv.card.text import LABEL, interval, line, number, shown_unit, wrapped
+from matenv.oracle.rivals import Standing
 from matenv.oracle.stability import HitRate
 
 CAVEATS = (
@@ -69,7 +70,7 @@ class Card(Opinion):
         energy_scheme: Which energies these are.
         too_good: Whether E_d lies lower than that of 99.9 % of the stable formulas with as many elements.
         hit_rate: How often held-out rows with such a P(stable) and number of elements were stable.
-        p_among_all: P(stable) if nobody had a reason to compute the formula; None if it is in the table.
+        standing: How it stands among all compositions of its chemical system: p_found, place, margin to its rivals.
         reaction: What it would decompose into, balanced.
         products: The same as atom fractions, by formula.
         large: Atoms of those of the formula and its products that have more than `LARGE`, by formula.
@@ -93,7 +94,7 @@ class Card(Opinion):
     energy_scheme: str
     too_good: bool
     hit_rate: HitRate | None
-    p_among_all: float | None
+    standing: Standing
     reaction: str
     products: Mapping[str, float]
     large: Mapping[str, int]
@@ -195,17 +196,24 @@ def _predicted(card: Card) -> list[str]:
         text.append(
             "  P(stable) is calibrated for the hull of the train part, and cautious for that of the whole table."
         )
-    if card.p_among_all is not None:
-        words = (
-            f"{card.p_among_all:8.2g}  is P(stable) of any formula; P above is that of one which somebody had reason "
-            "to compute (decoy test, docs/honesty.md); measured up to 4 elements, beyond that at most this"
-        )
-        text += wrapped("among all formulas", words, indent=LABEL + 10)
+    text += _among_rivals(card.standing)
     if card.too_good:
         text += wrapped(
             "too good to be true", "E_d is lower than that of 99.9 % of the stable formulas with as many elements"
         )
     return text
+
+
+def _among_rivals(standing: Standing) -> list[str]:
+    """P of all compositions of the system, place among them, and whether rivals beat it."""
+    words = f"{standing.p_found:8.2g}  is P(a stable phase), of all compositions of its system (p_found);"
+    if standing.place is None or standing.margin is None:
+        words += " its system was not ranked (more than 5 elements, 20 atoms or 12 of one)"
+    else:
+        words += f" number {standing.place:,} of {standing.among:,};"
+        against = "lies below" if standing.unbeaten else "is beaten by"
+        words += f" {against} phases and plausible rivals by {abs(standing.margin):.3f} eV/atom"
+    return wrapped("among all formulas", words, indent=LABEL + 10)
 
 
 def _row(name: str, estimate: Estimate, others: Mapping[str, Estimate]) -> tuple[str, str, str]:

@@ -18,7 +18,8 @@ from matenv.data import Dataset, load_dataset
 from matenv.data.dataset import PARTS, UNITS
 from matenv.data.neighbours import closest
 from matenv.oracle import DEFAULT_PREDICTOR, REFERENCES, Assessment, Oracle
-from matenv.oracle.stability import decoy_factor, hit_rate, scale_odds
+from matenv.oracle.rivals import standings
+from matenv.oracle.stability import hit_rate
 from matenv.tasks import TOO_GOOD
 from matenv.thermo import ConvexHull
 
@@ -84,7 +85,6 @@ def explain(
     proxy = _opinion(predictor, assessment)
     size, p_stable = int(batch.size[0]), proxy.p_stable[0.0]
     row = int(load_dataset("mp-ground-states").find(batch)[0])
-    factor = decoy_factor(predictor, reference, size)
     decomposition = oracle.hull.decompose(batch, exclude_self=True)
     products = dict(decomposition.products(0))
     return Card(
@@ -97,7 +97,7 @@ def explain(
         energy_scheme=oracle.hull.energy_scheme,
         too_good=proxy.decomposition_energy.mean < TOO_GOOD.get(min(size, max(TOO_GOOD)), -np.inf),
         hit_rate=hit_rate(p_stable, size, predictor),
-        p_among_all=None if row >= 0 or factor is None else scale_odds(p_stable, factor),
+        standing=standings(oracle, batch)[0],
         reaction=decomposition.reaction(0),
         products=products,
         large=large_formulas([assessment.formulas[0], *products]),

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
-from matenv.composition import CompositionBatch
+from matenv.composition import CompositionBatch, FormulaIndex
 from matenv.data import Dataset
-from matenv.oracle.found import MAX_ATOMS, MAX_COUNT, FoundModel
+from matenv.oracle.found import LARGEST, MAX_ATOMS, MAX_COUNT, SMALLEST
 from matenv.oracle.oracle import Oracle
 from matenv.thermo import ConvexHull
 
@@ -75,12 +75,11 @@ def compositions(positions: Sequence[int], counts: NDArray[np.int64] | None = No
     return CompositionBatch(elements, amounts, np.full(len(counts), len(positions), np.int16))
 
 
-def rank_system(oracle: Oracle, found: FoundModel, system: Sequence[str]) -> RankedSystem:
+def rank_system(oracle: Oracle, system: Sequence[str]) -> RankedSystem:
     """Rank all compositions of a system; they count as calls of the oracle.
 
     Args:
         oracle: The oracle, with budget enough for them all.
-        found: The model of p_found over the same reference.
         system: Two to five element symbols.
 
     Returns:
@@ -90,14 +89,60 @@ def rank_system(oracle: Oracle, found: FoundModel, system: Sequence[str]) -> Ran
         ValueError: Unknown symbols, one named twice, or fewer than two or more than five.
     """
     positions = np.unique(alphabet.positions(system, "system"))
-    if len(positions) != len(system) or not 2 <= len(system) <= 5:
+    if len(positions) != len(system) or not SMALLEST <= len(system) <= LARGEST:
         raise ValueError(f"system={list(system)!r} must be two to five different elements")
     batch = compositions(positions.tolist())
     a = oracle.assess(batch)
-    p = found.prob(batch, a.p_stable, thorough=True)
+    p = a.prob_found(thorough=True)
     margin = margins(oracle.hull, batch, a.mean["formation_energy"], p >= PLAUSIBLE)
     order = np.argsort(-p, kind="stable")
     return RankedSystem(batch[order], p[order], a.p_stable[order], a.decomposition_energy[order], margin[order])
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one composition stands among all of its system.
+
+    Attributes:
+        p_found: P(a stable phase | one of all compositions of the system).
+        place: 1 for the most probable; None where the system was not ranked.
+        among: Compositions that were ranked.
+        margin: As in `RankedSystem` [eV/atom]; None where the system was not ranked.
+    """
+
+    p_found: float
+    place: int | None = None
+    among: int | None = None
+    margin: float | None = None
+
+    @property
+    def unbeaten(self) -> bool | None:
+        """Whether no mixture of phases and plausible rivals lies below; None where nobody looked."""
+        return None if self.margin is None else self.margin <= 0.0
+
+
+def standings(oracle: Oracle, batch: CompositionBatch) -> list[Standing]:
+    """How each composition stands among all of its own system, which is ranked for it.
+
+    Args:
+        oracle: The oracle, without a budget: every system counts hundreds to thousands of calls.
+        batch: Compositions (B) that are valid to the oracle.
+
+    Returns:
+        One for each; only p_found where it lies outside what `rank_system` ranks (more than 5 elements, 20 atoms, or
+        12 of one).
+    """
+    p_found = oracle.assess(batch).prob_found(thorough=True)
+    found = []
+    for row in range(len(batch)):
+        one = batch[row : row + 1]
+        if not SMALLEST <= batch.size[row] <= LARGEST or batch.atoms[row] > MAX_ATOMS or one.counts.max() > MAX_COUNT:
+            found.append(Standing(float(p_found[row])))
+            continue
+        ranked = rank_system(oracle, [alphabet.SYMBOLS[e] for e in one.elements[0, : one.size[0]]])
+        place = int(FormulaIndex(ranked.compositions).find(one)[0])
+        found.append(Standing(float(p_found[row]), place + 1, len(ranked.p_found), float(ranked.margin[place])))
+    return found
 
 
 def margins(

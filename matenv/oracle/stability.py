@@ -180,40 +180,6 @@ def hit_rate(p_stable: float, size: int, predictor: str = "default") -> HitRate 
     return next((HitRate(*entry) for entry in bins if entry[0] <= p_stable < entry[1]), None)
 
 
-DECOY_FACTORS: dict[tuple[str, str], tuple[float, float, float]] = {
-    ("default", "train"): (0.023, 0.0074, 0.0015),
-    ("two-family", "train"): (0.024, 0.0072, 0.0011),
-    ("accurate", "train"): (0.024, 0.0075, 0.0015),
-    ("default", "all"): (0.17, 0.023, 0.0024),
-    ("two-family", "all"): (0.2, 0.022, 0.0019),
-    ("accurate", "all"): (0.22, 0.03, 0.0033),
-}
-"""What the odds of P(stable) must be multiplied with, over all compositions of 2, 3 and 4 elements in well-sampled
-systems, for their sum to be the number of stable phases known there; by predictor and reference. From ``python -m
-studies.honesty.decoys``. Stable phases that nobody has computed yet count against it, so each is a lower limit."""
-
-
-def decoy_factor(predictor: str, reference: str, size: int) -> float | None:
-    """Factor of the odds of P(stable) for a formula that nobody had a reason to compute.
-
-    Args:
-        predictor: Name of the predictor.
-        reference: Phases of the hull, ``"train"`` or ``"all"``.
-        size: Number of elements; with more than 4, for which it was not measured, that of 4 is returned: it falls with
-            the number of elements.
-
-    Returns:
-        The factor; None where it was not measured.
-    """
-    factors = DECOY_FACTORS.get((predictor, reference))
-    return None if factors is None or size < SMALLEST else factors[min(size, 4) - SMALLEST]
-
-
-def scale_odds(p: float, factor: float) -> float:
-    """The probability whose odds are those of `p` times `factor`."""
-    return factor * p / (1.0 - p + factor * p)
-
-
 @lru_cache(maxsize=1)
 def _cards() -> dict[str, Any]:
     """What `tools.fit_stability` found, by predictor."""
