@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from matenv.chemistry import States, is_ionic, spelled
 from matenv.oracle.stability import HitRate
 
 CAVEATS = (
@@ -93,7 +94,8 @@ class Card(Opinion):
         p_among_all: P(stable) if nobody had a reason to compute the formula; None if it is in the table.
         reaction: What it would decompose into, balanced.
         entries: Known compounds in each subsystem of two and more elements, e.g. ``{"Fe-O": 5}``.
-        charge_neutral: Whether oxidation states can sum to zero (SMACT's rule, no exemption for alloys).
+        charge_neutral: Whether one state per element can sum to zero (SMACT's rule, rare states count, no exemption for
+            alloys).
         electronegativity_balanced: Whether they can with cations less electronegative than anions.
         oxidation_states: A likely assignment, see `matenv.chemistry.oxidation_states`; None where there is none.
         all_metal: Whether it holds metals only, for which oxidation states mean little.
@@ -113,16 +115,16 @@ class Card(Opinion):
     entries: Mapping[str, int]
     charge_neutral: bool
     electronegativity_balanced: bool
-    oxidation_states: Mapping[str, int | dict[int, int]] | None
+    oxidation_states: States | None
     all_metal: bool
     neighbours: tuple[KnownFormula, ...]
 
     @property
     def regime(self) -> str:
-        """``"metallic"`` (metals only), ``"ionic"`` (oxidation states balance) or ``"neither"``."""
+        """``"metallic"`` (metals only), ``"ionic"`` (see `matenv.chemistry.is_ionic`) or ``"neither"``."""
         if self.all_metal:
             return "metallic"
-        return "ionic" if self.electronegativity_balanced else "neither"
+        return "ionic" if is_ionic(self.oxidation_states) else "neither"
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
@@ -141,7 +143,8 @@ def _lines(card: Card) -> list[str]:
     text.append(f"  known compounds       {listed}")
     if missing := [system for system, count in card.entries.items() if not count]:
         text.append(f"  the hull may flatter  nothing is known of {', '.join(missing)}")
-    text += ["", f"  regime                {REGIMES[card.regime]}", f"  oxidation states      {_states(card)}"]
+    states = "none that sum to zero" if card.oxidation_states is None else spelled(card.oxidation_states)
+    text += ["", f"  regime                {REGIMES[card.regime]}", f"  oxidation states      {states}"]
     rule = {True: "yes", False: "no"}
     text.append(
         f"  one state per element sums to zero: {rule[card.charge_neutral]}; cations less electronegative: "
@@ -194,13 +197,3 @@ def _stability(card: Card) -> list[str]:
             "  too good to be true   E_d is lower than that of 99.9 % of the stable formulas with as many elements"
         )
     return text
-
-
-def _states(card: Card) -> str:
-    if card.oxidation_states is None:
-        return "none that sum to zero"
-    words = []
-    for symbol, state in card.oxidation_states.items():
-        each = state if isinstance(state, dict) else {state: 0}
-        words += [f"{count or ''}{' ' * bool(count)}{symbol}{charge:+d}" for charge, count in each.items()]
-    return ", ".join(words)
