@@ -28,6 +28,9 @@ from matenv.envs.edits import ADD, DECREMENT, INCREMENT, REFUSED, REMOVE, SWAP, 
 DEEPEST = 4
 """Most edits that a plan holds."""
 
+START = 2
+"""Edits in the plans tried first, which settle most rows; the order of depths changes the speed, not the answer."""
+
 _ONE = np.uint64(1)
 
 
@@ -92,7 +95,10 @@ def neutral_edits(
             continue
         absent = _absent_carriers(counts, rules, table)
         passed = np.zeros(masks.shape[1], np.bool_)
-        for depth in range(min(max(left[row], 1) - 1, DEEPEST) + 1):
+        deepest = min(max(left[row], 1) - 1, DEEPEST)
+        start = min(deepest, START)
+        for turn in range(deepest + 1):
+            depth = start + turn if start + turn <= deepest else deepest - turn  # start, deeper, then shallower
             room = _Room(
                 np.flatnonzero(absent > depth) - table.largest,
                 atoms + depth < rules.max_atoms,
@@ -104,7 +110,7 @@ def neutral_edits(
                 _sums_without(out, counts, slots, n, depth, room, table, sums[out], spare, offset)
             if _pass_at(depth, counts, slots, n, masks[row], passed, sums, offset, room, rules, table):
                 break
-        certain[row] = passed.any() or _bit(sums[n, 0], offset)
+        certain[row] = passed.any() or _bit(sums[n, 0], offset)  # or it is neutral as it stands
         if certain[row]:
             result[row] = passed
             result[row, -1] = not passed.any()
