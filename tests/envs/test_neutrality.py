@@ -56,7 +56,7 @@ class World:
         (("Mg", "Cl", "N", "Ti"), (3, 6, 4), COMMON_SHARE, 0.5),
         (("Na", "K", "Cl", "F", "O"), (4, 6, 3), 0.0, 0.85),
         (("Na", "K", "Li", "Cl", "F", "O", "S"), (3, 6, 3), 0.0, 0.9),
-        (("Na", "K", "Ca", "Cl", "F", "O", "S"), (3, 6, 3), COMMON_SHARE, 0.7),
+        (("Na", "K", "Ca", "Cl", "F", "O", "S"), (3, 6, 3), COMMON_SHARE, 0.6),
     ],
 )
 def test_allowed_edits_keep_a_neutral_formula_within_reach_by_exhaustive_search(elements, limits, valence, share):
