@@ -8,6 +8,7 @@ from typing import Any
 
 from matenv.card.parts import LARGE, Decomposed, Estimate, KnownFormula, Label, Opinion
 from matenv.card.text import LABEL, interval, line, number, shown_unit, wrapped
+from matenv.chemistry import States, is_ionic, spelled
 from matenv.oracle.rivals import Standing
 from matenv.oracle.stability import HitRate
 
@@ -76,7 +77,8 @@ class Card(Opinion):
         large: Atoms of those of the formula and its products that have more than `LARGE`, by formula.
         without_large: What it would decompose into without such phases; None where no product is one.
         entries: Known compounds in each subsystem of two and more elements, e.g. ``{"Fe-O": 5}``.
-        charge_neutral: Whether oxidation states can sum to zero (SMACT's rule, no exemption for alloys).
+        charge_neutral: Whether one state per element can sum to zero (SMACT's rule, rare states count, no exemption for
+            alloys).
         electronegativity_balanced: Whether they can with cations less electronegative than anions.
         oxidation_states: A likely assignment, see `matenv.chemistry.oxidation_states`; None where there is none.
         all_metal: Whether it holds metals only, for which oxidation states mean little.
@@ -102,7 +104,7 @@ class Card(Opinion):
     entries: Mapping[str, int]
     charge_neutral: bool
     electronegativity_balanced: bool
-    oxidation_states: Mapping[str, int | dict[int, int]] | None
+    oxidation_states: States | None
     all_metal: bool
     neighbours: tuple[KnownFormula, ...]
 
@@ -113,10 +115,10 @@ class Card(Opinion):
 
     @property
     def regime(self) -> str:
-        """``"metallic"`` (metals only), ``"ionic"`` (oxidation states balance) or ``"neither"``."""
+        """``"metallic"`` (metals only), ``"ionic"`` (see `matenv.chemistry.is_ionic`) or ``"neither"``."""
         if self.all_metal:
             return "metallic"
-        return "ionic" if self.electronegativity_balanced else "neither"
+        return "ionic" if is_ionic(self.oxidation_states) else "neither"
 
     def to_dict(self) -> dict[str, Any]:
         """Every field by its name, `dft_stable`, `regime` and the caveats, ready for `json.dumps`."""
@@ -243,7 +245,7 @@ def _states(card: Card) -> list[str]:
     if card.all_metal:
         return text
     rule = {True: "yes", False: "no"}
-    states = "none that sum to zero" if card.oxidation_states is None else _assignment(card.oxidation_states)
+    states = "none that sum to zero" if card.oxidation_states is None else spelled(card.oxidation_states)
     return [
         *text,
         line("a likely assignment", states),
@@ -253,14 +255,6 @@ def _states(card: Card) -> list[str]:
             f"{rule[card.electronegativity_balanced]} (all cations less electronegative than anions)",
         ),
     ]
-
-
-def _assignment(states: Mapping[str, int | dict[int, int]]) -> str:
-    words = []
-    for symbol, state in states.items():
-        each = state if isinstance(state, dict) else {state: 0}
-        words += [f"{count or ''}{' ' * bool(count)}{symbol}{charge:+d}" for charge, count in each.items()]
-    return ", ".join(words)
 
 
 def _neighbours(card: Card) -> list[str]:

@@ -1,6 +1,16 @@
 """Chemistry by rule: charge neutrality, electronegativity balance, and oxidation states that explain them."""
 
-from matenv.chemistry.assignment import oxidation_states
+from matenv.chemistry.assignment import States, is_ionic, oxidation_states, spelled
+from matenv.chemistry.table import COMMON_SHARE
 from matenv.chemistry.validity import is_all_metal, is_charge_neutral, is_electronegativity_balanced
 
-__all__ = ["is_all_metal", "is_charge_neutral", "is_electronegativity_balanced", "oxidation_states"]
+__all__ = [
+    "COMMON_SHARE",
+    "States",
+    "is_all_metal",
+    "is_charge_neutral",
+    "is_electronegativity_balanced",
+    "is_ionic",
+    "oxidation_states",
+    "spelled",
+]

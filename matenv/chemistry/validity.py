@@ -32,7 +32,12 @@ _ROWS_PER_THREAD = 2048
 _NONE_MIXED = np.zeros(alphabet.NUM_ELEMENTS, np.bool_)
 
 
-def is_charge_neutral(X: Compositions, alloys: bool = False, mixed_valence: bool = False) -> NDArray[np.bool_]:  # noqa: N803
+def is_charge_neutral(
+    X: Compositions,  # noqa: N803
+    alloys: bool = False,
+    mixed_valence: bool = False,
+    min_share: float = 0.0,
+) -> NDArray[np.bool_]:
     """Whether oxidation states exist that sum to zero: one state per element, from the set ICSD24.
 
     Equal to ``smact_validity(x, use_pauling_test=False, include_alloys=alloys, mixed_valence=mixed_valence)`` of
@@ -44,26 +49,33 @@ def is_charge_neutral(X: Compositions, alloys: bool = False, mixed_valence: bool
         alloys: Let formulas of metals only pass (SMACT's list of 68 metals within the alphabet; Pm is not in it).
         mixed_valence: Let the atoms of 24 elements, such as Fe, differ in oxidation state where one state each does
             not do; as in SMACT, not where that makes more than 1,000,000 combinations.
+        min_share: Smallest share of an element's reports that a state may make up, 0 to 1, see
+            `matenv.chemistry.table.load_table`. 0: three reports suffice, Ca 1+ and N 4- are states. `COMMON_SHARE`
+            (0.03): what a chemist expects; tasks use it. One state per element: a larger share never accepts more.
 
     Returns:
         (B,) bool; False for empty compositions.
 
     Raises:
-        ValueError: As `composition.check_fractions` and `composition.parse`; more than 1,000,000 atoms per formula.
+        ValueError: As `composition.check_fractions` and `composition.parse`; more than 1,000,000 atoms per formula;
+            `min_share` outside 0 to 1.
 
     Examples:
         >>> is_charge_neutral(["LiFePO4", "NaCl2", "Fe3O4", "Mg2Cu"]).tolist()
         [True, False, False, False]
         >>> is_charge_neutral(["Fe3O4", "Mg2Cu"], alloys=True, mixed_valence=True).tolist()
         [True, True]
+        >>> is_charge_neutral("CaCl"), is_charge_neutral("CaCl", min_share=0.03)
+        (array([ True]), array([False]))
     """
-    return _passes(X, alloys, mixed_valence, ordered=False)
+    return _passes(X, alloys, mixed_valence, min_share, ordered=False)
 
 
 def is_electronegativity_balanced(
     X: Compositions,  # noqa: N803
     alloys: bool = False,
     mixed_valence: bool = False,
+    min_share: float = 0.0,
 ) -> NDArray[np.bool_]:
     """Whether neutral oxidation states exist with every cation less electronegative than every anion.
 
@@ -74,6 +86,7 @@ def is_electronegativity_balanced(
         X: As `is_charge_neutral`.
         alloys: As `is_charge_neutral`.
         mixed_valence: As `is_charge_neutral`.
+        min_share: As `is_charge_neutral`.
 
     Returns:
         (B,) bool; False for empty compositions. Never True where `is_charge_neutral` is False.
@@ -85,7 +98,7 @@ def is_electronegativity_balanced(
         >>> is_electronegativity_balanced(["LiFePO4", "Ni3Al"]).tolist(), is_charge_neutral("Ni3Al").tolist()
         ([True, False], [True])
     """
-    return _passes(X, alloys, mixed_valence, ordered=True)
+    return _passes(X, alloys, mixed_valence, min_share, ordered=True)
 
 
 def is_all_metal(X: Compositions) -> NDArray[np.bool_]:  # noqa: N803
@@ -141,8 +154,14 @@ def _all_metal(batch: CompositionBatch) -> NDArray[np.bool_]:
     return metal[batch.elements].all(axis=1) & (batch.size > 0)
 
 
-def _passes(X: Compositions, alloys: bool, mixed_valence: bool, ordered: bool) -> NDArray[np.bool_]:  # noqa: N803
-    batch, table = read(X), load_table()
+def _passes(
+    X: Compositions,  # noqa: N803
+    alloys: bool,
+    mixed_valence: bool,
+    min_share: float,
+    ordered: bool,
+) -> NDArray[np.bool_]:
+    batch, table = read(X), load_table(min_share)
     mixed = table.mixed_valence if mixed_valence else _NONE_MIXED
 
     def block(rows: slice) -> NDArray[np.bool_]:

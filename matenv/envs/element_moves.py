@@ -75,7 +75,7 @@ class ElementEpisodes(Episodes):
         """A move is the number of an edit."""
         self.edits = EditTable.of(self.task)
         self.rules = Rules.of(self.task)
-        self.charges = Charges.load()
+        self.charges = Charges.load(self.task.valence_share if self.task.regime == "ionic" else 0.0)
         self.action_space = Discrete(len(self.edits.kind))
         self._masks: tuple[State | None, NDArray[np.bool_]] = (None, np.zeros((0, 0), np.bool_))
 

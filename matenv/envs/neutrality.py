@@ -1,10 +1,10 @@
 """Edits that keep a charge-neutral formula within reach: a dynamic programme over sums of oxidation states.
 
-*Neutral* is `matenv.is_charge_neutral` without its options: one oxidation state per element, out of the ICSD24 set of
-SMACT 4.0.2, such that the charges sum to zero. An edit passes if the formula it leads to is neutral, or if a *plan* of
-at most as many further edits as the episode has steps left (and at most `DEEPEST`) makes it neutral within the task's
-rules. A plan may swap elements, count them up and down, remove some, and add one; an element is edited once, but a swap
-may be combined with counting.
+*Neutral* is `matenv.is_charge_neutral`: one oxidation state per element, out of the ICSD24 set of SMACT 4.0.2 (in an
+ionic task out of the common states in it, by the task's `valence_share`), such that the charges sum to zero. An edit
+passes if the formula it leads to is neutral, or if a *plan* of at most as many further edits as the episode has steps
+left (and at most `DEEPEST`) makes it neutral within the task's rules. A plan may swap elements, count them up and down,
+remove some, and add one; an element is edited once, but a swap may be combined with counting.
 
 Why an edit that passes never leads into a dead end: a plan of j edits only brings in charges that at least j + 1
 elements absent now could carry, and only counts up, adds or removes if j + 1 such edits are within the rules. Whatever
@@ -28,6 +28,9 @@ from matenv.envs.edits import ADD, DECREMENT, INCREMENT, REFUSED, REMOVE, SWAP, 
 DEEPEST = 4
 """Most edits that a plan holds."""
 
+START = 2
+"""Edits in the plans tried first, which settle most rows; the order of depths changes the speed, not the answer."""
+
 _ONE = np.uint64(1)
 
 
@@ -45,9 +48,9 @@ class Charges(NamedTuple):
     largest: int
 
     @classmethod
-    def load(cls) -> Charges:
-        """The ICSD24 set that `matenv.is_charge_neutral` uses."""
-        table = load_table()
+    def load(cls, min_share: float = 0.0) -> Charges:
+        """The set that `matenv.is_charge_neutral` uses, given the same `min_share`."""
+        table = load_table(min_share)
         return cls(table.states.astype(np.int64), table.number.astype(np.int64), int(np.abs(table.states).max()))
 
 
@@ -92,7 +95,10 @@ def neutral_edits(
             continue
         absent = _absent_carriers(counts, rules, table)
         passed = np.zeros(masks.shape[1], np.bool_)
-        for depth in range(min(max(left[row], 1) - 1, DEEPEST) + 1):
+        deepest = min(max(left[row], 1) - 1, DEEPEST)
+        start = min(deepest, START)
+        for turn in range(deepest + 1):
+            depth = start + turn if start + turn <= deepest else deepest - turn  # start, deeper, then shallower
             room = _Room(
                 np.flatnonzero(absent > depth) - table.largest,
                 atoms + depth < rules.max_atoms,
@@ -104,7 +110,7 @@ def neutral_edits(
                 _sums_without(out, counts, slots, n, depth, room, table, sums[out], spare, offset)
             if _pass_at(depth, counts, slots, n, masks[row], passed, sums, offset, room, rules, table):
                 break
-        certain[row] = passed.any() or _bit(sums[n, 0], offset)
+        certain[row] = passed.any() or _bit(sums[n, 0], offset)  # or it is neutral as it stands
         if certain[row]:
             result[row] = passed
             result[row, -1] = not passed.any()

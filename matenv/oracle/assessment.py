@@ -199,7 +199,7 @@ class Assessment:
 
     @cached_property
     def electronegativity_balanced(self) -> NDArray[np.bool_]:
-        """The same for `matenv.is_electronegativity_balanced` (B,) bool: what a task of the regime "ionic" asks."""
+        """The same for `matenv.is_electronegativity_balanced` (B,) bool; ionic tasks ask for common states besides."""
         return is_electronegativity_balanced(self.compositions)
 
     @cached_property

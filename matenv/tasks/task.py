@@ -15,6 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
+from matenv.chemistry import COMMON_SHARE, is_electronegativity_balanced
 from matenv.composition import CompositionBatch
 from matenv.oracle import Assessment
 from matenv.oracle.viability import viability_of
@@ -77,13 +78,16 @@ class Task:
         properties: Properties of one's own that the objectives are about; an environment's own oracle predicts them.
         regime: ``"any"``: oxidation states do not matter. ``"ionic"``: a formula is valid only if it is
             electronegativity-balanced (`matenv.is_electronegativity_balanced`, metals not exempt, one oxidation state
-            per element), so metals without an anion score 0.
+            per element, at least `valence_share` of its element's reports), so metals without an anion score 0.
         viability: ``"p_found"``: the score holds the factor P(stable) x p_found^(1/3), see `viability_of`, and success
             asks for P(stable) >= 0.5 and p_found >= 0.1. ``"p_stable"``: P(stable) alone, in both, which hardly knows
             which stoichiometry of a system is stable. ``"none"``: neither. Only for questions that the hull of ordered
             compounds at 0 K does not answer (a solid solution is held together by entropy), because nothing then stops
             an agent from formulas that fall apart, which property models, trained on materials that exist, often
             praise. `info` reports both probabilities all the same.
+        valence_share: In the regime ``"ionic"``, the smallest share of an element's reports that an oxidation state may
+            make up (`min_share` of `matenv.is_electronegativity_balanced`); reachability masks keep to it, too. The
+            default leaves out Ca 1+, N 4- and B 1+; 0 takes every state that three reports in the ICSD claim.
     """
 
     name: str
@@ -102,6 +106,7 @@ class Task:
     min_fraction: float = 0.0
     max_fraction: float = 1.0
     properties: tuple[Property, ...] = ()
+    valence_share: float = COMMON_SHARE
 
     def __post_init__(self) -> None:
         """Check the limits and the element lists."""
@@ -122,6 +127,8 @@ class Task:
             raise ValueError(f"success_utility={self.success_utility} must lie in [0, 1]")
         if self.regime not in get_args(Regime):
             raise ValueError(f"regime={self.regime!r} is unknown; choose one of {', '.join(get_args(Regime))}")
+        if not 0 <= self.valence_share <= 1:
+            raise ValueError(f"valence_share={self.valence_share} must lie in [0, 1]: a share of an element's reports")
         if self.viability not in get_args(Viability):
             raise ValueError(f"viability={self.viability!r} is unknown; choose one of {', '.join(get_args(Viability))}")
         for parameter in ("max_atoms", "max_count"):
@@ -202,7 +209,8 @@ class Task:
             self.check(assessment.units)
         validity = self.allows(assessment.compositions) & assessment.valid & assessment.evaluated
         if self.regime == "ionic":
-            validity = validity & assessment.electronegativity_balanced
+            batch = assessment.compositions
+            validity = validity & is_electronegativity_balanced(batch, min_share=self.valence_share)
         asked = self.viability != "none"
         viability = viability_of(assessment, self.viability) if asked else np.ones(len(assessment))
         terms = {objective.name: objective.utility(assessment) for objective in self.objectives}

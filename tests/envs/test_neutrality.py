@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import matenv
+from matenv.chemistry import COMMON_SHARE
 from matenv.composition import CompositionBatch
 from matenv.envs.edits import REFUSED, EditTable, Rules, allowed_edits, apply_edits, places, reduced
 from matenv.envs.neutrality import Charges, neutral_edits
@@ -18,7 +19,7 @@ from matenv.tasks.sampling import random_formulas
 class World:
     """Every formula within a small task's rules, and where each allowed edit leads."""
 
-    def __init__(self, elements, max_elements, max_atoms, max_count):
+    def __init__(self, elements, max_elements, max_atoms, max_count, share):
         task = Task(
             "small", "", (), max_elements=max_elements, max_atoms=max_atoms, max_count=max_count, elements=elements
         )
@@ -36,7 +37,7 @@ class World:
             edited, _ = apply_edits(self.place[rows], actions, self.allowed[rows], *table)
             self.leads[i, actions] = [index[row.tobytes()] for row in edited]
         self.leads[:, -1] = np.arange(len(self.place))  # stay
-        self.neutral = matenv.is_charge_neutral(CompositionBatch(*reduced(self.place)))
+        self.neutral = matenv.is_charge_neutral(CompositionBatch(*reduced(self.place)), min_share=share)
 
     def within_reach(self, most):
         """Exhaustively, whether a neutral formula is within k edits, for k = 0 .. most."""
@@ -48,26 +49,28 @@ class World:
 
 
 @pytest.mark.parametrize(
-    ("elements", "limits", "share"),
+    ("elements", "limits", "valence", "share"),
     [
-        (("Na", "Cl"), (2, 6, 5), 1.0),
-        (("Mg", "Cl", "N", "Ti"), (3, 6, 4), 0.75),
-        (("Na", "K", "Cl", "F", "O"), (4, 6, 3), 0.85),
-        (("Na", "K", "Li", "Cl", "F", "O", "S"), (3, 6, 3), 0.9),
+        (("Na", "Cl"), (2, 6, 5), 0.0, 1.0),
+        (("Mg", "Cl", "N", "Ti"), (3, 6, 4), 0.0, 0.75),
+        (("Mg", "Cl", "N", "Ti"), (3, 6, 4), COMMON_SHARE, 0.5),
+        (("Na", "K", "Cl", "F", "O"), (4, 6, 3), 0.0, 0.85),
+        (("Na", "K", "Li", "Cl", "F", "O", "S"), (3, 6, 3), 0.0, 0.9),
+        (("Na", "K", "Ca", "Cl", "F", "O", "S"), (3, 6, 3), COMMON_SHARE, 0.6),
     ],
 )
-def test_allowed_edits_keep_a_neutral_formula_within_reach_by_exhaustive_search(elements, limits, share):
-    world = World(elements, *limits)
+def test_allowed_edits_keep_a_neutral_formula_within_reach_by_exhaustive_search(elements, limits, valence, share):
+    world, charges = World(elements, *limits, valence), Charges.load(valence)
     reach = world.within_reach(6)
     for left in range(1, 7):
         steps = np.full(len(world.place), left)
-        masks, certain = neutral_edits(world.place, world.allowed, steps, world.rules, Charges.load())
+        masks, certain = neutral_edits(world.place, world.allowed, steps, world.rules, charges)
         assert masks.any(axis=1).all() and (reach[left] | ~certain).all()
         row, action = np.nonzero(masks & certain[:, None])
         after = world.leads[row, action]
         assert (after >= 0).all() and reach[left - 1][after].all()  # no dead end
         _, next_certain = neutral_edits(
-            world.place, world.allowed, np.full(len(world.place), left - 1), world.rules, Charges.load()
+            world.place, world.allowed, np.full(len(world.place), left - 1), world.rules, charges
         )
         assert next_certain[after].all()  # and the mask knows it
         assert np.array_equal(masks[~certain], world.allowed[~certain])
@@ -119,6 +122,19 @@ def test_episodes_end_on_neutral_formulas(begin):
         _, _, _, truncated, info = envs.step((random.random(masks.shape) * masks).argmax(axis=1))
     assert truncated.all()
     assert matenv.is_charge_neutral(info["final_info"]["formula"].tolist()).all()
+
+
+def test_episodes_of_an_ionic_task_end_on_common_states():
+    envs: Any = gym.make_vec(
+        "MaterialElements-v0", num_envs=64, horizon=6, task="wide-gap-ionic-novel", start="dataset", reachability=True
+    )
+    envs.reset(seed=3)
+    random = np.random.default_rng(0)
+    for _ in range(6):
+        masks = envs.unwrapped.action_masks()
+        *_, info = envs.step((random.random(masks.shape) * masks).argmax(axis=1))
+    names = info["final_info"]["formula"].tolist()
+    assert matenv.is_charge_neutral(names, min_share=COMMON_SHARE).all()
 
 
 def test_the_last_edit_is_refused_unless_it_ends_neutral():
