@@ -115,7 +115,7 @@ class FoundTables:
     def thorough(self, batch: CompositionBatch) -> NDArray[np.float32]:
         """The features `QUICK_NAMES` and `THOROUGH_NAMES` (B, 45) float32.
 
-        About 20 microseconds a row and half a millisecond per distinct chemical system.
+        About 0.1 ms a row and 0.3 to 4 ms per distinct chemical system: for candidates, not for steps.
         """
         systems, member = np.unique(batch.elements, axis=0, return_inverse=True)
         mass = np.empty((len(systems), 4))
