@@ -9,15 +9,15 @@ part, choose nothing but the coefficients of logit P(stable). Test systems are n
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 
 from matenv.composition import CompositionBatch
@@ -30,8 +30,10 @@ from matenv.oracle.rivals import compositions, patterns
 from matenv.oracle.stability import StabilityModel
 from matenv.properties import load_predictor
 from matenv.thermo import ConvexHull
+from tools import CHECKOUT
+from tools.command import run
 
-TARGET = Path(__file__).parent.parent / "matenv" / "oracle" / "weights"
+TARGET = CHECKOUT / "matenv" / "oracle" / "weights"
 
 SIZES = range(SMALLEST, LARGEST + 1)
 
@@ -226,20 +228,20 @@ def fit_energy(quick: Networks, thorough: Networks) -> NDArray[np.float64]:
     return result
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line: fit and write the shipped weights and their card."""
-    parser = argparse.ArgumentParser(prog="python -m tools.fit_found", description=__doc__)
-    parser.add_argument("--work", type=Path, default=Path("runs/found"), help="where the features of folds are kept")
-    parser.add_argument("--folds", type=int, nargs="+", help="only work out the features of these folds")
-    parser.add_argument("--energy", action="store_true", help="keep the networks, choose the coefficients anew")
-    arguments = parser.parse_args(argv)
-    if arguments.folds:
-        for fold in arguments.folds:
-            _features(arguments.work, fold)
-        return 0
-    parts = [_features(arguments.work, fold) for fold in range(FOLDS)]
+def main(
+    work: Annotated[Path, typer.Option(help="Where the features of folds are kept.")] = Path("runs/found"),
+    fold: Annotated[list[int] | None, typer.Option(help="Only work out the features of these folds.")] = None,
+    energy_only: Annotated[bool, typer.Option(help="Keep the networks, choose the coefficients anew.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = TARGET,
+) -> None:
+    """Fit and write the shipped weights and their card."""
+    if fold:
+        for number in fold:
+            _features(work, number)
+        return
+    parts = [_features(work, number) for number in range(FOLDS)]
     rows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    if arguments.energy:
+    if energy_only:
         quick, thorough, _ = load_weights()
     else:
         quick = fit_networks(rows, len(QUICK_NAMES), MEMBERS["quick"])
@@ -250,8 +252,8 @@ def main(argv: list[str] | None = None) -> int:
         for name in ("mean", "scale", "first", "second", "last")
     }
     energy = fit_energy(quick, thorough)
-    TARGET.mkdir(exist_ok=True)
-    np.savez_compressed(TARGET / "found.npz", energy=energy, **arrays)
+    out.mkdir(exist_ok=True)
+    np.savez_compressed(out / "found.npz", energy=energy, **arrays)
     card = {
         "what": "networks and coefficients of p_found, see matenv.oracle.found",
         "fitted_on": "systems of the train part of the system split, cross-fitted in ten folds",
@@ -263,11 +265,10 @@ def main(argv: list[str] | None = None) -> int:
         "quick features": list(QUICK_NAMES),
         "thorough features": list(THOROUGH_NAMES),
         "a, b by quick and thorough, number of elements": energy.round(4).tolist(),
-        "sha256": hashlib.sha256((TARGET / "found.npz").read_bytes()).hexdigest(),
+        "sha256": hashlib.sha256((out / "found.npz").read_bytes()).hexdigest(),
     }
-    (TARGET / "found.json").write_text(json.dumps(card, indent=1) + "\n")
-    return 0
+    (out / "found.json").write_text(json.dumps(card, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

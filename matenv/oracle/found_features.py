@@ -300,14 +300,6 @@ def _same(a: NDArray, b: NDArray, n: int) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _same(a: NDArray, b: NDArray, n: int) -> bool:
-    for k in range(n):
-        if a[k] != b[k]:
-            return False
-    return True
-
-
 @njit(cache=True, nogil=True)
 def _match(
     el: NDArray, co: NDArray, other: NDArray, other_counts: NDArray, n: int, likeness: NDArray, by_count: bool,

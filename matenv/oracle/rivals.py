@@ -31,7 +31,8 @@ class RankedSystem:
 
     Attributes:
         compositions: Those of at most 20 atoms and counts of at most 12 (N).
-        p_found: P(a stable phase | one of all compositions of the system) (N,).
+        p_found: P(a stable phase | one of all compositions of the system) (N,), of the thorough model: it ranks better
+            than the quick one and promises a little too little.
         p_stable: P(stable) (N,).
         decomposition_energy: Predicted, against the phases of the reference (N,) [eV/atom].
         margin: Predicted energy against the phases of the reference *and* the plausible rivals (N,) [eV/atom].
@@ -104,8 +105,8 @@ class Standing:
     """How one composition stands among all of its system.
 
     Attributes:
-        p_found: P(a stable phase | one of all compositions of the system).
-        place: 1 for the most probable; None where the system was not ranked.
+        p_found: P(a stable phase | one of all compositions of the system), of the quick model, whose sums are right.
+        place: 1 for the most probable by the thorough model, which ranks better; None where the system was not ranked.
         among: Compositions that were ranked.
         margin: As in `RankedSystem` [eV/atom]; None where the system was not ranked.
     """
@@ -132,7 +133,7 @@ def standings(oracle: Oracle, batch: CompositionBatch) -> list[Standing]:
         One for each; only p_found where it lies outside what `rank_system` ranks (more than 5 elements, 20 atoms, or
         12 of one).
     """
-    p_found = oracle.assess(batch).prob_found(thorough=True)
+    p_found = oracle.assess(batch).p_found
     found = []
     for row in range(len(batch)):
         one = batch[row : row + 1]

@@ -9,14 +9,14 @@ chosen by its outcome, so a calibrated model must promise less there than was fo
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
@@ -25,6 +25,7 @@ from matenv.data import Dataset, load_dataset
 from matenv.latent import load_latent
 from matenv.oracle import Oracle
 from matenv.oracle.found import CLIP, LARGEST, SMALLEST, FoundModel
+from tools.command import run
 from tools.fit_found import enumerated
 
 UNLIKELY = -14.0
@@ -239,23 +240,21 @@ def report(size: int, most: int, judges: Judges) -> dict[str, object]:
     return {"ranks": table, "reliability": curves, "density": parts, "20 best-sampled": sampled}
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line: print the tables."""
-    parser = argparse.ArgumentParser(prog="python -m studies.honesty.rediscovery", description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[2, 3, 4], help="numbers of elements; default: 2 3 4")
-    parser.add_argument("--systems", type=int, default=100_000, help="most held-out systems of each; default: all")
-    parser.add_argument("--likelihood", type=int, default=120, help="systems ranked by the VAE; default: 120")
-    parser.add_argument("--out", type=Path, help="JSON file to write; default: print only")
-    arguments = parser.parse_args(argv)
-    judges = Judges(arguments.likelihood)
-    results: dict[str, object] = {str(n): report(n, arguments.systems, judges) for n in arguments.sizes}
+def main(
+    size: Annotated[list[int] | None, typer.Option(help="Numbers of elements; default: 2, 3 and 4.")] = None,
+    systems: Annotated[int, typer.Option(help="Most held-out systems of each; default: all.")] = 100_000,
+    likelihood: Annotated[int, typer.Option(help="Systems ranked by the VAE, which is slow.")] = 120,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+) -> None:
+    """Print the tables."""
+    judges = Judges(likelihood)
+    results: dict[str, object] = {str(n): report(n, systems, judges) for n in size or (2, 3, 4)}
     rows = results["table rows"] = table_rows()
     print("\nHeld-out table rows, Brier: " + ", ".join(f"{name} {value:.4f}" for name, value in rows.items()))
-    if arguments.out is not None:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps(results, indent=1) + "\n")
-    return 0
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)
