@@ -94,10 +94,11 @@ def oxidation_states(formula: str | Composition) -> States | None:
     Assignments are taken in classes, the first that holds one wins. With cations less electronegative than anions:
     (1) one common state per element (`COMMON_SHARE`), or the two that `AVERAGES` stand for, or azide, or ammonium
     beside nitrate; (2) mixed valence: atoms of a metal, or of As, Se, Te, are in the two states (`MIXED_SHARE`) on
-    either side of their mean; (3) one state per element, rare ones included; (4) bonds between anions: superoxides,
-    polysulfides; (5) mixed valence with rare states. (6) and (7): as 3 and 5 in any order of electronegativity.
-    Within a class the likeliest one wins, if every atom drew its state from the shares in which the ICSD reports its
-    element's states (`matenv.chemistry.table`). It is a reading of the formula, not a measurement.
+    either side of their mean, one apart, or two for the elements of `AVERAGES`; (3) one state per element, rare ones
+    included; (4) bonds between anions: superoxides, polysulfides; (5) mixed valence with rare states. (6) and (7): as
+    3 and 5 in any order of electronegativity. Within a class the likeliest one wins, if every atom drew its state from
+    the shares in which the ICSD reports its element's states (`matenv.chemistry.table`). It is a reading of the
+    formula, not a measurement.
 
     Args:
         formula: One formula.
@@ -141,7 +142,7 @@ def oxidation_states(formula: str | Composition) -> States | None:
     return None
 
 
-def rare_states(states: States) -> dict[tuple[str, int], float]:
+def rare_states(states: States) -> dict[tuple[str, float], float]:
     """The states of an assignment that are hardly ever reported.
 
     Args:
@@ -156,7 +157,7 @@ def rare_states(states: States) -> dict[tuple[str, int], float]:
         (symbol, state) for symbol, each in states.items() for state in (each if isinstance(each, dict) else [each])
     }
     return {
-        (symbol, int(state)): reported[symbol, int(state)]
+        (symbol, state): reported[symbol, int(state)]
         for symbol, state in sorted(held)
         if reported.get((symbol, int(state)), 1.0) < MIXED_SHARE
         and state == int(state)
@@ -177,7 +178,8 @@ def is_ionic(states: States | None) -> bool:
     if states is None:
         return False
     level = load_table().electronegativity
-    cations, anions = [], []
+    cations: list[float] = []
+    anions: list[float] = []
     for symbol, held in states.items():
         signs = {state > 0 for state in (held if isinstance(held, dict) else [held])}
         if len(signs) == 1:  # N of ammonium nitrate is both, and says nothing
@@ -247,8 +249,13 @@ def _options(element: int, count: int, cation: bool | None, kind: _Class, table:
         mean = None
     options = [_Option(int(s) * count, p * count, {s: count}) for s, p in log.items() if s != mean]
     if kind.mixed:
-        ends = sorted(s for s in log if s not in (mean, SALTS.get(symbol)))
-        return options + _between(ends, log, count) * _mixes(element, cation, table)
+        if _mixes(element, cation, table):
+            ends = sorted(s for s in log if s not in (mean, SALTS.get(symbol)))
+            skips = symbol in AVERAGES and cation is not False
+            apart = math.inf if kind.share == 0 else 1 + skips  # W 3+ is not W 2+ and W 4+
+            lost = _APART * skips  # Fe7(AsO4)6 holds Fe 2+ and Fe 3+, not As 3+
+            options += _between(ends, {s: p + lost for s, p in log.items()}, count, apart)
+        return options
     if mean is not None:
         likelihood = ((log[mean - 1] + log[mean + 1]) / 2 + _APART) * count
         options.append(_Option(mean * count, likelihood, {mean - 1: count / 2, mean + 1: count / 2}))
@@ -271,10 +278,15 @@ def _mixes(element: int, cation: bool | None, table: OxidationTable) -> bool:
     return bool(table.metal[element]) or symbol in ("As", "Se", "Te")
 
 
-def _between(ends: list[float], log: Mapping[float, float], count: int) -> list[_Option]:
-    """Every whole charge between those of atoms that are all in one state: they are in the two beside their mean."""
+def _between(ends: list[float], log: Mapping[float, float], count: int, apart: float = math.inf) -> list[_Option]:
+    """Every whole charge between those of atoms that are all in one state: they are in the two beside their mean.
+
+    Two states differ by at most `apart`.
+    """
     options = []
     for low, high in zip(ends[:-1], ends[1:], strict=True):
+        if high - low > apart:
+            continue
         for charge in range(math.floor(low * count + 1e-9) + 1, math.ceil(high * count - 1e-9)):
             upper = (charge - low * count) / (high - low)
             likelihood = (count - upper) * log[low] + upper * log[high]

@@ -51,11 +51,12 @@ class MaterialElementsEnv(MaterialEnv):
 
     With ``reachability=True`` the masks also keep a charge-neutral formula within reach until the end of the episode:
     an edit is allowed only if the formula it leads to is neutral (`matenv.is_charge_neutral`: one oxidation state per
-    element, ICSD24 set) or can be made so, within the task's rules, by no more edits than remain after it. So each
-    episode that follows the masks ends on a neutral formula, and "stay" is allowed on a neutral formula that no allowed
-    edit can leave. The last step's mask is exact; earlier ones are cautious (`matenv.envs.neutrality` says why and
-    when). It holds from the first formula on that obeys the task's rules and for which it can be said (100,000 of
-    100,000 random formulas under the default rules, 16 steps before the end), and is lost by an edit not allowed.
+    element, ICSD24 set, in an ionic task the common ones in it) or can be made so, within the task's rules, by no more
+    edits than remain after it. So each episode that follows the masks ends on a neutral formula, and "stay" is allowed
+    on a neutral formula that no allowed edit can leave. The last step's mask is exact; earlier ones are cautious
+    (`matenv.envs.neutrality` says why and when). It holds from the first formula on that obeys the task's rules and for
+    which it can be said (100,000 of 100,000 random formulas under the default rules, 16 steps before the end), and is
+    lost by an edit not allowed.
 
     ## Observation space
     A flat float32 `Box` of named blocks: by default ``counts`` (atoms of the 89 elements over the task's largest

@@ -195,7 +195,7 @@ def rules() -> list[Case]:
         ),
         Case(
             "ionic regime", "oxidation states do not balance",
-            wide, replace(wide, regime="ionic"),
+            wide, replace(wide, regime="ionic", valence_share=0.0),
             lambda proxy, gold: ~proxy.electronegativity_balanced,
         ),
         Case(

@@ -99,6 +99,12 @@ def test_a_card_fits_its_width_and_json(formula):
     assert card.hit_rate is None or read["hit_rate"]["rows"] == card.hit_rate.rows
 
 
+def test_states_on_the_card():
+    magnetite, nitride = matenv.explain("Fe3O4"), matenv.explain("Fe4N")
+    assert magnetite.regime == "ionic" and "1 Fe+2, 2 Fe+3, O-2" in str(magnetite)
+    assert nitride.regime == "neither" and "Fe+1 (rare: 0.3 % of reports), N-4 (rare" in str(nitride)
+
+
 def test_completeness_of_the_hull_counts_other_formulas_of_each_subsystem(data):
     card = matenv.explain("LiFePO4", reference="all")
     assert len(card.entries) == 11 and list(card.entries)[0] == "Li-Fe"  # subsets of 2, 3 and 4 elements

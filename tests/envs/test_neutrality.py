@@ -19,7 +19,8 @@ from matenv.tasks.sampling import random_formulas
 class World:
     """Every formula within a small task's rules, and where each allowed edit leads."""
 
-    def __init__(self, elements, max_elements, max_atoms, max_count, share):
+    def __init__(self, elements, limits, share):
+        max_elements, max_atoms, max_count = limits
         task = Task(
             "small", "", (), max_elements=max_elements, max_atoms=max_atoms, max_count=max_count, elements=elements
         )
@@ -60,7 +61,7 @@ class World:
     ],
 )
 def test_allowed_edits_keep_a_neutral_formula_within_reach_by_exhaustive_search(elements, limits, valence, share):
-    world, charges = World(elements, *limits, valence), Charges.load(valence)
+    world, charges = World(elements, limits, valence), Charges.load(valence)
     reach = world.within_reach(6)
     for left in range(1, 7):
         steps = np.full(len(world.place), left)
