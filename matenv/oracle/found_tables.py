@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from matenv import elements as alphabet
 from matenv.chemistry.table import load_table
-from matenv.composition import MAX_ELEMENTS, CompositionBatch
+from matenv.composition import MAX_ELEMENTS, CompositionBatch, FormulaIndex
 from matenv.data import Dataset
 from matenv.oracle import found_features as compiled
 from matenv.thermo import ConvexHull
@@ -73,9 +73,8 @@ class FoundTables:
         likeness = _likeness(relatives, left_out)
         groups = _Groups.of(relatives)
         order = groups.order
-        systems, member = np.unique(batch.elements, axis=0, return_inverse=True)
-        packed = CompositionBatch(systems, (systems >= 0).astype(np.int32), (systems >= 0).sum(axis=1).astype(np.int16))
-        phases = np.bincount(member.ravel(), weights=stable, minlength=len(systems))
+        packed, member = _systems(batch)
+        phases = np.bincount(member, weights=stable, minlength=len(packed))
         keys, owner, other = _without_one(packed, with_counts=False)
         system_groups = _Groups.of(keys)
 
@@ -101,7 +100,7 @@ class FoundTables:
         kin = (
             likeness, anonymous.spans,
             batch.elements[order], batch.counts[order], stable[order], energy[order],
-            systems[by_size], phases[by_size],
+            packed.elements[by_size], phases[by_size],
             np.searchsorted(packed.size[by_size], np.arange(MAX_ELEMENTS + 2)),
         )  # fmt: skip
         return cls(tuple(map(np.ascontiguousarray, arrays)), tuple(map(np.ascontiguousarray, kin)), scale)
@@ -117,12 +116,19 @@ class FoundTables:
 
         About 0.1 ms a row and 0.3 to 4 ms per distinct chemical system: for candidates, not for steps.
         """
-        systems, member = np.unique(batch.elements, axis=0, return_inverse=True)
+        systems, member = _systems(batch)
         mass = np.empty((len(systems), 4))
-        compiled.system_mass(systems, self.kin, mass)
+        compiled.system_mass(systems.elements, self.kin, mass)
         out = np.empty((len(batch), len(compiled.THOROUGH_NAMES)), np.float32)
-        compiled.thorough(batch.elements, batch.counts, batch.size, self.kin, mass[member.ravel()], self.scale, out)
+        compiled.thorough(batch.elements, batch.counts, batch.size, self.kin, mass[member], self.scale, out)
         return np.concatenate([self.quick(batch), out], axis=1)
+
+
+def _systems(batch: CompositionBatch) -> tuple[CompositionBatch, NDArray[np.int64]]:
+    """The distinct chemical systems of a batch (Q), and which of them each row belongs to (B,)."""
+    each = batch.systems()
+    rows = each.distinct()
+    return each[rows], np.searchsorted(rows, FormulaIndex(each).find(each))
 
 
 @dataclass(frozen=True)
@@ -198,9 +204,9 @@ def _places(
     width = np.where(some, size[groups.order[groups.start[:-1]]], 0).astype(np.int64)
     first = np.where(some, np.cumsum(width) - width, -1)
     table = np.zeros((int(width.sum()), WIDTH), np.float32)
-    for row in np.flatnonzero(stable):
-        for place in range(size[row]):
-            table[first[groups.member[row]] + place, elements[row, place]] += 1.0
+    for place in range(int(size.max(initial=0))):
+        rows = np.flatnonzero(stable & (size > place))
+        np.add.at(table, (first[groups.member[rows]] + place, elements[rows, place]), 1.0)
     return table @ likeness.astype(np.float32), first
 
 

@@ -15,10 +15,10 @@ SMALL = {"policy_kwargs": {"net_arch": [64, 64]}, "learning_rate": 2e-3, "gamma"
 FRESH = {"n_envs": 32, "n_steps": 8, **SMALL}
 REPLAYED = {"n_envs": 16, "learning_starts": 512, "gradient_steps": 4, **SMALL}
 SETTINGS = {
-    "ppo": (6_000, FRESH),
-    "sac": (4_000, {**REPLAYED, "tau": 0.05}),
-    "maskable_ppo": (6_000, FRESH),
-    "dqn": (4_000, {**REPLAYED, "target_update_interval": 200}),
+    "ppo": (4_096, FRESH),
+    "sac": (3_000, {**REPLAYED, "tau": 0.05}),
+    "maskable_ppo": (4_096, FRESH),
+    "dqn": (3_000, {**REPLAYED, "target_update_interval": 200}),
 }
 
 
