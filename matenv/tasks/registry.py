@@ -17,13 +17,13 @@ TASKS: dict[str, Task] = {
     for task in (
         Task(
             "stiff-stable",
-            "Stiff and stable: predicted log10 bulk modulus from 1.2 (16 GPa) to 2.6 (398 GPa), times P(stable).",
+            "Stiff and stable: predicted log10 bulk modulus from 1.2 (16 GPa) to 2.6 (398 GPa), times viability.",
             (Ramp("log10_bulk_modulus", 1.2, 2.6),),
             success_utility=(np.log10(200.0) - 1.2) / 1.4,  # 200 GPa
         ),
         Task(
             "wide-gap-novel",
-            "A new wide-gap insulator: P(PBE gap >= 5 eV) times P(stable), no near-copy of a known formula.",
+            "A new wide-gap insulator: P(PBE gap >= 5 eV) times viability, no near-copy of a known formula.",
             (Window("band_gap_pbe", low=5.0),),
             novel=True,
         ),
@@ -36,14 +36,14 @@ TASKS: dict[str, Task] = {
         ),
         Task(
             "stiff-semiconductor-novel",
-            "A new stiff semiconductor: P(PBE gap 1-2 eV) times the bulk-modulus ramp 32-250 GPa, times P(stable).",
+            "A new stiff semiconductor: P(PBE gap 1-2 eV) times the bulk-modulus ramp 32-250 GPa, times viability.",
             (Window("band_gap_pbe", 1.0, 2.0), Ramp("log10_bulk_modulus", 1.5, 2.4)),
             novel=True,
             success_utility=0.25,
         ),
         Task(
             "stable-novel",
-            "A new stable compound: P(stable) alone, no near-copy of a known formula.",
+            "A new stable compound: viability alone, no near-copy of a known formula.",
             (),
             novel=True,
         ),
