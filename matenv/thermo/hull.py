@@ -12,18 +12,21 @@ from numpy.typing import ArrayLike, NDArray
 from matenv.compiled.threads import available_threads
 from matenv.composition import EXACT_TOLERANCE, CompositionBatch, Compositions
 from matenv.data import Dataset
-from matenv.elements import NUM_ELEMENTS
-from matenv.thermo import solver
+from matenv.elements import INDEX, NUM_ELEMENTS
+from matenv.thermo import solver, window
 from matenv.thermo.decomposition import Decomposition, largest_first
 from matenv.thermo.open_hull import OpenDecomposition, OpenHull, check_potentials
 from matenv.thermo.own_formula import route
 from matenv.thermo.phases import PhaseTable
 from matenv.thermo.queries import ROUND_OFF, Queries
-from matenv.thermo.simplex import OWN_SYSTEM, PhaseIndex
+from matenv.thermo.simplex import ABSENT, OWN_SYSTEM, PhaseIndex
 from matenv.thermo.solver import Solution
 
 STABLE = 1e-7
 """eV/atom; phases up to this far above the hull are kept. Dropping the others cannot change any energy."""
+
+OPEN_KEPT = 16
+"""Hulls at fixed potentials that a hull keeps (about 10 MB each); a scan of more voltages begins anew."""
 
 
 class ConvexHull:
@@ -210,10 +213,64 @@ class ConvexHull:
         """
         key = tuple(check_potentials(potentials).items())
         if key not in self._open:
+            if len(self._open) >= OPEN_KEPT:
+                self._open.clear()
             stable = self._phases.compositions[self._stable_rows], self._phases.energy[self._stable_rows]
             numbers = (NUM_ELEMENTS + self._stable_rows).astype(np.int32)
-            self._open[key] = OpenHull(stable, numbers, self._phases, potentials, self.threads)
+            built = OpenHull(stable, numbers, self._phases, potentials, self.threads)
+            self._open[key] = built
+            return built
         return self._open[key]
+
+    def window(
+        self, X: Compositions, ion: str = "Li", formation_energy: ArrayLike | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Electrochemical stability window against a metal: where a composition neither takes up nor gives off the ion.
+
+        Between the two voltages the phases in equilibrium at the composition (itself, if it is stable) hold as much of
+        the ion as it does. Thermodynamic onsets, as in Zhu, He & Mo, ACS Appl. Mater. Interfaces 7, 23685 (2015):
+        kinetics and passivating layers widen real windows.
+
+        Args:
+            X: As in `decompose`; at most 10 elements each, the ion included.
+            ion: The element, one of `matenv.thermo.window.CHARGES`.
+            formation_energy: Of the compositions (B,) [eV/atom], used for those that are no reference phase. Without
+                it, or where NaN, what such a composition decomposes into stands in its place.
+
+        Returns:
+            Reduction and oxidation onset (B,), V against the metal. A metastable composition whose decomposition
+            products coexist at but one voltage gets that one twice. Oxidation is infinite without the ion in the
+            composition: there is none to give off.
+
+        Raises:
+            ValueError: An unknown ion, or as `decompose`.
+
+        Examples:
+            >>> import matenv
+            >>> hull = matenv.ConvexHull.from_dataset(matenv.load_dataset("mp-ground-states"))
+            >>> reduction, oxidation = hull.window(["LiF", "Li3PS4"])
+            >>> reduction.round(2).tolist(), oxidation.round(2).tolist()
+            ([0.0, 1.72], [6.36, 2.36])
+        """
+        if ion not in window.CHARGES:
+            raise ValueError(f"ion={ion!r} is unknown; choose one of {', '.join(window.CHARGES)}")
+        queries, element, charge = Queries.of(X), INDEX[ion], window.CHARGES[ion]
+        amounts = queries.scatter(queries.amounts, 0.0)
+        amounts /= np.maximum(amounts.sum(axis=1, keepdims=True), ABSENT)
+        energy = self.known_energy(X)
+        if formation_energy is not None:
+            energy = np.where(np.isfinite(energy), energy, np.asarray(formation_energy, np.float64))
+
+        def voltage(step: NDArray[np.float64]) -> NDArray[np.float64]:
+            beside = amounts.copy()
+            beside[:, element] += step
+            slope = window.slopes(self._index, Queries.of(beside), amounts, energy, element, self.threads)
+            return -slope / charge + 0.0
+
+        holds = amounts[:, element] > window.STEP
+        step = np.full(len(queries), window.STEP)
+        oxidation = voltage(np.where(holds, -step, step))
+        return voltage(step), np.where(holds, oxidation, np.inf)
 
     def known_energy(self, X: Compositions) -> NDArray[np.float64]:
         """The table's own formation energies.
