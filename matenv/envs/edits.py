@@ -125,11 +125,12 @@ class Rules(NamedTuple):
     max_elements: int
     max_atoms: int
     max_count: int
+    required: NDArray[np.bool_]
 
     @classmethod
     def of(cls, task: Task) -> Rules:
         """The rules of a task."""
-        return cls(task.allowed, task.min_elements, task.max_elements, task.max_atoms, task.max_count)
+        return cls(task.allowed, task.min_elements, task.max_elements, task.max_atoms, task.max_count, task.required)
 
 
 def places(batch: CompositionBatch) -> NDArray[np.int32]:
