@@ -92,8 +92,7 @@ class Episodes(ABC):
         self.state: State | None = None
         self.prepare()
         self._start_pool = self._allowed_starts() if arguments.start == "dataset" else None
-        objectives = [objective.name for objective in (*self.task.objectives, *self.task.filters)]
-        decay = arguments.repeat_decay
+        objectives, decay = self.task.parts, arguments.repeat_decay
         self.reward = Terms(arguments.reward, self.PENALTY, self.reward_terms() | guard_terms(), objectives, decay)
         self.terms = {name: np.zeros(rows) for name in self.reward.weights}
         observed = self.default_blocks() if arguments.observation is None else arguments.observation

@@ -21,7 +21,7 @@ BOUND = 5.0
 
 
 def reservoir_terms(hull: ConvexHull) -> dict[str, TermFunction]:
-    """Terms by name: ``reaction_Li``, ``reaction_water``, ``reaction_air``, and each of `ELEMENT_PROPERTIES`.
+    """Terms by name: ``reaction_Li``, ``reaction_water``, ``reaction_air``, and ``scaled_price`` and so on for `ELEMENT_PROPERTIES`.
 
     Args:
         hull: Hull of the oracle.
@@ -32,7 +32,7 @@ def reservoir_terms(hull: ConvexHull) -> dict[str, TermFunction]:
         within +- 5; 0, the centre, where the value is unknown.
     """
     terms = {f"reaction_{environment}": _reaction(hull, environment) for environment in ENVIRONMENTS}
-    return terms | {name: _value(each) for name, each in ELEMENT_PROPERTIES.items()}
+    return terms | {f"scaled_{name}": _value(each) for name, each in ELEMENT_PROPERTIES.items()}
 
 
 def _reaction(hull: ConvexHull, environment: str) -> TermFunction:

@@ -44,7 +44,7 @@ class TaskScore:
 
     Attributes:
         score: utility x viability x validity, (B,) in [0, 1].
-        terms: The factors and each objective's utility by name, (B,) each.
+        terms: The factors, each objective's utility by name and each filter's as ``filter_<name>``, (B,) each.
         success: Utility, viability and validity all reached, by the predictor in use, (B,) bool.
     """
 
@@ -112,11 +112,10 @@ class Task:
             raise ValueError(
                 f"min_elements={self.min_elements}, max_elements={self.max_elements}: need 1 <= min <= max <= 10"
             )
-        names = [objective.name for objective in (*self.objectives, *self.filters)]
+        names = self.parts
         if len(set(names)) < len(names):
             raise ValueError(
-                f"objectives {names} must have distinct names, filters included; join two objectives on one property in a "
-                "Window"
+                f"objectives {names} must have distinct names; join two objectives on one property in a Window"
             )
         if taken := set(names) & set(PARTS):
             raise ValueError(
@@ -174,6 +173,11 @@ class Task:
                 f"require asks for {len(self.require)} elements; max_elements={self.max_elements} and "
                 f"max_atoms={self.max_atoms} leave no room for them"
             )
+
+    @property
+    def parts(self) -> list[str]:
+        """Names under which `TaskScore.terms` holds the objectives' utilities, then the filters'."""
+        return [each.name for each in self.objectives] + [f"filter_{each.name}" for each in self.filters]
 
     @cached_property
     def required(self) -> NDArray[np.bool_]:
@@ -250,9 +254,10 @@ class Task:
         validity = self.allows(assessment.compositions) & assessment.valid & assessment.evaluated
         if self.regime == "ionic":
             validity = validity & assessment.electronegativity_balanced
-        terms = {each.name: each.utility(assessment) for each in (*self.objectives, *self.filters)}
-        for each in self.filters:
-            validity = validity & (terms[each.name] >= FILTER_UTILITY)
+        asked = (*self.objectives, *self.filters)
+        terms = {name: each.utility(assessment) for name, each in zip(self.parts, asked, strict=True)}
+        for name in self.parts[len(self.objectives) :]:
+            validity = validity & (terms[name] >= FILTER_UTILITY)
         wants_stable = self.viability == "p_stable"
         viability = viability_of(assessment) if wants_stable else np.ones(len(assessment))
         utility = np.ones(len(assessment))
