@@ -89,7 +89,7 @@ def rank_candidates(formulas: Sequence[str], task: Task, oracle: Oracle, top: in
     if not chosen:
         return []
     best = batch[np.array(list(chosen.values()))]
-    seen, full = oracle.assess(best), Oracle("all").assess(best)
+    seen, full = oracle.assess(best).also(task.properties), Oracle("all").assess(best)
     asked = [objective.property_name for objective in task.objectives if isinstance(objective, Ramp | Window)]
     dft = full.dft_decomposition_energy
     return [
@@ -105,7 +105,7 @@ def rank_candidates(formulas: Sequence[str], task: Task, oracle: Oracle, top: in
             formation_energy=round(float(seen.mean["formation_energy"][i]), 4),
             formation_energy_std=round(float(seen.std["formation_energy"][i]), 4),
             properties="; ".join(
-                _in_words(name, seen.mean[name][i], seen.std[name][i], oracle.units[name]) for name in asked
+                _in_words(name, seen.mean[name][i], seen.std[name][i], seen.units[name]) for name in asked
             ),
             decomposes_into=" + ".join(f"{amount:.3f} {product}" for product, amount in full.products(i)),
             novel=bool(seen.novel[i]),

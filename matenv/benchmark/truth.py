@@ -15,6 +15,7 @@ from matenv.oracle import Assessment, Oracle
 from matenv.properties import Prediction, heads, load_predictor
 from matenv.properties.distribution import MAX_SIZE, Calibration, CalibrationTable
 from matenv.tasks import Task
+from matenv.properties.element_properties import ELEMENT_PROPERTIES
 from matenv.tasks.objectives import Ramp, Window
 
 _CERTAIN = Calibration(1.0, 1.0, 1e-12, 1.0, (1.0,) * (MAX_SIZE + 1), (1.0,), (1.0,))  # a distribution with no width
@@ -185,7 +186,8 @@ def _held_out(task: Task) -> Dataset:
     wanted = np.zeros(len(data), np.bool_)
     wanted[data.part("test")] = True
     for objective in task.objectives:
-        if isinstance(objective, Ramp | Window) and objective.property_name != "formation_energy":
+        exact = {"formation_energy", *ELEMENT_PROPERTIES}
+        if isinstance(objective, Ramp | Window) and objective.property_name not in exact:
             wanted &= data.truth(objective.property_name)
     return data.subset(np.flatnonzero(wanted & task.allows(data.compositions)))
 

@@ -21,7 +21,6 @@ from matenv.envs.episodes import Episodes
 from matenv.envs.neutrality import Charges, neutral_edits
 from matenv.envs.observations import Block
 from matenv.envs.rendering import plot_counts
-from matenv.envs.requirements import keep_required
 from matenv.envs.state import State, Trail
 from matenv.tasks.sampling import random_formulas
 
@@ -160,8 +159,6 @@ class ElementEpisodes(Episodes):
 
     def _allowed(self, place: NDArray[np.int32], step: NDArray[np.int64]) -> NDArray[np.bool_]:
         masks = allowed_edits(place, len(self.edits.kind), self.rules)
-        if len(self.rules.required):
-            keep_required(place, masks, self.rules, np.empty(MAX_ELEMENTS, np.int16))
         if self.arguments.reachability:
             masks, _ = neutral_edits(place, masks, self.horizon - step, self.rules, self.charges)
         return masks

@@ -43,7 +43,8 @@ class MaterialElementsEnv(MaterialEnv):
     is never all False. From a formula that obeys the task's rules on elements and counts, allowed edits lead to
     formulas that obey them: in particular, never through a formula of fewer elements than the task's fewest. From one
     that does not (a start formula beyond them, or the empty start) they lead no further away, and while elements are
-    too few only additions are allowed. Every allowed edit but "stay" changes the formula.
+    too few only additions are allowed. What the task requires (`require=`) is never edited away; where it is missing,
+    only edits that bring it in are allowed. Every allowed edit but "stay" changes the formula.
 
     An edit that is not allowed raises no error: the formula stays, the step counts and earns a score of 0. It is
     reported as ``info["terms"]["illegal"]`` = -1 (a reward term, at weight 0 until asked for) and counted in

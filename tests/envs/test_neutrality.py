@@ -18,10 +18,11 @@ from matenv.tasks.sampling import random_formulas
 class World:
     """Every formula within a small task's rules, and where each allowed edit leads."""
 
-    def __init__(self, elements, max_elements, max_atoms, max_count):
+    def __init__(self, elements, max_elements, max_atoms, max_count, require=()):
         task = Task(
-            "small", "", (), max_elements=max_elements, max_atoms=max_atoms, max_count=max_count, elements=elements
-        )
+            "small", "", (), max_elements=max_elements, max_atoms=max_atoms, max_count=max_count, elements=elements,
+            require=require,
+        )  # fmt: skip
         table, self.rules = EditTable.of(task), Rules.of(task)
         every = np.array(list(itertools.product(range(max_count + 1), repeat=len(elements))), np.int32)
         every = every[(every.sum(axis=1) <= max_atoms) & np.isin((every > 0).sum(axis=1), range(2, max_elements + 1))]
@@ -48,16 +49,18 @@ class World:
 
 
 @pytest.mark.parametrize(
-    ("elements", "limits", "share"),
+    ("elements", "limits", "share", "require"),
     [
-        (("Na", "Cl"), (2, 6, 5), 1.0),
-        (("Mg", "Cl", "N", "Ti"), (3, 6, 4), 0.75),
-        (("Na", "K", "Cl", "F", "O"), (4, 6, 3), 0.85),
-        (("Na", "K", "Li", "Cl", "F", "O", "S"), (3, 6, 3), 0.9),
+        (("Na", "Cl"), (2, 6, 5), 1.0, ()),
+        (("Mg", "Cl", "N", "Ti"), (3, 6, 4), 0.75, ()),
+        (("Na", "K", "Cl", "F", "O"), (4, 6, 3), 0.85, ()),
+        (("Na", "K", "Li", "Cl", "F", "O", "S"), (3, 6, 3), 0.9, ()),
+        (("Na", "K", "Cl", "F", "O"), (4, 6, 3), 0.6, ("Na", "F|Cl")),
+        (("Mg", "Cl", "N", "Ti"), (3, 6, 4), 0.5, ("Ti",)),
     ],
 )
-def test_allowed_edits_keep_a_neutral_formula_within_reach_by_exhaustive_search(elements, limits, share):
-    world = World(elements, *limits)
+def test_allowed_edits_keep_a_neutral_formula_within_reach_by_exhaustive_search(elements, limits, share, require):
+    world = World(elements, *limits, require)
     reach = world.within_reach(6)
     for left in range(1, 7):
         steps = np.full(len(world.place), left)
@@ -99,6 +102,7 @@ def rollouts(number, horizon, seed, **rules):
 
 def test_random_rollouts_end_neutral():
     assert rollouts(500, 4, seed=0) == (500, 500)
+    assert rollouts(500, 4, seed=2, require=["Li", "F|Cl|Br"])[1] > 490
     assert rollouts(500, 8, seed=1, elements=["Li", "Fe", "P", "O"])[1] > 490
 
 
