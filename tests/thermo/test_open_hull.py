@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import matenv
-from matenv.data import Dataset
 from matenv.thermo.reservoirs import OXYGEN_IN_AIR, potentials_of
 from tests.thermo.hull_cases import embedded_hull, table
 
@@ -12,7 +11,7 @@ CASES = [
     ("Li3PS4", {"Li": 0.0}), ("Li3PS4", {"Li": -2.0}), ("Li3PS4", {"Li": -3.0}), ("Li7La3Zr2O12", {"Li": 0.0}),
     ("Li7La3Zr2O12", {"Li": -3.5}), ("LiTi2(PO4)3", {"Li": -1.0}), ("LiFePO4", {"Li": -4.0}), ("LiF", {"Li": 0.0}),
     ("FeO", {"O": OXYGEN_IN_AIR}), ("BaTiO3", {"O": -2.0}), ("Al2O3", {"Li": 0.0}), ("CaS", {"O": -0.3}),
-    ("MgO", {"O": -0.292, "H": -1.94}), ("Na3PS4", {"Na": -1.5}), ("NaCl", {"F": -3.0}),
+    ("MgO", {"O": -0.292, "H": -1.941}), ("Na3PS4", {"Na": -1.5}), ("NaCl", {"F": -3.0}),
 ]  # fmt: skip
 
 
@@ -45,7 +44,7 @@ def test_pymatgen_finds_the_same_energies_and_products(formula, potentials):
 def test_atoms_balance_and_energies_add_up():
     data, hull = table(), embedded_hull()
     rows = np.random.default_rng(0).integers(len(data), size=300)
-    potentials = {"Li": -1.0, "O": -1.5}
+    potentials = {"Li": -3.0, "O": -1.0}
     dec = hull.decompose(data.compositions[rows], potentials=potentials)
     defined = dec.status == 0
     assert np.array_equal(defined, dec.closed_share > 0)
@@ -77,7 +76,7 @@ def test_what_lithium_does():
     assert dec.reaction(5) == "Li7La3Zr2O12 + 7 Li -> 7 Li2O + 3/2 La2O3 + 1/2 Zr4O"
     assert np.isnan(energy[6]) and dec.reaction(6) == "" and dec.products(6) == []
     given_off = hull.decompose("Li2O2", potentials={"O": -4.0})
-    assert given_off.reaction(0) == "Li2O2 -> 2 Li + O2" and given_off.exchanged[0, 0] == pytest.approx(-0.5)
+    assert given_off.reaction(0) == "Li2O2 -> Li2O + 1/2 O2" and given_off.exchanged[0, 0] == pytest.approx(-0.25)
 
 
 def test_windows_of_electrolytes():
@@ -119,4 +118,3 @@ def test_errors_say_which():
     dry = matenv.ConvexHull.from_dataset(data, ~np.isin(data.formulas, ["H2O"]))
     with pytest.raises(ValueError, match="no H2O, so H has no potential"):
         potentials_of("water", dry)
-    assert isinstance(data, Dataset)
