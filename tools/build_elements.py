@@ -34,7 +34,7 @@ ROHS = ("Cd", "Hg", "Pb")
 
 TOXIC = ("As", "Be", "Cd", "Hg", "Pb", "Se", "Tl", "U")
 """Elements whose compounds as a group stand in Regulation (EC) 1272/2008 (CLP), Annex VI, table 3, as acutely toxic of
-category 1-3 or as carcinogenic, mutagenic or toxic for reproduction of category 1; Cd by its metal and main compounds."""
+category 1-3 or as carcinogenic, mutagenic or toxic for reproduction of category 1; Cd by metal and main compounds."""
 
 HEADER = """\
 # Cost, scarcity and hazard of the elements. Empty: no value known to the source. Written by python -m
@@ -42,16 +42,17 @@ HEADER = """\
 # price: USD/kg of the element as traded, from mendeleev 1.3.0 (MIT), which took it from Wikipedia, "Prices of chemical
 #   elements" (CC BY-SA 4.0, revision 1262554464; of a range the lower end, each element at its own date and purity).
 #   Orders of magnitude. Missing: Pa.
-# abundance: mg per kg of the Earth's crust, CRC Handbook of Chemistry and Physics, from mendeleev 1.3.0. Missing: Np, Pm,
-#   Pu, Tc. (SMACT 4.0.2 has another S, Nb and no Ru: misprints by a factor of 100 and 11.)
+# abundance: mg per kg of the Earth's crust, CRC Handbook of Chemistry and Physics, from mendeleev 1.3.0. Missing: Np,
+#   Pm, Pu, Tc. (SMACT 4.0.2 says it has the same, but with S 100 times less, Nb 11 times more and no Ru.)
 # hhi_production, hhi_reserves: Herfindahl-Hirschman index, sum of squared market shares by country in percent (10,000:
 #   one country), Gaultois et al., Chem. Mater. 25, 2911 (2013), doi 10.1021/cm400893e, from SMACT 4.0.2 (MIT). As of
 #   2011. Missing: Ac, Ar, H, Kr, Ne, Np, Pa, Pu, Tc, Th, U, Xe.
 # rohs: 1 if restricted as an element by Directive 2011/65/EU (RoHS), Annex II: Cd, Hg, Pb. Not told: Cr(VI).
-# toxic: 1 if the element's compounds as a group are classified in Annex VI of Regulation (EC) 1272/2008 (CLP) as acutely
-#   toxic, category 1-3, or carcinogenic, mutagenic or toxic for reproduction, category 1 (Cd: metal and main compounds).
-#   Both flags were written down by hand, are of the EU alone and are no legal advice. Single compounds of other elements
-#   are listed too (of Co, Cr, Ni, ...): substances of very high concern (REACH) are compounds, which no element tells.
+# toxic: 1 if the element's compounds as a group are classified in Annex VI of Regulation (EC) 1272/2008 (CLP) as
+#   acutely toxic, category 1-3, or carcinogenic, mutagenic or toxic for reproduction, category 1 (Cd: metal and main
+#   compounds). Both flags were written down by hand, are of the EU alone and are no legal advice. Single compounds of
+#   other elements are listed too (of Co, Cr, Ni, ...): substances of very high concern (REACH) are compounds, which no
+#   element tells.
 # radioactive: 1 if the element has no stable isotope (mendeleev 1.3.0), Bi counted as stable.
 """
 

@@ -14,8 +14,8 @@ from matenv.data import Dataset, load_dataset
 from matenv.oracle import Assessment, Oracle
 from matenv.properties import Prediction, heads, load_predictor
 from matenv.properties.distribution import MAX_SIZE, Calibration, CalibrationTable
-from matenv.tasks import Task
 from matenv.properties.element_properties import ELEMENT_PROPERTIES
+from matenv.tasks import Task
 from matenv.tasks.objectives import Ramp, Window
 
 _CERTAIN = Calibration(1.0, 1.0, 1e-12, 1.0, (1.0,) * (MAX_SIZE + 1), (1.0,), (1.0,))  # a distribution with no width

@@ -12,7 +12,9 @@ Seed = Annotated[int, typer.Option(help="Seed.")]
 TaskName = Annotated[str, typer.Option(help="Task name, such as stiff-stable, wide-gap-novel or stable-novel.")]
 Require = Annotated[
     list[str] | None,
-    typer.Option("--require", "--contains", help="Element that a formula must hold, or one of several: 'F|Cl|Br'; repeat."),
+    typer.Option(
+        "--require", "--contains", help="Element that a formula must hold, or one of several: 'F|Cl|Br'; repeat."
+    ),
 ]
 Progress = Annotated[bool, typer.Option(help="Show progress bars.")]
 Threads = Annotated[

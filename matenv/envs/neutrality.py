@@ -229,9 +229,7 @@ def _pass_at(
             for new in range(REFUSED):
                 action = (SWAP + k) * REFUSED + new
                 if mask[action] and not passed[action]:
-                    passed[action] = (again and not fixed[new]) or _closes(
-                        rest, depth, new, count, room, offset, table
-                    )
+                    passed[action] = (again and not fixed[new]) or _closes(rest, depth, new, count, room, offset, table)
                     everything &= passed[action]
     again = _again(sums[n], depth, 1, room, offset)
     for new in range(REFUSED):

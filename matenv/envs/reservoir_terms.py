@@ -1,4 +1,7 @@
-"""Reward terms about a formula's elements, and about what it is in contact with. Worked out only if a reward names them."""
+"""Reward terms about a formula's elements, and about what it is in contact with.
+
+None of them is worked out unless the reward names it.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,14 @@ BOUND = 5.0
 
 
 def reservoir_terms(hull: ConvexHull) -> dict[str, TermFunction]:
-    """Terms by name: ``reaction_Li``, ``reaction_water``, ``reaction_air``, and ``scaled_price`` and so on for `ELEMENT_PROPERTIES`.
+    """Terms by name: ``reaction_Li``, ``reaction_water``, ``reaction_air``; ``scaled_price`` and so on.
 
     Args:
         hull: Hull of the oracle.
 
     Returns:
         The terms. A reaction is its energy [eV/atom], from -1 for a formula that reacts vigorously to 0 for one that
-        does not, 0 also where nothing was predicted. A property is (value - centre) / scale, as observations hold it,
+        does not, 0 also where nothing was predicted. One of `ELEMENT_PROPERTIES` is (value - centre) / scale, as observations hold it,
         within +- 5; 0, the centre, where the value is unknown.
     """
     terms = {f"reaction_{environment}": _reaction(hull, environment) for environment in ENVIRONMENTS}

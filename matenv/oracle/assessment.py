@@ -157,9 +157,7 @@ class Assessment:
         result[rows] = reaction_energy(self._hull, part, self.mean["formation_energy"][rows], environment)
         return result
 
-    def prob_no_reaction(
-        self, environment: str | Mapping[str, float], tolerance: float = 0.0
-    ) -> NDArray[np.float64]:
+    def prob_no_reaction(self, environment: str | Mapping[str, float], tolerance: float = 0.0) -> NDArray[np.float64]:
         """Probability that the reaction with a reservoir gains no more than a tolerance.
 
         Args:

@@ -16,9 +16,7 @@ ROUND_OFF = 1e-7
 """eV/atom; a formula that reacts by less is a product itself."""
 
 
-def onset(
-    hull: ConvexHull, batch: CompositionBatch, environment: str | Mapping[str, float]
-) -> NDArray[np.float64]:
+def onset(hull: ConvexHull, batch: CompositionBatch, environment: str | Mapping[str, float]) -> NDArray[np.float64]:
     """Formation energy above which compositions react with a reservoir.
 
     Args:

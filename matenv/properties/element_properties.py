@@ -21,7 +21,7 @@ from matenv.properties.own import Normal, Property
 Array = NDArray[np.float64]
 
 MASS, LOG_MASS, LOG_LEAST, ANY = range(4)
-"""How the values of the elements become that of a formula: mean by mass, log10 of it, log10 of the smallest, largest."""
+"""How the values of the elements become that of a formula: mean by mass, log10 of it, log10 of the least, largest."""
 
 
 @dataclass(frozen=True)

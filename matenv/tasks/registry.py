@@ -88,8 +88,8 @@ def load_task(
         task: Name of a registered task, or a `Task`.
         elements: If given, the only elements allowed; one named here is allowed even if the task leaves it out.
         exclude: Elements never allowed, beside those the task leaves out.
-        require: Elements that every formula must hold, beside those the task requires; ``"F|Cl|Br"`` or a tuple asks for
-            one of several. One named here is allowed even if the task leaves it out.
+        require: Elements that every formula must hold, beside those the task requires; ``"F|Cl|Br"`` or a tuple asks
+            for one of several. One named here is allowed even if the task leaves it out.
         limits: Lowest and highest value by property name, None for an open end: only formulas within them are valid.
             Of a predicted property it must be at least as likely inside as outside.
         stable_against: What formulas must not react with, as `StableAgainst` takes it: ``["Li", "water"]``; only

@@ -45,8 +45,8 @@ class StableAgainst:
             check_potentials(self.potentials)
         elif self.environment not in (*INDEX, *NAMES):
             raise ValueError(
-                f"StableAgainst: environment={self.environment!r} is unknown; choose an element, {' or '.join(NAMES)}, or "
-                "give potentials="
+                f"StableAgainst: environment={self.environment!r} is unknown; choose an element, {' or '.join(NAMES)}, "
+                "or give potentials="
             )
         if not (np.isfinite(self.tolerance) and self.tolerance >= 0):
             raise ValueError(f"StableAgainst: tolerance={self.tolerance} must be a number of eV/atom, not negative")

@@ -67,8 +67,8 @@ class Task:
         max_atoms: Most atoms per reduced formula unit.
         max_count: Largest count of one element in it.
         elements: If given, the only elements allowed.
-        require: What a formula must hold, each entry an element, or several of which it must hold one: ``("Li", ("F", "Cl",
-            "Br"))``, also written ``("Li", "F|Cl|Br")``.
+        require: What a formula must hold, each entry an element, or several of which it must hold one: ``("Li", ("F",
+            "Cl", "Br"))``, also written ``("Li", "F|Cl|Br")``.
         filters: Objectives that a formula must meet, with a utility of at least 0.5, to be valid at all; they do not
             make it any better. ``Window("price", high=50)``, for example.
         exclude: Elements never allowed; by default the radioactive ones whose sparse hulls flatter a candidate.
@@ -162,12 +162,15 @@ class Task:
             excluded = [symbol for symbol in missing if symbol in self.exclude]
             if excluded:
                 raise ValueError(
-                    f"require and exclude both hold {excluded}; a required element must be allowed: name it in one of them"
+                    f"require and exclude both hold {excluded}; a required element must be allowed: name it in "
+                    "one of them"
                 )
             if absent := [symbol for symbol in missing if symbol in alphabet.ABSENT]:
                 raise ValueError(f"require holds {absent}: the embedded data know no compound of {', '.join(absent)}")
             if missing and self.elements is not None:
-                raise ValueError(f"require holds {missing}, which elements={list(self.elements)} leaves out; add it there")
+                raise ValueError(
+                    f"require holds {missing}, which elements={list(self.elements)} leaves out; add it there"
+                )
         if len(self.require) > min(self.max_elements, self.max_atoms):
             raise ValueError(
                 f"require asks for {len(self.require)} elements; max_elements={self.max_elements} and "

@@ -1,7 +1,7 @@
 """`OpenHull`: the hull of a system that exchanges some elements with reservoirs at fixed chemical potentials.
 
-Which mixture of phases has the lowest grand potential, sum_j a_j (E_j - sum_o mu_o y_jo), if the amounts of the elements
-that are not exchanged (*closed*) are given? Divide each phase by its closed atoms and measure from the best phases that
+Which mixture of phases has the lowest grand potential, sum_j a_j (E_j - sum_o mu_o y_jo), if the amounts of the
+elements that are not exchanged (*closed*) are given? Divide each phase by its closed atoms and measure from the best phases that
 hold one closed element only: the same linear program as the closed hull's, over the closed elements, so the same
 compiled simplex solves it. (Ong, Wang, Kang & Ceder, Chem. Mater. 20, 1798, 2008.)
 """
@@ -112,7 +112,9 @@ class OpenDecomposition:
         open_elements = alphabet.positions(list(self.potentials))
         coefficients = balance_open(row.formulas, products, open_elements)
         if coefficients is None:
-            raise ValueError(f"composition {i} is no integer formula; a reaction needs one: decompose matenv.formula(x)")
+            raise ValueError(
+                f"composition {i} is no integer formula; a reaction needs one: decompose matenv.formula(x)"
+            )
         return write_open(row.formulas, products, coefficients, open_elements)
 
     def reaction_energy(self, formation_energy: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -177,8 +179,8 @@ class OpenHull:
             row = int(np.flatnonzero(inside)[shifted[inside].argmin()])
             given = ", ".join(f"{symbol} {value:g}" for symbol, value in self.potentials.items())
             raise ValueError(
-                f"potentials ({given} eV/atom): {compositions[row : row + 1].formulas()[0]} would form from the reservoirs "
-                f"without limit, gaining {-shifted[row]:.3g} eV/atom; lower a potential"
+                f"potentials ({given} eV/atom): {compositions[row : row + 1].formulas()[0]} would form from the "
+                f"reservoirs without limit, gaining {-shifted[row]:.3g} eV/atom; lower a potential"
             )
         compositions, numbers, fractions, is_open = (
             values[~inside] for values in (compositions, numbers, fractions, is_open)
@@ -197,7 +199,7 @@ class OpenHull:
         energy -= (projected.amounts * self._zero[projected.elements] * (projected.elements >= 0)).sum(axis=1)
         self._phases, kept = PhaseTable.distinct(projected[several], energy[several])
         self._index = self._phases.index(np.arange(len(self._phases)))
-        # Of every reference number of the projected hull: the phase it stands for, and what one closed atom of it holds.
+        # Of every reference number of the projected hull: the phase it stands for, and what one closed atom holds.
         stands_for = np.concatenate([standing, several[kept]])
         self._numbers = numbers[stands_for].astype(np.int32)
         self._atoms = 1.0 / closed[stands_for]

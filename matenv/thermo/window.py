@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 from matenv.compiled.threads import run_blocks
 from matenv.thermo.queries import Queries
 from matenv.thermo.simplex import (
-    ABSENT, KEEP_ALL, LANES, MAX_ELEMENTS, NUM_ELEMENTS, WIDTH, PhaseIndex, certified, fill_columns, gather, primal,
+    ABSENT,
+    KEEP_ALL,
+    LANES,
+    MAX_ELEMENTS,
+    NUM_ELEMENTS,
+    WIDTH,
+    PhaseIndex,
+    certified,
+    fill_columns,
+    gather,
+    primal,
 )  # fmt: skip
 from matenv.thermo.solver import MAX_PIVOTS, ROWS_PER_THREAD
 

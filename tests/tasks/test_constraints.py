@@ -93,7 +93,9 @@ def test_element_tables():
     assert values("abundance")[INDEX["O"]] == 461_000 and values("abundance")[INDEX["S"]] == 350
     assert values("hhi_production")[INDEX["Li"]] == 2900 and np.isnan(values("hhi_production")[INDEX["H"]])
     assert values("rohs").sum() == 3 and values("radioactive")[INDEX["Bi"]] == 0
-    assert np.array_equal(np.flatnonzero(values("radioactive")), sorted(INDEX[s] for s in matenv.elements.MASKED_BY_DEFAULT))
+    assert np.array_equal(
+        np.flatnonzero(values("radioactive")), sorted(INDEX[s] for s in matenv.elements.MASKED_BY_DEFAULT)
+    )
 
 
 def test_properties_of_elements():
@@ -111,7 +113,9 @@ def test_properties_of_elements():
 
 def test_objective_filter_and_reward_need_no_property_built():
     a = matenv.Oracle().assess(["NaCl", "Sr2RhO4", "LiH"])
-    cheap = Task("cheap", "", (matenv.minimise("price", 1.0, 100.0),), filters=(matenv.Window("hhi_reserves", high=3000),))
+    cheap = Task(
+        "cheap", "", (matenv.minimise("price", 1.0, 100.0),), filters=(matenv.Window("hhi_reserves", high=3000),)
+    )
     scored = cheap.score(a)
     assert scored.terms["price"][0] > 0.9 and scored.terms["price"][1] == 0.0
     assert scored.terms["filter_hhi_reserves"].tolist() == [1.0, 0.0, 0.0]  # unknown for H: no limit is met
