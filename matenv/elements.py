@@ -179,7 +179,7 @@ SUPPLY = {
     "toxic": "1 if its compounds are classified as toxic or carcinogenic as a group",
     "radioactive": "1 if it has no stable isotope",
 }
-"""Cost, scarcity and hazard of the elements: name and unit of each column of ``supply.csv``; its head has the sources."""
+"""Cost, scarcity and hazard of the elements: name and unit of each column of ``supply.csv``, which has the sources."""
 
 
 def values(name: str) -> NDArray[np.float64]:

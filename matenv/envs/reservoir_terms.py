@@ -31,8 +31,8 @@ def reservoir_terms(hull: ConvexHull) -> dict[str, TermFunction]:
 
     Returns:
         The terms. A reaction is its energy [eV/atom], from -1 for a formula that reacts vigorously to 0 for one that
-        does not, 0 also where nothing was predicted. One of `ELEMENT_PROPERTIES` is (value - centre) / scale, as observations hold it,
-        within +- 5; 0, the centre, where the value is unknown.
+        does not, 0 also where nothing was predicted. One of `ELEMENT_PROPERTIES` is (value - centre) / scale, as
+        observations hold it, within +- 5; 0, the centre, where the value is unknown.
     """
     terms = {f"reaction_{environment}": _reaction(hull, environment) for environment in ENVIRONMENTS}
     return terms | {f"scaled_{name}": _value(each) for name, each in ELEMENT_PROPERTIES.items()}

@@ -1,9 +1,9 @@
 """`OpenHull`: the hull of a system that exchanges some elements with reservoirs at fixed chemical potentials.
 
 Which mixture of phases has the lowest grand potential, sum_j a_j (E_j - sum_o mu_o y_jo), if the amounts of the
-elements that are not exchanged (*closed*) are given? Divide each phase by its closed atoms and measure from the best phases that
-hold one closed element only: the same linear program as the closed hull's, over the closed elements, so the same
-compiled simplex solves it. (Ong, Wang, Kang & Ceder, Chem. Mater. 20, 1798, 2008.)
+elements that are not exchanged (*closed*) are given? Divide each phase by its closed atoms and measure from the best
+phases that hold one closed element only: the same linear program as the closed hull's, over the closed elements, so
+the same compiled simplex solves it. (Ong, Wang, Kang & Ceder, Chem. Mater. 20, 1798, 2008.)
 """
 
 from __future__ import annotations
@@ -182,9 +182,8 @@ class OpenHull:
                 f"potentials ({given} eV/atom): {compositions[row : row + 1].formulas()[0]} would form from the "
                 f"reservoirs without limit, gaining {-shifted[row]:.3g} eV/atom; lower a potential"
             )
-        compositions, numbers, fractions, is_open = (
-            values[~inside] for values in (compositions, numbers, fractions, is_open)
-        )
+        compositions, numbers = compositions[~inside], numbers[~inside]
+        fractions, is_open = fractions[~inside], is_open[~inside]
         closed, energy = closed[~inside], shifted[~inside] / closed[~inside]
         projected = _without(compositions, is_open)
         # The best phase with one closed element only stands for that element.

@@ -61,7 +61,7 @@ class World:
     ],
 )
 def test_allowed_edits_keep_a_neutral_formula_within_reach_by_exhaustive_search(elements, limits, share, require):
-    world = World(elements, *limits, require)
+    world = World(elements, *limits, require=require)
     reach = world.within_reach(6)
     for left in range(1, 7):
         steps = np.full(len(world.place), left)

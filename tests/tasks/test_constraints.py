@@ -1,5 +1,7 @@
 """Required elements, limits, properties of the elements, and reactions with what a material is in contact with."""
 
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -53,7 +55,7 @@ def test_contradictions_are_refused_at_the_door(given, says):
 
 @pytest.mark.parametrize("start", ["dataset", "random", "empty"])
 def test_edits_keep_what_is_required(start):
-    envs = gym.make_vec(
+    envs: Any = gym.make_vec(
         "MaterialElements-v0", num_envs=64, require=REQUIRE, start=start, min_elements=3, max_elements=4
     ).unwrapped
     envs.reset(seed=0)
@@ -71,7 +73,7 @@ def test_edits_keep_what_is_required(start):
 
 
 def test_a_start_without_what_is_required_is_led_to_it():
-    env = gym.make("MaterialElements-v0", require=REQUIRE).unwrapped
+    env: Any = gym.make("MaterialElements-v0", require=REQUIRE).unwrapped
     env.reset(seed=0, options={"formula": "Na2O"})
     said = {str(env.edit(action)) for action in np.flatnonzero(env.action_masks())}
     assert "add Li" in said and "swap element 0 for Li" in said and "add K" not in said
@@ -80,7 +82,9 @@ def test_a_start_without_what_is_required_is_led_to_it():
 
 
 def test_latent_starts_hold_what_is_required():
-    envs = gym.make_vec("MaterialLatent-v0", num_envs=32, require=REQUIRE, limits={"price": (None, 200.0)}).unwrapped
+    envs: Any = gym.make_vec(
+        "MaterialLatent-v0", num_envs=32, require=REQUIRE, limits={"price": (None, 200.0)}
+    ).unwrapped
     envs.reset(seed=0)
     assert holds(envs.core.state.start.formulas()).all()
     assert (ELEMENT_PROPERTIES["price"].of(envs.core.state.start).mean <= 200.0).all()
@@ -123,7 +127,9 @@ def test_objective_filter_and_reward_need_no_property_built():
     both = load_task(cheap, limits={"price": (None, 50.0)})  # an objective and a limit on the same property
     assert both.score(a).terms["filter_price"].tolist() == [1.0, 0.0, 0.0]
     reward = {"score": 1.0, "scaled_log10_price": -0.1, "reaction_Li": 0.5, "reaction_air": 0.1, "reaction_water": 0.1}
-    env = gym.make("MaterialElements-v0", task=cheap, reward=reward, observation=["counts", "properties"]).unwrapped
+    env: Any = gym.make(
+        "MaterialElements-v0", task=cheap, reward=reward, observation=["counts", "properties"]
+    ).unwrapped
     env.reset(seed=0, options={"formula": "Li3PS4"})
     info = env.step(env.number("increment", "S"))[4]
     assert info["terms"]["reaction_Li"] == -1.0 and info["predicted"]["price"][0] == pytest.approx(8.453, abs=0.01)
@@ -143,5 +149,5 @@ def test_stable_against():
     assert a.reaction_energy("water")[1] < -0.1 and a.reaction_energy("water")[0] == pytest.approx(0.0, abs=1e-9)
     task = load_task("stiff-stable", stable_against=["Li"])
     assert task.score(a).terms["filter_stable_against_Li"][4] == 0.0 and task.score(a).score[4] == 0.0
-    with pytest.raises(ValueError, match="Li has the potential"):
-        StableAgainst("mine", potentials={"Li": None})
+    with pytest.raises(ValueError, match="Li has the potential nan"):
+        StableAgainst("mine", potentials={"Li": float("nan")})
