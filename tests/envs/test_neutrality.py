@@ -18,7 +18,7 @@ from matenv.tasks.sampling import random_formulas
 class World:
     """Every formula within a small task's rules, and where each allowed edit leads."""
 
-    def __init__(self, elements, max_elements, max_atoms, max_count, require=()):
+    def __init__(self, elements, max_elements, max_atoms, max_count, *, require=()):
         task = Task(
             "small", "", (), max_elements=max_elements, max_atoms=max_atoms, max_count=max_count, elements=elements,
             require=require,
