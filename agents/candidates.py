@@ -113,7 +113,7 @@ def rank_candidates(formulas: Sequence[str], task: Task, oracle: Oracle, top: in
     if not chosen:
         return []
     best = batch[np.array(list(chosen.values()))]
-    seen, full = oracle.assess(best), _judged(best, oracle, whole)
+    seen, full = oracle.assess(best).also(task.properties), _judged(best, oracle, whole).also(task.properties)
     paid = task.score(seen).score
     asked = [objective.property_name for objective in task.objectives if isinstance(objective, Ramp | Window)]
     table = load_dataset("mp-ground-states")
@@ -132,7 +132,7 @@ def rank_candidates(formulas: Sequence[str], task: Task, oracle: Oracle, top: in
             formation_energy=round(float(full.mean["formation_energy"][i]), 4),
             formation_energy_std=round(float(full.std["formation_energy"][i]), 4),
             properties="; ".join(
-                _in_words(name, full.mean[name][i], full.std[name][i], oracle.units[name]) for name in asked
+                _in_words(name, full.mean[name][i], full.std[name][i], full.units[name]) for name in asked
             ),
             decomposes_into=" + ".join(f"{amount:.3f} {product}" for product, amount in full.products(i)),
             large_products=_listed(large_formulas(product for product, _ in full.products(i))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ def demo(
     seed: int = 0,
     top: int = 12,
     progress: bool = True,
+    require: Sequence[str] = (),
 ) -> list[Candidate]:
     """Train, evaluate beside a random policy, rank what was found, draw.
 
@@ -40,14 +42,16 @@ def demo(
         seed: Seed of training.
         top: Candidates to list.
         progress: Show progress bars.
+        require: Elements that every formula must hold, as `matenv.load_task` takes them.
 
     Returns:
         The candidates, best first.
     """
     check_seed(seed)
     folder, started = Path(out), time.perf_counter()
-    env_kwargs: dict[str, Any] = {"task": task}
-    print(f"Task {task}: {load_task(task).description}")
+    env_kwargs: dict[str, Any] = {"task": task} | ({"require": list(require)} if require else {})
+    wanted = load_task(task, require=require)
+    print(f"Task {task}: {wanted.description}{' Must hold ' + ', '.join(require) + '.' if require else ''}")
     print(f"Training PPO for {timesteps:,} steps on {ENV_ID} (an interrupted run resumes) ...")
     agent = train("ppo", folder / "ppo", timesteps, seed, env_kwargs=env_kwargs, progress=progress)
 
@@ -55,10 +59,10 @@ def demo(
     space = gym.make(ENV_ID, **env_kwargs).action_space
     learned = evaluate_policy(agent, ENV_ID, EPISODES, EVALUATION_SEED, **env_kwargs)
     random = evaluate_policy(RandomPolicy(space, seed), ENV_ID, EPISODES, EVALUATION_SEED, **env_kwargs)
-    _compare(learned, random, load_task(task))
+    _compare(learned, random, wanted)
 
-    oracle = Oracle("train", properties=load_task(task).properties)
-    candidates = rank_candidates(list(learned.visited), load_task(task), oracle, top)
+    oracle = Oracle("train", properties=wanted.properties)
+    candidates = rank_candidates(list(learned.visited), wanted, oracle, top)
     show_table(candidates, f"Candidates for {task!r}, at most one per chemical system")
     write_csv(candidates, folder / "candidates.csv")
     draw_learning_curve(

@@ -4,7 +4,10 @@ The alphabet is H..Pu (94 elements) minus Po, At, Rn, Fr and Ra, sorted by symbo
 composition vector in matenv ("modified 1-hot", El-Awady, arXiv:2401.06779): Ac is entry 0, Ag entry 1, Al entry 2.
 """
 
+import csv
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -167,22 +170,45 @@ Glawe, Sanna, Gross and Marques, New J. Phys. 18, 093011 (2016); the field `mend
 """
 
 
+SUPPLY = {
+    "price": "USD/kg",
+    "abundance": "mg/kg of the Earth's crust",
+    "hhi_production": "0-10,000, concentration of production by country",
+    "hhi_reserves": "0-10,000, concentration of reserves by country",
+    "rohs": "1 if restricted by RoHS",
+    "toxic": "1 if its compounds are classified as toxic or carcinogenic as a group",
+    "radioactive": "1 if it has no stable isotope",
+}
+"""Cost, scarcity and hazard of the elements: name and unit of each column of ``supply.csv``, which has the sources."""
+
+
 def values(name: str) -> NDArray[np.float64]:
     """One reference value of all elements as an array.
 
     Args:
-        name: A numeric field of `Element`, for example ``"electronegativity"``.
+        name: A numeric field of `Element`, for example ``"electronegativity"``, or a column of `SUPPLY`, for example
+            ``"price"``.
 
     Returns:
-        Array (89,) float64 in alphabet order, in the unit that `Element` states; NaN where no value is defined.
+        Array (89,) float64 in alphabet order, in the unit that `Element` or `SUPPLY` states; NaN where none is known.
 
     Raises:
-        ValueError: If `name` is not a numeric field of `Element`.
+        ValueError: If `name` is neither.
     """
+    if name in SUPPLY:
+        return np.array([float(row[name] or "nan") for row in _supply()])
     allowed = Element._fields[1:]
     if name not in allowed:
-        raise ValueError(f"name={name!r} is not an element value; choose one of {', '.join(allowed)}")
+        raise ValueError(f"name={name!r} is not an element value; choose one of {', '.join((*allowed, *SUPPLY))}")
     return np.array([getattr(element, name) for element in ELEMENTS], dtype=np.float64)
+
+
+@lru_cache(maxsize=1)
+def _supply() -> tuple[dict[str, str], ...]:
+    """Rows of ``supply.csv`` in alphabet order."""
+    with Path(__file__).with_name("supply.csv").open(encoding="utf-8") as table:
+        rows = {row["symbol"]: row for row in csv.DictReader(line for line in table if not line.startswith("#"))}
+    return tuple(rows[symbol] for symbol in SYMBOLS)
 
 
 def positions(symbols: Sequence[str], parameter: str = "elements") -> NDArray[np.int64]:

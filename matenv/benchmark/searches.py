@@ -159,6 +159,9 @@ def _formula(batch: CompositionBatch, row: int) -> Formula:
 def _random_formula(allowed: NDArray[np.int64], task: Task, random: Generator) -> Formula:
     number = int(random.integers(task.min_elements, min(task.max_elements, 4, len(allowed)) + 1))
     chosen = random.choice(allowed, number, replace=False).tolist()
+    if len(task.required):
+        held = [int(random.choice(np.flatnonzero(group & task.allowed))) for group in task.required]
+        chosen = list(dict.fromkeys((*held, *chosen)))[: max(number, len(set(held)))]
     return {element: int(random.integers(1, _LARGEST_START + 1)) for element in chosen}
 
 

@@ -14,6 +14,7 @@ from matenv.data import Dataset, load_dataset
 from matenv.oracle import Assessment, Oracle
 from matenv.properties import Prediction, heads, load_predictor
 from matenv.properties.distribution import MAX_SIZE, Calibration, CalibrationTable
+from matenv.properties.element_properties import ELEMENT_PROPERTIES
 from matenv.tasks import Task
 from matenv.tasks.objectives import Ramp, Window
 
@@ -185,7 +186,8 @@ def _held_out(task: Task) -> Dataset:
     wanted = np.zeros(len(data), np.bool_)
     wanted[data.part("test")] = True
     for objective in task.objectives:
-        if isinstance(objective, Ramp | Window) and objective.property_name != "formation_energy":
+        exact = {"formation_energy", *ELEMENT_PROPERTIES}
+        if isinstance(objective, Ramp | Window) and objective.property_name not in exact:
             wanted &= data.truth(objective.property_name)
     return data.subset(np.flatnonzero(wanted & task.allows(data.compositions)))
 

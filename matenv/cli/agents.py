@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from matenv.cli.options import Out, Progress, Seed, TaskName
+from matenv.cli.options import Out, Progress, Require, Seed, TaskName
 
 
 def demo(
@@ -16,12 +16,13 @@ def demo(
     task: TaskName = "stiff-stable",
     timesteps: Annotated[int, typer.Option(help="Training steps.")] = 200_000,
     seed: Seed = 0,
+    require: Require = None,
     progress: Progress = True,
 ) -> None:
     """Train PPO on the embedded data and show the materials it proposes, with pictures."""
     from matenv.agents.demo import demo
 
-    demo(out, task, timesteps, seed, progress=progress)
+    demo(out, task, timesteps, seed, progress=progress, require=require or ())
 
 
 def train(
@@ -35,6 +36,7 @@ def train(
     env_kwargs: Annotated[
         str, typer.Option(help="Arguments of the environment as JSON, e.g. '{\"horizon\": 8}'.")
     ] = "{}",
+    require: Require = None,
     hyperparams: Annotated[Path | None, typer.Option(help="A YAML file in rl-zoo format.")] = None,
     progress: Progress = True,
 ) -> None:
@@ -47,6 +49,8 @@ def train(
         raise ValueError(f"--env-kwargs={env_kwargs!r} is not JSON: {error}") from None
     if not isinstance(arguments, dict):
         raise ValueError(f"--env-kwargs={env_kwargs!r} must be a JSON object of arguments by name")
+    if require:
+        arguments["require"] = [*arguments.get("require", []), *require]
     train(algorithm, out, timesteps, seed, env, arguments, hyperparams, progress)
     print(f"Saved to {out}; evaluate with: matenv evaluate {out}")
 
@@ -62,6 +66,7 @@ def evaluate(
     from matenv.agents.candidates import rank_candidates, show_table
     from matenv.agents.evaluation import evaluate_policy
     from matenv.agents.train import load, read_config
+    from matenv.tasks import RESTRICTIONS
 
     config, agent = read_config(run_folder), load(run_folder)
     arguments = config["env_kwargs"]
@@ -70,6 +75,7 @@ def evaluate(
         f"{episodes} episodes: return {result.returns.mean():.3f}, final score {result.final_scores.mean():.3f}, "
         f"best score {result.best_scores.mean():.3f}, target met {result.success.mean():.1%}"
     )
-    task = load_task(arguments.get("task", "stiff-stable"), arguments.get("elements"), arguments.get("exclude"))
+    restricted = {name: arguments[name] for name in RESTRICTIONS if name in arguments}
+    task = load_task(arguments.get("task", "stiff-stable"), **restricted)
     oracle = Oracle(arguments.get("reference", "train"), properties=task.properties)
     show_table(rank_candidates(list(result.visited), task, oracle, top), f"Best of {len(result.visited)} formulas met")

@@ -10,6 +10,12 @@ import typer
 Out = Annotated[Path, typer.Option(help="Output folder; an interrupted run in it is resumed.")]
 Seed = Annotated[int, typer.Option(help="Seed.")]
 TaskName = Annotated[str, typer.Option(help="Task name, such as stiff-stable, wide-gap-novel or stable-novel.")]
+Require = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--require", "--contains", help="Element that a formula must hold, or one of several: 'F|Cl|Br'; repeat."
+    ),
+]
 Progress = Annotated[bool, typer.Option(help="Show progress bars.")]
 Threads = Annotated[
     int, typer.Option(min=1, help="Threads of torch; results repeat to the last bit for the same number.")

@@ -44,6 +44,11 @@ class Arguments:
     potentials: bool = False
     elements: Sequence[str] | None = None
     exclude: Sequence[str] | None = None
+    require: Sequence[str | Sequence[str]] | None = None
+    limits: Mapping[str, tuple[float | None, float | None]] | None = None
+    stable_against: Sequence[str] | None = None
+    min_elements: int | None = None
+    max_elements: int | None = None
     oracle: Oracle | None = None
     reference: str = "train"
     budget: int | None = None

@@ -125,11 +125,12 @@ class Rules(NamedTuple):
     max_elements: int
     max_atoms: int
     max_count: int
+    required: NDArray[np.bool_]
 
     @classmethod
     def of(cls, task: Task) -> Rules:
         """The rules of a task."""
-        return cls(task.allowed, task.min_elements, task.max_elements, task.max_atoms, task.max_count)
+        return cls(task.allowed, task.min_elements, task.max_elements, task.max_atoms, task.max_count, task.required)
 
 
 def places(batch: CompositionBatch) -> NDArray[np.int32]:
@@ -158,6 +159,8 @@ def slots_of(counts: NDArray[np.int32], slots: NDArray[np.int16]) -> tuple[int, 
 @njit(cache=True, nogil=True)
 def allowed_edits(place: NDArray[np.int32], actions: int, rules: Rules) -> NDArray[np.bool_]:
     """Which edits change the formula and break no rule, or none further than it is broken already.
+
+    Elements that the task requires are kept, and brought in first: see `_keep_required`.
 
     From a formula that obeys the rules, every edit allowed leads to one that does. Where elements are too few, only
     additions are allowed, if there is room for one. "stay" is allowed only where nothing else is: no row is empty.
@@ -195,7 +198,89 @@ def allowed_edits(place: NDArray[np.int32], actions: int, rules: Rules) -> NDArr
                     mask[(SWAP + slot) * REFUSED + element] = True
                 some |= addable or swappable > 0
         mask[-1] = not some
+    if len(rules.required) > 0:
+        _keep_required(place, masks, rules, slots)
     return masks
+
+
+@njit(cache=True, nogil=True)
+def _keep_required(place: NDArray, masks: NDArray, rules: Rules, slots: NDArray) -> None:
+    """Take edits away that lose what is required, in place.
+
+    Where all that is required is there, it stays: the last element of a group can neither be removed nor swapped for
+    one outside it. Where something is missing, only edits that bring in more of it are allowed, if there are any; else
+    those that lose none. "stay" is allowed only where nothing else is.
+
+    Args:
+        place: Places (B, 90).
+        masks: Edits that the other rules allow (B, A).
+        rules: The task's rules.
+        slots: Scratch (10,).
+    """
+    required = rules.required
+    held = np.empty(len(required), np.int64)
+    for row in range(len(place)):
+        counts, mask = place[row], masks[row]
+        n, _ = slots_of(counts, slots)
+        complete = True
+        for g in range(len(required)):
+            held[g] = 0
+            for k in range(n):
+                held[g] += required[g, slots[k]]
+            complete &= held[g] > 0
+        if complete:
+            _keep(mask, held, slots, n, rules.max_elements, required)
+        else:
+            _bring_in(mask, held, slots, required)
+        mask[-1] = not mask[:-1].any()
+
+
+@njit(cache=True, nogil=True)
+def _keep(mask: NDArray, held: NDArray, slots: NDArray, n: int, max_elements: int, required: NDArray) -> None:
+    """Where nothing is missing: an element alone in its group stays, or one of the group takes its place."""
+    for k in range(n):
+        for g in range(len(required)):
+            if held[g] == 1 and required[g, slots[k]]:
+                mask[REMOVE * REFUSED + slots[k]] = False
+                first = (SWAP + k) * REFUSED
+                for element in range(REFUSED if k < max_elements else 0):
+                    mask[first + element] &= required[g, element]
+
+
+@njit(cache=True, nogil=True)
+def _bring_in(mask: NDArray, held: NDArray, slots: NDArray, required: NDArray) -> None:
+    """Where something is missing: only edits that bring in more of it; else those that lose none."""
+    gains = False
+    for action in range(len(mask) - 1):
+        if mask[action] and _change(action, held, slots, required) > 0:
+            gains = True
+            break
+    for action in range(len(mask) - 1):
+        if mask[action]:
+            change = _change(action, held, slots, required)
+            mask[action] = change > 0 if gains else change >= 0
+
+
+@njit(cache=True, nogil=True)
+def _change(action: int, held: NDArray, slots: NDArray, required: NDArray) -> int:
+    """How many more groups are there after an edit, by its number; `held` counts the elements there of each."""
+    kind, element = action // REFUSED, action % REFUSED
+    leaving, coming = -1, -1
+    if kind == ADD:
+        coming = element
+    elif kind == REMOVE:
+        leaving = element
+    elif kind >= SWAP:
+        leaving, coming = slots[kind - SWAP], element
+    change = 0
+    for g in range(len(required)):
+        after = held[g]
+        if leaving >= 0:
+            after -= required[g, leaving]
+        if coming >= 0:
+            after += required[g, coming]
+        change += (after > 0) - (held[g] > 0)
+    return change
 
 
 @njit(cache=True, nogil=True)

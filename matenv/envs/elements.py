@@ -43,7 +43,8 @@ class MaterialElementsEnv(MaterialEnv):
     is never all False. From a formula that obeys the task's rules on elements and counts, allowed edits lead to
     formulas that obey them: in particular, never through a formula of fewer elements than the task's fewest. From one
     that does not (a start formula beyond them, or the empty start) they lead no further away, and while elements are
-    too few only additions are allowed. Every allowed edit but "stay" changes the formula.
+    too few only additions are allowed. What the task requires (`require=`) is never edited away; where it is missing,
+    only edits that bring it in are allowed. Every allowed edit but "stay" changes the formula.
 
     An edit that is not allowed raises no error: the formula stays, the step counts and earns a score of 0. It is
     reported as ``info["terms"]["illegal"]`` = -1 (a reward term, at weight 0 until asked for) and counted in
@@ -97,6 +98,14 @@ class MaterialElementsEnv(MaterialEnv):
         potentials: Whether the vector environment's info holds the chemical potentials too, (N, 89).
         elements: If given, the only elements allowed: episodes start within them, and no edit brings in others.
         exclude: Elements never allowed, likewise, beside those the task leaves out.
+        require: Elements that a formula must hold, such as ``["Li", "F|Cl|Br"]``, the second entry one of three:
+            episodes start with them and no edit loses the last of them.
+        limits: Lowest and highest value by property name, such as ``{"price": (None, 50.0)}``: a formula beyond them
+            scores 0.
+        stable_against: What a formula must not react with: elements such as ``"Li"``, ``"air"``, ``"water"``; one more
+            likely to react than not scores 0 (`matenv.tasks.StableAgainst`).
+        min_elements: Fewest elements, in place of the task's.
+        max_elements: Most elements, likewise.
         oracle: An `Oracle` to share; None for a new one.
         reference: Phases of the hull: ``"train"`` or ``"all"``.
         budget: Most distinct formulas the new oracle evaluates; later ones score 0.

@@ -28,12 +28,13 @@ from matenv.envs.info import describe_row
 from matenv.envs.observations import Block, Observer, observed_scales, shared_blocks
 from matenv.envs.repeats import BLOCK as VISITS
 from matenv.envs.repeats import first_visits, next_visits, visits_block
+from matenv.envs.reservoir_terms import reservoir_terms
 from matenv.envs.rewards import TermFunction, Terms, Transition
 from matenv.envs.state import Facts, State, Trail, facts_of, replace_rows, take
 from matenv.guards import LATENT_GUARDS, Guards, properties_of
 from matenv.latent import LatentSpace, load_latent
 from matenv.oracle import DEFAULT_PREDICTOR, Assessment, Oracle
-from matenv.tasks import load_task
+from matenv.tasks import RESTRICTIONS, load_task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,7 +79,7 @@ class Episodes(ABC):
         check_known(given, (each.name for each in fields(self.ARGUMENTS)))
         arguments = self.arguments = self.ARGUMENTS(**given)
         self.horizon = arguments.horizon
-        self.task = load_task(arguments.task, arguments.elements, arguments.exclude)
+        self.task = load_task(arguments.task, **{name: getattr(arguments, name) for name in RESTRICTIONS})
         self.oracle = arguments.oracle or Oracle(
             arguments.reference,
             arguments.budget,
@@ -91,7 +92,7 @@ class Episodes(ABC):
         self.state: State | None = None
         self.prepare()
         self._start_pool = self._allowed_starts() if arguments.start == "dataset" else None
-        objectives, decay = [objective.name for objective in self.task.objectives], arguments.repeat_decay
+        objectives, decay = self.task.parts, arguments.repeat_decay
         self.reward = Terms(arguments.reward, self.PENALTY, self.reward_terms() | guard_terms(), objectives, decay)
         self.terms = {name: np.zeros(rows) for name in self.reward.weights}
         observed = self.default_blocks() if arguments.observation is None else arguments.observation
@@ -125,7 +126,7 @@ class Episodes(ABC):
             "decomposition_energy": decomposition_terms.decomposition_energy,
             "components": decomposition_terms.components,
             "latent_similarity": decomposition_terms.latent_similarity(self.space, self.oracle.hull),
-        }
+        } | reservoir_terms(self.oracle.hull)
 
     def space(self) -> LatentSpace:
         """The latent space in which formulas are compared."""
@@ -276,12 +277,12 @@ class Episodes(ABC):
     def _allowed_starts(self) -> CompositionBatch:
         data = load_dataset(self.start_table)
         pool = data.compositions[data.split("system").train]
-        pool = pool[np.flatnonzero(self.task.allows(pool))]
+        pool = pool[np.flatnonzero(self.task.admits(pool))]
         if len(pool) == 0:
             raise ValueError(
                 f"no training formula of {data.name!r} obeys the rules of task {self.task.name!r} "
-                f"(elements={self.task.elements}, "
-                f"exclude={self.task.exclude}); widen them or use start={self.arguments.STARTS[1]!r}"
+                f"(elements={self.task.elements}, exclude={self.task.exclude}, require={self.task.require}, "
+                f"filters={self.task.filters}); widen them or use start={self.arguments.STARTS[1]!r}"
             )
         return pool
 

@@ -71,6 +71,14 @@ class MaterialLatentEnv(MaterialEnv):
         potentials: Whether the vector environment's info holds the chemical potentials too, (N, 89).
         elements: If given, the only elements allowed: episodes start within them, formulas with others score 0.
         exclude: Elements never allowed, likewise, beside those the task leaves out.
+        require: Elements that a formula must hold, such as ``["Li", "F|Cl|Br"]``, the second entry one of three:
+            episodes start with them (``start="dataset"``) and a formula without scores 0.
+        limits: Lowest and highest value by property name, such as ``{"price": (None, 50.0)}``: a formula beyond them
+            scores 0.
+        stable_against: What a formula must not react with: elements such as ``"Li"``, ``"air"``, ``"water"``; one more
+            likely to react than not scores 0 (`matenv.tasks.StableAgainst`).
+        min_elements: Fewest elements, in place of the task's.
+        max_elements: Most elements, likewise.
         oracle: An `Oracle` to share; None for a new one.
         reference: Phases of the hull: ``"train"`` or ``"all"``.
         budget: Most distinct formulas the new oracle evaluates; later ones score 0.

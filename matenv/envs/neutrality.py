@@ -10,7 +10,7 @@ Why an edit that passes never leads into a dead end: a plan of j edits only brin
 elements absent now could carry, and only counts up, adds or removes if j + 1 such edits are within the rules. Whatever
 the edit taken, j of each remain possible, so the first edit of the plan passes at the next step with the rest of the
 plan; and a neutral formula may stay where it is. The same margins make the mask cautious: for edits from which only a
-narrow plan leads back it may say no.
+narrow plan leads back it may say no. Elements that a task requires stay in every plan: it only counts them up and down.
 """
 
 from __future__ import annotations
@@ -88,6 +88,9 @@ def neutral_edits(
     sums = np.zeros((MAX_ELEMENTS + 1, DEEPEST + 1, words), np.uint64)
     spare = np.zeros((DEEPEST + 1, words), np.uint64)
     slots = np.empty(MAX_ELEMENTS, np.int16)
+    fixed = np.zeros(REFUSED, np.bool_)
+    for group in range(len(rules.required)):
+        fixed |= rules.required[group]
     for row in range(len(place)):
         counts = place[row]
         n, atoms = slots_of(counts, slots)
@@ -107,8 +110,8 @@ def neutral_edits(
                 rules.max_count,
             )
             for out in range(n + 1):  # n: none left out
-                _sums_without(out, counts, slots, n, depth, room, table, sums[out], spare, offset)
-            if _pass_at(depth, counts, slots, n, masks[row], passed, sums, offset, room, rules, table):
+                _sums_without(out, counts, slots, n, depth, room, fixed, table, sums[out], spare, offset)
+            if _pass_at(depth, counts, slots, n, masks[row], passed, sums, offset, room, fixed, rules, table):
                 break
         certain[row] = passed.any() or _bit(sums[n, 0], offset)  # or it is neutral as it stands
         if certain[row]:
@@ -122,6 +125,11 @@ def _obeys(counts: NDArray, slots: NDArray, n: int, atoms: int, rules: Rules) ->
     obeys = max(rules.min_elements, 2) <= n <= rules.max_elements and atoms <= rules.max_atoms
     for k in range(n):
         obeys = obeys and counts[slots[k]] <= rules.max_count and rules.allowed[slots[k]]
+    for group in range(len(rules.required)):
+        held = False
+        for k in range(n):
+            held |= rules.required[group, slots[k]]
+        obeys = obeys and held
     return obeys
 
 
@@ -138,8 +146,8 @@ def _absent_carriers(counts: NDArray, rules: Rules, table: Charges) -> NDArray[n
 
 @njit(cache=True, nogil=True)
 def _sums_without(
-    out: int, counts: NDArray, slots: NDArray, n: int, depth: int, room: _Room, table: Charges, sums: NDArray,
-    spare: NDArray, offset: int,
+    out: int, counts: NDArray, slots: NDArray, n: int, depth: int, room: _Room, fixed: NDArray, table: Charges,
+    sums: NDArray, spare: NDArray, offset: int,
 ) -> None:  # fmt: skip
     """Sums of charge that all elements but one can reach with at most 0, 1, ... `depth` edits, as bits (depth+1, W)."""
     sums[: depth + 1] = 0
@@ -156,9 +164,10 @@ def _sums_without(
                 continue
             for s in range(table.number[element]):
                 _spread(spare, sums, cost, depth, atoms * table.states[element, s])
-            for charge in room.charges:
-                _spread(spare, sums, cost + 1, depth, atoms * charge)
-        if room.remove:
+            if not fixed[element]:
+                for charge in room.charges:
+                    _spread(spare, sums, cost + 1, depth, atoms * charge)
+        if room.remove and not fixed[element]:
             _spread(spare, sums, 1, depth, 0)
         sums[: depth + 1] = spare[: depth + 1]
     if room.add and depth > 0:
@@ -204,7 +213,7 @@ def _bit(bits: NDArray, at: int) -> bool:
 @njit(cache=True, nogil=True)
 def _pass_at(
     depth: int, counts: NDArray, slots: NDArray, n: int, mask: NDArray, passed: NDArray, sums: NDArray, offset: int,
-    room: _Room, rules: Rules, table: Charges,
+    room: _Room, fixed: NDArray, rules: Rules, table: Charges,
 ) -> bool:  # fmt: skip
     """Mark the edits that a plan of at most `depth` edits makes neutral; whether all allowed edits are marked now."""
     everything = True
@@ -218,22 +227,21 @@ def _pass_at(
         for kind, change in ((INCREMENT, 1), (DECREMENT, -1)):
             action = kind * REFUSED + element
             if mask[action] and not passed[action]:
-                passed[action] = _again(rest, depth, count + change, room, offset) or _closes(
-                    rest, depth, element, count + change, room, offset, table
-                )
+                again = not fixed[element] and _again(rest, depth, count + change, room, offset)
+                passed[action] = again or _closes(rest, depth, element, count + change, room, offset, table)
                 everything &= passed[action]
         if k < rules.max_elements:
             again = _again(rest, depth, count, room, offset)
             for new in range(REFUSED):
                 action = (SWAP + k) * REFUSED + new
                 if mask[action] and not passed[action]:
-                    passed[action] = again or _closes(rest, depth, new, count, room, offset, table)
+                    passed[action] = (again and not fixed[new]) or _closes(rest, depth, new, count, room, offset, table)
                     everything &= passed[action]
     again = _again(sums[n], depth, 1, room, offset)
     for new in range(REFUSED):
         action = ADD * REFUSED + new
         if mask[action] and not passed[action]:
-            passed[action] = again or _closes(sums[n], depth, new, 1, room, offset, table)
+            passed[action] = (again and not fixed[new]) or _closes(sums[n], depth, new, 1, room, offset, table)
             everything &= passed[action]
     return everything
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
 from matenv.composition import CompositionBatch
 from matenv.oracle.known import look_up
+from matenv.oracle.reactions import ROUND_OFF, onset, reaction_energy
 from matenv.oracle.stability import StabilityModel
 
 if TYPE_CHECKING:
     from matenv.oracle.found import FoundModel
     from matenv.properties.distribution import Distribution
+    from matenv.properties.own import Property
     from matenv.thermo import ConvexHull
 
 NOVEL_DISTANCE = 0.05
@@ -136,6 +138,66 @@ class Assessment:
         energy, size = self._said["formation_energy"], self.compositions.size[rows]
         result[rows] = self._stability.prob(energy, self.hull_energy[rows], size, threshold)
         return result
+
+    def reaction_energy(self, environment: str | Mapping[str, float]) -> NDArray[np.float64]:
+        """Energy of the reaction with a reservoir: negative for a formula that reacts.
+
+        Args:
+            environment: A name as `matenv.thermo.reservoirs.potentials_of` takes it, such as ``"Li"``, ``"water"`` or
+                ``"air"``; or chemical potentials by element [eV/atom].
+
+        Returns:
+            (B,) eV per atom of the formula; 0 for a formula that is a product itself, positive for one predicted to lie
+            below the hull. By DFT energies for formulas of the reference table, else by predicted means; NaN where
+            nothing was predicted, and for a formula of the reservoir's elements only.
+
+        Raises:
+            ValueError: As `ConvexHull.open_to` or `potentials_of`.
+        """
+        result = np.full(len(self), np.nan)
+        part, rows = self.compositions[self._rows], self._rows
+        result[rows] = reaction_energy(self._hull, part, self.mean["formation_energy"][rows], environment)
+        return result
+
+    def prob_no_reaction(self, environment: str | Mapping[str, float], tolerance: float = 0.0) -> NDArray[np.float64]:
+        """Probability that the reaction with a reservoir gains no more than a tolerance.
+
+        Args:
+            environment: As `reaction_energy`.
+            tolerance: eV per atom of the formula.
+
+        Returns:
+            (B,): 0 or 1 for formulas of the reference table, by DFT; 0 where nothing was predicted.
+
+        Raises:
+            ValueError: As `reaction_energy`.
+        """
+        result = np.zeros(len(self))
+        part = self.compositions[self._rows]
+        highest = onset(self._hull, part, environment) + tolerance + ROUND_OFF
+        known = self._hull.known_energy(part)
+        predicted = self._said["formation_energy"].cdf(np.nan_to_num(highest, nan=-np.inf))
+        result[self._rows] = np.where(np.isnan(known), predicted, known <= highest)
+        return result
+
+    def also(self, properties: Iterable[Property]) -> Assessment:
+        """The same with properties of one's own that the oracle was not made with; those it has are left alone.
+
+        Args:
+            properties: The properties.
+
+        Returns:
+            A new assessment.
+        """
+        added = [each for each in properties if each.name not in self._said]
+        said = {each.name: each.of(self.compositions[self._rows]) for each in added}
+        mean, std = dict(self.mean), dict(self.std)
+        for name, distribution in said.items():
+            for column, values in ((mean, distribution.mean), (std, distribution.std)):
+                column[name] = np.full(len(self), np.nan)
+                column[name][self._rows] = values
+        units = self.units | {each.name: each.unit for each in added}
+        return replace(self, mean=mean, std=std, units=units, _said={**self._said, **said})
 
     def _of(self, name: str) -> Distribution:
         if name not in self._said:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from matenv import elements as alphabet
 from matenv.tasks.objectives import Ramp, Window
 from matenv.tasks.single_phase import ALLOYING_ELEMENTS, SINGLE_PHASE
-from matenv.tasks.task import Task
+from matenv.tasks.stable_against import StableAgainst
+from matenv.tasks.task import Task, check_require
 
 TASKS: dict[str, Task] = {
     task.name: task
@@ -70,22 +73,40 @@ DEFAULT_TASK = "stiff-stable"
 
 
 def load_task(
-    task: str | Task = DEFAULT_TASK, elements: Sequence[str] | None = None, exclude: Sequence[str] | None = None
+    task: str | Task = DEFAULT_TASK,
+    elements: Sequence[str] | None = None,
+    exclude: Sequence[str] | None = None,
+    require: Sequence[str | Sequence[str]] | None = None,
+    limits: Mapping[str, tuple[float | None, float | None]] | None = None,
+    stable_against: Sequence[str] | None = None,
+    min_elements: int | None = None,
+    max_elements: int | None = None,
 ) -> Task:
-    """A task by name, optionally restricted in its elements.
+    """A task by name, optionally restricted further.
 
     Args:
         task: Name of a registered task, or a `Task`.
         elements: If given, the only elements allowed; one named here is allowed even if the task leaves it out.
         exclude: Elements never allowed, beside those the task leaves out.
+        require: Elements that every formula must hold, beside those the task requires; ``"F|Cl|Br"`` or a tuple asks
+            for one of several. One named here is allowed even if the task leaves it out.
+        limits: Lowest and highest value by property name, None for an open end: only formulas within them are valid.
+            Of a predicted property it must be at least as likely inside as outside.
+        stable_against: What formulas must not react with, as `StableAgainst` takes it: ``["Li", "water"]``; only
+            formulas that more likely do not are valid.
+        min_elements: Fewest elements, in place of the task's own.
+        max_elements: Most elements, likewise.
 
     Returns:
         The task.
 
     Raises:
-        ValueError: Unknown name or element, or an element both wanted and excluded.
+        ValueError: Unknown name or element, an element both wanted and excluded, or limits that are no pair.
 
     Examples:
+        >>> task = load_task("stiff-stable", require=["Li", "F|Cl|Br"], limits={"price": (None, 50.0)})
+        >>> task.require, task.filters
+        ((('Li',), ('F', 'Cl', 'Br')), (Window(property_name='price', low=None, high=50.0),))
         >>> load_task("stiff-stable", exclude=["Os", "Ir"]).exclude[-2:]
         ('Os', 'Ir')
     """
@@ -101,8 +122,34 @@ def load_task(
     both = sorted(set(elements or ()) & set(exclude or ()))
     if both:
         raise ValueError(f"elements and exclude both hold {both}; name each element in one of them")
+    required = check_require(require or ())
+    named = [symbol for group in required for symbol in group]
+    if both := sorted(set(named) & set(exclude or ())):
+        raise ValueError(f"require and exclude both hold {both}; name each element in one of them")
+    wanted = {*named, *(elements or ())}
+    changes: dict[str, Any] = {
+        "exclude": tuple(dict.fromkeys((*(s for s in task.exclude if s not in wanted), *(exclude or ())))),
+        "require": (*task.require, *required),
+    }
+    given = {"elements": elements, "min_elements": min_elements, "max_elements": max_elements}
+    changes |= {name: value for name, value in given.items() if value is not None}
     if elements is not None:
-        task = replace(task, elements=tuple(elements), exclude=tuple(s for s in task.exclude if s not in elements))
-    if exclude is not None:
-        task = replace(task, exclude=tuple(dict.fromkeys((*task.exclude, *exclude))))
-    return task
+        changes["elements"] = tuple(elements)
+    if isinstance(stable_against, str):
+        raise ValueError(f"stable_against={stable_against!r} must be a list such as [{stable_against!r}]")
+    changes["filters"] = (*task.filters, *_windows(limits or {}), *map(StableAgainst, stable_against or ()))
+    return replace(task, **changes)
+
+
+RESTRICTIONS = tuple(inspect.signature(load_task).parameters)[1:]
+"""Names of the arguments by which `load_task` restricts a task; environments take the same."""
+
+
+def _windows(limits: Mapping[str, tuple[float | None, float | None]]) -> list[Window]:
+    """Limits as filters."""
+    if not isinstance(limits, Mapping):
+        raise ValueError(f"limits={limits!r} must be a dictionary such as {{'price': (None, 50.0)}}")
+    for name, pair in limits.items():
+        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
+            raise ValueError(f"limits[{name!r}]={pair!r} must be a pair (lowest, highest); None for an open end")
+    return [Window(name, *pair) for name, pair in limits.items()]

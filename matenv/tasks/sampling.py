@@ -14,7 +14,8 @@ def random_formulas(task: Task, k: int, seed: int) -> CompositionBatch:
     """Random formulas that obey a task's rules on elements and counts.
 
     The number of elements is uniform over those the rules leave room for, the elements are uniform without repeats, and
-    the counts are uniform over all that obey the limits on atoms and on one element's count.
+    the counts are uniform over all that obey the limits on atoms and on one element's count. Required elements are in
+    first, one of each group by chance; there are then no fewer elements than that takes.
 
     Args:
         task: The task.
@@ -41,7 +42,13 @@ def random_formulas(task: Task, k: int, seed: int) -> CompositionBatch:
         raise ValueError(f"task {task.name!r}: max_atoms={task.max_atoms} is too few for {task.min_elements} elements")
     rng = np.random.default_rng(seed)
     size = rng.integers(task.min_elements, most + 1, k)
-    order = rng.random((k, len(allowed))).argsort(axis=1)
+    keys = rng.random((k, len(allowed)))
+    for group in task.required[:, allowed]:
+        lacking = ~(keys[:, group] < 0).any(axis=1)
+        chosen = rng.choice(np.flatnonzero(group), k)
+        keys[lacking, chosen[lacking]] -= 1.0
+    size = np.maximum(size, (keys < 0).sum(axis=1))
+    order = keys.argsort(axis=1)
     counts = _counts(rng, size, most, task)
     dense = np.zeros((k, alphabet.NUM_ELEMENTS), np.int64)
     np.put_along_axis(dense, allowed[order[:, :most]], counts, axis=1)

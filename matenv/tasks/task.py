@@ -5,7 +5,7 @@ score = utility x viability x validity. A product, not a weighted sum: a sum let
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, get_args
@@ -19,8 +19,9 @@ from matenv.chemistry import COMMON_SHARE, is_electronegativity_balanced
 from matenv.composition import CompositionBatch
 from matenv.oracle import Assessment
 from matenv.oracle.viability import viability_of
+from matenv.properties.element_properties import ELEMENT_PROPERTIES, ElementProperty
 from matenv.properties.own import Property
-from matenv.tasks.objectives import Objective
+from matenv.tasks.objectives import Objective, Window
 
 Regime = Literal["any", "ionic"]
 """What chemistry a task is about; see `Task`."""
@@ -37,6 +38,9 @@ FOUND_SUCCESS = 0.1
 FRACTION_SLACK = 1e-9
 """A count may stand this much beyond a task's limits on atom fractions: rounding noise only."""
 
+FILTER_UTILITY = 0.5
+"""Utility from which a filter is passed."""
+
 PARTS = ("utility", "viability", "validity")
 """Parts of every score, beside the utility of each objective by its name."""
 
@@ -47,7 +51,7 @@ class TaskScore:
 
     Attributes:
         score: utility x viability x validity, (B,) in [0, 1].
-        terms: The factors and each objective's utility by name, (B,) each.
+        terms: The factors, each objective's utility by name and each filter's as ``filter_<name>``, (B,) each.
         success: Utility, viability and validity all reached, by the predictor in use, (B,) bool.
     """
 
@@ -70,6 +74,10 @@ class Task:
         max_atoms: Most atoms per reduced formula unit.
         max_count: Largest count of one element in it.
         elements: If given, the only elements allowed.
+        require: What a formula must hold, each entry an element, or several of which it must hold one: ``("Li", ("F",
+            "Cl", "Br"))``, also written ``("Li", "F|Cl|Br")``.
+        filters: Objectives that a formula must meet, with a utility of at least 0.5, to be valid at all; they do not
+            make it any better. ``Window("price", high=50)``, for example.
         exclude: Elements never allowed; by default the radioactive ones whose sparse hulls flatter a candidate.
         success_utility: Utility (the product over the objectives) from which the target counts as met; P(stable) must
             be at least 0.5 besides. Two objectives met half each make 0.25.
@@ -107,6 +115,8 @@ class Task:
     max_fraction: float = 1.0
     properties: tuple[Property, ...] = ()
     valence_share: float = COMMON_SHARE
+    require: tuple[str | tuple[str, ...], ...] = ()
+    filters: tuple[Objective, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the limits and the element lists."""
@@ -114,7 +124,7 @@ class Task:
             raise ValueError(
                 f"min_elements={self.min_elements}, max_elements={self.max_elements}: need 1 <= min <= max <= 10"
             )
-        names = [objective.name for objective in self.objectives]
+        names = self.parts
         if len(set(names)) < len(names):
             raise ValueError(
                 f"objectives {names} must have distinct names; join two objectives on one property in a Window"
@@ -139,6 +149,7 @@ class Task:
                 f"min_fraction={self.min_fraction}, max_fraction={self.max_fraction}: need 0 <= min <= max <= 1, and "
                 f"{self.max_elements} elements must be able to fill the formula"
             )
+        object.__setattr__(self, "require", check_require(self.require))
         for parameter in ("elements", "exclude"):
             symbols = getattr(self, parameter)
             if symbols is None:
@@ -152,6 +163,46 @@ class Task:
                 f"elements={list(self.elements)} without exclude={list(self.exclude)} leaves fewer than "
                 f"min_elements={self.min_elements} elements to use"
             )
+        self._check_required()
+        # What ships with the package need not be built to be asked for.
+        shipped = [ELEMENT_PROPERTIES[name] for name in sorted(self._properties) if name in ELEMENT_PROPERTIES]
+        own = {each.name for each in self.properties}
+        object.__setattr__(self, "properties", (*self.properties, *(p for p in shipped if p.name not in own)))
+
+    def _check_required(self) -> None:
+        """Whether the rules leave a formula that holds what is required."""
+        for group in self.require:
+            missing = [symbol for symbol in group if not self.allowed[alphabet.INDEX[symbol]]]
+            excluded = [symbol for symbol in missing if symbol in self.exclude]
+            if excluded:
+                raise ValueError(
+                    f"require and exclude both hold {excluded}; a required element must be allowed: name it in "
+                    "one of them"
+                )
+            if absent := [symbol for symbol in missing if symbol in alphabet.ABSENT]:
+                raise ValueError(f"require holds {absent}: the embedded data know no compound of {', '.join(absent)}")
+            if missing and self.elements is not None:
+                raise ValueError(
+                    f"require holds {missing}, which elements={list(self.elements)} leaves out; add it there"
+                )
+        if len(self.require) > min(self.max_elements, self.max_atoms):
+            raise ValueError(
+                f"require asks for {len(self.require)} elements; max_elements={self.max_elements} and "
+                f"max_atoms={self.max_atoms} leave no room for them"
+            )
+
+    @property
+    def parts(self) -> list[str]:
+        """Names under which `TaskScore.terms` holds the objectives' utilities, then the filters'."""
+        return [each.name for each in self.objectives] + [f"filter_{each.name}" for each in self.filters]
+
+    @cached_property
+    def required(self) -> NDArray[np.bool_]:
+        """The elements of each entry of `require` (k, 89) bool: a formula must hold one or more of each row."""
+        groups = np.zeros((len(self.require), alphabet.NUM_ELEMENTS), np.bool_)
+        for row, group in enumerate(self.require):
+            groups[row, alphabet.positions(group, "require")] = True
+        return groups
 
     @cached_property
     def allowed(self) -> NDArray[np.bool_]:
@@ -165,8 +216,8 @@ class Task:
 
     @cached_property
     def _properties(self) -> frozenset[str]:
-        """Names of the properties that the objectives are about."""
-        names = (getattr(objective, "property_name", None) for objective in self.objectives)
+        """Names of the properties that objectives and filters are about."""
+        names = (getattr(objective, "property_name", None) for objective in (*self.objectives, *self.filters))
         return frozenset(name for name in names if name is not None)
 
     def allows(self, batch: CompositionBatch) -> NDArray[np.bool_]:
@@ -174,8 +225,17 @@ class Task:
         return _obeys(
             batch.elements, batch.counts, batch.size, self.allowed,
             self.min_elements, self.max_elements, self.max_atoms, self.max_count,
-            self.min_fraction - FRACTION_SLACK, self.max_fraction + FRACTION_SLACK,
+            self.min_fraction - FRACTION_SLACK, self.max_fraction + FRACTION_SLACK, self.required,
         )  # fmt: skip
+
+    def admits(self, batch: CompositionBatch) -> NDArray[np.bool_]:
+        """As `allows`, and by those filters that a composition alone decides: where an episode may begin (B,) bool."""
+        admitted = self.allows(batch)
+        own = {each.name: each for each in self.properties if isinstance(each, ElementProperty)}
+        for each in self.filters:
+            if isinstance(each, Window) and each.property_name in own:
+                admitted &= own[each.property_name].of(batch).prob(each.low, each.high) >= FILTER_UTILITY
+        return admitted
 
     def check(self, predicted: Mapping[str, str]) -> None:
         """Refuse an oracle that does not predict what the task asks for.
@@ -186,7 +246,7 @@ class Task:
         Raises:
             ValueError: An objective about another property.
         """
-        for name in sorted(self._properties - predicted.keys()):
+        for name in sorted(self._properties - predicted.keys() - {each.name for each in self.properties}):
             known = ", ".join(f"{each} [{unit}]" for each, unit in predicted.items())
             raise ValueError(
                 f"task {self.name!r} has an objective about property_name={name!r}, which the oracle does not predict; "
@@ -207,16 +267,20 @@ class Task:
         """
         if not self._properties <= assessment.mean.keys():
             self.check(assessment.units)
+            assessment = assessment.also(each for each in self.properties if each.name in self._properties)
         validity = self.allows(assessment.compositions) & assessment.valid & assessment.evaluated
         if self.regime == "ionic":
             batch = assessment.compositions
             validity = validity & is_electronegativity_balanced(batch, min_share=self.valence_share)
+        given = (*self.objectives, *self.filters)
+        terms = {name: each.utility(assessment) for name, each in zip(self.parts, given, strict=True)}
+        for name in self.parts[len(self.objectives) :]:
+            validity = validity & (terms[name] >= FILTER_UTILITY)
         asked = self.viability != "none"
         viability = viability_of(assessment, self.viability) if asked else np.ones(len(assessment))
-        terms = {objective.name: objective.utility(assessment) for objective in self.objectives}
         utility = np.ones(len(assessment))
-        for term in terms.values():
-            utility = utility * term
+        for objective in self.objectives:
+            utility = utility * terms[objective.name]
         if self.novel:
             utility = utility * assessment.novel
         score = utility * viability * validity
@@ -241,6 +305,7 @@ def _obeys(
     max_count: int,
     min_fraction: float,
     max_fraction: float,
+    required: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
     """Whether each packed composition (B, 10) obeys a task's rules (B,)."""
     obeys = (size >= min_elements) & (size <= max_elements)
@@ -252,4 +317,31 @@ def _obeys(
         obeys[row] &= atoms <= max_atoms
         for k in range(size[row]):
             obeys[row] &= min_fraction * atoms <= counts[row, k] <= max_fraction * atoms
+        for group in range(len(required)):
+            held = False
+            for k in range(size[row]):
+                held |= required[group, elements[row, k]]
+            obeys[row] &= held
     return obeys
+
+
+def check_require(require: Sequence[str | Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """What a formula must hold, as tuples of symbols: one for each entry, without repeats.
+
+    Args:
+        require: Entries of `Task.require`: ``"Li"``, ``"F|Cl|Br"`` or ``("F", "Cl", "Br")``.
+
+    Returns:
+        The entries.
+
+    Raises:
+        ValueError: A bare string, an empty entry or an unknown element.
+    """
+    if isinstance(require, str):
+        raise ValueError(f"require={require!r} must be a list such as ['Li', 'F|Cl|Br']")
+    groups = [tuple(entry.split("|") if isinstance(entry, str) else entry) for entry in require]
+    for group in groups:
+        if not group:
+            raise ValueError(f"require={list(require)!r} holds an empty entry; name an element, or several: 'F|Cl|Br'")
+        alphabet.positions(group, "require")
+    return tuple(dict.fromkeys(groups))

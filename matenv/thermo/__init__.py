@@ -2,5 +2,6 @@
 
 from matenv.thermo.decomposition import Decomposition
 from matenv.thermo.hull import ConvexHull
+from matenv.thermo.open_hull import OpenDecomposition, OpenHull
 
-__all__ = ["ConvexHull", "Decomposition"]
+__all__ = ["ConvexHull", "Decomposition", "OpenDecomposition", "OpenHull"]

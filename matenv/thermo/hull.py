@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
+from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,17 +12,21 @@ from numpy.typing import ArrayLike, NDArray
 from matenv.compiled.threads import available_threads
 from matenv.composition import EXACT_TOLERANCE, CompositionBatch, Compositions
 from matenv.data import Dataset
-from matenv.elements import NUM_ELEMENTS
-from matenv.thermo import solver
+from matenv.elements import INDEX, NUM_ELEMENTS
+from matenv.thermo import solver, window
 from matenv.thermo.decomposition import Decomposition, largest_first
+from matenv.thermo.open_hull import OpenDecomposition, OpenHull, check_potentials
 from matenv.thermo.own_formula import route
 from matenv.thermo.phases import PhaseTable
 from matenv.thermo.queries import ROUND_OFF, Queries
-from matenv.thermo.simplex import OWN_SYSTEM, PhaseIndex
+from matenv.thermo.simplex import ABSENT, OWN_SYSTEM, PhaseIndex
 from matenv.thermo.solver import Solution
 
 STABLE = 1e-7
 """eV/atom; phases up to this far above the hull are kept. Dropping the others cannot change any energy."""
+
+OPEN_KEPT = 16
+"""Hulls at fixed potentials that a hull keeps (about 10 MB each); a scan of more voltages begins anew."""
 
 
 class ConvexHull:
@@ -64,6 +70,7 @@ class ConvexHull:
         above = phases.energy - self._solve(self._everything, Queries.of(phases.compositions), None, False).energy
         self._stable_rows = np.flatnonzero(above <= STABLE)
         self._index = phases.index(self._stable_rows)
+        self._open: dict[tuple[tuple[str, float], ...], OpenHull] = {}
         # Position of each phase among the stable ones, -1 for an unstable one.
         self._stable_position = np.full(len(phases), -1)
         self._stable_position[self._stable_rows] = np.arange(len(self._stable_rows))
@@ -125,11 +132,15 @@ class ConvexHull:
         """
         return self._answer(Queries.of(X), exclude_self, detailed=False).energy
 
+    @overload
+    def decompose(self, X: Compositions, exclude_self: bool = False, *, potentials: None = None) -> Decomposition: ...
+
+    @overload
+    def decompose(self, X: Compositions, *, potentials: Mapping[str, float]) -> OpenDecomposition: ...
+
     def decompose(
-        self,
-        X: Compositions,
-        exclude_self: bool = False,
-    ) -> Decomposition:
+        self, X: Compositions, exclude_self: bool = False, *, potentials: Mapping[str, float] | None = None
+    ) -> Decomposition | OpenDecomposition:
         """Decompose compositions into their cheapest mixtures of references.
 
         Args:
@@ -137,14 +148,28 @@ class ConvexHull:
                 list of formulas. At most 10 elements each.
             exclude_self: Leave the composition's own reduced formula out. A float vector's own formula is the one of
                 at most 1000 atoms within 2e-7 of its fractions, if any.
+            potentials: Chemical potentials [eV/atom against the pure elements] of elements that are exchanged with
+                reservoirs: ``{"Li": 0.0}`` in contact with lithium metal. The mixture is then the one of lowest grand
+                potential.
 
         Returns:
-            Energies, products, reactions, potentials and status of the B compositions.
+            Energies, products, reactions, potentials and status of the B compositions; with `potentials` an
+            `OpenDecomposition`.
 
         Raises:
             ValueError: Wrong width; NaN, infinite or negative amount; zero sum; more than 10 elements (the row is
-                named); or a formula that cannot be read.
+                named); a formula that cannot be read; as `open_to`; or `exclude_self` with `potentials`.
+
+        Examples:
+            >>> import matenv
+            >>> hull = matenv.ConvexHull.from_dataset(matenv.load_dataset("mp-ground-states"))
+            >>> hull.decompose("Li3PS4", potentials={"Li": 0.0}).reaction(0)
+            'Li3PS4 + 8 Li -> 4 Li2S + Li3P'
         """
+        if potentials is not None:
+            if exclude_self:
+                raise ValueError("exclude_self=True and potentials: give one; at fixed potentials every phase counts")
+            return self.open_to(potentials).decompose(X)
         queries = Queries.of(X)
         solution = self._answer(queries, exclude_self, detailed=True)
         return Decomposition(solution.energy, solution.status, solution, queries, self._phases)
@@ -172,6 +197,94 @@ class ConvexHull:
         excluded = np.full(len(queries), OWN_SYSTEM, np.int32)
         solution = self._solve(self._index, queries, excluded, detailed=True)
         return Decomposition(solution.energy, solution.status, solution, queries, self._phases)
+
+    def open_to(self, potentials: Mapping[str, float]) -> OpenHull:
+        """The hull in contact with reservoirs; built once for each set of potentials.
+
+        Args:
+            potentials: Chemical potential of each element that is exchanged, eV/atom against the pure element.
+
+        Returns:
+            The open hull.
+
+        Raises:
+            ValueError: No potential given, an unknown element, a potential that is not finite, or reservoirs from which
+                a phase would form without limit; element or phase is named.
+        """
+        key = tuple(check_potentials(potentials).items())
+        if key not in self._open:
+            if len(self._open) >= OPEN_KEPT:
+                self._open.clear()
+            stable = self._phases.compositions[self._stable_rows], self._phases.energy[self._stable_rows]
+            numbers = (NUM_ELEMENTS + self._stable_rows).astype(np.int32)
+            built = OpenHull(stable, numbers, self._phases, potentials, self.threads)
+            self._open[key] = built
+            return built
+        return self._open[key]
+
+    def window(
+        self, X: Compositions, ion: str = "Li", formation_energy: ArrayLike | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Electrochemical stability window against a metal: where a composition neither takes up nor gives off the ion.
+
+        Between the two voltages the phases in equilibrium at the composition (itself, if it is stable) hold as much of
+        the ion as it does. Thermodynamic onsets, as in Zhu, He & Mo, ACS Appl. Mater. Interfaces 7, 23685 (2015):
+        kinetics and passivating layers widen real windows.
+
+        Args:
+            X: As in `decompose`; at most 10 elements each, the ion included.
+            ion: The element, one of `matenv.thermo.window.CHARGES`.
+            formation_energy: Of the compositions (B,) [eV/atom], used for those that are no reference phase. Without
+                it, or where NaN, what such a composition decomposes into stands in its place.
+
+        Returns:
+            Reduction and oxidation onset (B,), V against the metal. A metastable composition whose decomposition
+            products coexist at but one voltage gets that one twice. Oxidation is infinite without the ion in the
+            composition: there is none to give off.
+
+        Raises:
+            ValueError: An unknown ion, or as `decompose`.
+
+        Examples:
+            >>> import matenv
+            >>> hull = matenv.ConvexHull.from_dataset(matenv.load_dataset("mp-ground-states"))
+            >>> reduction, oxidation = hull.window(["LiF", "Li3PS4"])
+            >>> reduction.round(2).tolist(), oxidation.round(2).tolist()
+            ([0.0, 1.72], [6.36, 2.36])
+        """
+        if ion not in window.CHARGES:
+            raise ValueError(f"ion={ion!r} is unknown; choose one of {', '.join(window.CHARGES)}")
+        queries, element, charge = Queries.of(X), INDEX[ion], window.CHARGES[ion]
+        amounts = queries.scatter(queries.amounts, 0.0)
+        amounts /= np.maximum(amounts.sum(axis=1, keepdims=True), ABSENT)
+        energy = self.known_energy(X)
+        if formation_energy is not None:
+            energy = np.where(np.isfinite(energy), energy, np.asarray(formation_energy, np.float64))
+
+        def voltage(step: NDArray[np.float64]) -> NDArray[np.float64]:
+            beside = amounts.copy()
+            beside[:, element] += step
+            slope = window.slopes(self._index, Queries.of(beside), amounts, energy, element, self.threads)
+            return -slope / charge + 0.0
+
+        holds = amounts[:, element] > window.STEP
+        step = np.full(len(queries), window.STEP)
+        oxidation = voltage(np.where(holds, -step, step))
+        return voltage(step), np.where(holds, oxidation, np.inf)
+
+    def known_energy(self, X: Compositions) -> NDArray[np.float64]:
+        """The table's own formation energies.
+
+        Args:
+            X: As in `decompose`.
+
+        Returns:
+            Lowest formation energy of each formula among the reference phases (B,) eV/atom; 0 for a pure element, NaN
+            for a formula that is none of them.
+        """
+        formulas = Queries.of(X).formulas
+        row = self._phases.find(formulas)
+        return np.where(row >= 0, self._phases.energy[row], np.where(formulas.size == 1, 0.0, np.nan))
 
     def products(self, members: NDArray[np.int32], weights: NDArray[np.float64]) -> list[tuple[str, float]]:
         """Put one row of a decomposition into words.

@@ -79,14 +79,30 @@ class PhaseTable:
         compound = compositions.size > 1
         compositions, energy = compositions[compound], energy[compound]
 
+        return cls.distinct(compositions, energy)[0]
+
+    @classmethod
+    def distinct(
+        cls, compositions: CompositionBatch, energy: NDArray[np.float64]
+    ) -> tuple[PhaseTable, NDArray[np.int64]]:
+        """The lowest of each formula, in canonical order.
+
+        Args:
+            compositions: Compounds (n), polymorphs among them.
+            energy: Their energies (n,) eV/atom.
+
+        Returns:
+            The table, and which row each of its phases was.
+        """
         first, second = (compositions.keys(seed) for seed in _SEEDS)
         order = np.lexsort((energy, second, first))
-        compositions, energy, first, second = compositions[order], energy[order], first[order], second[order]
+        first, second = first[order], second[order]
         # Polymorphs are neighbours now, the lowest first.
         lowest = np.ones(len(energy), np.bool_)
         lowest[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
-        compositions, energy, first = compositions[lowest], energy[lowest], first[lowest]
-        return cls(compositions, energy, energy + ENERGY_SHARE * units(first))
+        kept = order[lowest]
+        energy = energy[kept]
+        return cls(compositions[kept], energy, energy + ENERGY_SHARE * units(first[lowest])), kept
 
     def find(self, compositions: CompositionBatch) -> NDArray[np.int64]:
         """Row of each composition in this table.

@@ -93,8 +93,10 @@ def test_train_then_evaluate(tmp_path):
     run = tmp_path / "run"
     kwargs = '{"task": "stable-novel", "horizon": 4}'
     arguments = ["train", "ppo", "--out", str(run), "--hyperparams", str(yml), "--env-kwargs", kwargs, "--no-progress"]
+    arguments += ["--require", "Li", "--contains", "F|Cl|Br"]
     result = runner.invoke(app, arguments)
     assert result.exit_code == 0 and "Saved to" in result.output, result.output
+    assert json.loads((run / "config.json").read_text())["env_kwargs"]["require"] == ["Li", "F|Cl|Br"]
     result = runner.invoke(app, ["evaluate", str(run), "--episodes", "16", "--top", "3"])
     assert result.exit_code == 0 and "16 episodes: return" in result.output, result.output
 
@@ -114,6 +116,7 @@ def end_of(arguments, monkeypatch):
         (["explain", "NaCl", "--reference", "none"], "matenv: reference='none' is unknown"),
         (["evaluate", "nowhere"], "matenv: nowhere holds no trained agent"),
         (["train", "ppo", "--out", "x", "--env-kwargs", "{"], "is not JSON"),
+        (["demo", "--require", "Li|Xx"], "matenv: require holds ['Xx']"),
         (["equal-budget", "--method", "luck"], "matenv: method='luck' is unknown; choose from"),
         (["equal-budget", "--method", "no_such_module:luck"], "matenv: No module named 'no_such_module'"),
         (["predictor", "train", "--out", "x", "--family", "tree"], "matenv: family='tree' must be one of set,"),

@@ -19,11 +19,12 @@ from matenv.tasks.sampling import random_formulas
 class World:
     """Every formula within a small task's rules, and where each allowed edit leads."""
 
-    def __init__(self, elements, limits, share):
+    def __init__(self, elements, limits, share=0.0, require=()):
         max_elements, max_atoms, max_count = limits
         task = Task(
-            "small", "", (), max_elements=max_elements, max_atoms=max_atoms, max_count=max_count, elements=elements
-        )
+            "small", "", (), max_elements=max_elements, max_atoms=max_atoms, max_count=max_count, elements=elements,
+            require=require,
+        )  # fmt: skip
         table, self.rules = EditTable.of(task), Rules.of(task)
         every = np.array(list(itertools.product(range(max_count + 1), repeat=len(elements))), np.int32)
         every = every[(every.sum(axis=1) <= max_atoms) & np.isin((every > 0).sum(axis=1), range(2, max_elements + 1))]
@@ -38,7 +39,9 @@ class World:
             edited, _ = apply_edits(self.place[rows], actions, self.allowed[rows], *table)
             self.leads[i, actions] = [index[row.tobytes()] for row in edited]
         self.leads[:, -1] = np.arange(len(self.place))  # stay
-        self.neutral = matenv.is_charge_neutral(CompositionBatch(*reduced(self.place)), min_share=share)
+        formulas = CompositionBatch(*reduced(self.place))
+        self.neutral = matenv.is_charge_neutral(formulas, min_share=share)
+        self.lawful = task.allows(formulas)
 
     def within_reach(self, most):
         """Exhaustively, whether a neutral formula is within k edits, for k = 0 .. most."""
@@ -50,18 +53,22 @@ class World:
 
 
 @pytest.mark.parametrize(
-    ("elements", "limits", "valence", "share"),
+    ("elements", "limits", "valence", "share", "require"),
     [
-        (("Na", "Cl"), (2, 6, 5), 0.0, 1.0),
-        (("Mg", "Cl", "N", "Ti"), (3, 6, 4), 0.0, 0.75),
-        (("Mg", "Cl", "N", "Ti"), (3, 6, 4), COMMON_SHARE, 0.5),
-        (("Na", "K", "Cl", "F", "O"), (4, 6, 3), 0.0, 0.85),
-        (("Na", "K", "Li", "Cl", "F", "O", "S"), (3, 6, 3), 0.0, 0.9),
-        (("Na", "K", "Ca", "Cl", "F", "O", "S"), (3, 6, 3), COMMON_SHARE, 0.6),
+        (("Na", "Cl"), (2, 6, 5), 0.0, 1.0, ()),
+        (("Mg", "Cl", "N", "Ti"), (3, 6, 4), 0.0, 0.75, ()),
+        (("Mg", "Cl", "N", "Ti"), (3, 6, 4), COMMON_SHARE, 0.5, ()),
+        (("Na", "K", "Cl", "F", "O"), (4, 6, 3), 0.0, 0.85, ()),
+        (("Na", "K", "Li", "Cl", "F", "O", "S"), (3, 6, 3), 0.0, 0.9, ()),
+        (("Na", "K", "Ca", "Cl", "F", "O", "S"), (3, 6, 3), COMMON_SHARE, 0.6, ()),
+        (("Na", "K", "Cl", "F", "O"), (4, 6, 3), 0.0, 0.8, ("Na", "F|Cl")),
+        (("Mg", "Cl", "N", "Ti"), (3, 6, 4), 0.0, 0.7, ("Ti",)),
     ],
 )
-def test_allowed_edits_keep_a_neutral_formula_within_reach_by_exhaustive_search(elements, limits, valence, share):
-    world, charges = World(elements, limits, valence), Charges.load(valence)
+def test_allowed_edits_keep_a_neutral_formula_within_reach_by_exhaustive_search(
+    elements, limits, valence, share, require
+):
+    world, charges = World(elements, limits, valence, require), Charges.load(valence)
     reach = world.within_reach(6)
     for left in range(1, 7):
         steps = np.full(len(world.place), left)
@@ -78,6 +85,7 @@ def test_allowed_edits_keep_a_neutral_formula_within_reach_by_exhaustive_search(
         stay = masks[:, -1] & certain
         assert world.neutral[stay].all() and not masks[stay][:, :-1].any()
         possible = np.where(world.leads >= 0, reach[left - 1][world.leads], False) & world.allowed
+        possible &= world.lawful[:, None]  # what is required comes first
         kept = (masks & certain[:, None])[:, :-1].sum() / possible[:, :-1].sum()
         assert kept == 1.0 if left == 1 else kept >= share  # the last step is exact, earlier ones are cautious
 
@@ -103,6 +111,7 @@ def rollouts(number, horizon, seed, **rules):
 
 def test_random_rollouts_end_neutral():
     assert rollouts(500, 4, seed=0) == (500, 500)
+    assert rollouts(500, 4, seed=2, require=["Li", "F|Cl|Br"])[1] > 490
     assert rollouts(500, 8, seed=1, elements=["Li", "Fe", "P", "O"])[1] > 490
 
 
