@@ -119,7 +119,7 @@ def _features(work: Path, fold: int) -> dict[str, NDArray]:
             parts.append(_sample(tables, {names[i]: systems[names[i]] for i in chosen}, size, random))
         work.mkdir(parents=True, exist_ok=True)
         whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        np.savez(path.with_suffix(".part.npz"), **whole)
+        np.savez(path.with_suffix(".part.npz"), **whole)  # type: ignore[arg-type]
         path.with_suffix(".part.npz").rename(path)
         print(
             f"fold {fold}: {len(whole['y']):,} rows, {int(whole['y'].sum())} stable, {time.time() - started:.0f} s",
@@ -138,7 +138,7 @@ def _network(x: NDArray, y: NDArray, weight: NDArray, seed: int) -> list[NDArray
     torch.set_num_threads(1)  # the products are small
     inputs, labels, weights = torch.from_numpy(x), torch.from_numpy(y), torch.from_numpy(weight)
     shapes = (x.shape[1], WIDTH), (WIDTH, WIDTH), (WIDTH, 1)
-    layers = torch.nn.ModuleList(torch.nn.Linear(*shape) for shape in shapes)
+    layers = [torch.nn.Linear(*shape) for shape in shapes]
     with torch.no_grad():
         layers[2].bias.fill_(-4.0)  # most compositions are none
 
@@ -149,7 +149,7 @@ def _network(x: NDArray, y: NDArray, weight: NDArray, seed: int) -> list[NDArray
             given = functional.dropout(given, 0.1, drop)
         return layers[2](given)[:, 0]
 
-    optimizer = torch.optim.AdamW(layers.parameters(), lr=RATE, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(torch.nn.ModuleList(layers).parameters(), lr=RATE, weight_decay=1e-4)
     batches = len(y) // BATCH
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=EPOCHS * batches + 1)
     for _ in range(EPOCHS):
@@ -167,7 +167,7 @@ def _network(x: NDArray, y: NDArray, weight: NDArray, seed: int) -> list[NDArray
 
 def fit_networks(rows: dict[str, NDArray], columns: int, members: int) -> Networks:
     """Ensembles for each number of elements on the first `columns` features."""
-    means, scales, firsts, seconds, lasts = [], [], [], [], []
+    means, scales, firsts, seconds, lasts = ([] for _ in range(5))  # type: ignore[var-annotated]
     for size in SIZES:
         chosen = rows["size"] == size
         x = rows["x"][chosen][:, :columns]
@@ -212,15 +212,17 @@ def fit_energy(quick: Networks, thorough: Networks) -> NDArray[np.float64]:
             likely = quick.logit(fast, whole.size) > -12.0  # the others weigh nothing
             likely[stable] = True
             batch = whole[likely]
-            p = stability.prob(predictor.predict_batch(batch), hull.energy(batch, exclude_self=True), batch.size)
+            said = predictor.predict_batch(batch).by_name["formation_energy"]
+            p = stability.prob(said, hull.energy(batch, exclude_self=True), batch.size)
             p = np.clip(p, CLIP, 1.0 - CLIP)
             slow = thorough.logit(tables.thorough(batch), batch.size)
             parts.append((quick.logit(fast[likely], batch.size), slow, np.log(p / (1.0 - p)), stable[likely]))
         fast, slow, energy, label = (np.concatenate(column) for column in zip(*parts, strict=True))
-        for kind, logit in enumerate((fast, slow)):
+        logits: tuple[NDArray, NDArray] = (fast, slow)
+        for kind, logit in enumerate(logits):
 
-            def loss(ab: NDArray, logit: NDArray = logit, energy: NDArray = energy, y: NDArray = label) -> float:
-                value = logit + ab[0] + ab[1] * energy
+            def loss(ab: NDArray, given: NDArray = logit, energy: NDArray = energy, y: NDArray = label) -> float:
+                value = given + ab[0] + ab[1] * energy
                 return float(np.logaddexp(0.0, value).sum() - value[y].sum())
 
             result[kind, size - SMALLEST] = minimize(loss, np.zeros(2), bounds=[(-3, 3), (0, 2)]).x

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -75,7 +76,8 @@ def _find(key: np.uint64, index: NDArray[np.uint64]) -> int:
     slot = key & last
     while index[slot, 0] != 0:
         if index[slot, 0] == key:
-            return np.int64(index[slot, 1])
+            value: Any = np.int64(index[slot, 1])
+            return value
         slot = (slot + np.uint64(1)) & last
     return -1
 
@@ -272,20 +274,20 @@ def quick(
         for k in range(n):
             atoms += co[k]
             largest, smallest = max(largest, co[k]), min(smallest, co[k])
-        mean, square, valence, place = 0.0, 0.0, 0.0, 0.0
+        mean, square, valence, notch = 0.0, 0.0, 0.0, 0.0
         plain, fewest, most, thin, wide = 0.0, np.inf, 0.0, np.inf, 0.0
         for k in range(n):
             x, e = co[k] / atoms, el[k]
             mean += x * negativity[e]
             square += x * negativity[e] ** 2
             valence += x * electrons[e]
-            place += x * pettifor[e]
+            notch += x * pettifor[e]
             plain += negativity[e] / n
             fewest, most = min(fewest, electrons[e]), max(most, electrons[e])
             thin, wide = min(thin, radius[e]), max(wide, radius[e])
         f[13], f[14], f[15] = min(atoms, 20), min(largest, 12), min(smallest, 4)
         f[16], f[17], f[18] = mean, math.sqrt(max(square - mean * mean, 0.0)), valence
-        f[19], f[20], f[21] = co[order[n - 1]] / atoms, co[order[0]] / atoms, place
+        f[19], f[20], f[21] = co[order[n - 1]] / atoms, co[order[0]] / atoms, notch
         f[22] = math.log(scale * systems + 0.1)
         f[23] = math.log((scale * phases + 0.05) / (scale * systems + 0.1))
         f[24], f[25] = negativity[el[order[n - 1]]] - negativity[el[order[0]]], plain

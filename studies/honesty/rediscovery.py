@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -162,11 +162,11 @@ def table_rows() -> dict[str, float]:
         )  # fmt: skip
     result = {"P(stable)": float(np.mean((inputs["test"][4] - inputs["test"][3]) ** 2))}
     error = np.zeros(len(inputs["test"][3]))
-    for size in range(SMALLEST, LARGEST + 1):
+    for number in range(SMALLEST, LARGEST + 1):
 
-        def columns(name: str, size: int = size) -> tuple[NDArray, NDArray, NDArray]:
+        def columns(name: str, number: int = number) -> tuple[NDArray, NDArray, NDArray]:
             energy, formula, sizes, label, _ = inputs[name]
-            chosen = sizes == size
+            chosen = sizes == number
             x = np.stack([np.ones(chosen.sum()), energy[chosen], np.clip(formula[chosen], -8, 4)], axis=1)
             return np.column_stack([x, x[:, 1] * x[:, 2]]), label[chosen], chosen
 
@@ -176,8 +176,8 @@ def table_rows() -> dict[str, float]:
         ).x
         x, y, chosen = columns("test")
         error[chosen] = (_sigmoid(x @ best) - y) ** 2
-        result[f"P(stable), {size} elements"] = float(np.mean((inputs["test"][4][chosen] - y) ** 2))
-        result[f"both, {size} elements"] = float(error[chosen].mean())
+        result[f"P(stable), {number} elements"] = float(np.mean((inputs["test"][4][chosen] - y) ** 2))
+        result[f"both, {number} elements"] = float(error[chosen].mean())
     return {**result, "both": float(error.mean())}
 
 
@@ -216,7 +216,7 @@ def report(size: int, most: int, judges: Judges) -> dict[str, object]:
         print(f"| {low:g} .. | {text[0]} | {text[1]} |")
     rows = density(judges.data, systems)
     thirds = np.searchsorted(np.quantile(rows, [1 / 3, 2 / 3]), rows)
-    parts = []
+    parts: list[dict[str, Any]] = []
     print(
         "\n| train rows around | systems | stable | first is stable | recall@10 | sum p / stable, all "
         "| Brier / share |\n" + "|---" * 7 + "|"

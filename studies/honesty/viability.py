@@ -20,9 +20,10 @@ from matenv.benchmark.searches import evolve, prior_search, uniform_search
 from matenv.data import load_dataset
 from matenv.oracle import Oracle
 from matenv.tasks import Task, load_task
+from matenv.tasks.task import Viability
 from tools.command import run
 
-FORMS = ("p_stable", "p_found")
+FORMS: tuple[Viability, ...] = ("p_stable", "p_found")
 
 METHODS: dict[str, Callable[[Task, Oracle, int], Search]] = {
     "uniform random formulas": uniform_search,
