@@ -14,7 +14,9 @@ from matenv.agents.evaluation import Evaluation, evaluate_policy
 from matenv.agents.policies import Policy, RandomPolicy
 from matenv.agents.train import ENV_ID, check_seed, train
 
-from matenv import Oracle, Task, load_task
+from matenv import CompositionBatch, Oracle, Task, load_dataset, load_task
+from matenv.benchmark.searches import prior_search
+from matenv.composition import integer_counts
 from matenv.envs.state import Trail
 from matenv.report.pictures import draw_learning_curve, draw_trajectory
 
@@ -60,6 +62,7 @@ def demo(
     learned = evaluate_policy(agent, ENV_ID, EPISODES, EVALUATION_SEED, **env_kwargs)
     random = evaluate_policy(RandomPolicy(space, seed), ENV_ID, EPISODES, EVALUATION_SEED, **env_kwargs)
     _compare(learned, random, wanted)
+    _rediscoveries(learned, random, wanted, seed)
 
     oracle = Oracle("train", properties=wanted.properties)
     candidates = rank_candidates(list(learned.visited), wanted, oracle, top)
@@ -112,9 +115,39 @@ def _compare(learned: Evaluation, random: Evaluation, task: Task) -> None:
         cells = "".join(f"{v.mean():11.3f} +-{_half(v):5.3f}" for v in (e.best_scores, e.final_scores))
         print(f"{name:8s}{e.returns.mean():9.3f} +-{_half(e.returns):5.3f}{cells}{e.success.mean():23.1%}")
     print(
-        f"(mean +- 95 % interval over episodes; target met: utility >= {task.success_utility:.2f} and P(stable) >= 0.5 "
-        "by the predictor that pays the reward; training seeds differ, see docs/agents.md)"
+        f"(mean +- 95 % interval over episodes; target met: utility >= {task.success_utility:.2f}, P(stable) >= 0.5 and "
+        "p_found >= 0.1\n by the predictor that pays the reward; training seeds differ, see docs/agents.md)"
     )
+
+
+def _rediscoveries(learned: Evaluation, random: Evaluation, task: Task, seed: int) -> None:
+    """Which stable compounds of held-out systems were met, that nothing here has seen; beside what needs no policy."""
+    prior = prior_search(task, Oracle(budget=max(len(learned.visited), 2)), seed).compositions.formulas()
+    met = {"PPO": list(learned.visited), "random": list(random.visited), "prior samples": prior}
+    ends = {"PPO": learned.final_formulas, "random": random.final_formulas}
+    print(f"{'':14s}{'formulas met':>14s}{'held out and stable':>21s}{'of 1,000':>10s}{'systems at the end':>20s}")
+    for name, formulas in met.items():
+        found = _held_out_and_stable(formulas)
+        systems = f"{_systems(ends[name]):,} of {len(ends[name])}" if name in ends else ""
+        print(f"{name:14s}{len(formulas):14,}{found:21,}{1000 * found / len(formulas):10.1f}{systems:>20s}")
+    print(
+        "(stable compounds, by DFT, of chemical systems that predictor, latent space, hull and policy have never seen; "
+        "prior samples: decoded at random from the latent space, no policy)"
+    )
+
+
+def _held_out_and_stable(formulas: Sequence[str]) -> int:
+    table = load_dataset("mp-ground-states")
+    wanted = np.zeros(len(table), np.bool_)
+    wanted[table.split("system").test] = True
+    wanted &= table.labels["decomposition_energy"] <= 0
+    rows = table.find(CompositionBatch.from_counts(integer_counts(list(formulas))))
+    return int(wanted[rows[rows >= 0]].sum())
+
+
+def _systems(formulas: Sequence[str]) -> int:
+    named = [formula for formula in formulas if formula]
+    return len(CompositionBatch.from_counts(integer_counts(named)).systems().distinct())
 
 
 def _half(values: np.ndarray) -> float:
