@@ -215,6 +215,11 @@ class Task:
         return mask
 
     @cached_property
+    def _by_elements(self) -> dict[str, ElementProperty]:
+        """Properties that compositions alone decide, by name: they are worked out whatever the oracle predicts."""
+        return {each.name: each for each in self.properties if isinstance(each, ElementProperty)}
+
+    @cached_property
     def _properties(self) -> frozenset[str]:
         """Names of the properties that objectives and filters are about."""
         names = (getattr(objective, "property_name", None) for objective in (*self.objectives, *self.filters))
@@ -231,10 +236,9 @@ class Task:
     def admits(self, batch: CompositionBatch) -> NDArray[np.bool_]:
         """As `allows`, and by those filters that a composition alone decides: where an episode may begin (B,) bool."""
         admitted = self.allows(batch)
-        own = {each.name: each for each in self.properties if isinstance(each, ElementProperty)}
         for each in self.filters:
-            if isinstance(each, Window) and each.property_name in own:
-                admitted &= own[each.property_name].of(batch).prob(each.low, each.high) >= FILTER_UTILITY
+            if isinstance(each, Window) and each.property_name in self._by_elements:
+                admitted &= self._by_elements[each.property_name].of(batch).prob(each.low, each.high) >= FILTER_UTILITY
         return admitted
 
     def check(self, predicted: Mapping[str, str]) -> None:
@@ -246,7 +250,7 @@ class Task:
         Raises:
             ValueError: An objective about another property.
         """
-        for name in sorted(self._properties - predicted.keys() - {each.name for each in self.properties}):
+        for name in sorted(self._properties - predicted.keys() - self._by_elements.keys()):
             known = ", ".join(f"{each} [{unit}]" for each, unit in predicted.items())
             raise ValueError(
                 f"task {self.name!r} has an objective about property_name={name!r}, which the oracle does not predict; "
@@ -267,7 +271,7 @@ class Task:
         """
         if not self._properties <= assessment.mean.keys():
             self.check(assessment.units)
-            assessment = assessment.also(each for each in self.properties if each.name in self._properties)
+            assessment = assessment.also(self._by_elements.values())
         validity = self.allows(assessment.compositions) & assessment.valid & assessment.evaluated
         if self.regime == "ionic":
             batch = assessment.compositions
