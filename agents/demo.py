@@ -115,7 +115,7 @@ def _compare(learned: Evaluation, random: Evaluation, task: Task) -> None:
         cells = "".join(f"{v.mean():11.3f} +-{_half(v):5.3f}" for v in (e.best_scores, e.final_scores))
         print(f"{name:8s}{e.returns.mean():9.3f} +-{_half(e.returns):5.3f}{cells}{e.success.mean():23.1%}")
     print(
-        f"(mean +- 95 % interval over episodes; target met: utility >= {task.success_utility:.2f}, P(stable) >= 0.5 and "
+        f"(mean +- 95 % interval over episodes; target met: utility >= {task.success_utility:.2f}, P(stable) >= 0.5, "
         "p_found >= 0.1\n by the predictor that pays the reward; training seeds differ, see docs/agents.md)"
     )
 
