@@ -179,8 +179,7 @@ def _numbers(card: Card) -> list[str]:
 
 
 def _stability(card: Card) -> list[str]:
-    conservative = "; P(stable) is calibrated for the hull of the train part, and cautious here"
-    text = [f"  hull                  {card.reference}" + conservative * (card.reference == "all")]
+    text = [f"  hull                  {card.reference}"]
     if card.hit_rate is not None:
         text.append(f"  observed              {card.hit_rate}")
     if card.p_among_all is not None:

@@ -47,8 +47,7 @@ def explain(
 
     Args:
         formula: An integer formula of at least two elements.
-        reference: Phases of the hull: ``"all"`` (the whole table) or ``"train"``. P(stable) is calibrated for
-            ``"train"`` and conservative for ``"all"``, where fewer competitors are missing.
+        reference: Phases of the hull: ``"all"`` (the whole table) or ``"train"``; P(stable) is calibrated for each.
         predictor: Name of the proxy, as `Oracle` takes it; ``"accurate"`` errs least.
         properties: Properties of one's own to predict besides.
 
@@ -85,7 +84,7 @@ def explain(
         reference=reference,
         energy_scheme=oracle.hull.energy_scheme,
         too_good=proxy.decomposition_energy.mean < TOO_GOOD.get(min(size, max(TOO_GOOD)), -np.inf),
-        hit_rate=hit_rate(p_stable, size, predictor),
+        hit_rate=hit_rate(p_stable, size, predictor, reference),
         p_among_all=None if part is not None or factor is None else scale_odds(p_stable, factor),
         reaction=oracle.hull.decompose(batch, exclude_self=True).reaction(0),
         entries=_entries(batch, reference),

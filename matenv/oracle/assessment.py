@@ -38,7 +38,7 @@ class Assessment:
         std: Predicted standard deviation of each property (B,); 0 for a property of one's own that states none.
         hull_energy: Energy of the cheapest mixture of *other* reference phases, E_comp (B,) [eV/atom].
         decomposition_energy: Formation energy minus `hull_energy`, E_d (B,) [eV/atom]; <= 0 means stable.
-        p_stable: Probability that E_d <= 0 (B,); calibrated for ``reference="train"``, conservative for ``"all"``.
+        p_stable: Probability that E_d <= 0 (B,), calibrated for the hull of the reference.
         members: What it decomposes into, as numbers (B, 10) that `products` puts into words; -1 where there is none.
         weights: Their atom fractions (B, 10).
         element_potentials: Chemical potentials of `compositions.elements` (B, 10) [eV/atom], NaN where there is none;
@@ -131,8 +131,10 @@ class Assessment:
     def prob_stable(self, threshold: float = 0.0) -> NDArray[np.float64]:
         """Probability that the decomposition energy is at most `threshold` (eV/atom); 0 where nothing was predicted."""
         result, rows = np.zeros(len(self)), self._rows
-        energy, size = self._said["formation_energy"], self.compositions.size[rows]
-        result[rows] = self._stability.prob(energy, self.hull_energy[rows], size, threshold)
+        competitors = (self.hull_energy[rows], self.members[rows], self.weights[rows])
+        result[rows] = self._stability.prob(
+            self._said["formation_energy"], self.compositions[rows], *competitors, threshold
+        )
         return result
 
     def _of(self, name: str) -> Distribution:
