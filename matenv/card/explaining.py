@@ -101,13 +101,12 @@ def _opinion(predictor: str, assessment: Assessment) -> Opinion:
     for name, unit in assessment.units.items():
         low, high = assessment.interval(name, COVERAGE)
         estimates[name] = Estimate(float(assessment.mean[name][0]), float(low[0]), float(high[0]), unit)
-    energy, hull_energy = estimates.pop("formation_energy"), float(assessment.hull_energy[0])
+    low, high = assessment.interval("decomposition_energy", COVERAGE)
+    distance = Estimate(float(assessment.decomposition_energy[0]), float(low[0]), float(high[0]), "eV/atom")
     return Opinion(
         predictor=predictor,
-        formation_energy=energy,
-        decomposition_energy=Estimate(
-            energy.mean - hull_energy, energy.low - hull_energy, energy.high - hull_energy, energy.unit
-        ),
+        formation_energy=estimates.pop("formation_energy"),
+        decomposition_energy=distance,
         p_stable={t: float(assessment.prob_stable(t)[0]) for t in THRESHOLDS},
         properties=estimates,
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
 from matenv.composition import CompositionBatch
+from matenv.oracle.intervals import IntervalModel
 from matenv.oracle.known import look_up
 from matenv.oracle.stability import StabilityModel
 
@@ -65,6 +66,7 @@ class Assessment:
     _said: Mapping[str, Distribution] = field(repr=False)
     _hull: ConvexHull = field(repr=False)
     _stability: StabilityModel = field(repr=False)
+    _intervals: IntervalModel = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.valid)
@@ -105,8 +107,10 @@ class Assessment:
     def interval(self, name: str, coverage: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Central interval that holds a property with a given probability; NaN where nothing was predicted.
 
+        Those of both energies are also told the predicted E_d, which the predictor does not know (`oracle.intervals`).
+
         Args:
-            name: Property name, a key of `mean`.
+            name: Property name, a key of `mean`, or ``"decomposition_energy"``.
             coverage: Probability inside, between 0 and 1.
 
         Returns:
@@ -115,8 +119,15 @@ class Assessment:
         Raises:
             ValueError: A property that is not predicted, or a coverage outside (0, 1).
         """
-        low, high = np.full(len(self), np.nan), np.full(len(self), np.nan)
-        low[self._rows], high[self._rows] = self._of(name).interval(coverage)
+        low, high, rows = np.full(len(self), np.nan), np.full(len(self), np.nan), self._rows
+        if name not in ("formation_energy", "decomposition_energy"):
+            low[rows], high[rows] = self._of(name).interval(coverage)
+            return low, high
+        energy, size = self._of("formation_energy"), self.compositions.size[rows]
+        below, above = self._intervals.factors(self.decomposition_energy[rows], energy.disagreement(), size)
+        lower, upper = energy.interval(coverage)
+        centre = energy.mean - (self.hull_energy[rows] if name == "decomposition_energy" else 0.0)
+        low[rows], high[rows] = centre - below * (energy.mean - lower), centre + above * (upper - energy.mean)
         return low, high
 
     def disagreement(self, name: str) -> NDArray[np.float64]:

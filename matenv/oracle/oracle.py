@@ -18,6 +18,7 @@ from matenv.composition import KNOWN_DISTANCE, MAX_ATOMS, TOLERANCE, Composition
 from matenv.data import Dataset, load_dataset
 from matenv.data.neighbours import Neighbours
 from matenv.oracle.assessment import Assessment
+from matenv.oracle.intervals import IntervalModel
 from matenv.oracle.known import look_up
 from matenv.oracle.ledger import Ledger
 from matenv.oracle.stability import StabilityModel
@@ -103,7 +104,9 @@ class Oracle:
                 f"{self.hull.energy_scheme!r}; energies of different schemes cannot be compared"
             )
         self._elsewhere = self.predictor.device.type != "cpu"
-        self.stability = StabilityModel.load(name, reference if isinstance(reference, str) else "all")
+        hull = reference if isinstance(reference, str) else "all"
+        self.stability = StabilityModel.load(name, hull)
+        self._intervals = IntervalModel.load(name, hull)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Oracle:
         """Its own count from here on, the same read-only tables: Gymnasium copies what an environment was made with."""
@@ -194,6 +197,7 @@ class Oracle:
             _said=said,
             _hull=self.hull,
             _stability=self.stability,
+            _intervals=self._intervals,
         )
 
     def _predict(self, batch: CompositionBatch) -> Prediction:
