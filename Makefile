@@ -2,22 +2,22 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test test-all lint bench clean
+.PHONY: install demo test test-all fast all lint bench clean
 
 # The stamp files record what is installed, so that later calls start at once.
 $(VENV)/agents.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[agents]'
+	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[agents]'
 	touch $@
 
 $(VENV)/dev.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@ $(VENV)/agents.stamp
 
 $(VENV)/bench.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	touch $@ $(VENV)/agents.stamp
 
 install: $(VENV)/dev.stamp
@@ -25,10 +25,17 @@ install: $(VENV)/dev.stamp
 demo: $(VENV)/agents.stamp
 	$(BIN)/matenv demo
 
-test: lint
+# Lint takes one core for a while: it runs beside the tests.
+test: $(VENV)/dev.stamp
+	$(MAKE) --no-print-directory -j2 lint fast
+
+test-all: $(VENV)/dev.stamp
+	$(MAKE) --no-print-directory -j2 lint all
+
+fast:
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
-test-all: lint
+all:
 	$(BIN)/pytest -n 2 --dist loadfile
 
 # The type checker sees agents/ where it stands once installed: as matenv/agents.

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from matenv.oracle import Oracle
 from matenv.oracle.stability import StabilityModel
 from matenv.properties import Predictor, load_predictor
 from matenv.properties.distribution import UNCALIBRATED
-
-_AT_ITS_WORD = StabilityModel(intercept=np.zeros(4), slope=np.ones(4), ceiling=np.ones(4))
 
 
 def bare_oracle(predictor: str, reference: str = "train", budget: int | None = None, judge: bool = False) -> Oracle:
@@ -30,5 +26,5 @@ def bare_oracle(predictor: str, reference: str = "train", budget: int | None = N
     model = load_predictor(predictor)
     bare = Predictor(model.source, UNCALIBRATED, model.energy_scheme, model.role)
     oracle = Oracle(reference, budget, predictor=bare, judge=judge)
-    oracle.stability = _AT_ITS_WORD
+    oracle.stability = StabilityModel.at_its_word()
     return oracle

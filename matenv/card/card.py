@@ -194,10 +194,6 @@ def _predicted(card: Card) -> list[str]:
         text.append(
             line("observed", f"{stable:8.3f}  stable of {count} held-out rows with P(stable) in {low:g} .. {high:g}")
         )
-    if card.reference == "all":
-        text.append(
-            "  P(stable) is calibrated for the hull of the train part, and cautious for that of the whole table."
-        )
     text += _among_rivals(card.standing)
     if card.too_good:
         text += wrapped(

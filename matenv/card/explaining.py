@@ -55,8 +55,7 @@ def explain(
 
     Args:
         formula: An integer formula of at least two elements.
-        reference: Phases of the hull: ``"all"`` (the whole table) or ``"train"``. P(stable) is calibrated for
-            ``"train"`` and conservative for ``"all"``, where fewer competitors are missing.
+        reference: Phases of the hull: ``"all"`` (the whole table) or ``"train"``; P(stable) is calibrated for each.
         predictor: Name of the proxy, as `Oracle` takes it; ``"accurate"`` errs least.
         properties: Properties of one's own to predict besides.
         max_atoms: Leave phases with more atoms in their reduced formula out of the hull, many of which are supercells
@@ -96,7 +95,7 @@ def explain(
         max_atoms=max_atoms,
         energy_scheme=oracle.hull.energy_scheme,
         too_good=proxy.decomposition_energy.mean < TOO_GOOD.get(min(size, max(TOO_GOOD)), -np.inf),
-        hit_rate=hit_rate(p_stable, size, predictor),
+        hit_rate=hit_rate(p_stable, size, predictor, reference),
         standing=standings(oracle, batch)[0],
         reaction=decomposition.reaction(0),
         products=products,
@@ -181,13 +180,12 @@ def _opinion(predictor: str, assessment: Assessment) -> Opinion:
     for name, unit in assessment.units.items():
         low, high = assessment.interval(name, COVERAGE)
         estimates[name] = Estimate(float(assessment.mean[name][0]), float(low[0]), float(high[0]), unit)
-    energy, hull_energy = estimates.pop("formation_energy"), float(assessment.hull_energy[0])
+    low, high = assessment.interval("decomposition_energy", COVERAGE)
+    distance = Estimate(float(assessment.decomposition_energy[0]), float(low[0]), float(high[0]), "eV/atom")
     return Opinion(
         predictor=predictor,
-        formation_energy=energy,
-        decomposition_energy=Estimate(
-            energy.mean - hull_energy, energy.low - hull_energy, energy.high - hull_energy, energy.unit
-        ),
+        formation_energy=estimates.pop("formation_energy"),
+        decomposition_energy=distance,
         p_stable={t: float(assessment.prob_stable(t)[0]) for t in THRESHOLDS},
         properties=estimates,
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
 from matenv.composition import CompositionBatch
+from matenv.oracle.intervals import IntervalModel
 from matenv.oracle.known import look_up
 from matenv.oracle.reactions import ROUND_OFF, onset, reaction_energy
 from matenv.oracle.stability import StabilityModel
@@ -41,7 +42,7 @@ class Assessment:
         std: Predicted standard deviation of each property (B,); 0 for a property of one's own that states none.
         hull_energy: Energy of the cheapest mixture of *other* reference phases, E_comp (B,) [eV/atom].
         decomposition_energy: Formation energy minus `hull_energy`, E_d (B,) [eV/atom]; <= 0 means stable.
-        p_stable: Probability that E_d <= 0 (B,); calibrated for ``reference="train"``, conservative for ``"all"``.
+        p_stable: Probability that E_d <= 0 (B,), calibrated for the hull of the reference.
         members: What it decomposes into, as numbers (B, 10) that `products` puts into words; -1 where there is none.
         weights: Their atom fractions (B, 10).
         element_potentials: Chemical potentials of `compositions.elements` (B, 10) [eV/atom], NaN where there is none;
@@ -69,6 +70,7 @@ class Assessment:
     _hull: ConvexHull = field(repr=False)
     _stability: StabilityModel = field(repr=False)
     _found: Callable[[], FoundModel] = field(repr=False)
+    _intervals: IntervalModel = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.valid)
@@ -109,8 +111,10 @@ class Assessment:
     def interval(self, name: str, coverage: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Central interval that holds a property with a given probability; NaN where nothing was predicted.
 
+        Those of both energies are also told the predicted E_d, which the predictor does not know (`oracle.intervals`).
+
         Args:
-            name: Property name, a key of `mean`.
+            name: Property name, a key of `mean`, or ``"decomposition_energy"``.
             coverage: Probability inside, between 0 and 1.
 
         Returns:
@@ -119,8 +123,15 @@ class Assessment:
         Raises:
             ValueError: A property that is not predicted, or a coverage outside (0, 1).
         """
-        low, high = np.full(len(self), np.nan), np.full(len(self), np.nan)
-        low[self._rows], high[self._rows] = self._of(name).interval(coverage)
+        low, high, rows = np.full(len(self), np.nan), np.full(len(self), np.nan), self._rows
+        if name not in ("formation_energy", "decomposition_energy"):
+            low[rows], high[rows] = self._of(name).interval(coverage)
+            return low, high
+        energy, size = self._of("formation_energy"), self.compositions.size[rows]
+        below, above = self._intervals.factors(self.decomposition_energy[rows], energy.disagreement(), size)
+        lower, upper = energy.interval(coverage)
+        centre = energy.mean - (self.hull_energy[rows] if name == "decomposition_energy" else 0.0)
+        low[rows], high[rows] = centre - below * (energy.mean - lower), centre + above * (upper - energy.mean)
         return low, high
 
     def disagreement(self, name: str) -> NDArray[np.float64]:
@@ -135,8 +146,10 @@ class Assessment:
     def prob_stable(self, threshold: float = 0.0) -> NDArray[np.float64]:
         """Probability that the decomposition energy is at most `threshold` (eV/atom); 0 where nothing was predicted."""
         result, rows = np.zeros(len(self)), self._rows
-        energy, size = self._said["formation_energy"], self.compositions.size[rows]
-        result[rows] = self._stability.prob(energy, self.hull_energy[rows], size, threshold)
+        competitors = (self.hull_energy[rows], self.members[rows], self.weights[rows])
+        result[rows] = self._stability.prob(
+            self._said["formation_energy"], self.compositions[rows], *competitors, threshold
+        )
         return result
 
     def reaction_energy(self, environment: str | Mapping[str, float]) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ from matenv.data import Dataset, load_dataset
 from matenv.data.neighbours import Neighbours
 from matenv.oracle.assessment import Assessment
 from matenv.oracle.found import FoundModel
+from matenv.oracle.intervals import IntervalModel
 from matenv.oracle.known import look_up
 from matenv.oracle.ledger import Ledger
 from matenv.oracle.stability import StabilityModel
@@ -47,8 +48,9 @@ class Oracle:
             ``"all"`` (the whole embedded table, for design runs), or a `Dataset` of one's own.
         budget: Most distinct formulas evaluated; later ones are marked unevaluated. None for no limit.
         predictor: A loaded predictor, or the name or path of one, as `load_predictor` takes it. P(stable) is calibrated
-            for the shipped ones, by name; for others the calibration of ``"default"`` stands in (assign `stability` a
-            `StabilityModel` of one's own).
+            for the shipped ones, by name, and for each of the two hulls; for other predictors the calibration of
+            ``"default"`` stands in, for a `Dataset` of one's own that of the hull ``"all"``, as if the table lacked no
+            competitor (assign `stability` a `StabilityModel` of one's own).
         properties: Properties of one's own (`Property`), predicted beside the built-in ones.
         device: Where the predictor runs: ``"cpu"``, or ``"cuda"`` with the hull on the CPU at the same time.
         judge: This oracle scores candidates that were found otherwise and pays no reward; environments refuse it. Only
@@ -108,7 +110,9 @@ class Oracle:
                 f"{self.hull.energy_scheme!r}; energies of different schemes cannot be compared"
             )
         self._elsewhere = self.predictor.device.type != "cpu"
-        self.stability = StabilityModel.load(name)
+        hull = reference if isinstance(reference, str) else "all"
+        self.stability = StabilityModel.load(name, hull)
+        self._intervals = IntervalModel.load(name, hull)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Oracle:
         """Its own count from here on, the same read-only tables: Gymnasium copies what an environment was made with."""
@@ -173,7 +177,8 @@ class Oracle:
         prediction = predict()
 
         said: dict[str, Distribution] = {**prediction.by_name, **{own.name: own.of(part) for own in self.properties}}
-        p_stable = self.stability.prob(said["formation_energy"], competing.energy, part.size)
+        competitors = (competing.energy, competing.members, competing.weights)
+        p_stable = self.stability.prob(said["formation_energy"], part, *competitors)
 
         def spread(values: NDArray, empty: float = np.nan) -> NDArray:
             if len(rows) == len(batch):
@@ -204,6 +209,7 @@ class Oracle:
             _hull=self.hull,
             _stability=self.stability,
             _found=self._found,
+            _intervals=self._intervals,
         )
 
     def _predict(self, batch: CompositionBatch) -> Prediction:

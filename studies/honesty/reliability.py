@@ -7,13 +7,15 @@ average. `studies.honesty.draw` draws what is measured here.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matenv.data import Dataset, load_dataset
 from matenv.oracle import Oracle
+from matenv.oracle.sampling import Sampling
+from matenv.oracle.stability import StabilityModel
 from matenv.properties import heads
 from matenv.properties.evaluation.evaluate import probability_transform
 
@@ -102,7 +104,12 @@ def stability(predictor: str = "default") -> list[Stability]:
     result = []
     for split in SPLITS:
         held_out, reference = _rows(split)
-        p = Oracle(reference, predictor=predictor).assess(held_out.compositions).p_stable
+        oracle = Oracle(reference, predictor=predictor)
+        # Phases are missing here as from the hull of train rows, and one can count which.
+        oracle.stability = replace(
+            StabilityModel.load(predictor, "train"), sampling=Sampling.of(reference.compositions)
+        )
+        p = oracle.assess(held_out.compositions).p_stable
         stable = held_out.labels["decomposition_energy"] <= 0.0
         result += [Stability(split, label, p[rows], stable[rows]) for label, rows in _classes(held_out)]
     return result
