@@ -13,6 +13,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,7 @@ from matenv.oracle.found import CLIP, LARGEST, SMALLEST, Networks, load_weights
 from matenv.oracle.found_features import QUICK_NAMES, THOROUGH_NAMES
 from matenv.oracle.found_tables import FoundTables
 from matenv.oracle.rivals import compositions, patterns
+from matenv.oracle.sampling import Sampling
 from matenv.oracle.stability import StabilityModel
 from matenv.properties import load_predictor
 from matenv.thermo import ConvexHull
@@ -203,7 +205,8 @@ def fit_energy(quick: Networks, thorough: Networks) -> NDArray[np.float64]:
     data = load_dataset("mp-ground-states")
     train = data.subset(data.part("train"))
     hull = ConvexHull.from_dataset(train)
-    tables, predictor, stability = FoundTables.of(train, hull), load_predictor(), StabilityModel.load()
+    tables, predictor = FoundTables.of(train, hull), load_predictor()
+    stability = replace(StabilityModel.load(), sampling=Sampling.of(train.compositions))
     result = np.zeros((2, len(SIZES), 2))
     for size in SIZES:
         parts: list[tuple[NDArray, ...]] = []
@@ -213,7 +216,8 @@ def fit_energy(quick: Networks, thorough: Networks) -> NDArray[np.float64]:
             likely[stable] = True
             batch = whole[likely]
             said = predictor.predict_batch(batch).by_name["formation_energy"]
-            p = stability.prob(said, hull.energy(batch, exclude_self=True), batch.size)
+            competing = hull.decompose(batch, exclude_self=True)
+            p = stability.prob(said, batch, competing.energy, competing.members, competing.weights)
             p = np.clip(p, CLIP, 1.0 - CLIP)
             slow = thorough.logit(tables.thorough(batch), batch.size)
             parts.append((quick.logit(fast[likely], batch.size), slow, np.log(p / (1.0 - p)), stable[likely]))
@@ -241,13 +245,15 @@ def main(
         for number in fold:
             _features(work, number)
         return
-    parts = [_features(work, number) for number in range(FOLDS)]
-    rows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if energy_only:
         quick, thorough, _ = load_weights()
+        fitted = {key: json.loads((TARGET / "found.json").read_text())[key] for key in ("rows", "stable")}
     else:
+        parts = [_features(work, number) for number in range(FOLDS)]
+        rows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         quick = fit_networks(rows, len(QUICK_NAMES), MEMBERS["quick"])
         thorough = fit_networks(rows, len(QUICK_NAMES) + len(THOROUGH_NAMES), MEMBERS["thorough"])
+        fitted = {"rows": len(rows["y"]), "stable": int(rows["y"].sum())}
     arrays = {
         f"{kind}.{name}": getattr(networks, name)
         for kind, networks in (("quick", quick), ("thorough", thorough))
@@ -261,9 +267,8 @@ def main(
         "fitted_on": "systems of the train part of the system split, cross-fitted in ten folds",
         "coefficients of P(stable)": "validation systems",
         "command": "python -m tools.fit_found",
-        "time": "about 50 core-minutes, 5 of them for each fold",
-        "rows": len(rows["y"]),
-        "stable": int(rows["y"].sum()),
+        "measured": "docs/viability.md, by python -m studies.honesty.rediscovery",
+        **fitted,
         "quick features": list(QUICK_NAMES),
         "thorough features": list(THOROUGH_NAMES),
         "a, b by quick and thorough, number of elements": energy.round(4).tolist(),
