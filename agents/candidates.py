@@ -18,7 +18,7 @@ CAVEAT = "Predicted from composition alone (no structure) at 0 K; not a statemen
 
 HULLS = (
     "The score was earned against the hull of the reference phases (P reward); P, E_d and products shown are against "
-    "the whole table. P is calibrated for the reference hull, with a ceiling per number of elements (docs/energies)."
+    "the whole table. P is calibrated for the reference hull (docs/energies)."
 )
 """Stands under a table that shows both hulls."""
 

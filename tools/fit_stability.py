@@ -1,8 +1,8 @@
 """Fit the shipped maps P(E_d <= t) and interval factors, per predictor and hull: ``python -m tools.fit_stability``.
 
 Coefficients are fitted on validation systems and tested on test systems, whose reliability is printed and written
-beside them. For the hull "train" a validation row sees the phases of all train and validation systems but its own, which
-is what a test row sees; for the hull "all" it sees every other phase of the table. Predictors have learned from
+beside them. For the hull "train" a validation row sees the phases of all train and validation systems but its own,
+which is what a test row sees; for the hull "all" it sees every other phase of the table. Predictors have learned from
 neither part.
 """
 

@@ -120,9 +120,7 @@ class StabilityModel:
     ) -> NDArray[np.float64]:
         """The correction of raw CDF values (B,) of compositions, with their `sampling.describe` (B, 8)."""
         raw = np.ascontiguousarray(raw, np.float64)
-        return _correct(
-            raw, compositions.elements, compositions.size, evidence, self.slope, self.below, self.complete
-        )
+        return _correct(raw, compositions.elements, compositions.size, evidence, self.slope, self.below, self.complete)
 
     @classmethod
     def load(cls, predictor: str = "default", reference: str = "train") -> StabilityModel:
@@ -195,9 +193,7 @@ class HitRate(NamedTuple):
         return f"{self.stable:8.3f}   of {self.rows} held-out rows with P(stable) in {self.low:g} .. {self.high:g}"
 
 
-def hit_rate(
-    p_stable: float, size: int, predictor: str = "default", reference: str = "train"
-) -> HitRate | None:
+def hit_rate(p_stable: float, size: int, predictor: str = "default", reference: str = "train") -> HitRate | None:
     """The observed share of stable rows among held-out rows with like predictions.
 
     Args:

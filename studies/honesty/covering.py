@@ -1,4 +1,4 @@
-"""Do intervals of energies hold what they promise, whatever is known beforehand?: ``python -m studies.honesty.covering``.
+"""Do intervals of energies hold what they promise, whatever is known?: ``python -m studies.honesty.covering``.
 
 Share of test rows inside the 90 % interval in each tenth of what is known at the time of prediction, and, for
 comparison, by what only DFT knows: with the predictor's own interval and with the one that is told the hull.
