@@ -213,12 +213,12 @@ def hit_rate(p_stable: float, size: int, predictor: str = "default", reference: 
 
 
 DECOY_FACTORS: dict[tuple[str, str], tuple[float, float, float]] = {
-    ("default", "train"): (0.023, 0.0074, 0.0015),
-    ("two-family", "train"): (0.024, 0.0072, 0.0011),
-    ("accurate", "train"): (0.024, 0.0075, 0.0015),
-    ("default", "all"): (0.17, 0.023, 0.0024),
-    ("two-family", "all"): (0.2, 0.022, 0.0019),
-    ("accurate", "all"): (0.22, 0.03, 0.0033),
+    ("default", "train"): (0.022, 0.016, 0.0031),
+    ("two-family", "train"): (0.025, 0.015, 0.0019),
+    ("accurate", "train"): (0.024, 0.017, 0.0027),
+    ("default", "all"): (0.033, 0.018, 0.0022),
+    ("two-family", "all"): (0.048, 0.018, 0.0029),
+    ("accurate", "all"): (0.05, 0.022, 0.0037),
 }
 """What the odds of P(stable) must be multiplied with, over all compositions of 2, 3 and 4 elements in well-sampled
 systems, for their sum to be the number of stable phases known there; by predictor and reference. From ``python -m
