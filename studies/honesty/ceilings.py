@@ -87,11 +87,12 @@ def main() -> None:
             for n in range(SMALLEST, LARGEST + 1):
                 inside = np.minimum(rows.compositions.size, LARGEST) == n
                 ranks.append(f"{spearmanr(p[inside], -true[inside])[0]:.2f}")
+            shares = [rows.stable[top[:most]].mean() for most in (MOST, MOST // 10)]
             print(
                 f"{name}: the {MOST} best ternaries have P {p[top].min():.3f} .. {p[top].max():.3f}, "
-                f"{len(np.unique(np.round(p[top], 3)))} values in steps of 0.001, {rows.stable[top].mean():.2f} "
-                f"of them stable, the best 100 {rows.stable[top[:100]].mean():.2f}; rank correlation of P with -E_d by "
-                f"number of elements {', '.join(ranks)}"
+                f"{len(np.unique(np.round(p[top], 3)))} values in steps of 0.001, {shares[0]:.2f} of "
+                f"them stable, the best {MOST // 10} {shares[1]:.2f}; rank correlation of P with -E_d by number of "
+                f"elements {', '.join(ranks)}"
             )
 
 

@@ -35,7 +35,7 @@ def main(seeds: Annotated[int, typer.Option(help="Searches with each map.")] = 3
     """Print the winners' energies."""
     task = replace(load_task("stable-novel"), min_elements=3, max_elements=3)
     judges = {name: Oracle("all", predictor=name, judge=True) for name in JUDGES}
-    print(f"Best {WINNERS} of {BUDGET:,} calls, {seeds} searches; median E_d [eV/atom]; in {NEAR} of the hull or below")
+    print(f"Best {WINNERS} of {BUDGET:,} calls, {seeds} searches; E_d [eV/atom]: median; within: E_d <= {NEAR}")
     print("| map | mean score | mean P, train hull | E_d, train hull | competitors hold a pure element ", end="")
     print("".join(f"| E_d, whole hull, {name} | within | mean P, whole hull " for name in JUDGES) + "|")
     print("|---" * (5 + 3 * len(JUDGES)) + "|")

@@ -23,7 +23,7 @@ class Moves:
     def __init__(self, reward: Any, terminate_on_success: bool) -> None:
         task = Task(
             "hard", "", (Ramp("log10_bulk_modulus", 1.2, 2.6),), elements=("Mg", "O", "Ti"), max_elements=3,
-            max_atoms=5, max_count=3, success_utility=0.62,
+            max_atoms=5, max_count=3, success_utility=0.4,
         )  # fmt: skip
         arguments = {"task": task, "reward": reward, "discount": DISCOUNT, "terminate_on_success": terminate_on_success}
         core: Any = gym.make("MaterialElements-v0", **arguments).unwrapped

@@ -10,7 +10,6 @@ import matenv
 from matenv.composition import CompositionBatch
 from matenv.data.dataset import UNITS, Dataset
 from matenv.oracle.ledger import Ledger
-from matenv.oracle.stability import StabilityModel
 from matenv.tasks import TASKS, Ramp, Task, Window, load_task, maximise, minimise, target, viability_of
 
 
@@ -163,27 +162,6 @@ def test_oracle_refusals():
     mine = Dataset.from_formulas(["MgO"], [-3.0], energy_scheme="my-r2scan")
     with pytest.raises(ValueError, match="different schemes"):
         matenv.Oracle(mine)
-
-
-def test_stability_map_recovers_a_known_distortion():
-    random = np.random.default_rng(0)
-    raw, size = random.uniform(0.01, 0.99, 40_000), random.integers(2, 7, 40_000)
-    logit = np.log(raw / (1 - raw))
-    expected = 0.7 / (1 + np.exp(-(1.5 * logit - 0.5)))
-    model = StabilityModel.fit(raw, size, random.random(40_000) < expected)
-    assert model.ceiling == pytest.approx(0.7, abs=0.05)
-    assert model.correct(raw, size) == pytest.approx(expected, abs=0.03)
-
-
-def test_stability_map_follows_its_formula():
-    model = StabilityModel(
-        np.array([0.1, -0.2, 0.3, 0.4]), np.array([1.0, 1.2, 0.8, 0.5]), np.array([0.9, 0.8, 0.7, 0.6])
-    )
-    raw, size = np.array([0.0, 0.2, 0.5, 0.7, 1.0, 1e-3]), np.array([1, 2, 3, 4, 5, 9])
-    clipped, group = np.clip(raw, 1e-6, 1 - 1e-6), np.array([0, 0, 1, 2, 3, 3])
-    logit = model.intercept[group] + model.slope[group] * np.log(clipped / (1 - clipped))
-    np.testing.assert_allclose(model.correct(raw, size), model.ceiling[group] / (1 + np.exp(-logit)), rtol=1e-12)
-    assert np.isnan(model.correct(np.array([np.nan]), np.array([2])))
 
 
 def test_probability_of_stability_is_calibrated_on_held_out_systems(oracle, data):
