@@ -33,7 +33,7 @@ JUDGES = ("default", "accurate", "gold")
 
 def main(seeds: Annotated[int, typer.Option(help="Searches with each map.")] = 3) -> None:
     """Print the winners' energies."""
-    task = replace(load_task("stable-novel"), min_elements=3, max_elements=3)
+    task = replace(load_task("stable-novel"), min_elements=3, max_elements=3, viability="p_stable")
     judges = {name: Oracle("all", predictor=name, judge=True) for name in JUDGES}
     print(f"Best {WINNERS} of {BUDGET:,} calls, {seeds} searches; E_d [eV/atom]: median; within: E_d <= {NEAR}")
     print("| map | mean score | mean P, train hull | E_d, train hull | competitors hold a pure element ", end="")
@@ -50,7 +50,7 @@ def main(seeds: Annotated[int, typer.Option(help="Searches with each map.")] = 3
             batch = search.compositions[kept]
             own = oracle.assess(batch)
             pure = ((own.members >= 0) & (own.members < 89) & (own.weights > 0)).any(axis=1)
-            columns = [search.scores[kept], own.p_stable, own.decomposition_energy, pure]
+            columns: list[np.ndarray] = [search.scores[kept], own.p_stable, own.decomposition_energy, pure]
             for judge in judges.values():
                 said = judge.assess(batch)
                 columns += [said.decomposition_energy, said.decomposition_energy <= NEAR, said.p_stable]

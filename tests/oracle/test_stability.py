@@ -79,7 +79,7 @@ def test_fit_recovers_a_missing_competitor(data):
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 84_000), st.sampled_from(["train", "all"]), st.floats(-6, 6), st.floats(0.01, 3))
 def test_at_one_composition_p_only_falls_with_energy(row, hull, where, step):
-    batch = matenv.load_dataset("mp-ground-states").compositions[[row, row]]
+    batch = matenv.load_dataset("mp-ground-states").compositions[np.array([row, row])]
     model = StabilityModel.load("default", hull)
     raw = 1 / (1 + np.exp(-np.array([where, where + step])))
     low, high = model.correct(raw, batch, np.zeros((2, 8)))
