@@ -8,7 +8,7 @@ per number of elements (as it was) and once with the map that ships.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -50,7 +50,7 @@ def main(seeds: Annotated[int, typer.Option(help="Searches with each map.")] = 3
             batch = search.compositions[kept]
             own = oracle.assess(batch)
             pure = ((own.members >= 0) & (own.members < 89) & (own.weights > 0)).any(axis=1)
-            columns: list[np.ndarray] = [search.scores[kept], own.p_stable, own.decomposition_energy, pure]
+            columns: list[Any] = [search.scores[kept], own.p_stable, own.decomposition_energy, pure]
             for judge in judges.values():
                 said = judge.assess(batch)
                 columns += [said.decomposition_energy, said.decomposition_energy <= NEAR, said.p_stable]
