@@ -12,6 +12,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from matenv.benchmark.record import best_by_system
 from matenv.benchmark.searches import evolve
@@ -40,7 +41,7 @@ def main(seeds: Annotated[int, typer.Option(help="Searches with each map.")] = 3
     print("".join(f"| E_d, whole hull, {name} | within | mean P, whole hull " for name in JUDGES) + "|")
     print("|---" * (5 + 3 * len(JUDGES)) + "|")
     for name in ("ceilings", "shipped"):
-        rows: list[list[np.ndarray]] = []
+        rows: list[list[NDArray]] = []
         for seed in range(seeds):
             oracle = Oracle("train", budget=BUDGET)
             if name == "ceilings":
@@ -50,7 +51,7 @@ def main(seeds: Annotated[int, typer.Option(help="Searches with each map.")] = 3
             batch = search.compositions[kept]
             own = oracle.assess(batch)
             pure = ((own.members >= 0) & (own.members < 89) & (own.weights > 0)).any(axis=1)
-            columns = [search.scores[kept], own.p_stable, own.decomposition_energy, pure]
+            columns: list[NDArray] = [search.scores[kept], own.p_stable, own.decomposition_energy, pure]
             for judge in judges.values():
                 said = judge.assess(batch)
                 columns += [said.decomposition_energy, said.decomposition_energy <= NEAR, said.p_stable]
