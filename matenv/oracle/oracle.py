@@ -177,7 +177,8 @@ class Oracle:
         prediction = predict()
 
         said: dict[str, Distribution] = {**prediction.by_name, **{own.name: own.of(part) for own in self.properties}}
-        competitors = (competing.energy, competing.members, competing.weights)
+        known = distance < KNOWN_DISTANCE
+        competitors = (competing.energy, competing.members, competing.weights, known[rows])
         p_stable = self.stability.prob(said["formation_energy"], part, *competitors)
 
         def spread(values: NDArray, empty: float = np.nan) -> NDArray:
@@ -193,7 +194,7 @@ class Oracle:
             compositions=batch,
             evaluated=evaluated,
             valid=valid,
-            known=distance < KNOWN_DISTANCE,
+            known=known,
             novelty_distance=distance,
             mean=mean,
             std={name: spread(each.std) for name, each in said.items()},
