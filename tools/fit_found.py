@@ -217,8 +217,7 @@ def fit_energy(quick: Networks, thorough: Networks) -> NDArray[np.float64]:
             batch = whole[likely]
             said = predictor.predict_batch(batch).by_name["formation_energy"]
             competing = hull.decompose(batch, exclude_self=True)
-            unknown = np.zeros(len(batch), np.bool_)  # validation systems are in none of these tables
-            p = stability.prob(said, batch, competing.energy, competing.members, competing.weights, unknown)
+            p = stability.prob(said, batch, competing.energy, competing.members, competing.weights)
             p = np.clip(p, CLIP, 1.0 - CLIP)
             slow = thorough.logit(tables.thorough(batch), batch.size)
             parts.append((quick.logit(fast[likely], batch.size), slow, np.log(p / (1.0 - p)), stable[likely]))

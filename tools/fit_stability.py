@@ -1,16 +1,14 @@
 """Fit the shipped maps P(E_d <= t) and interval factors, per predictor and hull: ``python -m tools.fit_stability``.
 
 Coefficients are fitted on validation systems and tested on test systems, whose reliability is printed and written
-beside them. For the hull "train" a validation row is seen twice: with the phases of all train and validation systems
-but its own, which is what a test row sees, and with the other ones of its own system too, which is what a new formula
-of a train system sees. For the hull "all" it sees every other phase of the table. Predictors have learned from neither
-part.
+beside them. For the hull "train" a validation row sees the phases of all train and validation systems but its own,
+which is what a test row sees; for the hull "all" it sees every other phase of the table. Predictors have learned from
+neither part.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -22,7 +20,7 @@ from numpy.typing import NDArray
 from matenv.composition import CompositionBatch
 from matenv.data import load_dataset
 from matenv.oracle import fitting, intervals
-from matenv.oracle.sampling import OWN_SYSTEM, describe
+from matenv.oracle.sampling import describe
 from matenv.oracle.stability import HULLS, LARGEST, SMALLEST, Logit, StabilityModel, sampling_of
 from matenv.properties import load_predictor
 from matenv.properties.distribution import Distribution
@@ -44,7 +42,7 @@ class Rows(NamedTuple):
         compositions: The rows (N).
         energy: Predicted formation energy.
         competing: E_comp (N,) [eV/atom].
-        evidence: Their `sampling.describe` (N, 10).
+        evidence: Their `sampling.describe` (N, 8).
         truth: DFT formation energy (N,) [eV/atom].
         stable: Stable against the whole table (N,) bool.
     """
@@ -94,60 +92,46 @@ def _hull(name: str) -> ConvexHull:
     return ConvexHull.from_dataset(data if name == "all" else data.subset(data.split("system").train))
 
 
-def held_out(name: str, hull: str, part: str, own: bool = False) -> Rows:
+def held_out(name: str, hull: str, part: str) -> Rows:
     """Rows of a part of the split as predictor and hull see them.
 
     Args:
         name: Name of a predictor.
         hull: One of `HULLS`.
         part: ``"validation"`` or ``"test"``.
-        own: Of the hull "train", whether the reference may know other formulas of a row's own system.
 
     Returns:
-        The rows; with `own` only those whose system it knows.
+        The rows.
     """
     data = load_dataset("mp-ground-states")
     rows = data.part(part)
-    if own:
-        others = np.unique(data.systems[rows], return_inverse=True, return_counts=True)
-        rows = rows[others[2][others[1]] > 1]
     batch = data.compositions[rows]
     solved = (
         _hull(hull).decompose(batch, exclude_self=True)
-        if hull == "all" or own
+        if hull == "all"
         else _hull(hull).decompose_into_subsystems(batch)
     )
-    known = np.full(len(rows), hull == "all" or part == "validation")
-    evidence = describe(batch, solved.energy, solved.members, solved.weights, known, sampling_of(hull))
-    if hull == "train" and not own:
-        evidence[:, OWN_SYSTEM] = 0.0
     return Rows(
         batch,
         load_predictor(name).predict_batch(batch).by_name["formation_energy"],
         solved.energy,
-        evidence,
+        describe(batch, solved.energy, solved.members, solved.weights, sampling_of(hull)),
         data.formation_energy[rows],
         data.labels["decomposition_energy"][rows] <= 0,
     )
 
 
-def fit_map(views: Sequence[Rows], hull: str) -> StabilityModel:
-    """The map of a hull, fitted on held-out rows, all views of them together."""
+def fit_map(rows: Rows, hull: str) -> StabilityModel:
+    """The map of a hull, fitted on held-out rows."""
     return fitting.fit(
-        np.concatenate([rows.raw for rows in views]),
-        CompositionBatch.concatenate([rows.compositions for rows in views]),
-        np.concatenate([rows.evidence for rows in views]),
-        np.concatenate([rows.stable for rows in views]),
-        sampling_of(hull),
-        complete=hull == "all",
+        rows.raw, rows.compositions, rows.evidence, rows.stable, sampling_of(hull), complete=hull == "all"
     )
 
 
 def _fit_and_test(name: str, hull: str) -> dict[str, Any]:
     """Coefficients for a predictor and a hull, and their reliability, which is printed."""
     validation, test = (held_out(name, hull, part) for part in ("validation", "test"))
-    views = [validation] + ([held_out(name, hull, "validation", own=True)] if hull == "train" else [])
-    model = fit_map(views, hull)
+    model = fit_map(validation, hull)
     raw, size, stable = test.raw, test.compositions.size, test.stable
     corrected = model.correct(raw, test.compositions, test.evidence)
     report = {"raw": reliability(raw, stable), "calibrated": reliability(corrected, stable)}

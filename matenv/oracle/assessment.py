@@ -146,7 +146,7 @@ class Assessment:
     def prob_stable(self, threshold: float = 0.0) -> NDArray[np.float64]:
         """Probability that the decomposition energy is at most `threshold` (eV/atom); 0 where nothing was predicted."""
         result, rows = np.zeros(len(self)), self._rows
-        competitors = (self.hull_energy[rows], self.members[rows], self.weights[rows], self.known[rows])
+        competitors = (self.hull_energy[rows], self.members[rows], self.weights[rows])
         result[rows] = self._stability.prob(
             self._said["formation_energy"], self.compositions[rows], *competitors, threshold
         )

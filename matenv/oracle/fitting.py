@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from matenv.composition import CompositionBatch
 from matenv.elements import NUM_ELEMENTS
 from matenv.oracle.sampling import EVIDENCE, Sampling
-from matenv.oracle.stability import CLIP, GROUPS, Logit, StabilityModel, group_of
+from matenv.oracle.stability import CLIP, LARGEST, SIZES, SMALLEST, Logit, StabilityModel
 
 PENALTY = {"intercept": 0.05, "slope": 0.05, "evidence": 0.5, "below elements": 10.0, "complete elements": 5.0}
 """Weight of each squared coefficient against the log-likelihood of one row; of evidence, scaled to unit spread. Chosen
@@ -16,7 +16,7 @@ by the likelihood of validation systems left out in turn: offsets of elements ar
 
 LEAST_SLOPE = 0.01
 
-HULL_ONLY = np.array([name.startswith(("E_comp", "square", "atom fraction", "number of")) for name in EVIDENCE])
+HULL_ONLY = np.array([name.startswith(("E_comp", "square", "atom fraction", "number")) for name in EVIDENCE])
 """Evidence that does not count the reference: what a map for a hull that lacks nothing may use, so that it also serves
 a table of one's own with few phases."""
 
@@ -35,7 +35,7 @@ def fit(
     Args:
         raw: The predictor's P(E_f <= E_comp) of held-out rows (N,).
         compositions: The rows' compositions.
-        evidence: Their `sampling.describe` (N, 10).
+        evidence: Their `sampling.describe` (N, 8).
         stable: Whether each row is truly stable (N,).
         sampling: Of the reference behind `evidence`.
         complete: Whether the reference lacks no phase that the truth knows; then there is one factor, not two.
@@ -44,18 +44,18 @@ def fit(
         The fitted map.
     """
     clipped = np.clip(raw, CLIP, 1 - CLIP)
-    group = np.eye(GROUPS)[[group_of(*row) for row in zip(compositions.size, evidence, strict=True)]]
+    size = np.eye(SIZES)[np.clip(compositions.size, SMALLEST, LARGEST) - SMALLEST]
     present = (compositions.fractions() > 0).astype(np.float64)
     used = HULL_ONLY if complete else np.ones(len(EVIDENCE), bool)
     centre = evidence.mean(axis=0)
     spread = np.where(evidence.std(axis=0) > 0, evidence.std(axis=0), 1.0)
     scaled = ((evidence - centre) / spread) * used
-    steepness = group * np.log(clipped / (1 - clipped))[:, None]
+    steepness = size * np.log(clipped / (1 - clipped))[:, None]
     if complete:
-        first, second = np.hstack([steepness, group, present, scaled]), None
+        first, second = np.hstack([steepness, size, present, scaled]), None
         penalty = _penalties("below elements", first=True, evidence=True)
     else:
-        first, second = np.hstack([steepness, group, present]), np.hstack([group, present, scaled])
+        first, second = np.hstack([steepness, size, present]), np.hstack([size, present, scaled])
         penalty = np.concatenate(
             [
                 _penalties("below elements", first=True, evidence=False),
@@ -63,8 +63,8 @@ def fit(
             ]
         )
     found = _maximise(first, second, stable, penalty)
-    slope, rest = found[:GROUPS], found[GROUPS:]
-    width = first.shape[1] - GROUPS
+    slope, rest = found[:SIZES], found[SIZES:]
+    width = first.shape[1] - SIZES
     below = _unpack(rest[:width], centre, spread)
     return StabilityModel(
         slope, below, Logit.constant(np.inf) if complete else _unpack(rest[width:], centre, spread), sampling
@@ -73,14 +73,14 @@ def fit(
 
 def _penalties(elements: str, *, first: bool, evidence: bool) -> NDArray[np.float64]:
     """Of one factor's coefficients, in the order of its columns."""
-    parts = [(PENALTY["slope"], GROUPS)] * first + [(PENALTY["intercept"], GROUPS), (PENALTY[elements], NUM_ELEMENTS)]
+    parts = [(PENALTY["slope"], SIZES)] * first + [(PENALTY["intercept"], SIZES), (PENALTY[elements], NUM_ELEMENTS)]
     parts += [(PENALTY["evidence"], len(EVIDENCE))] * evidence
     return np.concatenate([np.full(width, value) for value, width in parts])
 
 
 def _unpack(found: NDArray[np.float64], centre: NDArray[np.float64], spread: NDArray[np.float64]) -> Logit:
     """Coefficients of evidence as it is, from those of scaled evidence."""
-    intercept, elements, scaled = np.split(found, [GROUPS, GROUPS + NUM_ELEMENTS])
+    intercept, elements, scaled = np.split(found, [SIZES, SIZES + NUM_ELEMENTS])
     evidence = scaled / spread if len(scaled) else np.zeros(len(EVIDENCE))
     return Logit(intercept - evidence @ centre, elements, evidence)
 
@@ -109,8 +109,8 @@ def _maximise(
         return float(value), np.concatenate(gradient) + 2.0 * penalty * coefficients
 
     start = np.zeros(len(penalty))
-    start[:GROUPS] = 1.0
+    start[:SIZES] = 1.0
     if second is not None:
-        start[width : width + GROUPS] = 0.5
-    bounds = [(LEAST_SLOPE, None)] * GROUPS + [(None, None)] * (len(start) - GROUPS)
+        start[width : width + SIZES] = 0.5
+    bounds = [(LEAST_SLOPE, None)] * SIZES + [(None, None)] * (len(start) - SIZES)
     return minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 1000}).x

@@ -177,8 +177,7 @@ class Oracle:
         prediction = predict()
 
         said: dict[str, Distribution] = {**prediction.by_name, **{own.name: own.of(part) for own in self.properties}}
-        known = distance < KNOWN_DISTANCE
-        competitors = (competing.energy, competing.members, competing.weights, known[rows])
+        competitors = (competing.energy, competing.members, competing.weights)
         p_stable = self.stability.prob(said["formation_energy"], part, *competitors)
 
         def spread(values: NDArray, empty: float = np.nan) -> NDArray:
@@ -194,7 +193,7 @@ class Oracle:
             compositions=batch,
             evaluated=evaluated,
             valid=valid,
-            known=known,
+            known=distance < KNOWN_DISTANCE,
             novelty_distance=distance,
             mean=mean,
             std={name: spread(each.std) for name, each in said.items()},

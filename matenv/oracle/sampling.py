@@ -24,13 +24,8 @@ EVIDENCE = (
     "square root of |E_comp| + 0.001",
     "atom fraction of pure elements among the competitors",
     "number of competitors",
-    "log(1 + other compounds of the same two elements) of a binary",
-    "log(1 + other compounds of the same three elements) of a ternary",
 )
 """The numbers that `describe` gives for each composition. Compounds are those of the reference."""
-
-OWN_SYSTEM = slice(8, 10)
-"""Those of them that count other formulas of the very system."""
 
 
 class Sampling(NamedTuple):
@@ -38,13 +33,13 @@ class Sampling(NamedTuple):
 
     Attributes:
         compounds: log(1 + number of compounds) with each element (89,).
-        binary: Number of compounds of just these two elements, in ascending order (89, 89).
-        ternary: Likewise of three (89, 89, 89).
+        binary: Whether two elements have a compound of just these (89, 89) bool.
+        ternary: Likewise for three, in ascending order (89, 89, 89) bool.
     """
 
     compounds: NDArray[np.float64]
-    binary: NDArray[np.uint16]
-    ternary: NDArray[np.uint16]
+    binary: NDArray[np.bool_]
+    ternary: NDArray[np.bool_]
 
     @classmethod
     def of(cls, compositions: CompositionBatch) -> Sampling:
@@ -59,10 +54,10 @@ class Sampling(NamedTuple):
         elements, size = compositions.elements, compositions.size
         listed = elements[size >= 2]
         compounds = np.log1p(np.bincount(listed[listed >= 0], minlength=NUM_ELEMENTS).astype(np.float64))
-        binary = np.zeros((NUM_ELEMENTS,) * 2, np.uint16)
-        ternary = np.zeros((NUM_ELEMENTS,) * 3, np.uint16)
-        np.add.at(binary, tuple(elements[size == 2, :2].T), 1)
-        np.add.at(ternary, tuple(elements[size == 3, :3].T), 1)
+        binary = np.zeros((NUM_ELEMENTS,) * 2, np.bool_)
+        ternary = np.zeros((NUM_ELEMENTS,) * 3, np.bool_)
+        binary[tuple(elements[size == 2, :2].T)] = True
+        ternary[tuple(elements[size == 3, :3].T)] = True
         return cls(compounds, binary, ternary)
 
 
@@ -71,7 +66,6 @@ def describe(
     competing_energy: NDArray[np.float64],
     members: NDArray[np.int32],
     weights: NDArray[np.float64],
-    known: NDArray[np.bool_],
     sampling: Sampling,
 ) -> NDArray[np.float64]:
     """The numbers of `EVIDENCE`.
@@ -81,13 +75,12 @@ def describe(
         competing_energy: E_comp of each (B,) [eV/atom].
         members: Reference numbers of the competitors (B, 10), as `Decomposition.members`: below 89 a pure element.
         weights: Their atom fractions (B, 10).
-        known: Whether the formula itself is in the reference (B,).
         sampling: Of the reference.
 
     Returns:
-        (B, 10) float64.
+        (B, 8) float64.
     """
-    return _describe(compositions.elements, compositions.size, competing_energy, members, weights, known, sampling)
+    return _describe(compositions.elements, compositions.size, competing_energy, members, weights, sampling)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -97,10 +90,9 @@ def _describe(
     energy: NDArray[np.float64],
     members: NDArray[np.int32],
     weights: NDArray[np.float64],
-    known: NDArray[np.bool_],
     sampling: Sampling,
 ) -> NDArray[np.float64]:
-    result = np.zeros((len(size), 10))
+    result = np.zeros((len(size), 8))
     for row in range(len(size)):
         n, least, total = size[row], np.inf, 0.0
         pairs, triples = 0, 0
@@ -111,18 +103,13 @@ def _describe(
             if n > 2:
                 for j in range(i + 1, n):
                     b = elements[row, j]
-                    pairs += sampling.binary[a, b] == 0
+                    pairs += not sampling.binary[a, b]
                     if n > 3:
                         for k in range(j + 1, n):
-                            triples += sampling.ternary[a, b, elements[row, k]] == 0
+                            triples += not sampling.ternary[a, b, elements[row, k]]
         result[row, 0] = pairs / (n * (n - 1) / 2)
         if n > 3:
             result[row, 1] = triples / (n * (n - 1) * (n - 2) / 6)
-        if n == 2:
-            result[row, 8] = np.log1p(sampling.binary[elements[row, 0], elements[row, 1]] - known[row])
-        elif n == 3:
-            own = sampling.ternary[elements[row, 0], elements[row, 1], elements[row, 2]]
-            result[row, 9] = np.log1p(own - known[row])
         result[row, 2] = least
         result[row, 3] = total / n
         result[row, 4] = energy[row]

@@ -38,11 +38,9 @@ if TYPE_CHECKING:
     from matenv.properties.distribution import Distribution
 
 SMALLEST, LARGEST = 2, 5
-"""Numbers of elements with hit rates of their own; fewer and more share the end ones."""
+"""Numbers of elements with coefficients of their own; fewer and more share the end ones."""
 
-GROUPS = 5
-"""Groups with coefficients of their own: binaries of whose two elements the reference knows no other compound, other
-binaries, and 3, 4 and >= 5 elements. A hull that knows nothing between two elements says little about binaries."""
+SIZES = LARGEST - SMALLEST + 1
 
 CLIP = 1e-6
 """The predictor's probabilities are kept this far from 0 and 1 before the logistic correction."""
@@ -52,12 +50,12 @@ HULLS = ("train", "all")
 
 
 class Logit(NamedTuple):
-    """A log-odds: a constant for each of `GROUPS`, one for each element present, and weighed evidence.
+    """A log-odds: a constant for the number of elements, one for each element present, and weighed evidence.
 
     Attributes:
-        intercept: Of each group (5,).
+        intercept: For 2, 3, 4 and >= 5 elements (4,).
         elements: Summed over the elements present (89,).
-        evidence: Weights of `sampling.EVIDENCE` (10,).
+        evidence: Weights of `sampling.EVIDENCE` (8,).
     """
 
     intercept: NDArray[np.float64]
@@ -67,7 +65,7 @@ class Logit(NamedTuple):
     @classmethod
     def constant(cls, value: float = 0.0) -> Logit:
         """The same log-odds for everything."""
-        return cls(np.full(GROUPS, value), np.zeros(NUM_ELEMENTS), np.zeros(len(EVIDENCE)))
+        return cls(np.full(SIZES, value), np.zeros(NUM_ELEMENTS), np.zeros(len(EVIDENCE)))
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ class StabilityModel:
     """The calibrated map; without arguments that of a predictor taken at its word, of a hull that lacks nothing.
 
     Attributes:
-        slope: Coefficient b of logit(CDF) of each group (5,); positive.
+        slope: Coefficient b of logit(CDF) for 2, 3, 4 and >= 5 elements (4,); positive.
         below: The rest of the log-odds that the formula lies below the hull of the reference.
         complete: Log-odds that the reference lacks no competitor; infinite where none can be missing.
         sampling: What the reference holds.
@@ -90,7 +88,7 @@ class StabilityModel:
     def at_its_word(cls) -> StabilityModel:
         """P is the predictor's own: nothing is corrected, and no competitor can be missing."""
         nothing = CompositionBatch.from_counts(np.zeros((0, NUM_ELEMENTS), np.int64))
-        return cls(np.ones(GROUPS), Logit.constant(), Logit.constant(np.inf), Sampling.of(nothing))
+        return cls(np.ones(SIZES), Logit.constant(), Logit.constant(np.inf), Sampling.of(nothing))
 
     def prob(
         self,
@@ -99,7 +97,6 @@ class StabilityModel:
         competing_energy: NDArray[np.float64],
         members: NDArray[np.int32],
         weights: NDArray[np.float64],
-        known: NDArray[np.bool_],
         threshold: float = 0.0,
     ) -> NDArray[np.float64]:
         """Probability that the decomposition energy is at most `threshold`.
@@ -110,19 +107,18 @@ class StabilityModel:
             competing_energy: E_comp of each (B,) [eV/atom].
             members: What they decompose into (B, 10), as `Decomposition.members`.
             weights: Its atom fractions (B, 10).
-            known: Whether the formula itself is in the reference (B,).
             threshold: eV/atom.
 
         Returns:
             (B,) float64 in (0, 1).
         """
-        evidence = describe(compositions, competing_energy, members, weights, known, self.sampling)
+        evidence = describe(compositions, competing_energy, members, weights, self.sampling)
         return self.correct(energy.cdf(competing_energy + threshold), compositions, evidence)
 
     def correct(
         self, raw: NDArray[np.float64], compositions: CompositionBatch, evidence: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """The correction of raw CDF values (B,) of compositions, with their `sampling.describe` (B, 10)."""
+        """The correction of raw CDF values (B,) of compositions, with their `sampling.describe` (B, 8)."""
         raw = np.ascontiguousarray(raw, np.float64)
         return _correct(raw, compositions.elements, compositions.size, evidence, self.slope, self.below, self.complete)
 
@@ -147,14 +143,6 @@ def hull_of(reference: str) -> str:
     return reference if reference in HULLS else "all"
 
 
-@njit(cache=True, nogil=True)
-def group_of(size: int, evidence: NDArray[np.float64]) -> int:
-    """Which of `GROUPS` a composition is in, from its number of elements and its `sampling.describe` (10,)."""
-    if size <= 2:
-        return 1 if evidence[8] > 0.0 else 0
-    return min(size, 5) - 1
-
-
 @njit(cache=True, nogil=True, error_model="numpy")
 def _correct(
     raw: NDArray[np.float64],
@@ -168,14 +156,14 @@ def _correct(
     """`StabilityModel.correct` in one pass: it is asked for one row at a time in a step loop."""
     result = np.empty(len(raw))
     for row in range(len(raw)):
-        g = group_of(size[row], evidence[row])
+        n = min(max(size[row], SMALLEST), LARGEST) - SMALLEST
         p = raw[row]
         if p < CLIP:
             p = CLIP
         elif p > 1.0 - CLIP:  # written so that NaN stays NaN
             p = 1.0 - CLIP
-        first = below.intercept[g] + slope[g] * math.log(p / (1.0 - p))
-        second = complete.intercept[g]
+        first = below.intercept[n] + slope[n] * math.log(p / (1.0 - p))
+        second = complete.intercept[n]
         for i in range(size[row]):
             first += below.elements[elements[row, i]]
             second += complete.elements[elements[row, i]]
