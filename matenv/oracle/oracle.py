@@ -176,7 +176,8 @@ class Oracle:
         part = batch if len(rows) == len(batch) else batch[rows]
         # The hull is solved here meanwhile, if the predictor runs on another device.
         predict = alongside(partial(self._predict, part)) if self._elsewhere else partial(self._predict, part)
-        distance, nearest = (column[:, 0] for column in self._known.neighbours.nearest(batch))
+        distances, nearest_rows = self._known.neighbours.nearest(batch)
+        distance, nearest = distances[:, 0], nearest_rows[:, 0]
         same = distance < KNOWN_DISTANCE
         competing = self.hull.decompose(part, exclude_self=True)
         prediction = predict()
