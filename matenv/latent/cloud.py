@@ -61,13 +61,13 @@ class Cloud(NamedTuple):
     @torch.no_grad()
     def of(trained: nn.Sequential) -> Cloud:
         """Copy the weights of a network."""
-        dim = trained[0].in_features
+        layers = [layer for layer in trained if isinstance(layer, nn.Linear)]
         parts: list[Array] = []
-        for layer in (trained[0], trained[2], trained[4]):
+        for layer in layers:
             columns = padded(layer.out_features)
             weight = np.ascontiguousarray(layer.weight.detach().float().numpy().T)
             parts += [panels(weight, layer.in_features, columns), padded_bias(layer.bias)[None]]
-        return Cloud(dim, *parts)
+        return Cloud(layers[0].in_features, *parts)
 
     def shift(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
         """How far and where points should move to come nearer to the training points.
