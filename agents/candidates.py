@@ -146,9 +146,8 @@ def rank_candidates(formulas: Sequence[str], task: Task, oracle: Oracle, top: in
 
 
 def _judged(batch: CompositionBatch, oracle: Oracle, whole: Oracle) -> Assessment:
-    """What the hull of the whole table says; what is novel is so to the reference, or no held-out compound could be."""
-    seen = oracle.assess(batch)
-    return replace(whole.assess(batch), known=seen.known, novelty_distance=seen.novelty_distance)
+    """What the hull of the whole table says; known is what the reference holds."""
+    return replace(whole.assess(batch), known=oracle.assess(batch).known)
 
 
 def _among_rivals(standing: Standing) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from matenv.elements import SYMBOLS
 PRESENT = 3
 """Elements of the formula that the first logits are exact for."""
 
-KINDS = (1.0, 2.0, 0.5, 0.5, 2.0, 1.0)
+KINDS = (1.0, 2.0, 0.5, 0.5, 2.0, 0.1)
 """How often an untrained policy chooses each kind, in proportion: add, remove, increment, decrement, swap, stay."""
 
 BY_ELEMENT = 4

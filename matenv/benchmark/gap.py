@@ -53,7 +53,7 @@ class Gap:
         proxy: The score that the reward pays.
         gold: The same score computed with the gold predictor: same task, same hull, same way of scoring.
         calibrated: Gold's calibrated score, whatever the reward: what the candidates are worth on one scale.
-        full_hull: The same against the hull of the whole table; novelty still against train rows.
+        full_hull: The same against the hull of the whole table.
         stable: Share that gold says are on or below the hull of the whole table, by its mean prediction.
         examples: The first three candidates.
         spread: Standard deviation of the gap over seeds; 0 for one.
@@ -101,7 +101,7 @@ def measure(task: Task, reward: str, source: str, calls: int, seed: int = 0) -> 
     best = found.compositions[rows]
     gold = _oracle("gold", judge=True).assess(best)
     same = bare_oracle("gold", judge=True).assess(best) if bare else gold
-    seen = replace(_oracle("gold", "all", judge=True).assess(best), novelty_distance=gold.novelty_distance)
+    seen = _oracle("gold", "all", judge=True).assess(best)
     return Gap(
         task=task.name,
         reward=reward,

@@ -45,6 +45,10 @@ class Neighbours:
         self._size = np.ascontiguousarray(compositions.size[order])
         self._mask = _masks(self._elements, self._size)
 
+    def __len__(self) -> int:
+        """Number of known formulas."""
+        return len(self._rows)
+
     def nearest(self, batch: CompositionBatch, k: int = 1) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """The k nearest known formulas on the same or fewer elements.
 

@@ -158,12 +158,13 @@ def slots_of(counts: NDArray[np.int32], slots: NDArray[np.int16]) -> tuple[int, 
 
 @njit(cache=True, nogil=True)
 def allowed_edits(place: NDArray[np.int32], actions: int, rules: Rules) -> NDArray[np.bool_]:
-    """Which edits change the formula and break no rule, or none further than it is broken already.
+    """Which edits break no rule, or none further than it is broken already.
 
     Elements that the task requires are kept, and brought in first: see `_keep_required`.
 
     From a formula that obeys the rules, every edit allowed leads to one that does. Where elements are too few, only
-    additions are allowed, if there is room for one. "stay" is allowed only where nothing else is: no row is empty.
+    additions are allowed, if there is room for one. "stay" is allowed on a formula that obeys the rules, and where
+    nothing else is: no row is empty.
 
     Args:
         place: Places (B, 90).
@@ -184,10 +185,11 @@ def allowed_edits(place: NDArray[np.int32], actions: int, rules: Rules) -> NDArr
         swappable = 0 if only_add else min(n, rules.max_elements)
         removable = n > rules.min_elements
         countable = n > 1 and not only_add  # the formula of a pure element does not depend on its count
-        some = False
+        some, obeys = False, rules.min_elements <= n <= rules.max_elements and atoms <= rules.max_atoms
         for element in range(REFUSED):
             count = counts[element]
             if count > 0:
+                obeys &= rules.allowed[element] and count <= rules.max_count
                 mask[REMOVE * REFUSED + element] = removable
                 mask[INCREMENT * REFUSED + element] = countable and room and count < rules.max_count
                 mask[DECREMENT * REFUSED + element] = countable and count > 1
@@ -197,7 +199,7 @@ def allowed_edits(place: NDArray[np.int32], actions: int, rules: Rules) -> NDArr
                 for slot in range(swappable):
                     mask[(SWAP + slot) * REFUSED + element] = True
                 some |= addable or swappable > 0
-        mask[-1] = not some
+        mask[-1] = obeys or not some
     if len(rules.required) > 0:
         _keep_required(place, masks, rules, slots)
     return masks
@@ -209,7 +211,7 @@ def _keep_required(place: NDArray, masks: NDArray, rules: Rules, slots: NDArray)
 
     Where all that is required is there, it stays: the last element of a group can neither be removed nor swapped for
     one outside it. Where something is missing, only edits that bring in more of it are allowed, if there are any; else
-    those that lose none. "stay" is allowed only where nothing else is.
+    those that lose none; "stay" is then allowed only where nothing else is.
 
     Args:
         place: Places (B, 90).
@@ -232,7 +234,7 @@ def _keep_required(place: NDArray, masks: NDArray, rules: Rules, slots: NDArray)
             _keep(mask, held, slots, n, rules.max_elements, required)
         else:
             _bring_in(mask, held, slots, required)
-        mask[-1] = not mask[:-1].any()
+        mask[-1] = (complete and mask[-1]) or not mask[:-1].any()
 
 
 @njit(cache=True, nogil=True)

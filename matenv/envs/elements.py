@@ -33,7 +33,7 @@ class MaterialElementsEnv(MaterialEnv):
     | increment e | 178 + e | e is present, with room for one more atom; the formula has at least two elements |
     | decrement e | 267 + e | e is present with two atoms or more; the formula has at least two elements |
     | swap element k for e | 356 + 89 k + e | there is an element k; e is allowed by the task and absent |
-    | stay | A - 1 | nothing else is |
+    | stay | A - 1 | the formula obeys the task's rules, or nothing else is |
 
     e is the element's position in `matenv.elements.SYMBOLS`. Element k of a swap is counted from 0 in order of
     electronegativity, in which formulas are written: in LiFePO4, element 1 is Fe. The new element takes over its count.
@@ -54,7 +54,7 @@ class MaterialElementsEnv(MaterialEnv):
     an edit is allowed only if the formula it leads to is neutral (`matenv.is_charge_neutral`: one oxidation state per
     element, ICSD24 set, in an ionic task the common ones in it) or can be made so, within the task's rules, by no more
     edits than remain after it. So each episode that follows the masks ends on a neutral formula, and "stay" is allowed
-    on a neutral formula that no allowed edit can leave. The last step's mask is exact; earlier ones are cautious
+    on neutral formulas only. The last step's mask is exact; earlier ones are cautious
     (`matenv.envs.neutrality` says why and when). It holds from the first formula on that obeys the task's rules and for
     which it can be said (100,000 of 100,000 random formulas under the default rules, 16 steps before the end), and is
     lost by an edit not allowed.
@@ -70,7 +70,7 @@ class MaterialElementsEnv(MaterialEnv):
 
     ## Reward
     As `MaterialLatent-v0`: a weighted sum of named terms, by default ``{"score": 1}``, the score of the task at every
-    step, 0 for a step that leaves the formula unchanged. Other terms, at weight 0 until asked for: ``illegal``,
+    step. Other terms, at weight 0 until asked for: ``illegal``,
     ``novelty``, ``step_cost``, ``shaping``, and all others that it has.
 
     ## Episode end

@@ -42,6 +42,7 @@ def describe_row(
         "valid": bool(facts.valid[row]),
         "evaluated": bool(facts.evaluated[row]),
         "known": bool(facts.known[row]),
+        "rediscovered": bool(facts.rediscovered[row]),
         "novel": bool(facts.novel[row]),
         "p_stable": float(facts.p_stable[row]),
         "p_found": float(facts.p_found[row]),
@@ -79,7 +80,7 @@ def describe_batch(state: State, terms: TermValues, potentials: bool) -> dict[st
         The dictionary. A value undefined for a row is 0 there, and ``_name`` tells where it is defined.
     """
     facts = state.facts
-    told = ("score", "success", "valid", "evaluated", "known", "novel", "p_stable", "p_found")
+    told = ("score", "success", "valid", "evaluated", "known", "rediscovered", "novel", "p_stable", "p_found")
     info: dict[str, Any] = {name: facts[name].copy() for name in told}
     for name in ("decomposition_energy", "hull_energy"):
         info[f"_{name}"] = np.isfinite(facts[name])

@@ -78,7 +78,7 @@ def neutral_edits(
         table: Oxidation states.
 
     Returns:
-        (B, A) bool: the edits that pass, or "stay" where none does but the formula is neutral; and whether that could
+        (B, A) bool: the edits that pass, and "stay" where the formula is neutral; and whether that could
         be said (B,) bool. Where not, because the formula breaks the rules or no plan was found, the row is as in
         `masks`.
     """
@@ -113,10 +113,11 @@ def neutral_edits(
                 _sums_without(out, counts, slots, n, depth, room, fixed, table, sums[out], spare, offset)
             if _pass_at(depth, counts, slots, n, masks[row], passed, sums, offset, room, fixed, rules, table):
                 break
-        certain[row] = passed.any() or _bit(sums[n, 0], offset)  # or it is neutral as it stands
+        neutral = _bit(sums[n, 0], offset)
+        certain[row] = passed.any() or neutral
         if certain[row]:
             result[row] = passed
-            result[row, -1] = not passed.any()
+            result[row, -1] = neutral
     return result, certain
 
 

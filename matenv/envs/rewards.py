@@ -30,9 +30,9 @@ def terms_with(penalty: str) -> dict[str, str]:
         Meaning by name.
     """
     return {
-        "score": "the task's score of the new formula; 0 for a move that leaves the formula unchanged",
+        "score": "the task's score of the formula that the move ends on, changed or not; 0 for a forbidden edit",
         penalty: PENALTIES[penalty],
-        "novelty": "1 for a valid formula that is no near-copy of a reference formula",
+        "novelty": "1 for a valid formula that is no near-copy of a known formula",
         "step_cost": "minus 1 per step",
         "shaping": "discounted score of the new formula (0 if the episode terminated) minus score of the old one",
     }
@@ -143,8 +143,9 @@ class Terms:
             ValueError: A term of one's own that is not one finite number per row; it is named, with the row.
         """
         before, after = transition.before.facts, transition.after.facts
+        refused = (transition.outside > 0) & (self.penalty == "illegal")
         terms = {
-            "score": np.where(transition.moved, after.score, 0.0),
+            "score": np.where(refused, 0.0, after.score),
             self.penalty: -transition.outside,
             "novelty": (after.novel & after.valid).astype(np.float64),  # valid by the task's rules
             "step_cost": np.full(len(transition.moved), -1.0),

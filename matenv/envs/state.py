@@ -24,7 +24,8 @@ class Facts:
         valid: Whether its rules on compositions are obeyed (N,) bool.
         evaluated: Within the oracle's budget (N,) bool.
         known: In the reference table (N,) bool.
-        novel: No near-copy of a reference formula, and evaluated (N,) bool.
+        rediscovered: In the embedded table but not in the reference: held out (N,) bool.
+        novel: No near-copy of a known formula, and evaluated (N,) bool.
         p_stable: Probability that E_d <= 0 (N,).
         p_found: Probability of a stable phase, among all compositions of the system (N,).
         decomposition_energy: E_d (N,) [eV/atom], NaN where undefined.
@@ -43,6 +44,7 @@ class Facts:
     valid: NDArray[np.bool_]
     evaluated: NDArray[np.bool_]
     known: NDArray[np.bool_]
+    rediscovered: NDArray[np.bool_]
     novel: NDArray[np.bool_]
     p_stable: NDArray[np.float64]
     p_found: NDArray[np.float64]
@@ -155,6 +157,7 @@ def facts_of(
         valid=scored.terms["validity"] > 0,
         evaluated=assessment.evaluated,
         known=assessment.known,
+        rediscovered=assessment.rediscovered,
         novel=assessment.novel & assessment.evaluated,
         p_stable=assessment.p_stable,
         p_found=assessment.p_found,

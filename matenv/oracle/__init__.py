@@ -1,7 +1,8 @@
 """The oracle: everything known or predicted about a batch of compositions, and the count of what was asked."""
 
 from matenv.composition import KNOWN_DISTANCE
-from matenv.oracle.assessment import NOVEL_DISTANCE, Assessment, unique_potentials
+from matenv.data.novelty import NOVEL_DISTANCE
+from matenv.oracle.assessment import Assessment, unique_potentials
 from matenv.oracle.oracle import DEFAULT_PREDICTOR, REFERENCES, Oracle
 
 __all__ = [

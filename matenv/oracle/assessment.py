@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
 from matenv.composition import CompositionBatch
+from matenv.data.novelty import NOVEL_DISTANCE
 from matenv.oracle.intervals import IntervalModel
 from matenv.oracle.known import look_up
 from matenv.oracle.reactions import ROUND_OFF, onset, reaction_energy
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from matenv.properties.distribution import Distribution
     from matenv.properties.own import Property
     from matenv.thermo import ConvexHull
-
-NOVEL_DISTANCE = 0.05
-"""L1 distance within which a known formula on the same or fewer elements makes a candidate a near-copy."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,9 @@ class Assessment:
         valid: At least two elements, all of which the reference table knows (B,) bool. Rows that are not valid or not
             evaluated hold NaN below, and `p_stable` 0.
         known: The formula is in the reference table (B,) bool.
-        novelty_distance: L1 distance to the nearest reference formula on the same or fewer elements (B,).
+        rediscovered: It is in the whole embedded table, but not in the reference: held out (B,) bool.
+        novelty_distance: L1 distance to the nearest known formula on the same or fewer elements (B,); known are all
+            Materials Project formulas that ship, whatever part of them the reference is.
         mean: Predicted mean of each property (B,), the oracle's own ones included.
         std: Predicted standard deviation of each property (B,); 0 for a property of one's own that states none.
         hull_energy: Energy of the cheapest mixture of *other* reference phases, E_comp (B,) [eV/atom].
@@ -54,6 +54,7 @@ class Assessment:
     evaluated: NDArray[np.bool_]
     valid: NDArray[np.bool_]
     known: NDArray[np.bool_]
+    rediscovered: NDArray[np.bool_]
     novelty_distance: NDArray[np.float64]
     mean: dict[str, NDArray[np.float64]]
     std: dict[str, NDArray[np.float64]]
@@ -87,7 +88,7 @@ class Assessment:
 
     @property
     def novel(self) -> NDArray[np.bool_]:
-        """No reference formula on the same or fewer elements within `NOVEL_DISTANCE` (B,) bool."""
+        """No known formula on the same or fewer elements within `NOVEL_DISTANCE` (B,) bool."""
         return self.novelty_distance > NOVEL_DISTANCE
 
     def prob(self, name: str, low: float | None = None, high: float | None = None) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -17,6 +17,7 @@ from matenv.compiled.threads import alongside
 from matenv.composition import KNOWN_DISTANCE, MAX_ATOMS, TOLERANCE, CompositionBatch, read
 from matenv.data import Dataset, load_dataset
 from matenv.data.neighbours import Neighbours
+from matenv.data.novelty import known_formulas
 from matenv.oracle.assessment import Assessment
 from matenv.oracle.found import FoundModel
 from matenv.oracle.intervals import IntervalModel
@@ -44,8 +45,9 @@ class Oracle:
     asked before or by whom.
 
     Args:
-        reference: Phases of the hull and of novelty: ``"train"`` (train rows of the `system` split, for benchmarks),
-            ``"all"`` (the whole embedded table, for design runs), or a `Dataset` of one's own.
+        reference: Phases of the hull: ``"train"`` (train rows of the `system` split, for benchmarks), ``"all"`` (the
+            whole embedded table, for design runs), or a `Dataset` of one's own. What is novel is so to the whole
+            embedded table for the first two, to the `Dataset` for the third.
         budget: Most distinct formulas evaluated; later ones are marked unevaluated. None for no limit.
         predictor: A loaded predictor, or the name or path of one, as `load_predictor` takes it. P(stable) is calibrated
             for the shipped ones, by name, and for each of the two hulls; for other predictors the calibration of
@@ -87,8 +89,8 @@ class Oracle:
             raise ValueError(f"budget={budget!r} must be a whole number of formulas, or None for no limit")
         self._ledger = Ledger(budget)
         self.reference = reference if isinstance(reference, str) else reference.name
-        self.hull, self._neighbours, self._has_element = (
-            _embedded_reference(reference) if isinstance(reference, str) else _index(reference)
+        self.hull, self._known, self._has_element = (
+            _embedded_reference(reference) if isinstance(reference, str) else _own_reference(reference)
         )
         self._found = cache(
             partial(FoundModel.load, reference)
@@ -172,7 +174,8 @@ class Oracle:
         part = batch if len(rows) == len(batch) else batch[rows]
         # The hull is solved here meanwhile, if the predictor runs on another device.
         predict = alongside(partial(self._predict, part)) if self._elsewhere else partial(self._predict, part)
-        distance = self._neighbours.nearest(batch)[0][:, 0]
+        distance, nearest = (column[:, 0] for column in self._known.neighbours.nearest(batch))
+        same = distance < KNOWN_DISTANCE
         competing = self.hull.decompose(part, exclude_self=True)
         prediction = predict()
 
@@ -193,7 +196,8 @@ class Oracle:
             compositions=batch,
             evaluated=evaluated,
             valid=valid,
-            known=distance < KNOWN_DISTANCE,
+            known=same & self._known.referenced[nearest],
+            rediscovered=same & self._known.held_out[nearest],
             novelty_distance=distance,
             mean=mean,
             std={name: spread(each.std) for name, each in said.items()},
@@ -226,18 +230,46 @@ def _valid(elements: NDArray[np.int16], size: NDArray[np.int16], has_element: ND
     return valid
 
 
-def _index(table: Dataset) -> tuple[ConvexHull, Neighbours, NDArray[np.bool_]]:
-    present = np.zeros(alphabet.NUM_ELEMENTS, np.bool_)
-    present[table.compositions.elements[table.compositions.elements >= 0]] = True
-    return ConvexHull.from_dataset(table), Neighbours(table.compositions), present
+class _Known(NamedTuple):
+    """Known formulas, and for each row of them, and for pure elements last (N + 1,), what a match means."""
+
+    neighbours: Neighbours
+    referenced: NDArray[np.bool_]
+    held_out: NDArray[np.bool_]
+
+
+Reference = tuple[ConvexHull, _Known, NDArray[np.bool_]]
+"""The hull of the reference, what is known, and which elements (89,) the reference has."""
+
+
+def _own_reference(table: Dataset) -> Reference:
+    everything = np.ones(len(table) + 1, np.bool_)
+    return (
+        ConvexHull.from_dataset(table),
+        _Known(Neighbours(table.compositions), everything, ~everything),
+        _present(table),
+    )
 
 
 @lru_cache(maxsize=len(REFERENCES))
-def _embedded_reference(reference: str) -> tuple[ConvexHull, Neighbours, NDArray[np.bool_]]:
+def _embedded_reference(reference: str) -> Reference:
     if reference not in REFERENCES:
         raise ValueError(f"reference={reference!r} is unknown; choose 'train', 'all' or pass a Dataset")
-    table = load_dataset("mp-ground-states")
-    return _index(table if reference == "all" else table.subset(table.split("system").train))
+    table, neighbours = load_dataset("mp-ground-states"), known_formulas()
+    rows = np.arange(len(table)) if reference == "all" else table.split("system").train
+    referenced, held_out = np.zeros((2, len(neighbours) + 1), np.bool_)
+    held_out[: len(table)] = True
+    referenced[rows], held_out[rows] = True, False
+    referenced[-1] = True  # pure elements
+    part = table.subset(rows)
+    return ConvexHull.from_dataset(part), _Known(neighbours, referenced, held_out), _present(part)
+
+
+def _present(table: Dataset) -> NDArray[np.bool_]:
+    """Elements that occur in a table (89,) bool."""
+    present = np.zeros(alphabet.NUM_ELEMENTS, np.bool_)
+    present[table.compositions.elements[table.compositions.elements >= 0]] = True
+    return present
 
 
 @lru_cache(maxsize=4)

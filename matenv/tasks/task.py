@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from matenv import elements as alphabet
 from matenv.chemistry import COMMON_SHARE, is_electronegativity_balanced
 from matenv.composition import CompositionBatch
+from matenv.data.novelty import is_novel
 from matenv.oracle import Assessment
 from matenv.oracle.viability import viability_of
 from matenv.properties.element_properties import ELEMENT_PROPERTIES, ElementProperty
@@ -68,7 +69,8 @@ class Task:
         name: Name in the registry.
         description: One sentence.
         objectives: Objectives, multiplied.
-        novel: Only candidates that are no near-copy of a reference formula score.
+        novel: Only candidates that are no near-copy of a known formula score; known is the whole embedded table, held-out
+            rows included.
         min_elements: Fewest elements (a pure element or a solid solution is a trivial optimum).
         max_elements: Most elements.
         max_atoms: Most atoms per reduced formula unit.
@@ -240,6 +242,33 @@ class Task:
             if isinstance(each, Window) and each.property_name in self._by_elements:
                 admitted &= self._by_elements[each.property_name].of(batch).prob(each.low, each.high) >= FILTER_UTILITY
         return admitted
+
+    def screen(self, batch: CompositionBatch) -> NDArray[np.bool_]:
+        """Which formulas pass every check that costs no call of an oracle: rows without one would score 0.
+
+        The rules on elements and counts, filters that a composition alone decides, electronegativity balance in the
+        regime ``"ionic"``, novelty if the task asks for it. Benchmarks allow it to every method.
+
+        Args:
+            batch: Compositions (B).
+
+        Returns:
+            (B,) bool.
+
+        Examples:
+            >>> from matenv import fractions, load_task
+            >>> pair = CompositionBatch.from_fractions(fractions(["MgF2", "Li2MgF3", "Cs3Be2F7"]))
+            >>> load_task("wide-gap-ionic-novel").screen(pair).tolist()
+            [False, False, True]
+        """
+        passed = self.admits(batch)
+        if self.regime == "ionic":
+            rows = np.flatnonzero(passed)
+            passed[rows] = is_electronegativity_balanced(batch[rows], min_share=self.valence_share)
+        if self.novel:
+            rows = np.flatnonzero(passed)
+            passed[rows] = is_novel(batch[rows])
+        return passed
 
     def check(self, predicted: Mapping[str, str]) -> None:
         """Refuse an oracle that does not predict what the task asks for.

@@ -97,7 +97,7 @@ def test_start_formula_and_unchanged_moves():
     z = env.unwrapped.core.state.z.copy()
     _, reward, _, _, after = env.step(np.zeros(env.action_space.shape, np.float32))
     assert np.array_equal(env.unwrapped.core.state.z, z)
-    assert after["formula"] == info["formula"] and reward == 0.0 == after["terms"]["score"]
+    assert after["formula"] == info["formula"] and reward == info["score"] == after["terms"]["score"]
     assert after["score"] == info["score"]
     _, info = env.reset(seed=0)
     assert info["start_formula"] != "MgO"  # the option holds for one reset only

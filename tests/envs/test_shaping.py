@@ -98,15 +98,15 @@ def test_the_optimal_policy_is_unchanged(terminate_on_success):
 
 def test_a_horizon_without_bootstrapping_is_another_problem():
     """Truncation is not the end of the process: who counts rewards up to it is paid the last state's potential."""
-    plain, shaped = Moves({"score": 1.0}, False), Moves({"score": 1.0, "shaping": 3.0}, False)
+    plain, shaped = Moves({"score": 1.0}, False), Moves({"score": 1.0, "shaping": -3.0}, False)
     steps = 3
     which, value = plain.optimal(steps)
     cut_which, _ = shaped.optimal(steps)
     assert not np.array_equal(which, cut_which)
     # Bootstrapping from the value that a learner of the shaped reward gives to the last state restores the policy.
-    shaped_value = -3.0 * plain.score
+    shaped_value = 3.0 * plain.score
     for _ in range(steps - 1):
         shaped_value = shaped.best(shaped.values(shaped_value))
     actions = shaped.values(shaped_value)
     assert np.array_equal(which, actions > shaped.best(actions)[shaped.start] - CLOSE)
-    np.testing.assert_allclose(shaped.best(actions), value - 3.0 * plain.score, atol=1e-9)
+    np.testing.assert_allclose(shaped.best(actions), value + 3.0 * plain.score, atol=1e-9)
