@@ -35,7 +35,7 @@ def best_so_far(
 def sorted_best(
     compositions: CompositionBatch, scores: NDArray[np.float64], every: int = EVERY
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """As `best_so_far`, but all the best `LARGEST` scores at each point (P, 100), best first, 0 where there are none."""
+    """As `best_so_far`, but the best `LARGEST` scores at each point (P, 100), best first, 0 where there are none."""
     systems = compositions.systems()
     number = FormulaIndex(systems).find(systems) if len(systems) else np.zeros(0, np.int64)
     best = np.zeros(int(number.max(initial=-1)) + 1)

@@ -122,12 +122,21 @@ def read_results(paths: Iterable[str | Path]) -> list[Result]:
     Raises:
         ValueError: No file at all, or one that is no result.
     """
+    return [Result.read(path) for path in result_files(paths)]
+
+
+def result_files(paths: Iterable[str | Path]) -> list[Path]:
+    """Files, and all JSON files of folders.
+
+    Raises:
+        ValueError: None at all.
+    """
     files: list[Path] = []
     for path in map(Path, paths):
         files += sorted(path.glob("*.json")) if path.is_dir() else [path]
     if not files:
         raise ValueError("there are no result files; make some with `matenv benchmark run`")
-    return [Result.read(path) for path in files]
+    return files
 
 
 def stored(path: Path, measure: Callable[[], Any]) -> Any:
