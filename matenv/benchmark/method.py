@@ -136,7 +136,9 @@ def find(name: str) -> Registered:
         if own not in METHODS:
             importlib.import_module(shipped)
     if own not in METHODS:
-        raise ValueError(f"method={name!r} is unknown; choose from {', '.join(map(repr, METHODS))}; or give module:Name")
+        raise ValueError(
+            f"method={name!r} is unknown; choose from {', '.join(map(repr, METHODS))}; or give module:Name"
+        )
     return METHODS[own]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ class PolicyMethod:
         >>> import numpy as np
         >>> from matenv import Oracle, load_task
         >>> from matenv.benchmark import PolicyMethod, Problem, play
-        >>> outwards = PolicyMethod("MaterialLatent-v0", lambda observations: np.ones((len(observations), 24)))
+        >>> outwards = PolicyMethod("MaterialLatent-v0", lambda observations: np.ones((len(observations), 32)))
         >>> len(play(outwards, Problem(load_task("stiff-stable"), Oracle(budget=50))).formulas)
         50
     """
@@ -102,6 +103,8 @@ class PolicyMethod:
             envs.close()
 
     def _act(self, envs: gym.vector.VectorEnv, problem: Problem, seed: int) -> None:
+        if (torch := sys.modules.get("torch")) is not None:  # agents draw from its global generator
+            torch.manual_seed(seed)
         actor = Actor(self.policy, envs, self.deterministic, seed)
         observation, info = envs.reset(seed=seed)
         reward, done = np.zeros(envs.num_envs), np.ones(envs.num_envs, np.bool_)
@@ -156,13 +159,11 @@ class Actor:
             result, self._state = result
         space = self._envs.single_action_space
         actions = np.asarray(result.detach().cpu() if hasattr(result, "detach") else result)
-        if isinstance(space, Box):
-            actions = np.clip(actions, space.low, space.high).astype(space.dtype)
-        elif self._module and actions.ndim == 2 and np.issubdtype(actions.dtype, np.floating):
+        if self._module and not isinstance(space, Box) and actions.ndim == 2:
             actions = self._draw(actions, masks)
         if actions.shape != self._envs.action_space.shape:
             raise ValueError(f"the policy returned actions {actions.shape}; expected {self._envs.action_space.shape}")
-        return actions
+        return np.clip(actions, space.low, space.high).astype(space.dtype) if isinstance(space, Box) else actions
 
     def _draw(self, logits: NDArray, masks: NDArray[np.bool_] | None) -> NDArray[np.int64]:
         """Actions (N,) from logits (N, A); Gumbel noise makes the largest a draw."""

@@ -108,7 +108,8 @@ def problems_of(plan: Plan) -> list[tuple[str, Problem]]:
 
 def test_wishes(seed: int) -> list[Wish]:
     """The unseen wishes of a run, all different."""
-    rng, wishes = np.random.default_rng([seed, WISHES]), {}
+    rng = np.random.default_rng([seed, WISHES])
+    wishes: dict[str, Wish] = {}
     while len(wishes) < WISHES:
         wish = draw(rng, "test")
         wishes[str(wish)] = wish

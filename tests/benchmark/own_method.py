@@ -8,7 +8,7 @@ class Oxides:
         self.rng, self.best = np.random.default_rng(seed), {"Ti": 0.0}
 
     def ask(self, n):
-        metals = [*("Ti", "Zr", "Hf", "V", "Nb", "Ta"), max(self.best, key=self.best.get)]
+        metals = [*("Ti", "Zr", "Hf", "V", "Nb", "Ta"), max(self.best, key=lambda metal: self.best[metal])]
         return [
             f"{self.rng.choice(metals)}{self.rng.integers(1, 9)}O{self.rng.integers(1, 9)}" for _ in range(min(n, 8))
         ]

@@ -36,7 +36,7 @@ def test_the_adversary_spends_its_budget_obeys_the_rules_and_repeats():
 
 
 def test_the_adversary_beats_prior_samples_at_its_own_game():
-    task = load_task("stiff-stable")
+    task = load_task("wide-gap-novel")
     means = []
     for source in ("prior", "genetic"):
         found = search(source, task, matenv.Oracle(budget=3000), 0)

@@ -13,7 +13,7 @@ from matenv.wrappers import SB3VecEnv
 
 LATENT, ELEMENTS = "MaterialLatent-v0", "MaterialElements-v0"
 TASK = load_task("stiff-stable")
-outwards = PolicyMethod(LATENT, lambda observation: np.ones((len(observation), 24)))
+outwards = PolicyMethod(LATENT, lambda observation: np.ones((len(observation), 32)))
 
 
 def play_policy(env_id, policy, budget=60, **arguments):
@@ -62,9 +62,7 @@ def test_agents_of_stable_baselines3_from_memory_and_from_a_zip(tmp_path):
     envs = SB3VecEnv(gym.make_vec(LATENT, num_envs=2))
     agent = PPO("MlpPolicy", envs, n_steps=8, batch_size=8, seed=0)
     agent.save(tmp_path / "model.zip")
-    torch.manual_seed(1)
     remembered = play_policy(LATENT, agent)
-    torch.manual_seed(1)
     assert play_policy(LATENT, str(tmp_path / "model.zip")).formulas == remembered.formulas
     with pytest.raises(ValueError, match="there is no such file"):
         PolicyMethod(LATENT, "nowhere.zip")

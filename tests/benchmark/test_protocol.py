@@ -88,7 +88,7 @@ def test_a_method_of_ones_own_runs_from_module_or_file(tmp_path):
     assert len(result.answers[0].formulas) == 50 and result.plan.method == OWN
     path = tmp_path / "mine.py"
     path.write_text("class Mine:\n    def __init__(self, seed): ...\n    def ask(self, n):\n        return ['HfN']\n")
-    assert find(f"{path}:Mine").factory(0).ask(1) == ["HfN"]
+    assert play(find(f"{path}:Mine").factory(0), Problem(TASK, Oracle(budget=2))).formulas == ["HfN"]
     with pytest.raises(ValueError, match="has no 'Luck'"):
         find("tests.benchmark.own_method:Luck")
     with pytest.raises(ValueError, match="method='luck' is unknown; choose from 'genetic', "):
