@@ -9,8 +9,8 @@ from matenv.benchmark.leaderboard import COLUMNS
 from matenv.benchmark.method import find, names
 from matenv.benchmark.results import PROTOCOL_VERSION, Result
 from matenv.benchmark.systems import PROPOSALS
-from matenv.benchmark.tracks import BENCHMARK, BUDGETS, TRAINING_CALLS, WISHES
-from matenv.tasks import TASKS, Task
+from matenv.benchmark.tracks import BUDGETS, TRAINING_CALLS, WISHES
+from matenv.tasks import BENCHMARK, TASKS, TRAINING_WHEELS, Task
 
 TRACK_WORDS = {
     "single": f"one task; {' or '.join(f'{n:,}' for n in BUDGETS['single'])} calls",
@@ -29,6 +29,8 @@ def listing() -> str:
     lines += [f"  {name:12s}{words}" for name, words in TRACK_WORDS.items()]
     lines += ["", "Tasks of the single track"]
     lines += [f"  {name:30s}{TASKS[name].description}" for name in BENCHMARK]
+    lines += ["", "Training wheels: tasks that one point or one formula answers"]
+    lines += [f"  {name:30s}{TASKS[name].description}" for name in TRAINING_WHEELS]
     lines += ["", "Methods"]
     lines += [f"  {name:30s}{', '.join(find(name).tracks)}" for name in names()]
     return "\n".join([*lines, "  module:Name or file.py:Name    one of your own (docs/benchmark.md)"])
@@ -81,6 +83,7 @@ def _task(task: Task) -> str:
     free += ["filters that the composition alone decides"] if task.filters else []
     free += ["electronegativity balance"] if task.regime == "ionic" else []
     free += ["novelty against the whole table"] if task.novel else []
+    free += ["novelty against the train part"] if task.unseen else []
     return (
         f"{task.name}: {task.description}\n\n"
         f"  objectives: {', '.join(map(str, task.objectives)) or 'none'}; viability {task.viability}\n"

@@ -23,7 +23,7 @@ from matenv.benchmark.results import DIGITS, Answer, Plan, Result
 from matenv.benchmark.systems import PROPOSALS, SystemProblem, held_out, stable_phases
 from matenv.benchmark.training import Training
 from matenv.oracle import Oracle
-from matenv.tasks import TASKS, load_task
+from matenv.tasks import load_task
 from matenv.tasks.wishes import Wish, draw
 
 FIRST_SEED = 1_000
@@ -31,9 +31,6 @@ FIRST_SEED = 1_000
 
 BUDGETS = {"single": (1_000, 10_000), "amortised": (100, 500), "systems": (PROPOSALS,)}
 """Calls per problem of the protocol; the first is the default."""
-
-BENCHMARK = tuple(TASKS)
-"""Tasks of the single track."""
 
 TASKS_OF = {"amortised": "wishes", "systems": "phases"}
 """What stands for the task in the other tracks."""

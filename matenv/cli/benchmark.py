@@ -39,7 +39,7 @@ def run(
     """Run methods over tasks and seeds; a file a run. The same command goes on after an interruption."""
     from matenv.benchmark import plans, read_results, sweep
     from matenv.benchmark.leaderboard import leaderboard
-    from matenv.benchmark.tracks import BENCHMARK
+    from matenv.tasks import BENCHMARK
 
     wanted = plans(method or ["random"], track, task or BENCHMARK, seeds, budget, training, systems)
     print(leaderboard(read_results(sweep(wanted, out, processes))))

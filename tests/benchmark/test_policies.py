@@ -1,5 +1,7 @@
 """The door for policies: a callable, a module, an object with predict, a Stable-Baselines3 zip."""
 
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -25,10 +27,9 @@ def play_policy(env_id, policy, budget=60, **arguments):
 class Linear(torch.nn.Module):
     def __init__(self, env_id):
         super().__init__()
-        env = gym.make(env_id)
-        self.out = torch.nn.Linear(
-            env.observation_space.shape[0], env.action_space.shape[0] if env_id == LATENT else env.action_space.n
-        )
+        env: Any = gym.make(env_id)
+        actions = env.action_space.shape[0] if env_id == LATENT else env.action_space.n
+        self.out = torch.nn.Linear(env.observation_space.shape[0], actions)
 
     def forward(self, observation):
         return self.out(observation)
