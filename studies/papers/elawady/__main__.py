@@ -40,18 +40,21 @@ def main(
     ] = None,
     seeds: Annotated[int, typer.Option(help="Seeds of the paper's width.")] = len(PLAN.seeds),
     rows: Annotated[int, typer.Option(help="Use every so many-th row of the table, for a quick look.")] = 1,
+    data: Annotated[
+        str, typer.Option(help="The table: mp-ground-states, or the folder of a snapshot (matenv data fetch).")
+    ] = "mp-ground-states",
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
     progress: Annotated[bool, typer.Option(help="Show progress bars.")] = True,
 ) -> None:
     """Make the report."""
     torch.set_num_threads(threads)
-    data, chosen = load_dataset(), tuple(widths or PLAN.widths)
+    table, chosen = load_dataset(data), tuple(widths or PLAN.widths)
     tried = tuple(width for width in PLAN.tried if width in chosen)
     plan = Plan(chosen, tried, seeds=tuple(range(seeds)), epochs=epochs, long=long, trial=trial)
     if rows > 1:
-        data = data.subset(np.arange(0, len(data), rows), f"every {rows}th row")
+        table = table.subset(np.arange(0, len(table), rows), f"every {rows}th row of {table.name}")
     try:
-        results = rounded(make_results(out, data, plan, progress))
+        results = rounded(make_results(out, table, plan, progress))
     except KeyboardInterrupt:
         raise SystemExit(f"\nInterrupted. What is finished is kept in {out}; the same command goes on") from None
     images = page.parent / "images"
