@@ -109,8 +109,8 @@ class MaterialsProject:
             warnings.simplefilter("ignore")
             client: Any = self.ask("to connect", lambda: MPRester(**shown))
             shown |= {"session": client.session, "timeout": timeout}
-            self._summary: Any = self.ask("to connect", lambda: SummaryRester(**shown))
-            self._thermo: Any = self.ask("to connect", lambda: ThermoRester(**shown))
+            self._summary: Any = self.ask("to connect", lambda: _with_fields(SummaryRester)(**shown))
+            self._thermo: Any = self.ask("to connect", lambda: _with_fields(ThermoRester)(**shown))
 
     def __repr__(self) -> str:
         return f"MaterialsProject({self.endpoint!r}, version={self.version!r})"
@@ -219,6 +219,11 @@ class MaterialsProject:
         """One line, without the key even where a server sends it back."""
         words = re.sub(r"\?\S*", "", " ".join(f"{type(error).__name__}: {error}".split()))  # a query fills the screen
         return (words.replace(self._key, "[key]") if self._key else words)[:300]
+
+
+def _with_fields(rester: Any) -> Any:
+    """The client's class, its list of fields made once: it makes it anew for each field of each request, 0.3 s in all."""
+    return type(rester.__name__, (rester,), {"available_fields": list(rester.document_model.model_fields)})
 
 
 def _whole(found: Any, rows: int) -> list[dict]:

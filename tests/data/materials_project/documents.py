@@ -84,7 +84,7 @@ def documents():
         ),
         "mp-900003": (summary_of("mp-900003", "Li3P7O2"), thermo_of("mp-900003", None)),
         "mp-900004": (summary_of("mp-900004", "Li5P7O2"), thermo_of("mp-900004", -1.0, thermo_type="R2SCAN")),
-        "mp-900005": (summary_of("mp-900005", "XeO3"), thermo_of("mp-900005", -0.1)),
+        "mp-900005": (summary_of("mp-900005", "RnO3"), thermo_of("mp-900005", -0.1)),
         "mp-900006": (  # not marked in its summary's batch, but by its licence
             summary_of("mp-900006", "Li7FeO2", builder_meta={"license": "BY-NC"}),
             thermo_of("mp-900006", -9.0),
