@@ -16,7 +16,7 @@ import typer
 
 from matenv.data import load_dataset
 from studies import IMAGES, RESULTS
-from studies.papers.elawady.page import write_page
+from studies.papers.elawady.page import EMBEDDED, write_page
 from studies.papers.elawady.pictures import draw_all
 from studies.papers.elawady.plan import Plan
 from studies.papers.elawady.report import make_results
@@ -30,8 +30,11 @@ PLAN = Plan()
 
 def main(
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/elawady"),
-    page: Annotated[Path, typer.Option(help="Page to write, pictures beside it.")] = IMAGES.parent / "elawady.md",
-    result: Annotated[Path, typer.Option(help="File of the numbers.")] = RESULTS / "elawady.json",
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Page to write, pictures beside it; docs/elawady.md, or in OUT for another table."),
+    ] = None,
+    result: Annotated[Path | None, typer.Option(help="File of the numbers; likewise.")] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training rows in the scan.")] = PLAN.epochs,
     long: Annotated[int, typer.Option(help="Passes for the network the paper describes.")] = PLAN.long,
     trial: Annotated[int, typer.Option(help="Passes when a schedule is tried.")] = PLAN.trial,
@@ -42,12 +45,15 @@ def main(
     rows: Annotated[int, typer.Option(help="Use every so many-th row of the table, for a quick look.")] = 1,
     data: Annotated[
         str, typer.Option(help="The table: mp-ground-states, or the folder of a snapshot (matenv data fetch).")
-    ] = "mp-ground-states",
+    ] = EMBEDDED,
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
     progress: Annotated[bool, typer.Option(help="Show progress bars.")] = True,
 ) -> None:
     """Make the report."""
     torch.set_num_threads(threads)
+    shipped = data == EMBEDDED
+    page = page or (IMAGES.parent if shipped else out) / "elawady.md"
+    result = result or (RESULTS if shipped else out) / "elawady.json"
     table, chosen = load_dataset(data), tuple(widths or PLAN.widths)
     tried = tuple(width for width in PLAN.tried if width in chosen)
     plan = Plan(chosen, tried, seeds=tuple(range(seeds)), epochs=epochs, long=long, trial=trial)

@@ -24,6 +24,8 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.summaries, self.thermos, self.version = summaries, thermos, version
         self.faults, self.asked, self.errors, self.delay = [], [], [], 0.0
+        self.gate = threading.Event()  # while it is not set, questions wait
+        self.gate.set()
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     @property
@@ -50,6 +52,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.reply(200, version | {"version": "0.87.3", "status": "OK"})
         self.server.asked.append((address.path, given))
         time.sleep(self.server.delay)
+        self.server.gate.wait(120)
         fault = self.server.faults.pop(0) if self.server.faults else None
         if self.headers.get("x-api-key") != KEY:
             return self.reply(403, {"detail": f"Invalid authentication credentials {self.headers.get('x-api-key')}"})
@@ -84,7 +87,17 @@ class Handler(BaseHTTPRequestHandler):
         self.send(200, content, cut=fault == "cut")
 
     def summary(self, given):
-        known = {"chemsys", "deprecated", "batch_id_not_eq", "_page", "_per_page", "_limit", "_skip", "_fields", "_sort_fields"}
+        known = {
+            "chemsys",
+            "deprecated",
+            "batch_id_not_eq",
+            "_page",
+            "_per_page",
+            "_limit",
+            "_skip",
+            "_fields",
+            "_sort_fields",
+        }
         assert set(given) <= known, given
         found = [d for d in self.server.summaries if given.get("deprecated") != "False" or not d["deprecated"]]
         if "chemsys" in given:

@@ -114,7 +114,10 @@ def test_disagreements_with_the_hull_of_the_api_are_reported(server, tmp_path):
     assert unstable[0]["material_id"] in (tmp_path / "out" / "report.md").read_text()
 
 
-@pytest.mark.parametrize("place", [0, 1, 2])  # the count, a page of summaries, thermodynamics
+@pytest.mark.parametrize(
+    "place",  # the count, a page of summaries, thermodynamics
+    [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param(2, marks=pytest.mark.slow)],
+)
 def test_what_passes_is_asked_again_and_leaves_no_trace(server, snapshot, tmp_path, place):
     faults = [429, 500, 503, "short", "no meta", "not json", "cut", "cut"]
     server.faults = [None] * place + faults
@@ -122,13 +125,16 @@ def test_what_passes_is_asked_again_and_leaves_no_trace(server, snapshot, tmp_pa
     assert hashes(tmp_path / "out") == hashes(snapshot)
 
 
+@pytest.mark.slow
 def test_a_reply_that_never_comes_is_asked_for_again(server, snapshot, tmp_path):
     server.faults = [None, 1.5]
     assert fetch(server, tmp_path / "out", *SYSTEM, "--timeout", "1").exit_code == 0
     assert hashes(tmp_path / "out") == hashes(snapshot)
 
 
-@pytest.mark.parametrize("fault", [500, "short", "no meta", "not json"])
+@pytest.mark.parametrize(
+    "fault", ["short", *(pytest.param(fault, marks=pytest.mark.slow) for fault in (500, "no meta", "not json"))]
+)
 def test_partial_results_never_pass_as_whole_and_the_same_command_goes_on(server, snapshot, tmp_path, fault):
     out = tmp_path / "out"
     server.faults = [None] * 7 + [fault] * 100
@@ -143,6 +149,7 @@ def test_partial_results_never_pass_as_whole_and_the_same_command_goes_on(server
     assert hashes(out) == hashes(snapshot)
 
 
+@pytest.mark.slow
 def test_a_damaged_part_is_fetched_again(server, snapshot, tmp_path):
     server.faults = [None] * 7 + [500] * 100
     fetch(server, tmp_path / "out")
