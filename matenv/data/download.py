@@ -167,7 +167,7 @@ def _same(path: Path, asked: dict[str, Any]) -> None:
     for key, value in asked.items():
         if before.get(key) != value:
             raise ValueError(
-                f"{path.parent} holds parts of another download ({key}: {_short(before.get(key))}, now {_short(value)}), "
+                f"{path.parent} holds another download ({key}: {_short(before.get(key))}, now {_short(value)}) "
                 "and they must not be mixed; give another folder, or remove that one and begin anew"
             )
 
@@ -195,8 +195,8 @@ def _check_whole(
     if version == source.version and again == counts and distinct == sum(counts):
         return
     raise ConnectionError(
-        f"{distinct:,} distinct materials arrived of {sum(counts):,}; the API now counts {sum(again):,} in version {version} "
-        f"of its database ({source.version} before): this is no whole download; remove {parts} and begin anew"
+        f"{distinct:,} distinct materials arrived of {sum(counts):,}; the API now counts {sum(again):,} in version "
+        f"{version} of its database ({source.version} before): this is no whole download; remove {parts} and begin anew"
     )
 
 

@@ -1,4 +1,4 @@
-"""From documents of the Materials Project to one row per formula: what is left out and why, the lowest of polymorphs."""
+"""From documents of the Materials Project to one row per formula: what is left out, the lowest of polymorphs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from matenv import elements as alphabet
 from matenv.composition import MAX_ELEMENTS, CompositionBatch, FormulaIndex, integer_counts
 from matenv.data.download import Documents, Request
-from matenv.data.materials_project import GNOME, NON_COMMERCIAL, THERMO_TYPES
+from matenv.data.materials_project import GNOME, NON_COMMERCIAL
 
 LABELS: dict[str, str] = {
     "band_gap_pbe": "eV",

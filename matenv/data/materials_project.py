@@ -48,7 +48,7 @@ class Incomplete(Exception):
 class MaterialsProject:
     """A connection that asks again, waiting longer each time, after a timeout, throttling, or a reply cut short.
 
-    The key is the client's own: ``MP_API_KEY``, or ``PMG_MAPI_KEY`` of pymatgen's configuration. It stands in no message.
+    The key is the client's own: ``MP_API_KEY``, or ``PMG_MAPI_KEY`` of pymatgen's configuration. No message holds it.
 
     Args:
         endpoint: Address of the API; by default the client's.
@@ -222,7 +222,7 @@ class MaterialsProject:
 
 
 def _with_fields(rester: Any) -> Any:
-    """The client's class, its list of fields made once: it makes it anew for each field of each request, 0.3 s in all."""
+    """The client's class, its list of fields made once: else anew for each field of each request, 0.3 s in all."""
     return type(rester.__name__, (rester,), {"available_fields": list(rester.document_model.model_fields)})
 
 

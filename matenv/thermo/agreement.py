@@ -42,8 +42,8 @@ def compare(
 
     Returns:
         Plain values. ``energies``: how many were ``compared`` and ``agree``, ``largest`` difference [eV/atom], how many
-        are ``stable_only_here`` or ``stable_only_there``; ``products``: how many unstable ones have the ``same``, others
-        of the same energy (``equal_energy``), ``different``, or ``none_reported``; ``disagreements``: the largest.
+        are ``stable_only_here`` or ``stable_only_there``; ``products``: how many unstable ones have the ``same``,
+        others of equal energy (``equal_energy``), ``different``, or ``none_reported``; ``disagreements``: the largest.
     """
     if not (compositions.size > 1).any():
         return {"energies": {"compared": 0, "agree": 0}, "products": {}, "disagreements": []}

@@ -42,8 +42,9 @@ def _table(r: dict[str, Any]) -> str:
     return "the table that ships with matenv" if name == EMBEDDED else f"the table `{name}`"
 
 
-def _option(r: dict[str, Any]) -> str:
-    return "" if r.get("table", EMBEDDED) == EMBEDDED else f" --data {r['table']}"
+def _command(r: dict[str, Any]) -> str:
+    words = ["python", "-m", "studies.papers.elawady"]
+    return " ".join(words if r.get("table", EMBEDDED) == EMBEDDED else [*words, "--data", r["table"]])
 
 
 def _head(r: dict[str, Any]) -> str:
@@ -56,7 +57,7 @@ material's latent vector is close to the weighted sum of those of what it decomp
 {_table(r)}. One command makes it, pictures and numbers included, and resumes if interrupted:
 
 ```console
-python -m studies.papers.elawady{_option(r)}
+{_command(r)}
 ```
 
 - **Data**: `{r.get("table", EMBEDDED)}`, {r["statistics"]["rows"]:,} formulas, one ground state each. The paper has about 154,000

@@ -14,8 +14,8 @@ KEY = "k" * 8 + "0123456789abcdefABCDEFGH"
 class Server(ThreadingHTTPServer):
     """Serves summaries and thermodynamics.
 
-    `faults` holds what happens to the next questions, one each: a status code, "cut" (the connection closes in the midst),
-    "short" (fewer documents than asked for), "no meta", "not json", a number of seconds as a float, or None for nothing.
+    `faults` holds what happens to the next questions, one each: a status code, "cut" (the connection closes in the
+    midst), "short" (fewer documents than asked for), "no meta", "not json", seconds as a float, or None for nothing.
     """
 
     daemon_threads = True

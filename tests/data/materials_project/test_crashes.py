@@ -92,7 +92,7 @@ def test_a_folder_that_may_not_be_written(server, tmp_path):
     tmp_path.chmod(0o755)
     # Root may write anywhere: become somebody else once all is imported.
     code = (
-        "import os; from matenv.cli import main; import matenv.data.fetch, mp_api.client, mp_api.client.routes.materials;"
+        "import os, matenv.data.fetch, mp_api.client, mp_api.client.routes.materials; from matenv.cli import main;"
         "os.geteuid() or os.seteuid(65534); main()"
     )
     assert start(server, folder / "out", home, code).wait(120) == 1
