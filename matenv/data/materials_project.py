@@ -6,6 +6,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 THERMO_TYPES = {
@@ -203,7 +204,7 @@ class MaterialsProject:
         found: list[dict] = []
         for start in range(0, len(ids), IDS_AT_ONCE):
             some = list(ids[start : start + IDS_AT_ONCE])
-            found += self.ask(f"for energies from {some[0]} on", lambda some=some: self._thermo_of(some, thermo_type))
+            found += self.ask(f"for energies from {some[0]} on", partial(self._thermo_of, some, thermo_type))
         return found
 
     def _thermo_of(self, ids: list[str], thermo_type: str) -> list[dict]:

@@ -1,6 +1,7 @@
 """Documents as the Materials Project has them, made of embedded rows, with hulls by pymatgen, and oddities by hand."""
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
@@ -66,7 +67,7 @@ def documents():
         PDEntry(Composition(formula), energy * Composition(formula).num_atoms)
         for formula, energy in zip(formulas, energies, strict=True)
     ]
-    diagram = PhaseDiagram(entries)
+    diagram: Any = PhaseDiagram(entries)
     summaries, thermos = [], []
     for k, (formula, entry) in enumerate(zip(formulas, entries, strict=True)):
         mixture, above = diagram.get_decomp_and_e_above_hull(entry)
