@@ -63,6 +63,8 @@ class Dataset:
         system_part: Part of the `system` split: 0 train, 1 validation (a part of train), 2 test, (N,) uint8; worked
             out from the chemical systems where not given.
         frontier: Whether the `frontier` split holds the row out, (N,) bool; likewise.
+        extra: Text that is carried along, (N,) each, "" where absent; ``material_id`` of a snapshot.
+        units: Unit of each label that is not in `UNITS`.
     """
 
     name: str
@@ -74,6 +76,8 @@ class Dataset:
     spread: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     system_part: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
     frontier: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    extra: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Fill in the split columns of a table that comes without them."""
@@ -190,7 +194,25 @@ class Dataset:
             spread={key: value[rows] for key, value in self.spread.items()},
             system_part=self.system_part[rows],
             frontier=self.frontier[rows],
+            extra={key: value[rows] for key, value in self.extra.items()},
         )
+
+    def material_id(self, formula: str) -> str:
+        """Id of a formula's ground state in the database that the table comes from.
+
+        Args:
+            formula: A formula, such as ``"Fe2O3"``.
+
+        Returns:
+            Its id, such as ``"mp-19770"``; "" where the table lacks the formula.
+
+        Raises:
+            ValueError: The table has no ids, as the embedded ones, or the formula cannot be read.
+        """
+        if "material_id" not in self.extra:
+            raise ValueError(f"{self.name} holds no material ids; a snapshot does (matenv data fetch)")
+        (row,) = self.find(CompositionBatch.from_counts(integer_counts([formula])))
+        return str(self.extra["material_id"][row]) if row >= 0 else ""
 
     @classmethod
     def from_formulas(
