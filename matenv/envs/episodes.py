@@ -86,12 +86,17 @@ class Episodes(ABC):
         arguments = self.arguments = self.ARGUMENTS(**given)
         self.horizon = arguments.horizon
         self.task = load_task(arguments.task, **{name: getattr(arguments, name) for name in RESTRICTIONS})
-        self.oracle = arguments.oracle or Oracle(
-            arguments.reference,
-            arguments.budget,
-            predictor=arguments.predictor or DEFAULT_PREDICTOR,
-            properties=self.task.properties,
-            device=arguments.device,
+        given_oracle = arguments.oracle
+        self.oracle = (
+            given_oracle
+            if isinstance(given_oracle, Oracle)
+            else Oracle(
+                arguments.reference,
+                arguments.budget,
+                predictor=arguments.predictor or DEFAULT_PREDICTOR,
+                properties=self.task.properties,
+                device=arguments.device,
+            )
         )
         self.task.check(self.oracle.units)
         self.generators: list[Generator] = []
@@ -221,7 +226,7 @@ class Episodes(ABC):
         paid = {name: weight for name, weight in self.reward.weights.items() if weight}
         if set(paid) != {"score"} or self.arguments.repeat_decay != 1.0:
             return None
-        return self.horizon * paid["score"] * self.task.success_score
+        return float(self.horizon * paid["score"] * self.task.success_score)
 
     @property
     def rows(self) -> int:
@@ -321,11 +326,15 @@ class Episodes(ABC):
         return describe_row(self.state, row, self.terms, details, self.oracle.hull)
 
     def tell(self) -> dict[str, Any]:
-        """The `info` of a single environment, as the argument ``info`` asks for it."""
-        if self.arguments.info == "words":
-            return self.describe(0)
+        """The `info` of a vector environment, in new arrays (N, ...)."""
         assert self.state is not None
-        return numbers_of(self.state, describe_batch(self.state, self.terms, False) | self.arrays())
+        told = describe_batch(self.state, self.terms, self.arguments.potentials) | self.arrays()
+        return told if self.in_words else numbers_of(self.state, told)
+
+    @property
+    def in_words(self) -> bool:
+        """Whether `info` may hold words and nested dictionaries."""
+        return self.arguments.info == "words"
 
     def _facts(self, place: NDArray, compositions: CompositionBatch) -> Facts:
         guards = None if self.guards is None else partial(self.guard_values, self.guards, place)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from matenv.envs.arguments import SpelledOut, check_autoreset_mode, check_render_mode, start_formulas
 from matenv.envs.episodes import Episodes
 from matenv.envs.frames import draw_frame
-from matenv.envs.info import describe_batch, describe_ends
+from matenv.envs.info import describe_ends
 from matenv.envs.snapshot import Snapshot, take_snapshot
 from matenv.envs.spec import MaterialSpec
 from matenv.envs.state import Trail
@@ -82,8 +82,8 @@ class MaterialVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
         known = {"reward_threshold": self.core.reward_threshold}
         self._spec = None if spec is None else MaterialSpec.of(spec, **known)
 
-    @property
-    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
+    @property  # type: ignore[misc]
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override, misc]
         """The random generator of each row (N)."""
         return tuple(self.core.generators)
 
@@ -131,7 +131,7 @@ class MaterialVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
         self.core.reset(rows, start_formulas(options, len(rows)))
         self._done[rows] = False
         self._follow(rows)
-        return self.core.observe(), self._info()
+        return self.core.observe(), self.core.tell()
 
     def step(
         self, actions: ArrayLike
@@ -169,7 +169,7 @@ class MaterialVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
             self.core.reset(finished)
             begun, self._done = done, np.zeros(self.num_envs, np.bool_)
         self._follow(np.flatnonzero(begun))
-        return self.core.observe(), reward, terminated, truncated, self._info() | final
+        return self.core.observe(), reward, terminated, truncated, self.core.tell() | final
 
     def get_state(self) -> Snapshot:
         """Where all episodes stand, random generators included; the oracle's count is no part of it."""
@@ -221,13 +221,7 @@ class MaterialVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
             if not trail.infos or trail.infos[-1]["step"] != self.core.state.step[row]:  # type: ignore[union-attr]
                 trail.add(self.core.state, self.core.describe(row), row)
 
-    def _info(self) -> dict[str, Any]:
-        state = self.core.state
-        assert state is not None
-        return describe_batch(state, self.core.terms, self.core.arguments.potentials) | self.core.arrays()
-
     def _final_info(self, rows: NDArray[np.int64]) -> dict[str, Any]:
         """Facts and words about the rows whose episode ended; other rows hold zeros and None."""
         assert self.core.state is not None
-        words = self.core.arguments.info == "words"
-        return self._info() | describe_ends(self.core.state, rows, words)
+        return self.core.tell() | (describe_ends(self.core.state, rows) if self.core.in_words else {})
