@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
+from matenv.compiled.jit import njit
 from matenv.compiled.threads import alongside
 from matenv.composition import KNOWN_DISTANCE, MAX_ATOMS, TOLERANCE, CompositionBatch, read
 from matenv.data import Dataset, load_dataset

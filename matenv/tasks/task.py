@@ -11,11 +11,11 @@ from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
 from matenv.chemistry import COMMON_SHARE, is_electronegativity_balanced
+from matenv.compiled.jit import njit
 from matenv.composition import CompositionBatch
 from matenv.oracle import Assessment
 from matenv.oracle.viability import ROOT, viability_of
