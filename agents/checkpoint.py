@@ -24,6 +24,7 @@ from stable_baselines3.common.save_util import recursive_getattr
 from stable_baselines3.common.vec_env import VecMonitor
 
 from matenv.composition import CompositionBatch
+from matenv.training.weights_file import ordered
 
 CHECKPOINT, MODEL = "checkpoint.safetensors", "model.zip"
 
@@ -36,7 +37,10 @@ COUNTERS = (
 
 ARRAYS = ("_last_obs", "_last_episode_starts", "_last_original_obs")
 
-NOT_SAVED = ("ep_info_buffer", "ep_success_buffer", "start_time", "_last_obs", "_last_episode_starts")
+NOT_SAVED = (
+    "ep_info_buffer", "ep_success_buffer", "start_time", "_last_obs", "_last_episode_starts", "_last_original_obs",
+    "_num_timesteps_at_start",
+)  # fmt: skip
 """Left out of ``model.zip``: it says nothing about the agent, and times differ between equal runs."""
 
 STORED = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
@@ -72,7 +76,7 @@ def save_checkpoint(path: Path, agent: BaseAlgorithm, notes: dict[str, Any]) -> 
         header["world"] = {"generators": snapshot.generators, "seeds": world.core.seeds}
     partial = path.with_suffix(".partial")
     contiguous = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
-    partial.write_bytes(save(contiguous, {"format": FORMAT, "state": json.dumps(header, sort_keys=True)}))
+    partial.write_bytes(ordered(save(contiguous, {"format": FORMAT, "state": json.dumps(header, sort_keys=True)})))
     partial.replace(path)
 
 
@@ -163,7 +167,9 @@ def load_parameters(path: Path, agent: BaseAlgorithm) -> None:
             names = [name for name in archive.namelist() if name.endswith(".pth")]
             parts = {name: torch.load(io.BytesIO(archive.read(name)), weights_only=True) for name in names}
         variables = parts.pop("pytorch_variables.pth", None) or {}
-        _set_parameters(agent, {"states": {n.removesuffix(".pth"): p for n, p in parts.items()}, "variables": variables})
+        _set_parameters(
+            agent, {"states": {n.removesuffix(".pth"): p for n, p in parts.items()}, "variables": variables}
+        )
     except Exception as error:  # whatever a foreign file may raise
         reason = str(error).partition("\n")[0]
         raise ValueError(

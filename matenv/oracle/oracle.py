@@ -181,6 +181,14 @@ class Oracle:
         """The distinct formulas assessed, in order of first assessment."""
         return self._ledger.history()
 
+    def recall(self, formulas: CompositionBatch) -> None:
+        """Count these formulas as asked, in this order, in place of what has been counted so far.
+
+        Args:
+            formulas: What `history` returned, of this oracle or of the one whose work goes on.
+        """
+        self._ledger = Ledger.of(formulas, self.budget)
+
     look_up = staticmethod(look_up)
 
     def assess(self, x: ArrayLike | str | Sequence[str] | CompositionBatch) -> Assessment:

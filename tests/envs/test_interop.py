@@ -89,7 +89,7 @@ def test_torchrl():
     env = GymEnv("MaterialLatent-v0")
     check_env_specs(env)
     batch = GymWrapper(gym.make_vec("MaterialLatent-v0", num_envs=3, info="numbers", horizon=4))
-    rollout = batch.rollout(6, break_when_any_done=False)
+    rollout: Any = batch.rollout(6, break_when_any_done=False)
     assert rollout.shape == (3, 6) and rollout["next", "done"][:, 3].all() and rollout["next", "reward"].sum() > 0
     assert not (rollout["next", "observation"][:, 3] == rollout["observation"][:, 4]).all()  # a new episode began
 
