@@ -153,7 +153,7 @@ def save_model(path: Path, agent: BaseAlgorithm) -> None:
 
 
 def load_parameters(path: Path, agent: BaseAlgorithm) -> None:
-    """Give an agent, made with the same arguments, the weights of a ``model.zip``: tensors only, no pickled object.
+    """Give an agent, made with the same arguments, the weights in a ``model.zip``: tensors and counters, no objects.
 
     Args:
         path: The file.
@@ -166,10 +166,13 @@ def load_parameters(path: Path, agent: BaseAlgorithm) -> None:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.endswith(".pth")]
             parts = {name: torch.load(io.BytesIO(archive.read(name)), weights_only=True) for name in names}
+            data = json.loads(archive.read("data"))
         variables = parts.pop("pytorch_variables.pth", None) or {}
-        _set_parameters(
-            agent, {"states": {n.removesuffix(".pth"): p for n, p in parts.items()}, "variables": variables}
-        )
+        states = {name.removesuffix(".pth"): part for name, part in parts.items()}
+        _set_parameters(agent, {"states": states, "variables": variables})
+        for name in COUNTERS:
+            if isinstance(data.get(name), int | float):
+                setattr(agent, name, data[name])
     except Exception as error:  # whatever a foreign file may raise
         reason = str(error).partition("\n")[0]
         raise ValueError(

@@ -17,9 +17,9 @@ class Policy(Protocol):
     def predict(self, observation: Any, *, deterministic: bool = False) -> tuple[Any, Any]:
         """Actions (N, ...) for observations (N, width), and a state.
 
-        A policy that has a parameter `action_masks` is given those of the environment, (N, A) bool. One that has `state`
-        and `episode_start`, as recurrent ones do, is given the state it last returned (None at first) and which rows
-        begin an episode (N,) bool.
+        A policy that has a parameter `action_masks` is given those of the environment, (N, A) bool. One that has
+        `state` and `episode_start`, as recurrent ones do, is given the state it last returned (None at first) and which
+        rows begin an episode (N,) bool.
         """
 
 
