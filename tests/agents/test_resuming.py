@@ -65,8 +65,9 @@ def test_a_resumed_training_is_the_uninterrupted_one_to_the_byte(algorithm, tmp_
         with pytest.raises(Stopped):
             run(algorithm, tmp_path / "parts", settings, checkpoint_every=32)
     assert (tmp_path / "parts" / "checkpoint.safetensors").is_file()
-    run(algorithm, tmp_path / "parts", settings, checkpoint_every=32)
-    assert files(tmp_path / "whole") == files(tmp_path / "parts")
+    for _ in range(2):  # the second time there is nothing left to do
+        run(algorithm, tmp_path / "parts", settings, checkpoint_every=32)
+        assert files(tmp_path / "whole") == files(tmp_path / "parts")
 
 
 def test_sb3_itself_loads_what_was_saved(tmp_path):
