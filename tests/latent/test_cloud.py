@@ -1,5 +1,7 @@
 """The pull towards the training points: what a row gets never depends on its batch, and random play stays near them."""
 
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -54,7 +56,8 @@ def test_random_play_stays_in_the_cloud(space):
     envs.action_space.seed(0)
     for _ in range(15):
         envs.step(envs.action_space.sample())
-    z = envs.unwrapped.core.state.z
+    core: Any = envs.unwrapped
+    z = core.core.state.z
     assert distance(z) == pytest.approx(distance(held_out), rel=0.1)
     assert (np.linalg.norm(z, axis=1) > 0.999 * space.radius).mean() < 0.1
 
@@ -66,6 +69,7 @@ def test_a_cloud_is_learned_written_and_read(tmp_path):
     trained = fit_cloud(points)
     cloud.write(trained, path)
     line = cloud.read(path, 3)
+    assert line is not None
     z = np.array([[0.3, 0.5, -0.5], [-1.0, 0.6, 0.0]])
     assert np.allclose(line.shift(z), trained(torch.from_numpy(z).float()).numpy(), atol=1e-4)
     assert (np.abs((z + line.shift(z))[:, 1:]) < 0.2).all()  # back on the line
@@ -88,7 +92,7 @@ def test_pull_without_a_cloud_is_refused(space):
 
     with pytest.raises(ValueError, match="pull=1.0"):
         gym.make("MaterialLatent-v0", latent=Bare(), pull=1.0)
-    env = gym.make("MaterialLatent-v0", latent=Bare()).unwrapped
+    env: Any = gym.make("MaterialLatent-v0", latent=Bare()).unwrapped
     assert env.core.pull == 0.0
     z = space.sample(3, 0) * 3
     assert np.allclose(np.linalg.norm(project(z, space.radius)[0], axis=1), space.radius)
