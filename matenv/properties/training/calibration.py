@@ -49,7 +49,7 @@ def fit(
     slope, intercept = 1.0, 0.0
     rows = np.ones(len(truth), dtype=bool)
     if zero is not None:
-        slope, intercept = _fit_zero(truth == 0.0, zero)
+        slope, intercept = fit_zero(truth == 0.0, zero)
         rows = truth > 0.0
     if rows.sum() < 20:
         raise ValueError(f"truth holds {int(rows.sum())} usable rows; a calibration needs at least 20")
@@ -108,8 +108,13 @@ def _size_class(size: NDArray) -> NDArray[np.int64]:
     return np.clip(size, _SIZE_CLASSES[0], _SIZE_CLASSES[-1]).astype(np.int64) - _SIZE_CLASSES[0]
 
 
-def _fit_zero(is_zero: NDArray[np.bool_], raw: Array) -> tuple[float, float]:
-    """Slope and intercept of the logit of P(zero), by logistic regression (Platt scaling)."""
+def fit_zero(is_zero: NDArray[np.bool_], raw: Array) -> tuple[float, float]:
+    """Slope and intercept of the logit of P(zero), by logistic regression (Platt scaling).
+
+    Args:
+        is_zero: Whether a gap is exactly zero (n,).
+        raw: Probability that a predictor gives to it (n,).
+    """
     x = logit(np.clip(raw, 1e-6, 1.0 - 1e-6))
 
     def objective(parameters: Array) -> float:

@@ -154,7 +154,7 @@ def _finish(
         "model": target.stem,
         "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
         "energy_scheme": ENERGY_SCHEME,
-        "data": {name: _table_hash(name) for name in ("mp-ground-states", "mp-properties")},
+        "data": {name: table_hash(name) for name in ("mp-ground-states", "mp-properties")},
         **facts,
         "parameters_per_member": _parameters(members),
         "storage": "float16 weights, float32 arithmetic",
@@ -194,7 +194,7 @@ def score(errors: list[float]) -> float:
     return float(np.nansum(np.array(errors) / heads.ERROR_UNIT))
 
 
-def _table_hash(name: str) -> str:
+def table_hash(name: str) -> str:
     return hashlib.sha256((files("matenv.data") / "tables" / f"{name}.npz").read_bytes()).hexdigest()
 
 
@@ -230,5 +230,5 @@ spread over polymorphs, beside all rows. Coverage of a gap uses the randomised p
 
 {limit}Sees the composition only: polymorphs cannot be told apart. Trained on what the Materials Project holds, a
 selection of mostly stable or nearly stable compounds. Moduli are known for 11 % of the rows and experimental gaps for
-4 %. PBE gaps are smaller than measured ones. No compounds of He, Ne, Ar, Kr and Xe.
+3 %. PBE gaps are smaller than measured ones. No compounds of He, Ne, Ar, Kr and Xe.
 """
