@@ -75,16 +75,16 @@ def _committee(name: str) -> None:
     card = json.loads(path.read_text(encoding="utf-8"))
     for part, entry in card["parts"].items():
         entry["sha256"] = store.file_checksum(store.locate(part))
-    path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")  # a committee is read with its parts as they are
+    path.write_text(
+        json.dumps(card, indent=1) + "\n", encoding="utf-8"
+    )  # a committee is read with its parts as they are
     contents = store.load_committee(path)
-    fitted = metals.recalibrated(contents)
+    fitted = metals.recalibrated(contents, card["caution"])
     model = Predictor.from_weights(replace(contents, calibrations=fitted))
     narrow = {key: replace(each, between=each.between / card["caution"]) for key, each in fitted.items()}
     card["calibrations"] = {key: asdict(each) for key, each in fitted.items()}
     card["held_out"] = evaluate.held_out(model)
-    card["held_out_without_caution"] = evaluate.held_out(
-        Predictor.from_weights(replace(contents, calibrations=narrow))
-    )
+    card["held_out_without_caution"] = evaluate.held_out(Predictor.from_weights(replace(contents, calibrations=narrow)))
     text = path.with_suffix(".md").read_text(encoding="utf-8")
     reports = [card["held_out"], card["held_out_without_caution"]]
     _write(path, card, _with_rows(text, reports))
@@ -103,7 +103,9 @@ def _with_note(text: str, data: dict[str, str]) -> str:
         "\nP(metal) of the measured gap was fitted afterwards, on tables without the zeros that are no measurements "
         f"(`python -m tools.refit_metals`):\n{listed}.\n"
     )
-    text = re.sub(r"\nP\(metal\) of the measured gap was fitted afterwards.*?\.\n(?=\nSplit:)", "", text, flags=re.DOTALL)
+    text = re.sub(
+        r"\nP\(metal\) of the measured gap was fitted afterwards.*?\.\n(?=\nSplit:)", "", text, flags=re.DOTALL
+    )
     text = text.replace("\nSplit: ", f"{note}\nSplit: ", 1)
     return re.sub(r"experimental gaps for(\s)4 %", r"experimental gaps for\g<1>3 %", text)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +23,10 @@ from matenv.properties.labels import labelled_rows
 from matenv.properties.predictor import Predictor
 from matenv.properties.training import calibration
 from matenv.training.checkpoint import CHECKPOINT, read_checkpoint
+
+
+FEW = 500
+"""Gaps on validation rows below which the calibration is told that they are few; measured ones are 130."""
 
 
 def export(
@@ -171,21 +176,24 @@ def _parameters(members: tuple[dict[str, Tensor], ...]) -> int:
     return sum(tensor.numel() for tensor in members[0].values())
 
 
-def calibrate(model: Predictor) -> dict[str, Calibration]:
-    """Calibration of each property on the validation part.
+def calibrate(model: Predictor, names: Sequence[str] = heads.NAMES) -> dict[str, Calibration]:
+    """Calibration of properties on the validation part.
 
     Args:
-        model: A predictor that has fitted train rows only, with calibrations that change nothing.
+        model: A predictor that has fitted train rows only; its calibrations take no part.
+        names: Which properties.
     """
     batch, targets = labelled_rows("validation")
     location, within, between, zero = model.uncalibrated(batch)
     result = {}
     for k, name in enumerate(heads.NAMES):
+        if name not in names:
+            continue
         rows = np.isfinite(targets[:, k])
         raw_zero = zero[rows, heads.HURDLE.index(k)] if k in heads.HURDLE else None
-        result[name] = calibration.fit(
-            targets[rows, k], location[rows, k], within[rows, k], between[rows, k], batch.size[rows], raw_zero
-        )
+        parts = targets[rows, k], location[rows, k], within[rows, k], between[rows, k], batch.size[rows]
+        few = raw_zero is not None and np.count_nonzero(parts[0]) < FEW
+        result[name] = calibration.fit_few(*parts, raw_zero) if few else calibration.fit(*parts, raw_zero)
     return result
 
 

@@ -27,7 +27,7 @@ from matenv.properties.networks.features import pack
 from matenv.properties.networks.references import References
 from matenv.properties.predictor import Predictor
 from matenv.properties.store import CommitteeFile, Weights
-from matenv.properties.training.calibration import fit_zero
+from matenv.properties.training.export import calibrate
 
 PBE, MEASURED = heads.NAMES.index("band_gap_pbe"), heads.NAMES.index("band_gap_expt")
 NO_METAL = 0.5
@@ -64,29 +64,20 @@ def refit(weights: Weights) -> Weights:
     return replace(weights, members=tuple(members))
 
 
-def recalibrated(
-    contents: Weights | CommitteeFile, calibrations: Mapping[str, Calibration] | None = None
-) -> dict[str, Calibration]:
-    """Calibrations of a predictor with that of P(measured gap = 0) fitted on validation rows, and nothing else.
+def recalibrated(contents: Weights | CommitteeFile, caution: float = 1.0) -> dict[str, Calibration]:
+    """Calibrations of a predictor with that of the measured gap fitted anew on validation rows, and no other.
 
     Args:
         contents: A predictor fitted on train rows, or a committee of such.
-        calibrations: What to change; default: its own.
+        caution: As of `committee.assemble`.
     """
-    name = heads.NAMES[MEASURED]
-    batch, labels = labelled_rows(PARTS[1])
-    rows = np.flatnonzero(np.isfinite(labels[:, MEASURED]))
-    zero = Predictor.from_weights(contents).uncalibrated(batch[rows])[3]
-    slope, intercept = fit_zero(labels[rows, MEASURED] == 0.0, zero[:, heads.HURDLE.index(MEASURED)])
-    found = dict(calibrations or contents.calibrations)
-    found[name] = replace(found[name], slope=slope, intercept=intercept)
-    return found
+    model = Predictor.from_weights(contents)
+    found = calibrate(model, (heads.NAMES[MEASURED],))[heads.NAMES[MEASURED]]
+    return {**contents.calibrations, heads.NAMES[MEASURED]: replace(found, between=caution * found.between)}
 
 
 @torch.inference_mode()
-def _inputs(
-    weights: Weights, member: Mapping[str, Tensor], batch: CompositionBatch, table: References | None
-) -> Array:
+def _inputs(weights: Weights, member: Mapping[str, Tensor], batch: CompositionBatch, table: References | None) -> Array:
     """What enters the last layer of a network (N, width)."""
     network = families.build(weights.family, weights.outputs, weights.width, weights.layers)
     network.load_state_dict(member)
