@@ -131,7 +131,8 @@ def fit_few(truth: Array, location: Array, within: Array, between: Array, size: 
     for _ in range(_REPEATS):
         fold = random.permutation(int(rows.sum())) % _FOLDS
         for k in range(_FOLDS):
-            fitted = fit(*(values[fold != k] for values in parts), cut_off=True)
+            y, centre, v_within, v_between, n = (values[fold != k] for values in parts)
+            fitted = fit(y, centre, v_within, v_between, n, cut_off=True)
             held_out.append((fitted, [values[fold == k] for values in parts]))
     factor = next(
         (f for f in _WIDENINGS if np.mean(np.concatenate([_inside(c, f, *p) for c, p in held_out])) >= _COVERAGE),

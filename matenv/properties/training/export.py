@@ -24,7 +24,6 @@ from matenv.properties.predictor import Predictor
 from matenv.properties.training import calibration
 from matenv.training.checkpoint import CHECKPOINT, read_checkpoint
 
-
 FEW = 500
 """Gaps on validation rows below which the calibration is told that they are few; measured ones are 130."""
 
@@ -185,15 +184,17 @@ def calibrate(model: Predictor, names: Sequence[str] = heads.NAMES) -> dict[str,
     """
     batch, targets = labelled_rows("validation")
     location, within, between, zero = model.uncalibrated(batch)
-    result = {}
+    result: dict[str, Calibration] = {}
     for k, name in enumerate(heads.NAMES):
         if name not in names:
             continue
         rows = np.isfinite(targets[:, k])
         raw_zero = zero[rows, heads.HURDLE.index(k)] if k in heads.HURDLE else None
         parts = targets[rows, k], location[rows, k], within[rows, k], between[rows, k], batch.size[rows]
-        few = raw_zero is not None and np.count_nonzero(parts[0]) < FEW
-        result[name] = calibration.fit_few(*parts, raw_zero) if few else calibration.fit(*parts, raw_zero)
+        if raw_zero is not None and np.count_nonzero(parts[0]) < FEW:
+            result[name] = calibration.fit_few(*parts, raw_zero)
+        else:
+            result[name] = calibration.fit(*parts, raw_zero)
     return result
 
 
@@ -203,6 +204,7 @@ def score(errors: list[float]) -> float:
 
 
 def table_hash(name: str) -> str:
+    """SHA-256 of a shipped table's file."""
     return hashlib.sha256((files("matenv.data") / "tables" / f"{name}.npz").read_bytes()).hexdigest()
 
 
