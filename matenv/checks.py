@@ -24,7 +24,7 @@ def check_whole(name: str, value: Any, what: str) -> int:
     Raises:
         ValueError: Anything else.
     """
-    number = float(value) if isinstance(value, Real) else np.nan
+    number = _number(value)
     if not 1 <= number < np.inf or not number.is_integer():
         raise ValueError(f"{name}={value!r} must be a positive whole number of {what}")
     return int(number)
@@ -46,10 +46,18 @@ def check_number(name: str, value: Any, low: float, high: float, what: str) -> f
     Raises:
         ValueError: Anything else.
     """
-    number = float(value) if isinstance(value, Real) else np.nan
+    number = _number(value)
     if not low <= number <= high or np.isinf(number) or (np.isinf(high) and number <= low):
         raise ValueError(f"{name}={value!r} must be {what}")
     return number
+
+
+def _number(value: Any) -> float:
+    """The number, NaN for anything else; True is no number, and neither is an array."""
+    try:
+        return float(value) if isinstance(value, Real) and not isinstance(value, bool) else np.nan
+    except OverflowError:  # a whole number beyond every float
+        return np.inf
 
 
 def check_flag(name: str, value: Any) -> bool:
@@ -103,9 +111,34 @@ def check_device(device: str) -> str:
     import torch
 
     try:
-        kind = torch.device(device).type
+        chosen = torch.device(device)
     except (RuntimeError, TypeError):
         raise ValueError(f"device={device!r} is not a torch device; use 'cpu' or 'cuda'") from None
-    if kind == "cuda" and not torch.cuda.is_available():
+    if chosen.type not in ("cpu", "cuda"):
+        raise ValueError(f"device={device!r} is not supported; use 'cpu' or 'cuda'")
+    seen = torch.cuda.device_count() if chosen.type == "cuda" else 1
+    if not seen:
         raise ValueError(f"device={device!r}: torch sees no CUDA device here; use device='cpu'")
+    if (chosen.index or 0) >= seen:
+        raise ValueError(f"device={device!r}: torch sees {seen} of that kind; use device='{chosen.type}'")
     return device
+
+
+def check_choice(name: str, value: Any, known: Iterable[str]) -> str:
+    """One of some names.
+
+    Args:
+        name: Parameter name.
+        value: What was given.
+        known: Names that exist.
+
+    Returns:
+        The name.
+
+    Raises:
+        ValueError: Anything else.
+    """
+    known = list(known)
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"{name}={value!r} is unknown; choose one of {', '.join(known)}")
+    return value

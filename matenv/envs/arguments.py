@@ -7,16 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from matenv.checks import check_device, check_flag, check_number, check_whole
+from matenv.checks import check_choice, check_device, check_flag, check_number, check_whole
+from matenv.composition import listed
 from matenv.envs.guarding import check_limits
 from matenv.envs.rewards import Reward
 from matenv.oracle import Oracle
 from matenv.tasks import DEFAULT_TASK, Task
 
 if TYPE_CHECKING:
+    from pymatgen.core import Composition
+
     from matenv.properties import Predictor
 
 
@@ -50,7 +54,7 @@ class Arguments:
     min_elements: int | None = None
     max_elements: int | None = None
     oracle: Oracle | None = None
-    reference: str = "train"
+    reference: str | None = None
     budget: int | None = None
     predictor: str | Predictor | None = None
     end_beyond: Mapping[str, float] | None = None
@@ -60,10 +64,9 @@ class Arguments:
     def __post_init__(self) -> None:
         """Check all that can be checked before task and oracle are there, which check the rest."""
         self.horizon = check_whole("horizon", self.horizon, "steps")
-        if self.start not in self.STARTS:
-            raise ValueError(f"start={self.start!r} is unknown; choose one of {', '.join(self.STARTS)}")
+        check_choice("start", self.start, self.STARTS)
         self.discount = check_number("discount", self.discount, 0, 1, "a number in [0, 1]")
-        self.terminate_on_success = bool(self.terminate_on_success)
+        self.terminate_on_success = check_flag("terminate_on_success", self.terminate_on_success)
         self.potentials = check_flag("potentials", self.potentials)
         self.end_beyond = check_limits(self.end_beyond)
         decay = "a number in [0, 1]; 1 for no decay"
@@ -73,11 +76,13 @@ class Arguments:
             return
         if not isinstance(self.oracle, Oracle):
             raise ValueError(f"oracle={self.oracle!r} must be a matenv.Oracle, or None for a new one")
-        if self.budget is not None:
-            raise ValueError("give budget to the Oracle you pass, not to the environment as well")
-        if self.predictor is not None:
-            raise ValueError(
-                f"oracle= and predictor={self.predictor!r}: give one; Oracle(predictor=...) is the other way"
+        for name in ("reference", "budget", "predictor"):
+            if (value := getattr(self, name)) is not None:
+                raise ValueError(f"oracle= and {name}={value!r}: give one; Oracle({name}=...) is the other way")
+        if self.oracle.copied:
+            gym.logger.warn(
+                "oracle is a copy, which counts and budgets for itself: gymnasium.make(env.spec) copies arguments. Share "
+                "the first one by gymnasium.make(env.spec, oracle=oracle)"
             )
         if self.oracle.judge:
             raise ValueError(
@@ -117,12 +122,18 @@ def check_autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
         ValueError: No such mode.
     """
     for known in AutoresetMode:
-        if mode in (known, known.name, known.value):
+        if isinstance(mode, str | AutoresetMode) and mode in (known, known.name, known.value):
             return known
     raise ValueError(f"autoreset_mode={mode!r} is unknown; choose {', '.join(known.name for known in AutoresetMode)}")
 
 
-def start_formulas(options: Any, rows: int) -> list[str] | None:
+def check_options(options: Any) -> None:
+    """Raise a ValueError for options to `reset` that are no dictionary."""
+    if options is not None and not isinstance(options, dict):
+        raise ValueError(f"options={options!r} must be a dictionary such as {{'formula': 'LiFePO4'}}")
+
+
+def start_formulas(options: Any, rows: int) -> list[str | Composition] | None:
     """Formulas that reset options ask for, one per row.
 
     Args:
@@ -135,19 +146,19 @@ def start_formulas(options: Any, rows: int) -> list[str] | None:
     Raises:
         ValueError: Not a dictionary, an unknown option, or the wrong number or type of formulas.
     """
-    if options is not None and not isinstance(options, dict):
-        raise ValueError(f"options={options!r} must be a dictionary such as {{'formula': 'LiFePO4'}}")
+    check_options(options)
     options = dict(options or {})
     formula = options.pop("formula", None)
     if options:
         raise ValueError(
-            f"options holds unknown keys {sorted(options)}; known: 'formula', and 'reset_mask' for batches"
+            f"options holds unknown keys {sorted(map(str, options))}; known: 'formula', and 'reset_mask' for batches"
         )
     if formula is None:
         return None
-    if not isinstance(formula, str | list | tuple | np.ndarray):
-        raise ValueError(f"options['formula']={formula!r} must be a formula or a list of formulas")
-    formulas = [formula] * rows if isinstance(formula, str) else list(formula)
+    given = listed(formula, "options['formula']")
+    if not isinstance(given, list):
+        raise ValueError(f"options['formula']={str(formula)[:60]} must be a formula or a list of formulas")
+    formulas = given * rows if isinstance(formula, str) or hasattr(formula, "reduced_formula") else given
     if len(formulas) != rows:
         raise ValueError(f"options['formula'] holds {len(formulas)} formulas for {rows} episodes")
     return formulas

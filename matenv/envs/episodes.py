@@ -33,12 +33,13 @@ from matenv.envs.rewards import TermFunction, Terms, Transition
 from matenv.envs.state import Facts, State, Trail, facts_of, replace_rows, take
 from matenv.guards import LATENT_GUARDS, Guards, properties_of
 from matenv.latent import LatentSpace, load_latent
-from matenv.oracle import DEFAULT_PREDICTOR, Assessment, Oracle
+from matenv.oracle import DEFAULT_PREDICTOR, DEFAULT_REFERENCE, Assessment, Oracle
 from matenv.tasks import RESTRICTIONS, load_task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.random import Generator
+    from pymatgen.core import Composition
 
 
 class Episodes(ABC):
@@ -81,7 +82,7 @@ class Episodes(ABC):
         self.horizon = arguments.horizon
         self.task = load_task(arguments.task, **{name: getattr(arguments, name) for name in RESTRICTIONS})
         self.oracle = arguments.oracle or Oracle(
-            arguments.reference,
+            DEFAULT_REFERENCE if arguments.reference is None else arguments.reference,
             arguments.budget,
             predictor=arguments.predictor or DEFAULT_PREDICTOR,
             properties=self.task.properties,
@@ -178,7 +179,7 @@ class Episodes(ABC):
         """Number of episodes N."""
         return len(self.generators)
 
-    def reset(self, rows: NDArray[np.int64] | None = None, formulas: Sequence[str] | None = None) -> None:
+    def reset(self, rows: NDArray[np.int64] | None = None, formulas: Sequence[str | Composition] | None = None) -> None:
         """Begin new episodes in some rows.
 
         Args:
@@ -293,12 +294,12 @@ def shared_latent(name: str, device: str) -> LatentSpace:
     return load_latent(name, device=device)
 
 
-def _read_starts(formulas: Sequence[str]) -> CompositionBatch:
+def _read_starts(formulas: Sequence[str | Composition]) -> CompositionBatch:
     asked = CompositionBatch.from_counts(integer_counts(formulas))
     absent = np.isin(asked.elements, positions(ABSENT)).any(axis=1)
     if absent.any():
         raise ValueError(
-            f"start formula {formulas[int(absent.argmax())]!r} holds a noble gas; the embedded data know no "
+            f"start formula {str(formulas[int(absent.argmax())])!r} holds a noble gas; the embedded data know no "
             f"compound of {', '.join(ABSENT)}"
         )
     return asked

@@ -31,6 +31,9 @@ class Assessment:
 
     Attributes:
         compositions: The canonical integer formulas assessed.
+        rounding: Largest difference (B,) between their atom fractions and those given; above
+            `matenv.composition.TOLERANCE` another composition was assessed than the one given, and it does not count as
+            known or rediscovered.
         evaluated: Whether the row was within the budget (B,) bool; the rest are unknown, not bad.
         valid: At least two elements, all of which the reference table knows (B,) bool. Rows that are not valid or not
             evaluated hold NaN below, and `p_stable` 0.
@@ -51,6 +54,7 @@ class Assessment:
     """
 
     compositions: CompositionBatch
+    rounding: NDArray[np.float64]
     evaluated: NDArray[np.bool_]
     valid: NDArray[np.bool_]
     known: NDArray[np.bool_]

@@ -13,8 +13,9 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
+from matenv.checks import check_device, check_flag, check_whole
 from matenv.compiled.threads import alongside
-from matenv.composition import KNOWN_DISTANCE, MAX_ATOMS, TOLERANCE, CompositionBatch, read
+from matenv.composition import KNOWN_DISTANCE, TOLERANCE, CompositionBatch, read_noisy
 from matenv.data import Dataset, load_dataset
 from matenv.data.neighbours import Neighbours
 from matenv.data.novelty import known_formulas
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from matenv.properties.distribution import Distribution
 
 REFERENCES = ("train", "all")
+
+DEFAULT_REFERENCE = "train"
 
 DEFAULT_PREDICTOR = "default"
 
@@ -63,6 +66,7 @@ class Oracle:
         stability: The calibrated map from predicted energies to P(E_d <= t).
         predictor: The predictor of the built-in properties.
         properties: Those of one's own.
+        copied: Whether it is a deep copy, which counts for itself.
 
     Raises:
         ValueError: Unknown reference, properties that share a name, a budget below 1, energies of different schemes, or
@@ -75,9 +79,11 @@ class Oracle:
         (['LiFePO4', 'NaCl'], 2)
     """
 
+    copied = False
+
     def __init__(
         self,
-        reference: str | Dataset = "train",
+        reference: str | Dataset = DEFAULT_REFERENCE,
         budget: int | None = None,
         *,
         predictor: str | Path | Predictor = DEFAULT_PREDICTOR,
@@ -85,8 +91,11 @@ class Oracle:
         device: str = "cpu",
         judge: bool = False,
     ) -> None:
-        if budget is not None and not isinstance(budget, int | np.integer):
-            raise ValueError(f"budget={budget!r} must be a whole number of formulas, or None for no limit")
+        if budget is not None:
+            budget = check_whole("budget", budget, "formulas, or None for no limit")
+        if not isinstance(reference, str | Dataset):
+            raise ValueError(f"reference={reference!r} is unknown; choose 'train', 'all' or pass a Dataset")
+        check_device(device)
         self._ledger = Ledger(budget)
         self.reference = reference if isinstance(reference, str) else reference.name
         self.hull, self._known, self._has_element = (
@@ -97,10 +106,12 @@ class Oracle:
             if isinstance(reference, str)
             else partial(FoundModel.of, reference, self.hull)
         )
+        if not isinstance(predictor, str | Path) and not hasattr(predictor, "predict_batch"):
+            raise ValueError(f"predictor={predictor!r} must be a name, a path, or what load_predictor returns")
         name = str(predictor) if isinstance(predictor, str | Path) else DEFAULT_PREDICTOR
         self.predictor = _shared_predictor(name, device) if isinstance(predictor, str | Path) else predictor
         self.properties = check_properties(properties)
-        self.judge = bool(judge)
+        self.judge = check_flag("judge", judge)
         if self.predictor.role == "gold" and not self.judge:
             raise ValueError(
                 f"predictor={predictor!r} is a gold predictor: it has seen the labels of held-out rows, so it never "
@@ -120,6 +131,7 @@ class Oracle:
         """Its own count from here on, the same read-only tables: Gymnasium copies what an environment was made with."""
         twin = copy.copy(self)
         twin._ledger = self._ledger.copy()
+        twin.copied = True
         return twin
 
     @property
@@ -158,8 +170,9 @@ class Oracle:
 
         Args:
             x: Atom fractions (B, 89) or (89,), a formula, a list or array of formulas, or packed compositions.
-                Fractions are first brought to canonical integer form, which everything else is computed from. An empty
-                list is an empty batch.
+                Fractions are first brought to canonical integer form (`matenv.composition.read_noisy`), which
+                everything else is computed from; `Assessment.rounding` says what that changed. An empty list is an
+                empty batch.
 
         Returns:
             The `Assessment`, in the given order.
@@ -175,7 +188,7 @@ class Oracle:
         # The hull is solved here meanwhile, if the predictor runs on another device.
         predict = alongside(partial(self._predict, part)) if self._elsewhere else partial(self._predict, part)
         distance, nearest = (column[:, 0] for column in self._known.neighbours.nearest(batch))
-        same = distance < KNOWN_DISTANCE
+        same, meant = distance < KNOWN_DISTANCE, rounding <= TOLERANCE
         competing = self.hull.decompose(part, exclude_self=True)
         prediction = predict()
 
@@ -194,10 +207,11 @@ class Oracle:
         hull_energy = spread(competing.energy)
         return Assessment(
             compositions=batch,
+            rounding=rounding,
             evaluated=evaluated,
             valid=valid,
-            known=same & self._known.referenced[nearest],
-            rediscovered=same & self._known.held_out[nearest],
+            known=same & meant & self._known.referenced[nearest],
+            rediscovered=same & meant & self._known.held_out[nearest],
             novelty_distance=distance,
             mean=mean,
             std={name: spread(each.std) for name, each in said.items()},

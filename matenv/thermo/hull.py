@@ -282,9 +282,9 @@ class ConvexHull:
             Lowest formation energy of each formula among the reference phases (B,) eV/atom; 0 for a pure element, NaN
             for a formula that is none of them.
         """
-        formulas = Queries.of(X).formulas
-        row = self._phases.find(formulas)
-        return np.where(row >= 0, self._phases.energy[row], np.where(formulas.size == 1, 0.0, np.nan))
+        queries = Queries.of(X)
+        row, pure = self._phases.find_own(queries)[0], queries.formulas.size == 1
+        return np.where(row >= 0, self._phases.energy[row], np.where(pure, 0.0, np.nan))
 
     def products(self, members: NDArray[np.int32], weights: NDArray[np.float64]) -> list[tuple[str, float]]:
         """Put one row of a decomposition into words.
@@ -301,10 +301,11 @@ class ConvexHull:
     def _answer(self, queries: Queries, exclude_self: bool, detailed: bool) -> Solution:
         if not exclude_self:
             return self._solve(self._index, queries, None, detailed)
-        own = self._phases.find(queries.formulas)
+        own, deviation = self._phases.find_own(queries)
+        size = np.maximum(queries.formulas.size, 2 * (own >= 0)).astype(np.int16)
         # Only a stable phase is missed when it is taken away; what replaces it was computed once, or is solved here.
         excluded, position, exact, stored, nearly = route(
-            own, queries.formulas.size, queries.deviation, self._stable_position, EXACT_TOLERANCE, ROUND_OFF
+            own, size, deviation, self._stable_position, EXACT_TOLERANCE, ROUND_OFF
         )
         solution = self._solve(self._index, queries, excluded, detailed)
         if stored:

@@ -8,10 +8,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.composition import CompositionBatch, FormulaIndex
+from matenv.composition import EXACT_MAX_ATOMS, EXACT_TOLERANCE, CompositionBatch, FormulaIndex
 from matenv.composition.keys import units
 from matenv.data import Dataset
 from matenv.elements import NUM_ELEMENTS
+from matenv.thermo.queries import Queries
 from matenv.thermo.simplex import PhaseIndex
 
 ENERGY_SHARE = 1e-9
@@ -114,6 +115,33 @@ class PhaseTable:
             Rows (B,) int64, -1 where the table lacks the formula.
         """
         return self._index.find(compositions)
+
+    def find_own(self, queries: Queries) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The phase that each composition is, if it is one, to within `EXACT_TOLERANCE`.
+
+        Args:
+            queries: Compositions (B).
+
+        Returns:
+            Rows (B,) int64 as `find`, and the largest difference of an atom fraction from that phase, or from the
+            integer formula (B,); (0,) if all are exact.
+        """
+        row, deviation = self.find(queries.formulas), queries.deviation
+        # Formulas of that many atoms are not recovered from fractions: they are compared with each such phase.
+        unread = np.flatnonzero(deviation > EXACT_TOLERANCE) if len(self._large) else self._large
+        if len(unread):
+            row, deviation = row.copy(), deviation.copy()
+            x = queries[unread].scatter(queries.amounts[unread], 0.0)
+            x /= x.sum(axis=1, keepdims=True)
+            for phase, y in zip(self._large.tolist(), self.compositions[self._large].fractions(), strict=True):
+                apart = np.abs(x - y).max(axis=1)
+                same = apart < np.minimum(deviation[unread], EXACT_TOLERANCE)
+                row[unread[same]], deviation[unread[same]] = phase, apart[same]
+        return row, deviation
+
+    @cached_property
+    def _large(self) -> NDArray[np.int64]:
+        return np.flatnonzero(self.compositions.atoms > EXACT_MAX_ATOMS)
 
     @cached_property
     def _index(self) -> FormulaIndex:
