@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import os
+from collections.abc import Collection, Iterable, Mapping
 from numbers import Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 def check_whole(name: str, value: Any, what: str) -> int:
@@ -111,8 +113,10 @@ def check_device(device: str) -> str:
     import torch
 
     try:
-        chosen = torch.device(device)
-    except (RuntimeError, TypeError):
+        chosen = torch.device(device) if isinstance(device, str | torch.device) else None
+    except (RuntimeError, TypeError, ValueError, OverflowError):
+        chosen = None
+    if chosen is None:
         raise ValueError(f"device={device!r} is not a torch device; use 'cpu' or 'cuda'") from None
     if chosen.type not in ("cpu", "cuda"):
         raise ValueError(f"device={device!r} is not supported; use 'cpu' or 'cuda'")
@@ -122,6 +126,85 @@ def check_device(device: str) -> str:
     if (chosen.index or 0) >= seen:
         raise ValueError(f"device={device!r}: torch sees {seen} of that kind; use device='{chosen.type}'")
     return device
+
+
+def check_path(name: str, value: Any, what: str) -> str | os.PathLike[str]:
+    """A name or a path.
+
+    Args:
+        name: Parameter name.
+        value: What was given.
+        what: What it names, for the message.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: Neither text nor a path.
+    """
+    if not isinstance(value, str | os.PathLike) or not str(value):
+        raise ValueError(f"{name}={value!r} must be {what}")
+    return value
+
+
+def check_seed(name: str, value: Any) -> int | None:
+    """A seed: a whole number of at least 0, or None.
+
+    Args:
+        name: Parameter name.
+        value: What was given.
+
+    Returns:
+        The seed.
+
+    Raises:
+        ValueError: Anything else.
+    """
+    if value is not None and (not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 0):
+        raise ValueError(f"{name}={value!r} must be a whole number of at least 0")
+    return value if value is None else int(value)
+
+
+def check_listed(name: str, value: Any, what: str) -> None:
+    """A list, tuple, set or array of names, text alone excluded.
+
+    Args:
+        name: Parameter name.
+        value: What was given.
+        what: What it lists, for the message.
+
+    Raises:
+        ValueError: Anything else.
+    """
+    listed = isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
+    if not listed or not all(isinstance(each, str) for each in value):
+        raise ValueError(f"{name}={value!r} must be a list of {what}")
+
+
+def check_real(name: str, value: Any, what: str) -> NDArray[np.float64]:
+    """Real numbers in an array of any shape.
+
+    Args:
+        name: Parameter name.
+        value: What was given: a number, a list, an array, a table or a tensor.
+        what: What is right, for the message.
+
+    Returns:
+        A float64 array; the values may be NaN or infinite.
+
+    Raises:
+        ValueError: Text, complex numbers, objects, a ragged list, or a tensor that numpy cannot read.
+    """
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind == "O" and not any(isinstance(each, str | complex) for each in array.flat):
+            array = array.astype(np.float64)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        array = None
+    if array is None or value is None or array.dtype.kind not in "fiub":
+        hint = f"; give {name}.detach().cpu()" if hasattr(value, "detach") else ""
+        raise ValueError(f"{name}={str(value)[:60]!r} must be {what}{hint}")
+    return array.astype(np.float64)
 
 
 def check_choice(name: str, value: Any, known: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
+from matenv.checks import check_flag, check_number
 from matenv.chemistry.reachable import neutral_rows
 from matenv.chemistry.table import load_table
 from matenv.compiled.threads import run_blocks
@@ -130,6 +131,9 @@ def _passes(
     min_share: float,
     ordered: bool,
 ) -> NDArray[np.bool_]:
+    check_flag("alloys", alloys)
+    check_flag("mixed_valence", mixed_valence)
+    check_number("min_share", min_share, 0, 1, "in [0, 1]: it is a share of an element's reports")
     batch, table = read(X), load_table(min_share)
     mixed = table.mixed_valence if mixed_valence else _NONE_MIXED
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
-from matenv.composition import CompositionBatch, FormulaIndex, integer_counts
+from matenv.checks import check_real
+from matenv.composition import CompositionBatch, FormulaIndex, integer_counts, listed
 from matenv.data import splits
 
 UNITS: dict[str, str] = {
@@ -163,7 +164,7 @@ class Dataset:
         Raises:
             ValueError: The table lacks that label.
         """
-        if label not in self.labels:
+        if not isinstance(label, str) or label not in self.labels:
             raise ValueError(f"label={label!r} is not in {self.name}; it has {', '.join(self.labels)}")
         mask = np.isfinite(self.labels[label])
         if label in self.spread:
@@ -217,11 +218,21 @@ class Dataset:
         Raises:
             ValueError: Unreadable formula, non-integer formula, or a label of the wrong length or with infinite values.
         """
-        amounts = integer_counts(formulas)
+        given = listed(formulas, "formulas")
+        if not isinstance(given, list):
+            raise ValueError(f"formulas={str(formulas)[:60]} must be a list of formulas, such as ['LiFePO4', 'NaCl']")
+        amounts = integer_counts(given)
+        if labels is not None and not isinstance(labels, Mapping):
+            raise ValueError(f"labels={str(labels)[:60]!r} must be a dictionary of columns by name")
+        for what, text in (("name", name), ("energy_scheme", energy_scheme)):
+            if not isinstance(text, str) or not text:
+                raise ValueError(f"{what}={text!r} must be text")
         everything = {"formation_energy": formation_energy, **(labels or {})}
         columns: dict[str, NDArray[np.float64]] = {}
         for key, values in everything.items():
-            column = np.full(len(amounts), np.nan) if values is None else np.asarray(values, dtype=np.float64)
+            column = (
+                np.full(len(amounts), np.nan) if values is None else check_real(key, values, "one number per formula")
+            )
             if column.shape != (len(amounts),):
                 raise ValueError(f"{key} has shape {column.shape}; expected ({len(amounts)},), one value per formula")
             if np.isinf(column).any():

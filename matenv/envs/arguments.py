@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from matenv.checks import check_choice, check_device, check_flag, check_number, check_whole
+from matenv.checks import check_choice, check_device, check_flag, check_listed, check_number, check_whole
 from matenv.composition import listed
 from matenv.envs.guarding import check_limits
 from matenv.envs.rewards import Reward
@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     from pymatgen.core import Composition
 
     from matenv.properties import Predictor
+
+LISTS = {
+    "elements": "element symbols, such as ['Li', 'Fe', 'O']",
+    "exclude": "element symbols, such as ['Pb', 'Hg']",
+    "require": "element symbols or lists of alternatives, such as ['Li', 'F|Cl']",
+    "stable_against": "names, such as ['Li', 'air']",
+    "observation": "distinct blocks, such as ['composition', 'properties']",
+}
+"""Arguments that list names, and what they list."""
+
+LIMITS = "{'price': (None, 50.0)}"
 
 
 @dataclass(kw_only=True)
@@ -72,6 +83,27 @@ class Arguments:
         decay = "a number in [0, 1]; 1 for no decay"
         self.repeat_decay = check_number("repeat_decay", self.repeat_decay, 0, 1, decay)
         check_device(self.device)
+        for name, what in LISTS.items():
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if isinstance(value, np.ndarray):
+                value = value.tolist()
+                setattr(self, name, value)
+            if name == "require" and isinstance(value, list | tuple):  # an entry may itself list alternatives
+                value = [each for entry in value for each in (entry if isinstance(entry, list | tuple) else [entry])]
+            check_listed(name, value, what)
+        if self.limits is not None and not isinstance(self.limits, Mapping):
+            raise ValueError(f"limits={self.limits!r} must be a dictionary of ranges by property, such as {LIMITS}")
+        for name in ("min_elements", "max_elements"):
+            if (value := getattr(self, name)) is not None:
+                setattr(self, name, check_whole(name, value, "elements, or None for the task's"))
+        if not isinstance(self.task, str | Task):
+            raise ValueError(f"task={self.task!r} must be the name of a task, or a matenv.Task")
+        if self.reference is not None and not isinstance(self.reference, str):
+            raise ValueError(
+                f"reference={self.reference!r} must be 'train' or 'all'; a table goes to Oracle(reference=)"
+            )
         if self.oracle is None:
             return
         if not isinstance(self.oracle, Oracle):
@@ -104,7 +136,7 @@ class SpelledOut:
 
 def check_render_mode(render_mode: str | None, allowed: list[str]) -> None:
     """Raise a ValueError for a render mode that is not offered."""
-    if render_mode is not None and render_mode not in allowed:
+    if render_mode is not None and (not isinstance(render_mode, str) or render_mode not in allowed):
         offer = ", ".join(repr(mode) for mode in allowed) or "none: render a single environment instead"
         raise ValueError(f"render_mode={render_mode!r} is not offered; choose {offer}")
 

@@ -180,8 +180,12 @@ class Oracle:
         Raises:
             ValueError: As `listed`, `check_fractions` and `parse` of `matenv.composition`.
         """
-        batch = read(x, "x", MAX_ATOMS, TOLERANCE, whole=True)  # text is not subject to the decoder's cap on atoms
-        evaluated = self._ledger.register(batch)
+        batch, rounding = read_noisy(x, "x")
+        return self._assess(batch, self._ledger.register(batch), rounding)
+
+    def _assess(
+        self, batch: CompositionBatch, evaluated: NDArray[np.bool_], rounding: NDArray[np.float64]
+    ) -> Assessment:
         valid = _valid(batch.elements, batch.size, self._has_element)
         rows = np.flatnonzero(valid & evaluated)
         part = batch if len(rows) == len(batch) else batch[rows]

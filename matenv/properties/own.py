@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
+from matenv.checks import check_number
 from matenv.composition import CompositionBatch
 from matenv.data.dataset import UNITS
 
@@ -122,10 +123,8 @@ class Property:
                 f"Property({self.name!r}): predict={self.predict!r} is a classifier, whose labels are no property; "
                 "pass the probability of the class you want: predict=lambda x: model.predict_proba(x)[:, 1]"
             )
-        if not np.isfinite(self.centre) or not (np.isfinite(self.scale) and self.scale > 0):
-            raise ValueError(
-                f"Property({self.name!r}): centre={self.centre}, scale={self.scale} must be finite, scale above 0"
-            )
+        check_number(f"Property({self.name!r}): centre", self.centre, -np.inf, np.inf, "a finite number")
+        check_number(f"Property({self.name!r}): scale", self.scale, 0, np.inf, "a finite number above 0")
 
     def of(self, batch: CompositionBatch) -> Normal:
         """Predict.
@@ -205,6 +204,8 @@ def check_properties(properties: Iterable[Property]) -> tuple[Property, ...]:
     """
     if isinstance(properties, Property):
         raise ValueError(f"properties={properties.name!r} must be a list: properties=[{properties.name}]")
+    if isinstance(properties, str) or not isinstance(properties, Iterable):
+        raise ValueError(f"properties={properties!r} must be a list of matenv.Property(name, unit, predict)")
     checked = tuple(properties)
     for entry in checked:
         if not isinstance(entry, Property):

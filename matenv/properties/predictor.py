@@ -11,6 +11,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
+from matenv.checks import check_device
 from matenv.composition import CompositionBatch, Compositions, amounts_of, check_fractions
 from matenv.composition.integers import MAX_ELEMENTS
 from matenv.data.dataset import UNITS
@@ -210,4 +211,5 @@ def load_predictor(name: str | Path = "default", device: str = "cpu") -> Predict
             registered (`families.register`); a committee whose parts have changed since it was calibrated.
         FileNotFoundError: A path that does not exist.
     """
+    check_device(device)
     return Predictor.from_weights(store.read(name), device)

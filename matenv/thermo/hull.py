@@ -9,6 +9,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from matenv.checks import check_choice, check_flag, check_real, check_whole
 from matenv.compiled.threads import available_threads
 from matenv.composition import EXACT_TOLERANCE, CompositionBatch, Compositions
 from matenv.data import Dataset
@@ -60,8 +61,8 @@ class ConvexHull:
     """
 
     def __init__(self, phases: PhaseTable, energy_scheme: str, name: str = "user", threads: int | None = None) -> None:
-        if threads is not None and threads < 1:
-            raise ValueError(f"threads={threads} must be at least 1")
+        if threads is not None:
+            threads = check_whole("threads", threads, "threads, or None for all")
         self.name = name
         self.energy_scheme = energy_scheme
         self.threads = threads or available_threads()
@@ -166,6 +167,7 @@ class ConvexHull:
             >>> hull.decompose("Li3PS4", potentials={"Li": 0.0}).reaction(0)
             'Li3PS4 + 8 Li -> 4 Li2S + Li3P'
         """
+        check_flag("exclude_self", exclude_self)
         if potentials is not None:
             if exclude_self:
                 raise ValueError("exclude_self=True and potentials: give one; at fixed potentials every phase counts")
@@ -252,14 +254,16 @@ class ConvexHull:
             >>> reduction.round(2).tolist(), oxidation.round(2).tolist()
             ([0.0, 1.72], [6.36, 2.36])
         """
-        if ion not in window.CHARGES:
-            raise ValueError(f"ion={ion!r} is unknown; choose one of {', '.join(window.CHARGES)}")
+        check_choice("ion", ion, window.CHARGES)
         queries, element, charge = Queries.of(X), INDEX[ion], window.CHARGES[ion]
         amounts = queries.scatter(queries.amounts, 0.0)
         amounts /= np.maximum(amounts.sum(axis=1, keepdims=True), ABSENT)
         energy = self.known_energy(X)
         if formation_energy is not None:
-            energy = np.where(np.isfinite(energy), energy, np.asarray(formation_energy, np.float64))
+            given = check_real("formation_energy", formation_energy, f"energies ({len(queries)},) in eV/atom")
+            if given.shape not in ((), (len(queries),)):
+                raise ValueError(f"formation_energy has shape {given.shape}; expected ({len(queries)},)")
+            energy = np.where(np.isfinite(energy), energy, given)
 
         def voltage(step: NDArray[np.float64]) -> NDArray[np.float64]:
             beside = amounts.copy()

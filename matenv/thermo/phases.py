@@ -60,6 +60,10 @@ class PhaseTable:
             ValueError: `rows` out of range or of the wrong type, no finite formation energy, an infinite one, or a pure
                 element below its reference.
         """
+        if not isinstance(data, Dataset):
+            raise ValueError(
+                f"data={str(data)[:60]!r} must be a matenv.Dataset, such as load_dataset('mp-ground-states')"
+            )
         chosen = _row_numbers(rows, len(data))
         energy = np.asarray(data.formation_energy, dtype=np.float64)[chosen]
         if np.isinf(energy).any():
@@ -210,7 +214,10 @@ class PhaseTable:
 def _row_numbers(rows: ArrayLike | None, length: int) -> NDArray[np.int64]:
     if rows is None:
         return np.arange(length)
-    chosen = np.asarray(rows)
+    try:
+        chosen = np.asarray(rows)
+    except (TypeError, ValueError):
+        raise ValueError(f"rows={str(rows)[:60]!r} must be row numbers or a mask") from None
     if chosen.dtype == np.bool_:
         if chosen.shape != (length,):
             raise ValueError(f"rows is a mask of shape {chosen.shape}; expected ({length},), one flag per row of data")
