@@ -54,6 +54,24 @@ def check_number(name: str, value: Any, low: float, high: float, what: str) -> f
     return number
 
 
+def check_share(name: str, value: Any) -> float:
+    """A number between 0 and 1, ends excluded.
+
+    Args:
+        name: Parameter name.
+        value: What was given.
+
+    Returns:
+        The number.
+
+    Raises:
+        ValueError: Anything else.
+    """
+    if not 0.0 < check_number(name, value, 0, 1, "between 0 and 1, for example 0.9") < 1.0:
+        raise ValueError(f"{name}={value!r} must lie between 0 and 1, for example 0.9")
+    return float(value)
+
+
 def _number(value: Any) -> float:
     """The number, NaN for anything else; True is no number, and neither is an array."""
     try:

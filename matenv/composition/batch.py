@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.checks import check_number, check_whole
+from matenv.checks import check_share, check_whole
 from matenv.composition.integers import MAX_ELEMENTS, MOST_ATOMS, smallest_counts
 from matenv.composition.keys import Packed, fill_slots, find, keys_of, same_rows
 from matenv.composition.packing import restore, scatter
@@ -39,8 +39,7 @@ def check_rounding(max_atoms: int, tolerance: float) -> None:
     """Refuse, by a ValueError that names it, a cap on atoms or a tolerance that no rounding can have."""
     if check_whole("max_atoms", max_atoms, f"atoms, at most {MOST_ATOMS:,}") > MOST_ATOMS:
         raise ValueError(f"max_atoms={max_atoms} must be at most {MOST_ATOMS:,}")
-    if not 0 < check_number("tolerance", tolerance, 0, 1, "a change of an atom fraction between 0 and 1") < 1:
-        raise ValueError(f"tolerance={tolerance} must be a change of an atom fraction between 0 and 1")
+    check_share("tolerance", tolerance)
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ class CompositionBatch:
         if atoms.max(initial=0) > MOST_ATOMS:
             row = int(atoms.argmax())
             raise ValueError(
-                f"counts row {row} has {atoms[row]:,} atoms per reduced formula unit; at most {MOST_ATOMS:,} are supported"
+                f"counts row {row} has {atoms[row]:,} atoms per reduced formula unit; at most {MOST_ATOMS:,}"
             )
         present = packed > 0
         return cls(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.checks import check_number
+from matenv.checks import check_share
 from matenv.composition.batch import (
     EXACT_MAX_ATOMS,
     EXACT_TOLERANCE,
@@ -178,7 +178,7 @@ def _say_rounded(batch: CompositionBatch, deviation: NDArray[np.float64], tolera
         (formula,) = batch[row : row + 1].formulas()
         many = np.count_nonzero(deviation > tolerance)
         warnings.warn(
-            f"{name} row {row} is no formula within {tolerance:g} and is read as {formula}, whose atom fractions differ "
+            f"{name} row {row} is no formula within {tolerance:g} and is read as {formula}, whose fractions differ "
             f"by up to {deviation[row]:.2g} ({many} of {len(batch)} rows); give the formula that is meant",
             RoundingWarning,
             stacklevel=4,
@@ -212,10 +212,10 @@ def formula(
     if deviation.max(initial=0.0) > tolerance * (1 + 1e-9):
         row = int(deviation.argmax())
         raise ValueError(
-            f"fractions row {row} is no formula of at most {max_atoms} atoms within tolerance={tolerance:g}: the nearest, "
-            f"{names[row]}, differs by {deviation[row]:.2g}; raise max_atoms or tolerance"
+            f"fractions row {row} is no formula of at most {max_atoms} atoms within tolerance={tolerance:g}: the "
+            f"nearest, {names[row]}, differs by {deviation[row]:.2g}; raise max_atoms or tolerance"
         )
-    return names[0] if np.ndim(fractions) == 1 else names
+    return names[0] if len(names) == 1 and np.ndim(fractions) == 1 else names
 
 
 def nearest_formulas(
@@ -257,7 +257,7 @@ def threshold_counts(fractions: ArrayLike, threshold: float = PAPER_THRESHOLD) -
     Raises:
         ValueError: If `threshold` is below 1e-6 or at least 1, or as `check_fractions`.
     """
-    if not 1 / MOST_ATOMS <= check_number("threshold", threshold, 0, 1, "between 0 and 1") < 1:
+    if check_share("threshold", threshold) < 1 / MOST_ATOMS:
         raise ValueError(f"threshold={threshold} must lie between {1 / MOST_ATOMS:g} and 1")
     x = listed(fractions, "fractions")
     check_fractions(x, "fractions")

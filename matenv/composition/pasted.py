@@ -30,9 +30,9 @@ def parts_of(text: str) -> list[tuple[float, str]]:
         Factor and plain formula of each part, such as ``[(1.0, "CuSO4"), (5.0, "H2O")]``.
 
     Raises:
-        ValueError: A charge, an isotope, an open amount (x), an amount of zero, a full stop that may stand for the dot of a hydrate
-            or for a decimal point, or a character that no formula has. The message says what to write, without naming
-            the formula.
+        ValueError: A charge, an isotope, an open amount (x), an amount of zero, a full stop that may stand for the dot
+            of a hydrate or for a decimal point, or a character that no formula has. The message says what to write,
+            without naming the formula.
     """
     plain = text.translate(_SUBSCRIPTS).replace("$", "")
     plain = _MARKED.sub(lambda found: next(filter(None, found.groups())), plain).strip()
@@ -46,8 +46,8 @@ def parts_of(text: str) -> list[tuple[float, str]]:
         head = parts[-1][: found.start()] + whole
         other = f", or '{head}.{rest}{guest}1' for an amount of {whole}.{rest}" if "." not in rest else ""
         raise ValueError(
-            f"its full stop may be a decimal point or the dot of a hydrate; write '{head}·{rest}{guest}' for the hydrate"
-            f"{other}"
+            "its full stop may be a decimal point or the dot of a hydrate; write "
+            f"'{head}·{rest}{guest}' for the hydrate{other}"
         )
     if found := _ISOTOPE.search(plain):
         raise ValueError(f"{found[1]} is an isotope; matenv knows elements only: write H")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
-from matenv.checks import check_real
+from matenv.checks import check_choice, check_real
 from matenv.composition import CompositionBatch, FormulaIndex, integer_counts, listed
 from matenv.data import splits
 
@@ -128,12 +128,11 @@ class Dataset:
         Raises:
             ValueError: Unknown split name.
         """
+        check_choice("name", name, ("system", "frontier"))
         if name == "system":
             held_out = self.system_part == PARTS.index("test")
-        elif name == "frontier":
-            held_out = self.frontier
         else:
-            raise ValueError(f"name={name!r} is not a split; choose 'system' or 'frontier'")
+            held_out = self.frontier
         return Split(np.flatnonzero(~held_out), np.flatnonzero(held_out))
 
     def part(self, name: str) -> NDArray[np.int64]:
@@ -148,8 +147,7 @@ class Dataset:
         Raises:
             ValueError: Unknown part.
         """
-        if name not in PARTS:
-            raise ValueError(f"name={name!r} is not a part of the system split; choose one of {', '.join(PARTS)}")
+        check_choice("name", name, PARTS)
         return np.flatnonzero(self.system_part == PARTS.index(name))
 
     def truth(self, label: str) -> NDArray[np.bool_]:
@@ -181,6 +179,17 @@ class Dataset:
         Returns:
             A new `Dataset`.
         """
+        chosen = np.asarray(rows)
+        if chosen.dtype.kind not in "biu" and chosen.size:
+            raise ValueError(f"rows={str(rows)[:60]} must be row numbers or a boolean mask")
+        if name is not None and (not isinstance(name, str) or not name):
+            raise ValueError(f"name={name!r} must be text, or None for the old name")
+        rows = chosen if chosen.dtype.kind == "b" else np.atleast_1d(chosen).astype(np.int64)
+        outside = (
+            rows.shape != (len(self),) if chosen.dtype.kind == "b" else ((rows < -len(self)) | (rows >= len(self)))
+        )
+        if rows.ndim != 1 or np.any(outside):
+            raise ValueError(f"rows={str(rows)[:60]} does not fit a table of {len(self):,} rows: row numbers or a mask")
         return replace(
             self,
             name=name or self.name,

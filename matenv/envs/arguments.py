@@ -113,8 +113,8 @@ class Arguments:
                 raise ValueError(f"oracle= and {name}={value!r}: give one; Oracle({name}=...) is the other way")
         if self.oracle.copied:
             gym.logger.warn(
-                "oracle is a copy, which counts and budgets for itself: gymnasium.make(env.spec) copies arguments. Share "
-                "the first one by gymnasium.make(env.spec, oracle=oracle)"
+                "oracle is a copy, which counts for itself: gymnasium.make(env.spec) copies arguments. Share the "
+                "first one by gymnasium.make(env.spec, oracle=oracle)"
             )
         if self.oracle.judge:
             raise ValueError(

@@ -84,7 +84,7 @@ class Episodes(ABC):
         self.oracle = arguments.oracle or Oracle(
             DEFAULT_REFERENCE if arguments.reference is None else arguments.reference,
             arguments.budget,
-            predictor=arguments.predictor or DEFAULT_PREDICTOR,
+            predictor=DEFAULT_PREDICTOR if arguments.predictor is None else arguments.predictor,
             properties=self.task.properties,
             device=arguments.device,
         )

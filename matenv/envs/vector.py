@@ -51,7 +51,8 @@ class MaterialVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
         **arguments: Any,
     ) -> None:
         check_render_mode(render_mode, [])
-        limited = max_episode_steps not in (None, -1)  # as in gymnasium.make, -1 stands for no limit
+        # As in gymnasium.make, -1 stands for no limit.
+        limited = max_episode_steps is not None and not (isinstance(max_episode_steps, int) and max_episode_steps == -1)
         self._limit = check_whole("max_episode_steps", max_episode_steps, "steps") if limited else np.inf
         self.autoreset_mode = check_autoreset_mode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}

@@ -191,7 +191,8 @@ class Oracle:
         part = batch if len(rows) == len(batch) else batch[rows]
         # The hull is solved here meanwhile, if the predictor runs on another device.
         predict = alongside(partial(self._predict, part)) if self._elsewhere else partial(self._predict, part)
-        distance, nearest = (column[:, 0] for column in self._known.neighbours.nearest(batch))
+        distances, nearest_rows = self._known.neighbours.nearest(batch)
+        distance, nearest = distances[:, 0], nearest_rows[:, 0]
         same, meant = distance < KNOWN_DISTANCE, rounding <= TOLERANCE
         competing = self.hull.decompose(part, exclude_self=True)
         prediction = predict()
@@ -232,6 +233,7 @@ class Oracle:
             _stability=self.stability,
             _found=self._found,
             _intervals=self._intervals,
+            _others=lambda others: self._assess(others, np.ones(len(others), np.bool_), np.zeros(len(others))),
         )
 
     def _predict(self, batch: CompositionBatch) -> Prediction:

@@ -143,6 +143,10 @@ class Predictor:
         Raises:
             ValueError: A row is empty or holds a noble gas.
         """
+        if not isinstance(batch, CompositionBatch):
+            raise ValueError(
+                f"batch={str(batch)[:60]!r} must be a CompositionBatch; `predict` takes formulas and amounts"
+            )
         return self._predict(batch.elements, batch.counts, batch.size)
 
     def uncalibrated(self, batch: CompositionBatch) -> tuple[Array, Array, Array, Array]:

@@ -114,8 +114,8 @@ class SB3VecEnv(VecEnv):
     def env_method(self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any) -> list[Any]:
         """Call a method of the environment.
 
-        `describe` is called for each row. Any other method is called once: the results of `PER_ROW`, which hold an entry
-        for each row, are split by row, anything else is repeated.
+        `describe` is called for each row. Any other method is called once: results of `PER_ROW`, which hold an entry for
+        each row, are split by row, anything else is repeated.
         """
         method: Callable[..., Any] = getattr(self.envs.unwrapped, method_name)
         rows = self._rows(indices)
@@ -164,8 +164,8 @@ def _together(options: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     for row, own in enumerate(options):
         if missing := names - set(own):
             raise ValueError(
-                f"options[{row}] lacks {sorted(missing)}, which other rows have; give every row the same options, or reset "
-                "rows by the vector environment's reset_mask"
+                f"options[{row}] lacks {sorted(missing)}, which other rows have; give all rows the same options, or "
+                "reset rows by the vector environment's reset_mask"
             )
     return {name: [own[name] for own in options] for name in names}
 
