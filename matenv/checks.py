@@ -225,6 +225,37 @@ def check_real(name: str, value: Any, what: str) -> NDArray[np.float64]:
     return array.astype(np.float64)
 
 
+def check_rows(name: str, value: Any, length: int) -> NDArray[np.int64]:
+    """Rows of a table, by number or by a mask.
+
+    Args:
+        name: Parameter name.
+        value: What was given.
+        length: Rows of the table.
+
+    Returns:
+        Row numbers (n,), none of them negative.
+
+    Raises:
+        ValueError: Anything else, or a row that the table lacks.
+    """
+    try:
+        chosen = np.asarray(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}={str(value)[:60]!r} must be row numbers or a mask") from None
+    if chosen.dtype == np.bool_:
+        if chosen.shape != (length,):
+            raise ValueError(
+                f"{name} is a mask of shape {chosen.shape}; expected ({length},), one flag per row of data"
+            )
+        return np.flatnonzero(chosen)
+    if chosen.ndim != 1 or (chosen.size and not np.issubdtype(chosen.dtype, np.integer)):
+        raise ValueError(f"{name} has dtype {chosen.dtype} and shape {chosen.shape}; expected row numbers or a mask")
+    if chosen.size and not (0 <= chosen.min() and chosen.max() < length):
+        raise ValueError(f"{name} spans {chosen.min()}..{chosen.max()}; data has rows 0..{length - 1}")
+    return chosen.astype(np.int64)
+
+
 def check_choice(name: str, value: Any, known: Iterable[str]) -> str:
     """One of some names.
 

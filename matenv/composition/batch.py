@@ -211,7 +211,7 @@ class CompositionBatch:
         shares = amounts / amounts.sum(axis=1, keepdims=True)
         places, counts, size = smallest_counts(shares, max_atoms, tolerance)
         kept, deviation = restore(elements, shares, places, counts)
-        whole = np.flatnonzero((deviation > 0) & (amounts == np.floor(amounts)).all(axis=1))
+        whole = np.flatnonzero((deviation > 0) & ((amounts == np.floor(amounts)) & (amounts <= LARGEST)).all(axis=1))
         if len(whole):
             # Counts are a formula as they stand, even one of more atoms than were searched.
             exact = amounts[whole].astype(np.int64) // np.gcd.reduce(amounts[whole].astype(np.int64), axis=1)[:, None]

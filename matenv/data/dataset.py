@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
-from matenv.checks import check_choice, check_real
+from matenv.checks import check_choice, check_real, check_rows
 from matenv.composition import CompositionBatch, FormulaIndex, integer_counts, listed
 from matenv.data import splits
 
@@ -179,17 +179,9 @@ class Dataset:
         Returns:
             A new `Dataset`.
         """
-        chosen = np.asarray(rows)
-        if chosen.dtype.kind not in "biu" and chosen.size:
-            raise ValueError(f"rows={str(rows)[:60]} must be row numbers or a boolean mask")
+        rows = check_rows("rows", rows, len(self))
         if name is not None and (not isinstance(name, str) or not name):
             raise ValueError(f"name={name!r} must be text, or None for the old name")
-        rows = chosen if chosen.dtype.kind == "b" else np.atleast_1d(chosen).astype(np.int64)
-        outside = (
-            rows.shape != (len(self),) if chosen.dtype.kind == "b" else ((rows < -len(self)) | (rows >= len(self)))
-        )
-        if rows.ndim != 1 or np.any(outside):
-            raise ValueError(f"rows={str(rows)[:60]} does not fit a table of {len(self):,} rows: row numbers or a mask")
         return replace(
             self,
             name=name or self.name,

@@ -11,12 +11,14 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from matenv import elements as alphabet
 from matenv.checks import check_choice, check_device, check_flag, check_listed, check_number, check_whole
 from matenv.composition import listed
 from matenv.envs.guarding import check_limits
 from matenv.envs.rewards import Reward
 from matenv.oracle import Oracle
 from matenv.tasks import DEFAULT_TASK, Task
+from matenv.thermo.reservoirs import NAMES as RESERVOIRS
 
 if TYPE_CHECKING:
     from pymatgen.core import Composition
@@ -93,6 +95,9 @@ class Arguments:
             if name == "require" and isinstance(value, list | tuple):  # an entry may itself list alternatives
                 value = [each for entry in value for each in (entry if isinstance(entry, list | tuple) else [entry])]
             check_listed(name, value, what)
+        for each in self.stable_against or ():
+            if each not in RESERVOIRS and each not in alphabet.INDEX:
+                raise ValueError(f"stable_against={each!r} is unknown; choose an element, {' or '.join(RESERVOIRS)}")
         if self.limits is not None and not isinstance(self.limits, Mapping):
             raise ValueError(f"limits={self.limits!r} must be a dictionary of ranges by property, such as {LIMITS}")
         for name in ("min_elements", "max_elements"):

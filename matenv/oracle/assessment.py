@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from matenv.checks import check_real
 from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
 from matenv.composition import CompositionBatch
 from matenv.data.novelty import NOVEL_DISTANCE
@@ -17,11 +18,11 @@ from matenv.oracle.intervals import IntervalModel
 from matenv.oracle.known import look_up
 from matenv.oracle.reactions import ROUND_OFF, onset, reaction_energy
 from matenv.oracle.stability import StabilityModel
+from matenv.properties.own import Property, check_properties
 
 if TYPE_CHECKING:
     from matenv.oracle.found import FoundModel
     from matenv.properties.distribution import Distribution
-    from matenv.properties.own import Property
     from matenv.thermo import ConvexHull
 
 
@@ -111,7 +112,7 @@ class Assessment:
             ValueError: A property that is not predicted, an end that is NaN, or low not below high.
         """
         result = np.zeros(len(self))
-        ends = (end if end is None or np.ndim(end) == 0 else np.asarray(end)[self._rows] for end in (low, high))
+        ends = (self._end("low", low), self._end("high", high))
         result[self._rows] = self._of(name).prob(*ends)
         return result
 
@@ -248,6 +249,15 @@ class Assessment:
                 column[name][self._rows] = values
         units = self.units | {each.name: each.unit for each in added}
         return replace(self, mean=mean, std=std, units=units, _said={**self._said, **said})
+
+    def _end(self, name: str, end: ArrayLike | None) -> ArrayLike | None:
+        """An end of a range for the rows that something is said of."""
+        if end is None:
+            return None
+        given = check_real(name, end, f"a number, one for each of the {len(self)} rows, or None for an open end")
+        if given.shape not in ((), (len(self),)):
+            raise ValueError(f"{name} has shape {given.shape}; expected a number or ({len(self)},), one per row")
+        return given if given.ndim == 0 else given[self._rows]
 
     def _of(self, name: str) -> Distribution:
         if not isinstance(name, str) or name not in self._said:

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from matenv.checks import check_rows
 from matenv.composition import EXACT_MAX_ATOMS, EXACT_TOLERANCE, CompositionBatch, FormulaIndex
 from matenv.composition.keys import units
 from matenv.data import Dataset
@@ -64,7 +65,7 @@ class PhaseTable:
             raise ValueError(
                 f"data={str(data)[:60]!r} must be a matenv.Dataset, such as load_dataset('mp-ground-states')"
             )
-        chosen = _row_numbers(rows, len(data))
+        chosen = np.arange(len(data)) if rows is None else check_rows("rows", rows, len(data))
         energy = np.asarray(data.formation_energy, dtype=np.float64)[chosen]
         if np.isinf(energy).any():
             row = int(chosen[np.argmax(np.isinf(energy))])
@@ -209,21 +210,3 @@ class PhaseTable:
             shift=COMPOSITION_SHARE * units(np.arange(NUM_ELEMENTS).astype(np.uint64)),
             reference=(NUM_ELEMENTS + rows[order]).astype(np.int32),
         )
-
-
-def _row_numbers(rows: ArrayLike | None, length: int) -> NDArray[np.int64]:
-    if rows is None:
-        return np.arange(length)
-    try:
-        chosen = np.asarray(rows)
-    except (TypeError, ValueError):
-        raise ValueError(f"rows={str(rows)[:60]!r} must be row numbers or a mask") from None
-    if chosen.dtype == np.bool_:
-        if chosen.shape != (length,):
-            raise ValueError(f"rows is a mask of shape {chosen.shape}; expected ({length},), one flag per row of data")
-        return np.flatnonzero(chosen)
-    if chosen.ndim != 1 or not np.issubdtype(chosen.dtype, np.integer):
-        raise ValueError(f"rows has dtype {chosen.dtype} and shape {chosen.shape}; expected row numbers or a mask")
-    if chosen.size and not (0 <= chosen.min() and chosen.max() < length):
-        raise ValueError(f"rows spans {chosen.min()}..{chosen.max()}; data has rows 0..{length - 1}")
-    return chosen.astype(np.int64)

@@ -114,8 +114,8 @@ class SB3VecEnv(VecEnv):
     def env_method(self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any) -> list[Any]:
         """Call a method of the environment.
 
-        `describe` is called for each row. Any other method is called once: results of `PER_ROW`, which hold an entry for
-        each row, are split by row, anything else is repeated.
+        `describe` is called for each row. Any other method is called once: results of `PER_ROW`, which hold an entry
+        for each row, are split by row, anything else is repeated.
         """
         method: Callable[..., Any] = getattr(self.envs.unwrapped, method_name)
         rows = self._rows(indices)
