@@ -1,8 +1,8 @@
 """A bounded campaign against the formula reader and the loaders: ``make fuzz``, or ``python -m tests.fuzz``.
 
-Hypothesis draws the inputs; where atheris is installed, a coverage-guided run follows (``pip install matenv[fuzz]``). What
-may happen to any input is an answer or a ValueError or OSError with words in it. Everything else stops the campaign with
-the smallest input that shows it.
+Hypothesis draws the inputs; where atheris is installed, a coverage-guided run follows (``pip install atheris``). Any
+input is answered, or refused by a ValueError or OSError with words in it. Everything else stops the campaign with the
+smallest input that shows it.
 """
 
 from __future__ import annotations
@@ -106,18 +106,22 @@ ORIGINALS = {
 }
 
 text = some.lists(some.sampled_from(PIECES), max_size=8).map("".join) | some.text(max_size=12)
-entry = some.tuples(some.integers(0, len(SYMBOLS) - 1), some.floats() | some.sampled_from([1e-17, 1.0, 3e9, 1e300, 0.1]))
+entry = some.tuples(
+    some.integers(0, len(SYMBOLS) - 1), some.floats() | some.sampled_from([1e-17, 1.0, 3e9, 1e300, 0.1])
+)
 table = some.lists(some.lists(entry, max_size=11), max_size=3)
 damage = some.lists(some.tuples(some.integers(0, 2**30), some.integers(0, 255)), max_size=4)
-line = some.lists(some.sampled_from([*PIECES[:20], ",", '"', "-1.5", "nan", "\n", "\r", "\0", "é"]), max_size=12).map("".join)
+line = some.lists(some.sampled_from([*PIECES[:20], ",", '"', "-1.5", "nan", "\n", "\r", "\0", "é"]), max_size=12).map(
+    "".join
+)
 
 CAMPAIGNS: dict[str, tuple[Callable[..., None], tuple[Any, ...], float]] = {
     "formulas as text": (read_formula, (text,), 1.0),
     "amounts": (read_amounts, (table,), 0.5),
     "counts, chemistry and oracle": (count, (table,), 0.1),
     "starts and actions": (begin_episode, (text,), 0.1),
-    "damaged files": (load_damaged, (some.sampled_from(list(ORIGINALS)), damage, some.none() | some.integers(0, 200)), 0.05),
-    "tables": (load_table, (line.map(lambda body: ("formula,formation_energy\n" + body).encode()) | some.binary(),), 0.1),
+    "damaged files": (load_damaged, (some.sampled_from(list(ORIGINALS)), damage, cut), 0.05),
+    "tables": (load_table, (file,), 0.1),
 }  # fmt: skip
 """What is tried, what is drawn, and its share of the examples."""
 
@@ -145,7 +149,9 @@ def campaign(name: str, examples: int, start: int) -> None:
     run()
     tried = sum(ends.values())
     seconds = time.perf_counter() - began
-    print(f"{name:30s} {tried:7,d} tried {ends['answered']:7,d} answered {ends['refused']:7,d} refused {seconds:6.1f} s")
+    print(
+        f"{name:30s} {tried:7,d} tried {ends['answered']:7,d} answered {ends['refused']:7,d} refused {seconds:6.1f} s"
+    )
 
 
 def guided(seconds: int) -> None:
@@ -175,9 +181,9 @@ def guided(seconds: int) -> None:
 def main() -> None:
     """Run the campaigns one after another."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--examples", type=int, default=10_000, help="formulas; the other campaigns take a share")
+    options.add_argument("--examples", type=int, default=1500, help="formulas; the other campaigns take a share")
     options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--seconds", type=int, default=30, help="of the coverage-guided run; 0 for none")
+    options.add_argument("--seconds", type=int, default=20, help="of the coverage-guided run; 0 for none")
     options.add_argument("--guided", type=int, help=argparse.SUPPRESS)
     given_options = options.parse_args()
     if given_options.guided:
@@ -185,7 +191,7 @@ def main() -> None:
     for name in CAMPAIGNS:
         campaign(name, given_options.examples, given_options.seed)
     if given_options.seconds and find_spec("atheris") is None:
-        print("coverage-guided run            left out: atheris is not installed (pip install 'matenv[fuzz]')")
+        print("coverage-guided run            left out: atheris is not installed (pip install atheris)")
     elif given_options.seconds:
         command = [sys.executable, "-m", "tests.fuzz", "--guided", str(given_options.seconds)]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)

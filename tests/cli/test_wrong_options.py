@@ -75,7 +75,13 @@ def _complaints(command: str, only_numbers: bool, out: Path, capsys: pytest.Capt
             if any(each.name == "out" for each in COMMANDS[command].params):
                 given += ["--out", str(out / command.replace(" ", "-"))]
             end, said = _answer(given, capsys)
-            named = option.opts[0] in said or option.name in said or (value and value in said) or "''" in said or "no-such" in said
+            named = (
+                option.opts[0] in said
+                or option.name in said
+                or (value and value in said)
+                or "''" in said
+                or "no-such" in said
+            )
             if not end or end.startswith(("raw", "accepted")) or not named:
                 yield f"{command} {option.opts[0]} {value!r}: {end or 'success'} {said[-150:]!r}"
 
