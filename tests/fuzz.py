@@ -111,9 +111,10 @@ entry = some.tuples(
 )
 table = some.lists(some.lists(entry, max_size=11), max_size=3)
 damage = some.lists(some.tuples(some.integers(0, 2**30), some.integers(0, 255)), max_size=4)
-line = some.lists(some.sampled_from([*PIECES[:20], ",", '"', "-1.5", "nan", "\n", "\r", "\0", "é"]), max_size=12).map(
-    "".join
-)
+CELLS = [*PIECES[:20], ",", '"', "-1.5", "nan", "\n", "\r", "\0", "é"]
+cells = some.lists(some.sampled_from(CELLS), max_size=12)
+file = cells.map(lambda drawn: ("formula,formation_energy\n" + "".join(drawn)).encode()) | some.binary()
+cut = some.none() | some.integers(0, 200)
 
 CAMPAIGNS: dict[str, tuple[Callable[..., None], tuple[Any, ...], float]] = {
     "formulas as text": (read_formula, (text,), 1.0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gymnasium as gym
 import numpy as np
 import pandas as pd
 import pytest
@@ -44,7 +45,7 @@ def test_one_bad_formula_of_many_names_itself():
 
 def test_formulas_in_pandas():
     names = pd.Series(["NaCl", "Fe2O3"], index=[5, 9])
-    for given in (names, pd.Index(names), names.astype("string"), names.astype("category"), iter(names)):
+    for given in (names, pd.Index(names), names.astype("string"), names.astype("category")):
         assert matenv.is_charge_neutral(given).tolist() == [True, True]
 
 
@@ -89,6 +90,26 @@ def test_a_large_formula_of_a_table_is_its_own():
     for given in (names[0], "YBa2Cu3O6.93", matenv.fractions(names[0])):
         assert hull.known_energy(given)[0] == -5.0
         assert hull.decompose(given, exclude_self=True).energy[0] > -1.0
+
+
+def test_max_episode_steps_means_one_thing():
+    single = gym.make("MaterialLatent-v0", max_episode_steps=2)
+    vectors = [
+        gym.make_vec("MaterialLatent-v0", num_envs=1, max_episode_steps=2, vectorization_mode=mode)
+        for mode in (None, "sync")
+    ]
+    single.reset(seed=0)
+    ends = [[single.step(single.action_space.sample())[3] for _ in range(2)]]
+    for envs in vectors:
+        envs.reset(seed=0)
+        ends.append([bool(envs.step(envs.action_space.sample())[3][0]) for _ in range(2)])
+    assert ends == [[False, True]] * 3
+
+
+def test_a_copied_oracle_is_said():
+    env = gym.make("MaterialLatent-v0", oracle=matenv.Oracle())
+    with pytest.warns(UserWarning, match="oracle is a copy"):
+        gym.make(env.spec)
 
 
 def test_options_of_rows_are_given_row_by_row():

@@ -58,7 +58,7 @@ def integer_counts(formulas: Sequence[str | Composition]) -> NDArray[np.int64]:
     for row in np.flatnonzero(atoms > MOST_ATOMS).tolist():
         if atoms[row] > LARGEST or atoms[row] / np.gcd.reduce(amounts[row].astype(np.int64)) > MOST_ATOMS:
             raise ValueError(
-                f"formulas[{row}]={str(formulas[row])[:60]!r} has {atoms[row]:.10g} atoms; at most {MOST_ATOMS:,} per "
+                f"formulas[{row}]={str(formulas[row])[:60]!r} has {atoms[row]:,.0f} atoms; at most {MOST_ATOMS:,} per "
                 "reduced formula unit are supported"
             )
     return amounts.astype(np.int64)
@@ -76,7 +76,7 @@ def fractions(formulas: str | Composition | Iterable[str | Composition]) -> NDAr
     """Atom fractions of one formula or of a list of formulas.
 
     Args:
-        formulas: A formula string or pymatgen `Composition`, or a list, array, iterator or pandas Series of them.
+        formulas: A formula string or pymatgen `Composition`, or a list, array or pandas Series of them.
 
     Returns:
         Array (89,) float64 that sums to 1 for a single formula, (B, 89) for a sequence; order `elements.SYMBOLS`.
@@ -91,7 +91,7 @@ def fractions(formulas: str | Composition | Iterable[str | Composition]) -> NDAr
         (1.0, 0.6)
     """
     single = isinstance(formulas, str) or hasattr(formulas, "reduced_formula")
-    given = listed(formulas, "formulas")
+    given = list(formulas) if isinstance(formulas, list | tuple) else listed(formulas, "formulas")
     if not isinstance(given, list) and len(given):
         raise ValueError("formulas holds numbers; give a formula such as 'LiFePO4' or a list of formulas")
     counts = parse(given) if isinstance(given, list) else given

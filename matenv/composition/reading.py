@@ -27,7 +27,7 @@ def listed(x: Any, name: str = "X") -> list[str | Composition] | NDArray[np.floa
     """Compositions however they are written, as a list of formulas or as rows of amounts.
 
     Args:
-        x: A formula (a string or pymatgen `Composition`), a list, array, iterator or pandas Series or Index of
+        x: A formula (a string or pymatgen `Composition`), a list, array, or pandas Series or Index of
             formulas, or amounts (B, 89) or (89,) as an array, a table or a tensor. Nothing listed is an empty batch.
         name: What to call the argument in an error.
 
@@ -39,10 +39,11 @@ def listed(x: Any, name: str = "X") -> list[str | Composition] | NDArray[np.floa
     """
     if isinstance(x, str) or hasattr(x, "reduced_formula"):
         return [x]
-    if isinstance(x, Iterator):
-        x = list(x)
-    if isinstance(x, Sequence) and len(x) and _is_formula(x[0]):
-        return list(x)
+    if isinstance(x, Sequence) and len(x) and not isinstance(x, bytes):
+        if _is_formula(x[0]):
+            return list(x)
+        if any(map(_is_formula, x)):  # numpy would turn the rest into text
+            _refuse(x, name)
     dense = numbers(x, name)
     if dense.dtype.kind in "OU":
         return dense.ravel().tolist() if dense.ndim < 2 else _refuse(x, name)
@@ -55,7 +56,7 @@ def listed(x: Any, name: str = "X") -> list[str | Composition] | NDArray[np.floa
 
 def numbers(x: Any, name: str) -> NDArray:
     """Amounts as float64, or as they are where they are no numbers but may be formulas (dtype object or text)."""
-    if x is None or isinstance(x, bytes | Mapping | Set):
+    if x is None or isinstance(x, bytes | Mapping | Set | Iterator):
         _refuse(x, name)
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         raise ValueError(f"{name} has masked entries; fill them (filled(0)) or leave those rows out")
@@ -65,11 +66,13 @@ def numbers(x: Any, name: str) -> NDArray:
         if hasattr(x, "detach"):
             raise ValueError(f"{name} is a tensor that numpy cannot read; give {name}.detach().cpu()") from None
         _refuse(x, name, error)
+    if array.ndim == 0 and not (array.size and _is_formula(array.item())):
+        _refuse(x, name)
     if array.dtype.kind in "biuf":
         return array.astype(np.float64, copy=False)
     if array.dtype.kind == "c":
         raise ValueError(f"{name} is complex ({array.dtype}); amounts are real: give its real part")
-    if array.dtype.kind not in "OU" or array.ndim == 0:
+    if array.dtype.kind not in "OU":
         _refuse(x, name)
     if array.dtype.kind == "O" and array.size and not any(_is_formula(value) for value in array.flat):
         if any(isinstance(value, complex | np.complexfloating) for value in array.flat):

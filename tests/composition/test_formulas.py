@@ -83,7 +83,7 @@ def test_accepts_pymatgen_compositions_and_fractional_amounts():
         ("Xx2", "Xx2.*cannot be read"),
         ("Po2O3", "Po, which is outside matenv's 89"),
         ("LiFe(", r"LiFe\(.*cannot be read"),
-        (Composition({"Fe": -1, "O": 2}, allow_negative=True), "amount of -1"),
+        (Composition({"Fe": -1, "O": 2}, allow_negative=True), "cannot be negative"),
         (3, "int"),
         ("AmO2", "Am, which is outside"),
     ],
