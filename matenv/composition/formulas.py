@@ -207,6 +207,8 @@ def formula(
         >>> formula(globals()["fractions"]("Li2Fe2P2O8"))
         'LiFePO4'
     """
+    if isinstance(listed(fractions, "fractions"), list):
+        raise ValueError(f"fractions={str(fractions)[:60]} holds formulas; expected amounts (B, 89)")
     batch, deviation = nearest_formulas(fractions, max_atoms, tolerance, "fractions")
     names = batch.formulas()
     if deviation.max(initial=0.0) > tolerance * (1 + 1e-9):
