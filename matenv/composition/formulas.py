@@ -165,8 +165,7 @@ def read_noisy(X: Compositions, name: str = "X") -> tuple[CompositionBatch, NDAr
         large, change = CompositionBatch.nearest(elements[far], amounts[far], EXACT_MAX_ATOMS, EXACT_TOLERANCE)
         found = change <= EXACT_TOLERANCE
         rows = far[found]
-        for mine, exact in zip(batch.arrays, large.arrays, strict=True):
-            mine[rows] = exact[found]
+        batch.elements[rows], batch.counts[rows], batch.size[rows] = (part[found] for part in large.arrays)
         deviation[rows] = change[found]
         _say_rounded(batch, deviation, TOLERANCE, name)
     return batch, deviation
