@@ -14,7 +14,7 @@ from matenv.cli.options import Out, Progress, Require, Seed, TaskName
 def demo(
     out: Out = Path("demo-output"),
     task: TaskName = "stiff-stable",
-    timesteps: Annotated[int, typer.Option(help="Training steps.")] = 200_000,
+    timesteps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 200_000,
     seed: Seed = 0,
     require: Require = None,
     progress: Progress = True,
@@ -29,7 +29,7 @@ def train(
     algorithm: Annotated[str, typer.Argument(help="ppo or sac; maskable_ppo or dqn on MaterialElements-v0.")],
     out: Out,
     timesteps: Annotated[
-        int | None, typer.Option(help="Environment steps; default: the hyperparameter file's.")
+        int | None, typer.Option(min=1, help="Environment steps; default: the hyperparameter file's.")
     ] = None,
     seed: Seed = 0,
     env: Annotated[str, typer.Option(help="Registered environment id.")] = "MaterialLatent-v0",
@@ -57,9 +57,9 @@ def train(
 
 def evaluate(
     run_folder: Annotated[Path, typer.Argument(help="Folder of a trained agent.")],
-    episodes: Annotated[int, typer.Option(help="Episodes.")] = 256,
-    seed: Annotated[int, typer.Option(help="Seed of the starts.")] = 10_000,
-    top: Annotated[int, typer.Option(help="Candidates to list.")] = 10,
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes.")] = 256,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the starts.")] = 10_000,
+    top: Annotated[int, typer.Option(min=1, help="Candidates to list.")] = 10,
     trust: Annotated[
         bool, typer.Option("--trust", help="Load pickled objects and modules that the folder names: they run code.")
     ] = False,

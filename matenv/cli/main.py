@@ -20,7 +20,7 @@ def explain(
     reference: Annotated[str, typer.Option(help="Phases of the hull: all or train.")] = "all",
     predictor: Annotated[str, typer.Option(help="The proxy; accurate errs least.")] = "default",
     max_atoms: Annotated[
-        int | None, typer.Option(help="Leave phases with more atoms in their formula out of the hull.")
+        int | None, typer.Option(min=2, help="Leave phases with more atoms in their formula out of the hull.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, one object for each card.")] = False,
 ) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
-from matenv.composition import CompositionBatch, FormulaIndex, integer_counts
+from matenv.checks import check_choice, check_real, check_rows
+from matenv.composition import CompositionBatch, FormulaIndex, integer_counts, listed
 from matenv.data import splits
 
 UNITS: dict[str, str] = {
@@ -131,12 +132,11 @@ class Dataset:
         Raises:
             ValueError: Unknown split name.
         """
+        check_choice("name", name, ("system", "frontier"))
         if name == "system":
             held_out = self.system_part == PARTS.index("test")
-        elif name == "frontier":
-            held_out = self.frontier
         else:
-            raise ValueError(f"name={name!r} is not a split; choose 'system' or 'frontier'")
+            held_out = self.frontier
         return Split(np.flatnonzero(~held_out), np.flatnonzero(held_out))
 
     def part(self, name: str) -> NDArray[np.int64]:
@@ -151,8 +151,7 @@ class Dataset:
         Raises:
             ValueError: Unknown part.
         """
-        if name not in PARTS:
-            raise ValueError(f"name={name!r} is not a part of the system split; choose one of {', '.join(PARTS)}")
+        check_choice("name", name, PARTS)
         return np.flatnonzero(self.system_part == PARTS.index(name))
 
     def truth(self, label: str) -> NDArray[np.bool_]:
@@ -167,7 +166,7 @@ class Dataset:
         Raises:
             ValueError: The table lacks that label.
         """
-        if label not in self.labels:
+        if not isinstance(label, str) or label not in self.labels:
             raise ValueError(f"label={label!r} is not in {self.name}; it has {', '.join(self.labels)}")
         mask = np.isfinite(self.labels[label])
         if label in self.spread:
@@ -184,6 +183,9 @@ class Dataset:
         Returns:
             A new `Dataset`.
         """
+        rows = check_rows("rows", rows, len(self))
+        if name is not None and (not isinstance(name, str) or not name):
+            raise ValueError(f"name={name!r} must be text, or None for the old name")
         return replace(
             self,
             name=name or self.name,
@@ -239,11 +241,21 @@ class Dataset:
         Raises:
             ValueError: Unreadable formula, non-integer formula, or a label of the wrong length or with infinite values.
         """
-        amounts = integer_counts(formulas)
+        given = listed(formulas, "formulas")
+        if not isinstance(given, list):
+            raise ValueError(f"formulas={str(formulas)[:60]} must be a list of formulas, such as ['LiFePO4', 'NaCl']")
+        amounts = integer_counts(given)
+        if labels is not None and not isinstance(labels, Mapping):
+            raise ValueError(f"labels={str(labels)[:60]!r} must be a dictionary of columns by name")
+        for what, text in (("name", name), ("energy_scheme", energy_scheme)):
+            if not isinstance(text, str) or not text:
+                raise ValueError(f"{what}={text!r} must be text")
         everything = {"formation_energy": formation_energy, **(labels or {})}
         columns: dict[str, NDArray[np.float64]] = {}
         for key, values in everything.items():
-            column = np.full(len(amounts), np.nan) if values is None else np.asarray(values, dtype=np.float64)
+            column = (
+                np.full(len(amounts), np.nan) if values is None else check_real(key, values, "one number per formula")
+            )
             if column.shape != (len(amounts),):
                 raise ValueError(f"{key} has shape {column.shape}; expected ({len(amounts)},), one value per formula")
             if np.isinf(column).any():

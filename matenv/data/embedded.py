@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from matenv.checks import check_path
 from matenv.composition import MAX_ELEMENTS, CompositionBatch
 from matenv.data.dataset import Dataset
 from matenv.data.snapshot import load_snapshot
@@ -49,6 +50,7 @@ def load_dataset(name: str | Path = "mp-ground-states") -> Dataset:
         >>> len(data), data.fractions.shape
         (85014, (85014, 89))
     """
+    check_path("name", name, f"a dataset: one of {', '.join(EMBEDDED)}, or a .csv path")
     if str(name) in EMBEDDED:
         return _load_embedded(str(name))
     path = Path(name)

@@ -86,7 +86,8 @@ class MaterialElementsEnv(MaterialEnv):
     ## Arguments
     Args:
         task: Name of a task in `matenv.tasks.TASKS`, or a `Task`.
-        horizon: Steps per episode. Set it rather than Gymnasium's `max_episode_steps`, which can only cut it short.
+        horizon: Steps per episode. Gymnasium's `max_episode_steps` cuts an episode short of it, in whatever way
+            the environment is made, and leaves ``steps_left`` as it is.
         start: ``"dataset"`` (a training formula the task allows), ``"random"`` (uniformly random elements and counts
             within the task's rules, see `matenv.tasks.sampling`) or ``"empty"`` (nothing: the first edits add
             elements).
@@ -107,7 +108,7 @@ class MaterialElementsEnv(MaterialEnv):
         min_elements: Fewest elements, in place of the task's.
         max_elements: Most elements, likewise.
         oracle: An `Oracle` to share; None for a new one.
-        reference: Phases of the hull: ``"train"`` or ``"all"``.
+        reference: Phases of the new oracle's hull: ``"train"`` (None means it) or ``"all"``.
         budget: Most distinct formulas the new oracle evaluates; later ones score 0.
         predictor: Name of the new oracle's property predictor, or one already loaded; None for ``"default"``.
             ``"two-family"`` pays for what two families of models agree on and is harder to fool.

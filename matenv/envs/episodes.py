@@ -36,11 +36,12 @@ from matenv.envs.snapshot import Snapshot, go_back, take_snapshot
 from matenv.envs.state import Facts, State, Trail, facts_of, replace_rows, take
 from matenv.guards import LATENT_GUARDS, Guards, properties_of
 from matenv.latent import LatentSpace, load_latent
-from matenv.oracle import DEFAULT_PREDICTOR, Assessment, Oracle
+from matenv.oracle import DEFAULT_PREDICTOR, DEFAULT_REFERENCE, Assessment, Oracle
 from matenv.tasks import RESTRICTIONS, load_task
 
 if TYPE_CHECKING:
     from numpy.random import Generator
+    from pymatgen.core import Composition
 
 
 class Episodes(ABC):
@@ -91,9 +92,9 @@ class Episodes(ABC):
             given_oracle
             if isinstance(given_oracle, Oracle)
             else Oracle(
-                arguments.reference,
+                DEFAULT_REFERENCE if arguments.reference is None else arguments.reference,
                 arguments.budget,
-                predictor=arguments.predictor or DEFAULT_PREDICTOR,
+                predictor=DEFAULT_PREDICTOR if arguments.predictor is None else arguments.predictor,
                 properties=self.task.properties,
                 device=arguments.device,
             )
@@ -233,7 +234,7 @@ class Episodes(ABC):
         """Number of episodes N."""
         return len(self.generators)
 
-    def reset(self, rows: NDArray[np.int64] | None = None, formulas: Sequence[str] | None = None) -> None:
+    def reset(self, rows: NDArray[np.int64] | None = None, formulas: Sequence[str | Composition] | None = None) -> None:
         """Begin new episodes in some rows.
 
         Args:
@@ -374,12 +375,12 @@ def _made_again(
     return core
 
 
-def _read_starts(formulas: Sequence[str]) -> CompositionBatch:
+def _read_starts(formulas: Sequence[str | Composition]) -> CompositionBatch:
     asked = CompositionBatch.from_counts(integer_counts(formulas))
     absent = np.isin(asked.elements, positions(ABSENT)).any(axis=1)
     if absent.any():
         raise ValueError(
-            f"start formula {formulas[int(absent.argmax())]!r} holds a noble gas; the embedded data know no "
+            f"start formula {str(formulas[int(absent.argmax())])!r} holds a noble gas; the embedded data know no "
             f"compound of {', '.join(ABSENT)}"
         )
     return asked

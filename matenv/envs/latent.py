@@ -62,7 +62,8 @@ class MaterialLatentEnv(MaterialEnv):
     Args:
         task: Name of a task in `matenv.tasks.TASKS`, or a `Task`.
         latent: Name of a latent space, path of a weights file, or a space already loaded.
-        horizon: Steps per episode. Set it rather than Gymnasium's `max_episode_steps`, which can only cut it short.
+        horizon: Steps per episode. Gymnasium's `max_episode_steps` cuts an episode short of it, in whatever way
+            the environment is made, and leaves ``steps_left`` as it is.
         step_size: Length of a full move along one dimension, in latent standard deviations. 0.75 suits search, 0.3
             local editing, where most random moves leave the formula as it is.
         radius: Radius of the ball z is kept in; None for the 99th percentile of the training norms.
@@ -87,7 +88,7 @@ class MaterialLatentEnv(MaterialEnv):
         min_elements: Fewest elements, in place of the task's.
         max_elements: Most elements, likewise.
         oracle: An `Oracle` to share; None for a new one.
-        reference: Phases of the hull: ``"train"`` or ``"all"``.
+        reference: Phases of the new oracle's hull: ``"train"`` (None means it) or ``"all"``.
         budget: Most distinct formulas the new oracle evaluates; later ones score 0.
         predictor: Name of the new oracle's property predictor, or one already loaded; None for ``"default"``.
             ``"two-family"`` pays for what two families of models agree on and is harder to fool.

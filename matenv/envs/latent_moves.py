@@ -48,6 +48,10 @@ class LatentArguments(Arguments):
     def __post_init__(self) -> None:
         """Check its own besides."""
         super().__post_init__()
+        if not isinstance(self.latent, str | Path) and not hasattr(self.latent, "decode_batch"):
+            raise ValueError(
+                f"latent={self.latent!r} must be the name of a latent space, a .safetensors path, or a loaded one"
+            )
         what = "a positive number of standard deviations"
         self.step_size = check_number("step_size", self.step_size, 0, np.inf, what)
         if self.radius is not None:

@@ -12,7 +12,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.envs.arguments import SpelledOut, check_autoreset_mode, check_render_mode, start_formulas
+from matenv.checks import check_whole
+from matenv.envs.arguments import SpelledOut, check_autoreset_mode, check_options, check_render_mode, start_formulas
 from matenv.envs.episodes import Episodes
 from matenv.envs.frames import draw_frame
 from matenv.envs.info import describe_ends
@@ -29,7 +30,8 @@ class MaterialVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
 
     Args:
         num_envs: Number of episodes N.
-        max_episode_steps: The horizon, under the name Gymnasium passes it.
+        max_episode_steps: Steps after which an episode is truncated if its horizon is longer, as by Gymnasium's
+            `TimeLimit`, which does the same to a single environment.
         autoreset_mode: A Gymnasium `AutoresetMode` or its name: ``SAME_STEP`` (the last step of an episode returns the
             next one's first observation; the last observation is in ``info["final_obs"]``), ``NEXT_STEP`` or
             ``DISABLED`` (reset with ``options={"reset_mask": mask}``).
@@ -55,10 +57,9 @@ class MaterialVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
         **arguments: Any,
     ) -> None:
         check_render_mode(render_mode, self.metadata["render_modes"])
-        if max_episode_steps is not None:
-            if arguments.get("horizon", max_episode_steps) != max_episode_steps:
-                raise ValueError(f"max_episode_steps={max_episode_steps} and horizon={arguments['horizon']}: give one")
-            arguments["horizon"] = max_episode_steps
+        # As in gymnasium.make, -1 stands for no limit.
+        limited = max_episode_steps is not None and not (isinstance(max_episode_steps, int) and max_episode_steps == -1)
+        self._limit = check_whole("max_episode_steps", max_episode_steps, "steps") if limited else np.inf
         self.autoreset_mode = check_autoreset_mode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.core = self.EPISODES(num_envs, arguments)
@@ -114,11 +115,16 @@ class MaterialVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
         """
         seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int | np.integer) else seed
         if seeds is not None:
+            if not isinstance(seeds, Sequence | np.ndarray) or isinstance(seeds, str):
+                raise ValueError(f"seed={seed!r} must be a whole number, a list of one per environment, or None")
             if len(seeds) != self.num_envs:
                 raise ValueError(f"seed has {len(seeds)} entries; expected one per environment, {self.num_envs}")
             for row, value in enumerate(seeds):
                 if value is not None:
+                    if not isinstance(value, int | np.integer) or value < 0:
+                        raise ValueError(f"seed[{row}]={value!r} must be a whole number of at least 0, or None")
                     self.core.generators[row], self.core.seeds[row] = np_random(int(value))
+        check_options(options)
         options = dict(options or {})
         rows = np.arange(self.num_envs)
         if (mask := options.pop("reset_mask", None)) is not None:
@@ -160,6 +166,9 @@ class MaterialVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
                 raise RuntimeError("rows have finished; reset them with reset(options={'reset_mask': mask})")
             reward, terminated, truncated = self.core.step(actions)
         begun = self._done
+        if np.isfinite(self._limit):
+            assert self.core.state is not None
+            truncated = truncated | (self.core.state.step >= self._limit)
         self._done = terminated | truncated
         final: dict[str, Any] = {}
         if self.autoreset_mode == AutoresetMode.SAME_STEP and self._done.any():
@@ -209,9 +218,9 @@ class MaterialVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
         Returns:
             The info dictionary.
         """
-        if not 0 <= row < self.num_envs:
-            raise ValueError(f"row={row} is not one of the {self.num_envs} environments")
-        return self.core.describe(row)
+        if not isinstance(row, int | np.integer) or isinstance(row, bool) or not 0 <= row < self.num_envs:
+            raise ValueError(f"row={row!r} is not one of the {self.num_envs} environments, 0 to {self.num_envs - 1}")
+        return self.core.describe(int(row))
 
     def _follow(self, begun: NDArray[np.int64]) -> None:
         """Extend the trails by where the rows stand; those of `begun` start afresh."""

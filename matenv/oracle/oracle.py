@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
+from matenv.checks import check_device, check_flag, check_whole
 from matenv.compiled.jit import njit
 from matenv.compiled.threads import alongside
-from matenv.composition import KNOWN_DISTANCE, MAX_ATOMS, TOLERANCE, CompositionBatch, read
+from matenv.composition import KNOWN_DISTANCE, TOLERANCE, CompositionBatch, read_noisy
 from matenv.data import Dataset, load_dataset
 from matenv.data.neighbours import Neighbours
 from matenv.data.novelty import known_formulas
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from matenv.properties.distribution import Distribution
 
 REFERENCES = ("train", "all")
+
+DEFAULT_REFERENCE = "train"
 
 DEFAULT_PREDICTOR = "default"
 
@@ -64,6 +67,7 @@ class Oracle:
         stability: The calibrated map from predicted energies to P(E_d <= t).
         predictor: The predictor of the built-in properties.
         properties: Those of one's own.
+        copied: Whether it is a deep copy, which counts for itself.
 
     Raises:
         ValueError: Unknown reference, properties that share a name, a budget below 1, energies of different schemes, or
@@ -76,9 +80,11 @@ class Oracle:
         (['LiFePO4', 'NaCl'], 2)
     """
 
+    copied = False
+
     def __init__(
         self,
-        reference: str | Dataset = "train",
+        reference: str | Dataset = DEFAULT_REFERENCE,
         budget: int | None = None,
         *,
         predictor: str | Path | Predictor = DEFAULT_PREDICTOR,
@@ -86,8 +92,11 @@ class Oracle:
         device: str = "cpu",
         judge: bool = False,
     ) -> None:
-        if budget is not None and not isinstance(budget, int | np.integer):
-            raise ValueError(f"budget={budget!r} must be a whole number of formulas, or None for no limit")
+        if budget is not None:
+            budget = check_whole("budget", budget, "formulas, or None for no limit")
+        if not isinstance(reference, str | Dataset):
+            raise ValueError(f"reference={reference!r} is unknown; choose 'train', 'all' or pass a Dataset")
+        check_device(device)
         self._ledger = Ledger(budget)
         self._given = {"reference": reference, "predictor": predictor, "device": device, "judge": judge}
         self.reference = reference if isinstance(reference, str) else reference.name
@@ -99,10 +108,12 @@ class Oracle:
             if isinstance(reference, str)
             else partial(FoundModel.of, reference, self.hull)
         )
+        if not isinstance(predictor, str | Path) and not hasattr(predictor, "predict_batch"):
+            raise ValueError(f"predictor={predictor!r} must be a name, a path, or what load_predictor returns")
         name = str(predictor) if isinstance(predictor, str | Path) else DEFAULT_PREDICTOR
         self.predictor = _shared_predictor(name, device) if isinstance(predictor, str | Path) else predictor
         self.properties = check_properties(_named(properties))
-        self.judge = bool(judge)
+        self.judge = check_flag("judge", judge)
         if self.predictor.role == "gold" and not self.judge:
             raise ValueError(
                 f"predictor={predictor!r} is a gold predictor: it has seen the labels of held-out rows, so it never "
@@ -122,6 +133,7 @@ class Oracle:
         twin = object.__new__(type(self))
         vars(twin).update(vars(self))
         twin._ledger = self._ledger.copy()
+        twin.copied = True
         return twin
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -198,8 +210,9 @@ class Oracle:
 
         Args:
             x: Atom fractions (B, 89) or (89,), a formula, a list or array of formulas, or packed compositions.
-                Fractions are first brought to canonical integer form, which everything else is computed from. An empty
-                list is an empty batch.
+                Fractions are first brought to canonical integer form (`matenv.composition.read_noisy`), which
+                everything else is computed from; `Assessment.rounding` says what that changed. An empty list is an
+                empty batch.
 
         Returns:
             The `Assessment`, in the given order.
@@ -207,10 +220,12 @@ class Oracle:
         Raises:
             ValueError: As `listed`, `check_fractions` and `parse` of `matenv.composition`.
         """
-        batch = read(x, "x", MAX_ATOMS, TOLERANCE, whole=True)  # text is not subject to the decoder's cap on atoms
-        return self._assess(batch, self._ledger.register(batch))
+        batch, rounding = read_noisy(x, "x")
+        return self._assess(batch, self._ledger.register(batch), rounding)
 
-    def _assess(self, batch: CompositionBatch, evaluated: NDArray[np.bool_]) -> Assessment:
+    def _assess(
+        self, batch: CompositionBatch, evaluated: NDArray[np.bool_], rounding: NDArray[np.float64]
+    ) -> Assessment:
         valid = _valid(batch.elements, batch.size, self._has_element)
         rows = np.flatnonzero(valid & evaluated)
         part = batch if len(rows) == len(batch) else batch[rows]
@@ -218,7 +233,7 @@ class Oracle:
         predict = alongside(partial(self._predict, part)) if self._elsewhere else partial(self._predict, part)
         distances, nearest_rows = self._known.neighbours.nearest(batch)
         distance, nearest = distances[:, 0], nearest_rows[:, 0]
-        same = distance < KNOWN_DISTANCE
+        same, meant = distance < KNOWN_DISTANCE, rounding <= TOLERANCE
         competing = self.hull.decompose(part, exclude_self=True)
         prediction = predict()
 
@@ -237,10 +252,11 @@ class Oracle:
         hull_energy = spread(competing.energy)
         return Assessment(
             compositions=batch,
+            rounding=rounding,
             evaluated=evaluated,
             valid=valid,
-            known=same & self._known.referenced[nearest],
-            rediscovered=same & self._known.held_out[nearest],
+            known=same & meant & self._known.referenced[nearest],
+            rediscovered=same & meant & self._known.held_out[nearest],
             novelty_distance=distance,
             mean=mean,
             std={name: spread(each.std) for name, each in said.items()},
@@ -257,7 +273,7 @@ class Oracle:
             _stability=self.stability,
             _found=self._found,
             _intervals=self._intervals,
-            _others=lambda others: self._assess(others, np.ones(len(others), np.bool_)),
+            _others=lambda others: self._assess(others, np.ones(len(others), np.bool_), np.zeros(len(others))),
         )
 
     def _predict(self, batch: CompositionBatch) -> Prediction:

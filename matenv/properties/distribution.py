@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from matenv.checks import check_real, check_share
 from matenv.compiled.threads import run_blocks
 from matenv.properties import heads, mixture
 
@@ -166,8 +167,8 @@ class Bell:
         Raises:
             ValueError: An end that is NaN; low not below high.
         """
-        lower = self._values(-np.inf if low is None else low)
-        upper = self._values(np.inf if high is None else high)
+        lower = self._values(-np.inf if low is None else low, "low")
+        upper = self._values(np.inf if high is None else high, "high")
         if not (lower < upper).all():
             if np.isnan(lower).any() or np.isnan(upper).any():
                 raise ValueError(f"low={low!r}, high={high!r}: an end is NaN; use None for an open end")
@@ -186,7 +187,8 @@ class Bell:
         Raises:
             ValueError: `coverage` outside (0, 1).
         """
-        half = 0.5 * _share(coverage)
+        check_share("coverage", coverage)
+        half = 0.5 * coverage
         return self._quantile(0.5 - half), self._quantile(0.5 + half)
 
     def disagreement(self) -> Array:
@@ -221,13 +223,13 @@ class Bell:
             low, high = np.where(above, low, middle), np.where(above, middle, high)
         return high
 
-    def _values(self, value: ArrayLike) -> Array:
+    def _values(self, value: ArrayLike, name: str = "value") -> Array:
         """Contiguous (B,)."""
-        array, rows = np.asarray(value, dtype=np.float64), len(self.mean)
+        array, rows = check_real(name, value, "a number, or one per row"), len(self.mean)
         if array.shape == ():
             return np.full(rows, array)
         if array.shape != (rows,):
-            raise ValueError(f"a value has shape {array.shape}; expected a number or ({rows},), one per row")
+            raise ValueError(f"{name} has shape {array.shape}; expected a number or ({rows},), one per row")
         return np.ascontiguousarray(array)
 
 
@@ -276,7 +278,7 @@ class Hurdle(Bell):
         Raises:
             ValueError: `coverage` outside (0, 1).
         """
-        tail, rest = 0.5 - 0.5 * _share(coverage), 1.0 - self.p_metal
+        tail, rest = 0.5 - 0.5 * check_share("coverage", coverage), 1.0 - self.p_metal
         median, low, high = (self._quantile(self.p_metal + rest * q) for q in (0.5, tail, 1.0 - tail))
         return median, low, high
 
@@ -286,13 +288,6 @@ class Hurdle(Bell):
     def _ends(self) -> tuple[Array, Array]:
         centre, scale, *_ = self._bell
         return np.zeros_like(centre), np.maximum(centre, 0.0) + 40.0 * scale
-
-
-def _share(coverage: float) -> float:
-    """A coverage, checked."""
-    if not 0.0 < coverage < 1.0:
-        raise ValueError(f"coverage={coverage} must lie between 0 and 1, for example 0.9")
-    return coverage
 
 
 _SHAPES: tuple[tuple[int, str, type[Bell]], ...] = tuple(
@@ -383,6 +378,6 @@ class Prediction:
         return self._of(name).disagreement()
 
     def _of(self, name: str) -> Bell:
-        if name not in self.by_name:
+        if not isinstance(name, str) or name not in self.by_name:
             raise ValueError(f"name={name!r} is not a predicted property; choose one of {', '.join(heads.NAMES)}")
         return self.by_name[name]

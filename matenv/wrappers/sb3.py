@@ -16,6 +16,9 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices
 
 EMPTY: dict[str, Any] = {}
 
+PER_ROW = ("action_masks", "formulas")
+"""Methods of the vector environments that answer for each row."""
+
 
 class SB3VecEnv(VecEnv):
     """A Stable-Baselines3 `VecEnv` over a Gymnasium vector environment.
@@ -64,8 +67,7 @@ class SB3VecEnv(VecEnv):
 
     def reset(self) -> NDArray:  # type: ignore[override]
         """Begin an episode in every row and return the observations (N, width)."""
-        options = self._options[0] if self._options and self._options[0] else None
-        observations, info = self.envs.reset(seed=self._seed, options=options)
+        observations, info = self.envs.reset(seed=self._seed, options=_together(self._options))
         self._seed = None
         self._reset_options()
         self.reset_infos = self._row_infos(info)
@@ -118,15 +120,15 @@ class SB3VecEnv(VecEnv):
     def env_method(self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any) -> list[Any]:
         """Call a method of the environment.
 
-        `describe` is called for each row. Any other method is called once; a result with one entry per row, such as
-        `action_masks()`, is split by row, anything else is repeated.
+        `describe` is called for each row. Any other method is called once: results of `PER_ROW`, which hold an entry
+        for each row, are split by row, anything else is repeated.
         """
         method: Callable[..., Any] = getattr(self.envs.unwrapped, method_name)
         rows = self._rows(indices)
         if method_name == "describe":
             return [method(row, *args, **kwargs) for row in rows]
         result = method(*args, **kwargs)
-        if isinstance(result, np.ndarray | list | tuple) and len(result) == self.num_envs:
+        if method_name in PER_ROW:
             return [result[row] for row in rows]
         return [result] * len(rows)
 
@@ -154,6 +156,24 @@ class SB3VecEnv(VecEnv):
             {key: column[row] for key, column in zip(self.info_keys, columns, strict=True)}
             for row in range(self.num_envs)
         ]
+
+
+def _together(options: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The reset options of all rows as one, as a vector environment takes them: a list of formulas, one per row.
+
+    Raises:
+        ValueError: Rows with different keys: an option holds for all rows or for none.
+    """
+    if not any(options):
+        return None
+    names = set().union(*options)
+    for row, own in enumerate(options):
+        if missing := names - set(own):
+            raise ValueError(
+                f"options[{row}] lacks {sorted(missing)}, which other rows have; give all rows the same options, or "
+                "reset rows by the vector environment's reset_mask"
+            )
+    return {name: [own[name] for own in options] for name in names}
 
 
 def _rows_of(info: dict[str, Any], rows: Iterable[int]) -> dict[int, dict[str, Any]]:

@@ -91,9 +91,9 @@ def test_group_statistics_by_hand():
 def test_errors(tmp_path, data):
     with pytest.raises(ValueError, match="name='oqmd'"):
         matenv.load_dataset("oqmd")
-    with pytest.raises(ValueError, match="'random' is not a split"):
+    with pytest.raises(ValueError, match="name='random' is unknown"):
         data.split("random")
-    with pytest.raises(ValueError, match="not a part"):
+    with pytest.raises(ValueError, match="name='dev' is unknown"):
         data.part("dev")
     with pytest.raises(ValueError, match="label='colour'"):
         data.truth("colour")
