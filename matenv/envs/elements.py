@@ -117,7 +117,9 @@ class MaterialElementsEnv(MaterialEnv):
             Below 1 the reward depends on the episode's history, and the observation gets the block ``visits``.
         device: Where the predictor runs.
         reachability: Allow only edits that keep a charge-neutral formula within reach.
-        render_mode: None, ``"ansi"`` or ``"rgb_array"`` (needs matplotlib).
+        info: ``"words"`` (everything) or ``"numbers"``: the same keys and shapes at every step, numbers only, for recorders
+            that stack infos (Minari, Tianshou); `describe()` has the words.
+        render_mode: None, ``"ansi"`` or ``"rgb_array"`` (needs Pillow); ``"human"`` through `gymnasium.make`.
 
     ## Registered ids
     `MaterialElements-v0`

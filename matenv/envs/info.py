@@ -97,8 +97,31 @@ def describe_batch(state: State, terms: TermValues, potentials: bool) -> dict[st
     return info
 
 
-def describe_ends(state: State, rows: NDArray[np.int64]) -> dict[str, Any]:
+def numbers_of(state: State, told: Mapping[str, Any]) -> dict[str, Any]:
+    """The `info` of a single environment without words, of the same structure at every step.
+
+    Args:
+        state: Where the one episode stands.
+        told: What a vector environment of one row would say.
+
+    Returns:
+        Python numbers; ``predicted`` as means and standard deviations (2,) by name, 0 where nothing was predicted.
+    """
+
+    def first(values: Any) -> Any:
+        return {key: first(each) for key, each in values.items()} if isinstance(values, Mapping) else values[0].item()
+
+    facts = state.facts
+    predicted = {
+        name: np.nan_to_num(np.array([mean[0], facts.std[name][0]])) for name, mean in sorted(facts.mean.items())
+    }
+    return {**first(told), "predicted": predicted, "step": int(state.step[0])}
+
+
+def describe_ends(state: State, rows: NDArray[np.int64], words: bool) -> dict[str, Any]:
     """What ``final_info`` says besides about the rows whose episode ended, with None for all others."""
+    if not words:
+        return {"step": state.step.copy()}
     ended = np.zeros(len(state.step), np.bool_)
     ended[rows] = True
     info: dict[str, Any] = {}

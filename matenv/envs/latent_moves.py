@@ -17,15 +17,14 @@ from matenv.checks import check_number
 from matenv.composition import CompositionBatch
 from matenv.envs.arguments import Arguments
 from matenv.envs.episodes import Episodes, shared_latent
+from matenv.envs.frames import Pen, sketch_path
 from matenv.envs.observations import DEFAULT_BLOCKS, Block
-from matenv.envs.rendering import plot_path
 from matenv.envs.state import State, Trail
 from matenv.guards import Guards
 from matenv.latent import LatentSpace
 from matenv.oracle import Assessment
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from numpy.random import Generator
 
 
@@ -60,6 +59,7 @@ class LatentEpisodes(Episodes):
 
     ARGUMENTS = LatentArguments
     PENALTY = "ood"
+    MAP = "Path through the latent space (grey: training formulas)"
 
     arguments: LatentArguments
 
@@ -124,9 +124,9 @@ class LatentEpisodes(Episodes):
         """Values of the guards (B,) each, at the positions themselves."""
         return guards(place, assessment)
 
-    def plot(self, axes: Axes, trail: Trail) -> None:
+    def sketch(self, pen: Pen, trail: Trail) -> None:
         """The path over a map of training formulas."""
-        plot_path(axes, self.latent, np.array(trail.places), [info["formula"] for info in trail.infos])
+        sketch_path(pen, trail, self.latent)
 
 
 def project(z: NDArray[np.float64], radius: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
