@@ -23,10 +23,12 @@ from matenv.composition import CompositionBatch, integer_counts
 from matenv.data import load_dataset
 from matenv.elements import ABSENT, positions
 from matenv.envs import decomposition_terms
-from matenv.envs.arguments import Arguments
+from matenv.envs.arguments import Arguments, read_options
+from matenv.envs.context import Context, Held
 from matenv.envs.frames import Pen, sketch_formulas
 from matenv.envs.guarding import asked_for, beyond, guard_blocks, guard_terms
-from matenv.envs.info import describe_batch, describe_row, numbers_of
+from matenv.envs.improving import Limits
+from matenv.envs.info import describe_batch, describe_ends, describe_row, numbers_of
 from matenv.envs.observations import Block, Observer, observed_scales, shared_blocks
 from matenv.envs.repeats import BLOCK as VISITS
 from matenv.envs.repeats import first_visits, next_visits, visits_block
@@ -86,6 +88,9 @@ class Episodes(ABC):
         arguments = self.arguments = self.ARGUMENTS(**given)
         self.horizon = arguments.horizon
         self.task = load_task(arguments.task, **{name: getattr(arguments, name) for name in RESTRICTIONS})
+        limits = Limits.read(arguments.improve)
+        if limits is not None and limits.replace is not None:
+            self.task = load_task(self.task, exclude=[limits.replace])
         self.oracle = arguments.oracle or Oracle(
             arguments.reference,
             arguments.budget,
@@ -102,14 +107,19 @@ class Episodes(ABC):
             self.seeds.append(seed)
         self.state: State | None = None
         self.prepare()
-        self._start_pool = self._allowed_starts() if arguments.start == "dataset" else None
+        self.context = Context(arguments, self.task)
+        drawn = arguments.start == "dataset" and self.task.start is None
+        self._start_pool = self._allowed_starts() if drawn else None
         objectives, decay = self.task.parts, arguments.repeat_decay
-        self.reward = Terms(arguments.reward, self.PENALTY, self.reward_terms() | guard_terms(), objectives, decay)
+        paid = self.context.reward if arguments.reward is None else arguments.reward
+        offered_terms = self.reward_terms() | guard_terms() | self.context.terms
+        self.reward = Terms(paid, self.PENALTY, offered_terms, objectives, decay)
         self.terms = {name: np.zeros(rows) for name in self.reward.weights}
         observed = self.default_blocks() if arguments.observation is None else arguments.observation
-        if decay != 1.0 and not isinstance(observed, str) and VISITS not in observed:
-            observed = (*observed, VISITS)  # the reward depends on them
-        offered = self.blocks() | shared_blocks(observed_scales(self.oracle), self.horizon)
+        if not isinstance(observed, str):  # the reward depends on these
+            needed = ((VISITS,) if decay != 1.0 else ()) + self.needed_blocks()
+            observed = (*observed, *(name for name in needed if name not in observed))
+        offered = self.blocks() | shared_blocks(observed_scales(self.oracle), self.horizon) | self.context.blocks
         self.observer = Observer(observed, offered | guard_blocks() | {VISITS: visits_block(self.horizon)})
         self.counts_visits = VISITS in self.observer.slices
         guards = asked_for(self.observer.slices, self.reward.weights, arguments.end_beyond)
@@ -130,6 +140,15 @@ class Episodes(ABC):
     @abstractmethod
     def blocks(self) -> dict[str, Block]:
         """Observation blocks of this environment alone."""
+
+    def needed_blocks(self) -> tuple[str, ...]:
+        """Observation blocks that tell what the episode asks for: always there, named or not."""
+        return tuple(self.context.blocks)
+
+    @property
+    def observation_space(self) -> gym.Space:
+        """Observations of one row."""
+        return self.observer.space
 
     def reward_terms(self) -> dict[str, TermFunction]:
         """Reward terms beside those that are always reported, by name: worked out only if `reward` names them."""
@@ -219,7 +238,7 @@ class Episodes(ABC):
     def reward_threshold(self) -> float | None:
         """Return of an episode whose every formula only just meets the target; None where more than the score pays."""
         paid = {name: weight for name, weight in self.reward.weights.items() if weight}
-        if set(paid) != {"score"} or self.arguments.repeat_decay != 1.0:
+        if set(paid) != {"score"} or self.arguments.repeat_decay != 1.0 or self.context.wish is not None:
             return None
         return self.horizon * paid["score"] * self.task.success_score
 
@@ -228,15 +247,23 @@ class Episodes(ABC):
         """Number of episodes N."""
         return len(self.generators)
 
-    def reset(self, rows: NDArray[np.int64] | None = None, formulas: Sequence[str] | None = None) -> None:
+    def reset(self, rows: NDArray[np.int64] | None = None, options: Any = None) -> None:
         """Begin new episodes in some rows.
 
         Args:
             rows: Row numbers, ascending; None for all.
-            formulas: Formula to start each of them from; None to draw starts.
+            options: Reset options: formulas to start from and wishes, drawn where not given.
+
+        Raises:
+            ValueError: Options that are not what the environment's page says.
         """
         which = np.arange(self.rows) if rows is None else rows
+        asked = read_options(options, len(which))
+        wishes = self.context.wishes([self.generators[row] for row in which.tolist()], asked.wishes)
         start: CompositionBatch | None
+        formulas = asked.formulas
+        if formulas is None and self.task.start is not None:
+            formulas = [self.task.start] * len(which)
         if formulas is not None:
             start = _read_starts(formulas)
             place = self.enter(start)
@@ -248,14 +275,18 @@ class Episodes(ABC):
             start = None
             place = self.sample([self.generators[row] for row in which.tolist()])
         compositions = self.read(place)
+        held = self.context.begin(self.oracle, wishes, compositions if start is None else start, compositions)
         fresh = State(
             place=place,
             step=np.zeros(len(which), np.int64),
             compositions=compositions,
-            facts=self._facts(place, compositions),
+            facts=self._facts(place, compositions, held),
             start=compositions if start is None else start,
             round_trip=np.ones(len(which), np.bool_) if start is None else start.same_as(compositions),
             visits=first_visits(compositions, self.horizon) if self.counts_visits else None,
+            wishes=held.wishes,
+            origin=held.origin,
+            best=held.best,
         )
         self.state = fresh if self.state is None or len(which) == self.rows else replace_rows(self.state, which, fresh)
         self.terms = {name: _with_zeros(values, which) for name, values in self.terms.items()}
@@ -281,12 +312,16 @@ class Episodes(ABC):
         old = self.state if rows is None else take(self.state, rows)
         place, outside = self.move(old.place, actions, old.step)
         compositions = self.read(place)
-        facts = self._facts(place, compositions)
+        changed = ~compositions.same_as(old.compositions)
+        held = self.context.move(old, changed, compositions)
+        facts = self._facts(place, compositions, held)
         visits = None if old.visits is None else next_visits(old.visits, old.step, compositions)
-        moved = State(place, old.step + 1, compositions, facts, old.start, old.round_trip, visits)
+        best = None if held.best is None else held.best.after(compositions, facts.score)
+        moved = State(
+            place, old.step + 1, compositions, facts, old.start, old.round_trip, visits, held.wishes, held.origin, best
+        )
         truncated = moved.step >= self.horizon
         terminated = (facts.success & self.arguments.terminate_on_success) | beyond(facts, self.arguments.end_beyond)
-        changed = ~compositions.same_as(old.compositions)
         transition = Transition(old, moved, changed, outside, truncated | terminated, terminated)
         terms = self.reward(transition, self.arguments.discount)
         reward = self.reward.total(terms)
@@ -301,8 +336,8 @@ class Episodes(ABC):
             _scatter(truncated, rows, self.rows),
         )
 
-    def observe(self) -> NDArray[np.float32]:
-        """Observations of all rows (N, width), freshly allocated."""
+    def observe(self) -> Any:
+        """Observations of all rows (N, width) float32, freshly allocated."""
         assert self.state is not None
         return self.observer(self.state)
 
@@ -327,17 +362,28 @@ class Episodes(ABC):
         assert self.state is not None
         return numbers_of(self.state, describe_batch(self.state, self.terms, False) | self.arrays())
 
-    def _facts(self, place: NDArray, compositions: CompositionBatch) -> Facts:
+    def info(self) -> dict[str, Any]:
+        """The `info` of a vector environment."""
+        assert self.state is not None
+        return describe_batch(self.state, self.terms, self.arguments.potentials) | self.arrays()
+
+    def final_info(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        """Facts and words about the rows whose episode ended; other rows hold zeros and None."""
+        assert self.state is not None
+        return self.info() | describe_ends(self.state, rows, self.arguments.info == "words")
+
+    def _facts(self, place: NDArray, compositions: CompositionBatch, held: Held) -> Facts:
         guards = None if self.guards is None else partial(self.guard_values, self.guards, place)
-        return facts_of(self.oracle, self.task, compositions, guards)
+        return facts_of(self.oracle, self.task, compositions, guards, self.context.narrowing(held))
 
     def _allowed_starts(self) -> CompositionBatch:
-        data = load_dataset(self.start_table)
-        pool = data.compositions[data.split("system").train]
-        pool = pool[np.flatnonzero(self.task.admits(pool))]
+        data, limits = load_dataset(self.start_table), self.context.limits
+        pool = data.compositions[getattr(data.split("system"), self.arguments.part)]
+        replaced = None if limits is None or limits.replace is None else [limits.replace]
+        pool = pool[np.flatnonzero(load_task(self.task, require=replaced).admits(pool))]
         if len(pool) == 0:
             raise ValueError(
-                f"no training formula of {data.name!r} obeys the rules of task {self.task.name!r} "
+                f"no {self.arguments.part} formula of {data.name!r} obeys the rules of task {self.task.name!r} "
                 f"(elements={self.task.elements}, exclude={self.task.exclude}, require={self.task.require}, "
                 f"filters={self.task.filters}); widen them or use start={self.arguments.STARTS[1]!r}"
             )

@@ -14,19 +14,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
+from matenv.envs.scales import SCALES
 from matenv.envs.state import State
 from matenv.oracle import Oracle
 
 DEFAULT_BLOCKS = ("latent", "composition")
-
-SCALES: dict[str, tuple[float, float]] = {
-    "formation_energy": (-1.5, 1.5),  # eV/atom: table mean and about 1.5 standard deviations
-    "band_gap_pbe": (1.5, 1.5),  # eV
-    "band_gap_expt": (1.5, 1.5),  # eV
-    "log10_bulk_modulus": (1.9, 0.4),  # log10 GPa
-    "log10_shear_modulus": (1.5, 0.4),  # log10 GPa
-}
-"""Centre and scale that bring each predicted property to order one."""
 
 PROPERTY_BOUND = 5.0
 """Scaled predictions are clipped to +- this."""
