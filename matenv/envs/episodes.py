@@ -7,25 +7,22 @@ terms, observations, starts. `LatentEpisodes` and `ElementEpisodes` say how a mo
 from __future__ import annotations
 
 import copy
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import gymnasium as gym
 import numpy as np
-from gymnasium.utils.seeding import np_random
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.checks import check_known, check_whole
 from matenv.composition import CompositionBatch, integer_counts
 from matenv.data import load_dataset
 from matenv.elements import ABSENT, positions
 from matenv.envs import decomposition_terms
 from matenv.envs.arguments import Arguments, read_options
 from matenv.envs.context import Context, Held
-from matenv.envs.frames import Pen, sketch_formulas
+from matenv.envs.core import Core, scatter
 from matenv.envs.guarding import asked_for, beyond, guard_blocks, guard_terms
 from matenv.envs.improving import Limits
 from matenv.envs.info import describe_batch, describe_ends, describe_row, numbers_of
@@ -34,8 +31,8 @@ from matenv.envs.repeats import BLOCK as VISITS
 from matenv.envs.repeats import first_visits, next_visits, visits_block
 from matenv.envs.reservoir_terms import reservoir_terms
 from matenv.envs.rewards import TermFunction, Terms, Transition
-from matenv.envs.snapshot import Snapshot, go_back, take_snapshot
-from matenv.envs.state import Facts, State, Trail, facts_of, replace_rows, take
+from matenv.envs.snapshot import Snapshot
+from matenv.envs.state import Facts, State, facts_of, replace_rows, take
 from matenv.guards import LATENT_GUARDS, Guards, properties_of
 from matenv.latent import LatentSpace, load_latent
 from matenv.oracle import DEFAULT_PREDICTOR, Assessment, Oracle
@@ -45,7 +42,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
 
-class Episodes(ABC):
+class Episodes(Core):
     """N episodes, up to how a move leads to the next composition: `enter`, `sample`, `move`, `read`.
 
     Args:
@@ -56,12 +53,6 @@ class Episodes(ABC):
         arguments: All arguments, with their defaults.
         task: What is asked for.
         oracle: What is known and predicted.
-        horizon: Steps per episode.
-        state: Where the episodes stand; replaced, never changed in place.
-        generators: One random generator per row.
-        seeds: What each row's generator was seeded with.
-        terms: Unweighted reward terms of the last step (N,) each.
-        action_space: Moves of one row.
 
     Raises:
         TypeError: Unknown arguments.
@@ -74,19 +65,12 @@ class Episodes(ABC):
     PENALTY: ClassVar[str]
     """Reward term that charges moves which leave their bounds, a key of `matenv.envs.rewards.PENALTIES`."""
 
-    MAP: ClassVar[str] = "Current formula"
-    """What the left half of a frame shows."""
-
-    action_space: gym.Space
-
     start_table: str = "mp-ground-states"
     """Dataset whose training formulas ``start="dataset"`` draws from."""
 
     def __init__(self, rows: int, given: Mapping[str, Any]) -> None:
-        check_whole("num_envs", rows, "environments")
-        check_known(given, (each.name for each in fields(self.ARGUMENTS)))
-        arguments = self.arguments = self.ARGUMENTS(**given)
-        self.horizon = arguments.horizon
+        super().__init__(rows, given)
+        arguments = self.arguments
         self.task = load_task(arguments.task, **{name: getattr(arguments, name) for name in RESTRICTIONS})
         limits = Limits.read(arguments.improve)
         if limits is not None and limits.replace is not None:
@@ -99,13 +83,6 @@ class Episodes(ABC):
             device=arguments.device,
         )
         self.task.check(self.oracle.units)
-        self.generators: list[Generator] = []
-        self.seeds: list[int] = []
-        for _ in range(rows):
-            generator, seed = np_random(None)
-            self.generators.append(generator)
-            self.seeds.append(seed)
-        self.state: State | None = None
         self.prepare()
         self.context = Context(arguments, self.task)
         drawn = arguments.start == "dataset" and self.task.start is None
@@ -145,11 +122,6 @@ class Episodes(ABC):
         """Observation blocks that tell what the episode asks for: always there, named or not."""
         return tuple(self.context.blocks)
 
-    @property
-    def observation_space(self) -> gym.Space:
-        """Observations of one row."""
-        return self.observer.space
-
     def reward_terms(self) -> dict[str, TermFunction]:
         """Reward terms beside those that are always reported, by name: worked out only if `reward` names them."""
         return {
@@ -187,10 +159,6 @@ class Episodes(ABC):
     def read(self, place: NDArray) -> CompositionBatch:
         """The compositions at some places."""
 
-    def sketch(self, pen: Pen, trail: Trail) -> None:
-        """Draw where an episode moved, into the left half of a frame."""
-        sketch_formulas(pen, trail)
-
     def details(self, place: NDArray) -> dict[str, Any]:
         """What one row's info says beside what all environments say; `place` is that row's."""
         return {}
@@ -219,21 +187,6 @@ class Episodes(ABC):
         given = {each.name: getattr(self.arguments, each.name) for each in fields(self.arguments)}
         return _made_again, (type(self), given, self.oracle, self.generators, self.seeds, self.get_state())
 
-    def get_state(self) -> Snapshot:
-        """Where the episodes stand, generators included, at the cost of a few references; see `set_state`."""
-        return take_snapshot(self)
-
-    def set_state(self, state: Snapshot) -> None:
-        """Put the episodes where they stood.
-
-        Args:
-            state: What `get_state` returned here, or with the same arguments elsewhere.
-
-        Raises:
-            ValueError: No snapshot, or one of other episodes.
-        """
-        go_back(self, state)
-
     @property
     def reward_threshold(self) -> float | None:
         """Return of an episode whose every formula only just meets the target; None where more than the score pays."""
@@ -242,21 +195,8 @@ class Episodes(ABC):
             return None
         return self.horizon * paid["score"] * self.task.success_score
 
-    @property
-    def rows(self) -> int:
-        """Number of episodes N."""
-        return len(self.generators)
-
     def reset(self, rows: NDArray[np.int64] | None = None, options: Any = None) -> None:
-        """Begin new episodes in some rows.
-
-        Args:
-            rows: Row numbers, ascending; None for all.
-            options: Reset options: formulas to start from and wishes, drawn where not given.
-
-        Raises:
-            ValueError: Options that are not what the environment's page says.
-        """
+        """Begin new episodes in some rows, as `Core.reset`; options hold formulas to start from and wishes."""
         which = np.arange(self.rows) if rows is None else rows
         asked = read_options(options, len(which))
         wishes = self.context.wishes([self.generators[row] for row in which.tolist()], asked.wishes)
@@ -294,19 +234,7 @@ class Episodes(ABC):
     def step(
         self, actions: ArrayLike, rows: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
-        """Move some rows by one step.
-
-        Args:
-            actions: A move per row, as `move` takes them.
-            rows: Row numbers, ascending; None for all.
-
-        Returns:
-            rewards (N,), terminated (N,), truncated (N,); zero and False for rows that did not move.
-
-        Raises:
-            ValueError: Actions of the wrong shape or kind.
-            RuntimeError: `reset` has not been called.
-        """
+        """Move some rows by one step, as `Core.step`."""
         if self.state is None:
             raise RuntimeError("step() was called before reset(); begin an episode with reset(seed=...)")
         old = self.state if rows is None else take(self.state, rows)
@@ -329,17 +257,12 @@ class Episodes(ABC):
             self.state, self.terms = moved, terms
             return reward, terminated, truncated
         self.state = replace_rows(self.state, rows, moved)
-        self.terms = {name: _scatter(terms[name], rows, self.rows) for name in terms}
+        self.terms = {name: scatter(terms[name], rows, self.rows) for name in terms}
         return (
-            _scatter(reward, rows, self.rows),
-            _scatter(terminated, rows, self.rows),
-            _scatter(truncated, rows, self.rows),
+            scatter(reward, rows, self.rows),
+            scatter(terminated, rows, self.rows),
+            scatter(truncated, rows, self.rows),
         )
-
-    def observe(self) -> Any:
-        """Observations of all rows (N, width) float32, freshly allocated."""
-        assert self.state is not None
-        return self.observer(self.state)
 
     def describe(self, row: int) -> dict[str, Any]:
         """Everything about one row's current formula, in words and Python numbers; undefined values are left out.
@@ -420,12 +343,6 @@ def _read_starts(formulas: Sequence[str]) -> CompositionBatch:
             f"compound of {', '.join(ABSENT)}"
         )
     return asked
-
-
-def _scatter(values: NDArray, rows: NDArray[np.int64], length: int) -> NDArray:
-    full = np.zeros(length, values.dtype)
-    full[rows] = values
-    return full
 
 
 def _with_zeros(values: NDArray, rows: NDArray[np.int64]) -> NDArray:

@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium.spaces import Box, Dict
 from numpy.typing import ArrayLike, NDArray
 
+from matenv.envs.arguments import Arguments
 from matenv.envs.context import GOAL
 from matenv.envs.episodes import Episodes
 from matenv.envs.wishes import BOUND, WIDTH, achieved, goal_reward

@@ -10,7 +10,7 @@ from gymnasium.envs.registration import EnvSpec
 from numpy.typing import ArrayLike
 
 from matenv.envs.arguments import SpelledOut, check_render_mode
-from matenv.envs.episodes import Episodes
+from matenv.envs.core import Core
 from matenv.envs.frames import draw_frame
 from matenv.envs.rendering import narrate
 from matenv.envs.snapshot import Snapshot, take_snapshot
@@ -28,7 +28,7 @@ class MaterialEnv(gym.Env[Any, Any]):
 
     metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}
 
-    EPISODES: ClassVar[type[Episodes]]
+    EPISODES: ClassVar[type[Core]]
     """How the agent moves."""
 
     __signature__ = SpelledOut()

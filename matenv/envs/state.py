@@ -155,8 +155,9 @@ class Narrowing(NamedTuple):
     def apply(self, scored: TaskScore, assessment: Assessment) -> TaskScore:
         """The score with what is asked besides: `utility` and `validity` are narrowed, ``without_wish`` is added."""
         ones = np.ones(len(scored.score))
-        inside = ones if self.inside is None else self.inside
-        utility, fits, enough = ones, ones, ones > 0
+        allowed = np.ones(len(ones), np.bool_)
+        inside = allowed if self.inside is None else self.inside
+        utility, fits, enough = ones, allowed, allowed
         if self.wishes is not None:
             utility, fits = self.wishes.utility(assessment.mean), self.wishes.fits(assessment.compositions)
             enough = utility >= self.wishes.success_utility()
@@ -166,7 +167,7 @@ class Narrowing(NamedTuple):
             terms["wish"] = utility
         terms["utility"] = terms["utility"] * utility
         terms["validity"] = terms["validity"] * inside * fits
-        success = scored.success & (inside > 0) & (fits > 0) & enough
+        success = scored.success & inside & fits & enough
         return TaskScore(scored.score * utility * inside * fits, terms, success)
 
 

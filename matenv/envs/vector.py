@@ -13,7 +13,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from matenv.envs.arguments import SpelledOut, check_autoreset_mode, check_render_mode
-from matenv.envs.episodes import Episodes
+from matenv.envs.core import Core
 from matenv.envs.frames import draw_frame
 from matenv.envs.snapshot import Snapshot, take_snapshot
 from matenv.envs.spec import MaterialSpec
@@ -39,7 +39,7 @@ class MaterialVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray]):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 4, "autoreset_mode": AutoresetMode.SAME_STEP}
 
-    EPISODES: ClassVar[type[Episodes]]
+    EPISODES: ClassVar[type[Core]]
     """How the agent moves."""
 
     __signature__ = SpelledOut()

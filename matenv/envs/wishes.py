@@ -207,8 +207,8 @@ def check_wish(name: str, wish: Any) -> Wish:
             key: (value, TOLERANCES.get(key, np.nan)) if np.isscalar(value) else tuple(value)
             for key, value in dict(wish.get("targets", {})).items()
         }
-        lists = (tuple(wish.get(part, ())) for part in ("required", "excluded"))
-        wish = Wish(targets, *lists, wish.get("elements"))
+        required, excluded = tuple(wish.get("required", ())), tuple(wish.get("excluded", ()))
+        wish = Wish(targets, required, excluded, wish.get("elements"))
     if not isinstance(wish, Wish):
         raise ValueError(f"{name}={wish!r} must be a matenv.tasks.wishes.Wish or a dictionary of its fields")
     Wishes.of([wish])

@@ -61,8 +61,8 @@ class SB3VecEnv(VecEnv):
         self._seed = seed
         return [None if seed is None else seed + row for row in range(self.num_envs)]
 
-    def reset(self) -> NDArray:  # type: ignore[override]
-        """Begin an episode in every row and return the observations (N, width)."""
+    def reset(self) -> Any:
+        """Begin an episode in every row and return the observations, (N, width) or a dictionary of such."""
         options = self._options[0] if self._options and self._options[0] else None
         observations, info = self.envs.reset(seed=self._seed, options=options)
         self._seed = None
@@ -74,11 +74,11 @@ class SB3VecEnv(VecEnv):
         """Take the actions (N, n) of the coming step."""
         self._actions = actions
 
-    def step_wait(self) -> tuple[NDArray, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:  # type: ignore[override]
+    def step_wait(self) -> tuple[Any, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:  # type: ignore[override]
         """Step every row.
 
         Returns:
-            Observations (N, width), rewards (N,) float32, dones (N,) bool, infos (list of N dictionaries).
+            Observations as `reset`, rewards (N,) float32, dones (N,) bool, infos (list of N dictionaries).
         """
         observations, rewards, terminated, truncated, info = self.envs.step(self._actions)
         done = terminated | truncated
@@ -90,7 +90,7 @@ class SB3VecEnv(VecEnv):
                 infos[row] = {
                     **infos[row],
                     **words,
-                    "terminal_observation": np.asarray(final_observation[row]),
+                    "terminal_observation": _row_of(final_observation, row),
                     "TimeLimit.truncated": bool(truncated[row] and not terminated[row]),
                 }
         return observations, rewards.astype(np.float32), done, infos
@@ -113,14 +113,16 @@ class SB3VecEnv(VecEnv):
         """Call a method of the environment.
 
         `describe` is called for each row. Any other method is called once; a result with one entry per row, such as
-        `action_masks()`, is split by row, anything else is repeated.
+        `action_masks()`, is split by row, anything else is repeated, as is what `compute_reward` says of the
+        transitions of a replay buffer.
         """
         method: Callable[..., Any] = getattr(self.envs.unwrapped, method_name)
         rows = self._rows(indices)
         if method_name == "describe":
             return [method(row, *args, **kwargs) for row in rows]
         result = method(*args, **kwargs)
-        if isinstance(result, np.ndarray | list | tuple) and len(result) == self.num_envs:
+        by_row = isinstance(result, np.ndarray | list | tuple) and len(result) == self.num_envs
+        if by_row and method_name != "compute_reward":
             return [result[row] for row in rows]
         return [result] * len(rows)
 
@@ -161,6 +163,12 @@ def _rows_of(info: dict[str, Any], rows: Iterable[int]) -> dict[int, dict[str, A
         }
 
     return {int(row): pick(info, int(row)) for row in rows}
+
+
+def _row_of(observations: Any, row: int) -> Any:
+    if isinstance(observations, dict):
+        return {name: np.asarray(part[row]) for name, part in observations.items()}
+    return np.asarray(observations[row])
 
 
 def _plain(value: Any) -> Any:
