@@ -19,7 +19,7 @@ from matenv.checks import check_number
 from matenv.chemistry import COMMON_SHARE, is_electronegativity_balanced
 from matenv.composition import CompositionBatch, integer_counts
 from matenv.composition.movers import movers_distance
-from matenv.data.novelty import is_novel
+from matenv.data.novelty import is_novel, train_formulas
 from matenv.oracle import Assessment
 from matenv.oracle.viability import ROOT, viability_of
 from matenv.properties.element_properties import ELEMENT_PROPERTIES, ElementProperty
@@ -71,8 +71,9 @@ class Task:
         name: Name in the registry.
         description: One sentence.
         objectives: Objectives, multiplied.
-        novel: Only candidates that are no near-copy of a known formula score; known is the whole embedded table, held-out
-            rows included.
+        novel: Only candidates that are no near-copy of a known formula score; known is the whole embedded table,
+            held-out rows included.
+        unseen: Only formulas that the reference lacks score, those it holds out included: rediscovery.
         min_elements: Fewest elements (a pure element or a solid solution is a trivial optimum).
         max_elements: Most elements.
         max_atoms: Most atoms per reduced formula unit.
@@ -109,6 +110,7 @@ class Task:
     description: str
     objectives: tuple[Objective, ...]
     novel: bool = False
+    unseen: bool = False
     min_elements: int = 2
     max_elements: int = 6
     max_atoms: int = 20
@@ -244,8 +246,9 @@ class Task:
     @cached_property
     def _properties(self) -> frozenset[str]:
         """Names of the properties that objectives and filters are about."""
-        names = (getattr(objective, "property_name", None) for objective in (*self.objectives, *self.filters))
-        return frozenset(name for name in names if name is not None)
+        asked = (*self.objectives, *self.filters)
+        named = (each.property_name for each in asked if hasattr(each, "property_name"))
+        return frozenset((*named, *(name for each in asked for name in getattr(each, "needs", ()))))
 
     @cached_property
     def _start(self) -> CompositionBatch:
@@ -278,8 +281,8 @@ class Task:
         """Which formulas pass every check that costs no call of an oracle: rows without one would score 0.
 
         The rules on elements and counts, the distance from `start`, filters that a composition alone decides,
-        electronegativity balance in the regime ``"ionic"``, novelty if the task asks for it. Benchmarks allow it to
-        every method.
+        electronegativity balance in the regime ``"ionic"``, and if the task asks for it, novelty, or not being in the
+        train part. Benchmarks allow it to every method.
 
         Args:
             batch: Compositions (B).
@@ -300,6 +303,8 @@ class Task:
         if self.novel:
             rows = np.flatnonzero(passed)
             passed[rows] = is_novel(batch[rows])
+        if self.unseen:
+            passed &= train_formulas().find(batch) < 0
         return passed
 
     def check(self, predicted: Mapping[str, str]) -> None:
@@ -349,6 +354,8 @@ class Task:
             utility = utility * terms[objective.name]
         if self.novel:
             utility = utility * assessment.novel
+        if self.unseen:
+            utility = utility * ~assessment.known
         score = utility * viability * validity
         success = validity & (utility >= self.success_utility)
         if asked:
