@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 INFOS = ("words", "numbers")
-"""What `info` of a single environment holds: everything, or what has the same structure at every step."""
+"""What `info` holds: everything, or numbers only, in a flat dictionary of the same structure at every step."""
 
 
 @dataclass(kw_only=True)

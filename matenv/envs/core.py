@@ -127,13 +127,14 @@ class Core(ABC):
             row: Row number.
         """
 
-    @abstractmethod
-    def tell(self) -> dict[str, Any]:
-        """The `info` of a single environment, as the argument ``info`` asks for it."""
+    @property
+    def in_words(self) -> bool:
+        """Whether `info` may hold words and nested dictionaries."""
+        return bool(self.arguments.info == "words")
 
     @abstractmethod
-    def info(self) -> dict[str, Any]:
-        """The `info` of a vector environment."""
+    def tell(self) -> dict[str, Any]:
+        """The `info` of a vector environment, in new arrays (N, ...)."""
 
     @abstractmethod
     def final_info(self, rows: NDArray[np.int64]) -> dict[str, Any]:

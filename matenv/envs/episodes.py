@@ -75,12 +75,17 @@ class Episodes(Core):
         limits = Limits.read(arguments.improve)
         if limits is not None and limits.replace is not None:
             self.task = load_task(self.task, exclude=[limits.replace])
-        self.oracle = arguments.oracle or Oracle(
-            arguments.reference,
-            arguments.budget,
-            predictor=arguments.predictor or DEFAULT_PREDICTOR,
-            properties=self.task.properties,
-            device=arguments.device,
+        given_oracle = arguments.oracle
+        self.oracle = (
+            given_oracle
+            if isinstance(given_oracle, Oracle)
+            else Oracle(
+                arguments.reference,
+                arguments.budget,
+                predictor=arguments.predictor or DEFAULT_PREDICTOR,
+                properties=self.task.properties,
+                device=arguments.device,
+            )
         )
         self.task.check(self.oracle.units)
         self.prepare()
@@ -193,7 +198,7 @@ class Episodes(Core):
         paid = {name: weight for name, weight in self.reward.weights.items() if weight}
         if set(paid) != {"score"} or self.arguments.repeat_decay != 1.0 or self.context.wish is not None:
             return None
-        return self.horizon * paid["score"] * self.task.success_score
+        return float(self.horizon * paid["score"] * self.task.success_score)
 
     def reset(self, rows: NDArray[np.int64] | None = None, options: Any = None) -> None:
         """Begin new episodes in some rows, as `Core.reset`; options hold formulas to start from and wishes."""
@@ -279,21 +284,15 @@ class Episodes(Core):
         return describe_row(self.state, row, self.terms, details, self.oracle.hull)
 
     def tell(self) -> dict[str, Any]:
-        """The `info` of a single environment, as the argument ``info`` asks for it."""
-        if self.arguments.info == "words":
-            return self.describe(0)
+        """The `info` of a vector environment, in new arrays (N, ...)."""
         assert self.state is not None
-        return numbers_of(self.state, describe_batch(self.state, self.terms, False) | self.arrays())
-
-    def info(self) -> dict[str, Any]:
-        """The `info` of a vector environment."""
-        assert self.state is not None
-        return describe_batch(self.state, self.terms, self.arguments.potentials) | self.arrays()
+        told = describe_batch(self.state, self.terms, self.arguments.potentials) | self.arrays()
+        return told if self.in_words else numbers_of(self.state, told)
 
     def final_info(self, rows: NDArray[np.int64]) -> dict[str, Any]:
         """Facts and words about the rows whose episode ended; other rows hold zeros and None."""
         assert self.state is not None
-        return self.info() | describe_ends(self.state, rows, self.arguments.info == "words")
+        return self.tell() | (describe_ends(self.state, rows) if self.in_words else {})
 
     def _facts(self, place: NDArray, compositions: CompositionBatch, held: Held) -> Facts:
         guards = None if self.guards is None else partial(self.guard_values, self.guards, place)

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
 
-    from matenv.latent import LatentSpace
-
 WIDTH, HEIGHT = 1000, 450
 """Pixels of a frame."""
 
@@ -88,13 +86,13 @@ def draw_frame(trail: Trail, sketch: Sketch, title: str) -> NDArray[np.uint8]:
     return np.array(image.reduce(_FINE))
 
 
-def sketch_path(pen: Pen, trail: Trail, space: LatentSpace) -> None:
+def sketch_path(pen: Pen, trail: Trail, space: Any) -> None:
     """The path over a map of training formulas, on the data's two principal axes.
 
     Args:
         pen: Draws.
         trail: The episode, whose places are latent positions.
-        space: The latent space.
+        space: The latent space moved in, a `matenv.latent.LatentSpace`.
     """
     left, top, right, bottom = _MAP
     pen.image.paste(_map_image(space), (left * _FINE, top * _FINE))
@@ -169,14 +167,14 @@ def _font(size: int) -> Any:
 
 
 @lru_cache(maxsize=4)
-def _reach(space: LatentSpace) -> float:
+def _reach(space: Any) -> float:
     """Half the width of the map, in standard deviations: nearly all training formulas lie within."""
     background, plane = map_of(space)
     return 1.1 * float(np.quantile(np.abs(background @ plane.T), 0.998))
 
 
 @lru_cache(maxsize=4)
-def _map_image(space: LatentSpace) -> Image:
+def _map_image(space: Any) -> Image:
     """The training formulas as grey dots."""
     from PIL import Image
 

@@ -112,31 +112,26 @@ def describe_batch(state: State, terms: TermValues, potentials: bool) -> dict[st
     return info
 
 
-def numbers_of(state: State, told: Mapping[str, Any]) -> dict[str, Any]:
-    """The `info` of a single environment without words, of the same structure at every step.
+def numbers_of(state: State, told: Mapping[str, Any]) -> dict[str, NDArray]:
+    """The `info` of a vector environment as numbers only, flat, with the same keys and shapes at every step.
 
     Args:
-        state: Where the one episode stands.
-        told: What a vector environment of one row would say.
+        state: Where the episodes stand.
+        told: What the vector environment would say, as `describe_batch`.
 
     Returns:
-        Python numbers; ``predicted`` as means and standard deviations (2,) by name, 0 where nothing was predicted.
+        Arrays (N, ...) by name, such as ``"terms.score"``; besides ``"mean.band_gap_pbe"``, ``"std.band_gap_pbe"`` and
+        so on, 0 where nothing was predicted, and ``"step"``.
     """
-
-    def first(values: Any) -> Any:
-        return {key: first(each) for key, each in values.items()} if isinstance(values, Mapping) else values[0].item()
-
-    facts = state.facts
-    predicted = {
-        name: np.nan_to_num(np.array([mean[0], facts.std[name][0]])) for name, mean in sorted(facts.mean.items())
-    }
-    return {**first(told), "predicted": predicted, "step": int(state.step[0])}
+    predicted = {"mean": state.facts.mean, "std": state.facts.std}
+    flat = {f"{part}.{name}": np.nan_to_num(values) for part, by in predicted.items() for name, values in by.items()}
+    for name, values in told.items():
+        flat |= {f"{name}.{key}": v for key, v in values.items()} if isinstance(values, Mapping) else {name: values}
+    return {**flat, "step": state.step.copy()}
 
 
-def describe_ends(state: State, rows: NDArray[np.int64], words: bool) -> dict[str, Any]:
+def describe_ends(state: State, rows: NDArray[np.int64]) -> dict[str, Any]:
     """What ``final_info`` says besides about the rows whose episode ended, with None for all others."""
-    if not words:
-        return {"step": state.step.copy()}
     ended = np.zeros(len(state.step), np.bool_)
     ended[rows] = True
     info: dict[str, Any] = {}

@@ -106,8 +106,8 @@ class MaterialLatentEnv(MaterialEnv):
             chemical systems that the episode's steps proposed, and the observation gets the block ``campaign`` (share
             of these systems with each element, their mean score, share of the horizon used). 16 to 64 steps suit it.
         device: Where decoder and predictor run.
-        info: ``"words"`` (everything) or ``"numbers"``: the same keys and shapes at every step, numbers only, for recorders
-            that stack infos (Minari, Tianshou); `describe()` has the words.
+        info: ``"words"`` (everything) or ``"numbers"``: numbers only, flat, of the same keys and shapes at every step,
+            for what stacks infos (Minari, Tianshou, TorchRL's batches); `describe()` has the words.
         render_mode: None, ``"ansi"`` or ``"rgb_array"`` (needs Pillow); ``"human"`` through `gymnasium.make`.
 
     ## Registered ids

@@ -126,10 +126,13 @@ class MaterialEnv(gym.Env[Any, Any]):
         return None
 
     def _told(self) -> dict[str, Any]:
-        info = self.core.tell()
-        if self.render_mode:
-            self._trail.add(self.core.state, info if "formula" in info else self.describe())
-        return info
+        if self.core.in_words or self.render_mode:
+            words = self.describe()
+            if self.render_mode:
+                self._trail.add(self.core.state, words)
+            if self.core.in_words:
+                return words
+        return {name: values[0].item() if values.ndim == 1 else values[0] for name, values in self.core.tell().items()}
 
 
 def first_row(observation: Any) -> Any:

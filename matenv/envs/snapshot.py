@@ -39,7 +39,7 @@ class Snapshot:
 
     state: Any
     terms: Mapping[str, NDArray[np.float64]]
-    generators: tuple[dict[str, Any], ...]
+    generators: tuple[Mapping[str, Any], ...]
     done: NDArray[np.bool_] | None = None
     trail: Sequence[Trail] = ()
 
@@ -50,7 +50,7 @@ class Snapshot:
             dict(_leaves("state", self.state)) | dict(_leaves("terms", self.terms)) | dict(_leaves("done", self.done))
         )
 
-    def with_arrays(self, arrays: Mapping[str, NDArray], generators: Sequence[dict[str, Any]]) -> Snapshot:
+    def with_arrays(self, arrays: Mapping[str, NDArray], generators: Sequence[Mapping[str, Any]]) -> Snapshot:
         """A snapshot of this one's structure that holds what was written of another.
 
         Args:
@@ -94,7 +94,7 @@ def go_back(core: Moving, snapshot: Snapshot) -> None:
             raise ValueError(f"state holds places {there.shape} {there.dtype}; this environment's are {here.shape}")
     core.state, core.terms = snapshot.state, dict(snapshot.terms)
     for generator, state in zip(core.generators, snapshot.generators, strict=True):
-        generator.bit_generator.state = state
+        generator.bit_generator.state = dict(state)
 
 
 def _leaves(name: str, value: Any) -> list[tuple[str, NDArray]]:
@@ -114,7 +114,8 @@ def _filled(name: str, like: Any, arrays: Mapping[str, NDArray]) -> Any:
     if isinstance(like, Mapping):
         return {key: _filled(f"{name}.{key}", like[key], arrays) for key in like}
     if is_dataclass(like):
-        return type(like)(**{f.name: _filled(f"{name}.{f.name}", getattr(like, f.name), arrays) for f in fields(like)})
+        kind: Any = type(like)
+        return kind(**{f.name: _filled(f"{name}.{f.name}", getattr(like, f.name), arrays) for f in fields(like)})
     array = arrays.get(name)
     if array is None or array.shape != np.shape(like) or array.dtype != np.asarray(like).dtype:
         what = "is missing" if array is None else f"is {array.shape} {array.dtype}"

@@ -25,8 +25,9 @@ class MaterialSpec(EnvSpec):
             spec: As Gymnasium made it.
             **known: Fields that the environment knows better, taken where Gymnasium has None.
         """
-        given = {each.name: getattr(spec, each.name) for each in fields(spec) if each.init}
-        return cls(**{name: known.get(name) if value is None else value for name, value in given.items()})
+        given: dict[str, Any] = {each.name: getattr(spec, each.name) for each in fields(spec) if each.init}
+        given |= {name: value for name, value in known.items() if given[name] is None}
+        return cls(**given)
 
     def to_json(self) -> str:
         """The spec as JSON, for `EnvSpec.from_json`.

@@ -230,36 +230,27 @@ class SystemEpisodes(Core):
             "formula": names[-1] if made else "",
             "status": proposals[-1][1] if made else "",
             "proposals": proposals,
-            **{name: values[row].item() for name, values in self._told().items()},
+            **{name: values[row].item() for name, values in self.tell().items()},
         }
         if made and len(proposals[-1]) == 3:
             info["formation_energy"] = proposals[-1][2]
         return info
 
     def tell(self) -> dict[str, Any]:
-        """In words, or the numbers of the vector environment."""
-        if self.arguments.info == "words":
-            return self.describe(0)
-        return {name: values[0].item() for name, values in self._told().items()}
-
-    def info(self) -> dict[str, Any]:
         """``score`` and ``success`` of the last proposal, ``hits`` so far, ``step``, (N,) each."""
-        return self._told()
+        assert self.state is not None
+        score = self.terms["hits"].copy()
+        return {"score": score, "success": score > 0, "hits": self.state.hits.copy(), "step": self.state.step.copy()}
 
     def final_info(self, rows: NDArray[np.int64]) -> dict[str, Any]:
         """The same, how many stable phases there were to find, and the last formula."""
         assert self.state is not None
-        info = self.info() | {"phases": self.state.phases.copy()}
-        if self.arguments.info == "words":
+        info = self.tell() | {"phases": self.state.phases.copy()}
+        if self.in_words:
             names = np.full(self.rows, None, dtype=object)
             names[rows] = self.state.compositions[rows].formulas()
             info |= {"formula": names, "_formula": np.isin(np.arange(self.rows), rows)}
         return info
-
-    def _told(self) -> dict[str, NDArray]:
-        assert self.state is not None
-        score = self.terms["hits"].copy()
-        return {"score": score, "success": score > 0, "hits": self.state.hits.copy(), "step": self.state.step.copy()}
 
     def _draw(self, draws: NDArray[np.float64]) -> NDArray[np.int16]:
         """Systems (B, 4) from numbers in [0, 1): every number of elements is as likely."""

@@ -81,8 +81,8 @@ class MaterialVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray]):
         known = {"reward_threshold": self.core.reward_threshold}
         self._spec = None if spec is None else MaterialSpec.of(spec, **known)
 
-    @property
-    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
+    @property  # type: ignore[misc]
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override, misc]
         """The random generator of each row (N)."""
         return tuple(self.core.generators)
 
@@ -131,7 +131,7 @@ class MaterialVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray]):
         self.core.reset(rows, options)
         self._done[rows] = False
         self._follow(rows)
-        return self.core.observe(), self.core.info()
+        return self.core.observe(), self.core.tell()
 
     def step(
         self, actions: ArrayLike
@@ -169,7 +169,7 @@ class MaterialVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray]):
             self.core.reset(finished)
             begun, self._done = done, np.zeros(self.num_envs, np.bool_)
         self._follow(np.flatnonzero(begun))
-        return self.core.observe(), reward, terminated, truncated, self.core.info() | final
+        return self.core.observe(), reward, terminated, truncated, self.core.tell() | final
 
     def get_state(self) -> Snapshot:
         """Where all episodes stand, random generators included; the oracle's count is no part of it."""

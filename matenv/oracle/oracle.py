@@ -101,7 +101,7 @@ class Oracle:
         )
         name = str(predictor) if isinstance(predictor, str | Path) else DEFAULT_PREDICTOR
         self.predictor = _shared_predictor(name, device) if isinstance(predictor, str | Path) else predictor
-        self.properties = check_properties(properties if isinstance(properties, Property) else map(_named, properties))
+        self.properties = check_properties(_named(properties))
         self.judge = bool(judge)
         if self.predictor.role == "gold" and not self.judge:
             raise ValueError(
@@ -138,7 +138,7 @@ class Oracle:
         Raises:
             ValueError: It was made with a table, a predictor or properties of one's own, which no name stands for.
         """
-        own = [each.name for each in self.properties if ELEMENT_PROPERTIES.get(each.name) is not each]
+        own = [each.name for each in self.properties if ELEMENT_PROPERTIES.get(each.name) != each]
         objects = [name for name, value in self._given.items() if not isinstance(value, str | Path | bool)]
         if own or objects or self.stability is not self._shipped_stability():
             what = ", ".join((*objects, *(f"property {name!r}" for name in own))) or "stability"
@@ -256,9 +256,11 @@ class Oracle:
         return self.predictor.predict_batch(batch)
 
 
-def _named(given: Property | str) -> Property | str:
-    """A property that ships, by its name; anything else as it is, for `check_properties` to judge."""
-    return ELEMENT_PROPERTIES.get(given, given) if isinstance(given, str) else given
+def _named(properties: Iterable[Property | str]) -> Any:
+    """Those that ship, given by name, in place of their names; `check_properties` judges the rest."""
+    if isinstance(properties, Property | str):
+        return properties
+    return [ELEMENT_PROPERTIES.get(each, each) if isinstance(each, str) else each for each in properties]
 
 
 def _made_again(

@@ -6,7 +6,7 @@ takes it too. A formula with an element whose value is unknown has the value NaN
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -33,7 +33,7 @@ class ElementProperty(Property):
         rule: `MASS`, `LOG_MASS`, `LOG_LEAST`, `ANY` or `ATOM`.
     """
 
-    predict: Any = None
+    predict: Any = field(default=None, compare=False, repr=False)  # follows from the rest
     column: str = ""
     rule: int = MASS
 

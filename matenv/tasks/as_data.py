@@ -34,7 +34,7 @@ def task_to_data(task: Task) -> dict[str, Any]:
     data = {each.name: getattr(task, each.name) for each in fields(task)}
     for part in ("objectives", "filters"):
         data[part] = [_objective_to_data(task, each) for each in data[part]]
-    unknown = [each.name for each in task.properties if PROPERTIES.get(each.name) is not each]
+    unknown = [each.name for each in task.properties if PROPERTIES.get(each.name) != each]
     if unknown:
         raise ValueError(f"task {task.name!r} has properties of your own, {unknown}, which hold code; JSON cannot")
     data["properties"] = [each.name for each in task.properties]
