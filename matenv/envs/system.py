@@ -36,13 +36,15 @@ class MaterialSystemEnv(MaterialEnv):
     more than 20 atoms per reduced formula unit, and repeated ones, earn 0. The return is the number of hits. Absence from the
     table is no proof that a compound does not exist: "unknown" means that nobody computed it.
 
-    Mean returns over 100 held-out systems of each size (``python -m studies.honesty.system_baselines``):
+    Mean returns over 100 held-out systems of each size, standard errors up to 0.13
+    (``python -m studies.honesty.system_baselines``). The ranking finds 92 to 95 % of what there is in ten proposals: there,
+    a policy has room to win in the order (``horizon=1`` to 3), not in the sum.
 
     | Proposals | 2 elements | 3 elements | 4 elements |
     |---|---|---|---|
-    | uniformly random counts | RANDOM2 | RANDOM3 | RANDOM4 |
-    | the ten likeliest by p_found of the train reference | FOUND2 | FOUND3 | FOUND4 |
-    | all stable phases (at most ten) | ALL2 | ALL3 | ALL4 |
+    | uniformly random counts | 0.63 | 0.04 | 0.00 |
+    | the ten likeliest by p_found of the train reference | 2.27 | 1.42 | 1.08 |
+    | all stable phases (at most ten) | 2.38 | 1.55 | 1.17 |
 
     ## Episode end
     Truncated after `horizon` proposals. Never terminated.

@@ -5,10 +5,10 @@ No predictor and no hull: a proposal is looked up. What the table knows of the s
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
 
 import numpy as np
 from gymnasium.spaces import MultiDiscrete
@@ -16,27 +16,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
 from matenv.checks import check_whole
-from matenv.composition import MAX_ELEMENTS, CompositionBatch, FormulaIndex
+from matenv.composition import MAX_ELEMENTS, CompositionBatch
 from matenv.data import load_dataset
 from matenv.data.dataset import PARTS
 from matenv.envs.arguments import INFOS, each_row
 from matenv.envs.core import Core, scatter
 from matenv.envs.element_features import FEATURES
+from matenv.envs.known_systems import MAX_ATOMS, MAX_COUNT, SIZES, SLOTS, by_electronegativity, known_systems
 from matenv.envs.observations import Block, Observer
+from matenv.envs.snapshot import Snapshot
 from matenv.envs.state import replace_rows, take
-from matenv.tasks import Task
-
-SIZES = (2, 3, 4)
-"""Numbers of elements that there are systems of."""
-
-SLOTS = max(SIZES)
-"""Places for elements."""
-
-MAX_COUNT = 12
-"""Largest count of an element in a proposal."""
-
-MAX_ATOMS = 20
-"""Most atoms per reduced formula unit of a proposal that is looked up."""
 
 STATUSES = ("stable", "unstable", "unknown", "repeated", "too large")
 """What becomes of a proposal; "unstable" and "unknown" are told apart by whether somebody computed it."""
@@ -47,44 +36,6 @@ ENERGY_BOUND = 5.0
 """eV/atom; formation energies in observations are divided by this."""
 
 _PLACE = 4 + len(STATUSES) + 1  # counts, status, energy
-
-
-@dataclass(frozen=True)
-class KnownSystems:
-    """The chemical systems of the embedded table with a stable phase.
-
-    Attributes:
-        systems: Each system's elements, in equal parts (S).
-        phases: Stable phases of at most 20 atoms and counts of at most 12 (S,) int64.
-        part: Part of the `system` split (S,) uint8, a number of `matenv.data.dataset.PARTS`.
-    """
-
-    systems: CompositionBatch
-    phases: NDArray[np.int64]
-    part: NDArray[np.uint8]
-    index: FormulaIndex
-
-    def pool(self, part: str, size: int) -> NDArray[np.int64]:
-        """Numbers of the systems of a part with so many elements."""
-        return np.flatnonzero((self.part == PARTS.index(part)) & (self.systems.size == size))
-
-    def count(self, systems: CompositionBatch) -> NDArray[np.int64]:
-        """Stable phases of any systems (B,); 0 for those that are not listed."""
-        rows = self.index.find(systems)
-        return np.where(rows >= 0, self.phases[rows], 0)
-
-
-@lru_cache(maxsize=1)
-def known_systems() -> KnownSystems:
-    """The systems of the embedded table; those with an element that is masked by default (radioactive) are left out."""
-    data = load_dataset("mp-ground-states")
-    listed = Task("listed", "", (), max_elements=SLOTS, max_atoms=MAX_ATOMS, max_count=MAX_COUNT)
-    rows = np.flatnonzero((data.labels["decomposition_energy"] <= 0.0) & listed.allows(data.compositions))
-    systems = data.compositions[rows].systems()
-    first = systems.distinct()
-    index = FormulaIndex(systems[first])
-    phases = np.bincount(index.find(systems), minlength=len(first))
-    return KnownSystems(systems[first], phases, data.system_part[rows[first]], index)
 
 
 @dataclass(kw_only=True)
@@ -154,6 +105,20 @@ class SystemEpisodes(Core):
         blocks = system_blocks(self.horizon)
         observed = self.arguments.observation
         self.observer = Observer(tuple(blocks) if observed is None else observed, blocks)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """The same place, from where both go their own ways; the table, which nothing changes, is shared."""
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        memo[id(self)] = twin
+        for name in ("generators", "seeds", "action_space"):
+            setattr(twin, name, copy.deepcopy(getattr(self, name), memo))
+        return twin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Made again from its arguments, then put where it stood: the table is not pickled."""
+        given = {each.name: getattr(self.arguments, each.name) for each in fields(self.arguments)}
+        return _made_again, (given, self.generators, self.seeds, self.get_state())
 
     def reset(self, rows: NDArray[np.int64] | None = None, options: Any = None) -> None:
         """Begin new campaigns in some rows, as `Core.reset`; the option ``system`` names their elements."""
@@ -273,10 +238,14 @@ class SystemEpisodes(Core):
         return (counts // np.gcd.reduce(counts, axis=1)[:, None]).astype(np.int32)
 
 
-def by_electronegativity(elements: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Elements of systems (B, 4), least electronegative first, -1 last; equal ones keep the alphabet's order."""
-    scale = np.append(np.nan_to_num(alphabet.values("electronegativity")), np.inf)
-    return np.take_along_axis(elements, np.argsort(scale[elements], axis=1, kind="stable"), axis=1)
+def _made_again(
+    given: dict[str, Any], generators: list[np.random.Generator], seeds: list[int], state: Snapshot
+) -> SystemEpisodes:
+    """The episodes that `SystemEpisodes.__reduce__` describes."""
+    core = SystemEpisodes(len(generators), given)
+    core.generators, core.seeds = generators, seeds
+    core.set_state(state)
+    return core
 
 
 def pack(slots: NDArray[np.int16], counts: NDArray[np.int32]) -> CompositionBatch:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import matenv  # noqa: F401  registers the environments
 from matenv.elements import SYMBOLS
-from matenv.envs.system_campaigns import SIZES, SLOTS, by_electronegativity, known_systems
+from matenv.envs.known_systems import SIZES, SLOTS, by_electronegativity, known_systems
 from matenv.oracle import Oracle
 from matenv.oracle.rivals import rank_system
 from tools.command import run
