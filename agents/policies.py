@@ -15,15 +15,22 @@ class Policy(Protocol):
     """Anything that maps a batch of observations to actions, as Stable-Baselines3 models do."""
 
     def predict(self, observation: Any, *, deterministic: bool = False) -> tuple[Any, Any]:
-        """Actions (N, ...) for observations (N, width), and a state that is ignored.
+        """Actions (N, ...) for observations (N, width), and a state.
 
-        A policy that has a parameter `action_masks` is given those of the environment, (N, A) bool.
+        A policy that has a parameter `action_masks` is given those of the environment, (N, A) bool. One with parameters
+        `state` and `episode_start` (N,) bool is given back the state it returned, None at first, as those of
+        Stable-Baselines3 and sb3-contrib are.
         """
 
 
 def takes_masks(policy: Policy) -> bool:
     """Whether a policy wants to know which actions are allowed."""
     return "action_masks" in inspect.signature(policy.predict).parameters
+
+
+def takes_state(policy: Policy) -> bool:
+    """Whether a policy wants the state back that it returned."""
+    return {"state", "episode_start"} <= set(inspect.signature(policy.predict).parameters)
 
 
 class RandomPolicy:
