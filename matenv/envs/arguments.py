@@ -189,16 +189,17 @@ def read_options(options: Any, rows: int) -> Asked:
         )
     if formula is not None and not isinstance(formula, str | list | tuple | np.ndarray):
         raise ValueError(f"options['formula']={formula!r} must be a formula or a list of formulas")
-    formulas = each_row("formula", formula, rows, str)
-    wishes = each_row("wish", wish, rows, Wish | Mapping)
+    formulas = each_row("formula", "formulas", formula, rows, str)
+    wishes = each_row("wish", "wishes", wish, rows, Wish | Mapping)
     return Asked(formulas, None if wishes is None else [check_wish("options['wish']", each) for each in wishes])
 
 
-def each_row(name: str, value: Any, rows: int, kind: Any) -> list[Any] | None:
+def each_row(name: str, plural: str, value: Any, rows: int, kind: Any) -> list[Any] | None:
     """An option as one entry per row: a single one goes to all.
 
     Args:
         name: Name of the option.
+        plural: Of several.
         value: What was given.
         rows: Number of rows.
         kind: Type of a single one.
@@ -212,5 +213,5 @@ def each_row(name: str, value: Any, rows: int, kind: Any) -> list[Any] | None:
         return [value] * rows
     values = list(value)
     if len(values) != rows:
-        raise ValueError(f"options[{name!r}] holds {len(values)} {name}s for {rows} episodes")
+        raise ValueError(f"options[{name!r}] holds {len(values)} {plural} for {rows} episodes")
     return values

@@ -276,7 +276,7 @@ def read_systems(options: Any, rows: int) -> NDArray[np.int16] | None:
     if asked is None:
         return None
     single = len(asked) > 0 and all(isinstance(each, str) for each in asked)
-    systems = each_row("system", [tuple(asked)] * rows if single else asked, rows, str)
+    systems = each_row("system", "systems", [tuple(asked)] * rows if single else asked, rows, str)
     slots = np.full((rows, SLOTS), -1, np.int16)
     for row, system in enumerate(systems or ()):
         found = np.unique(alphabet.positions(system, "options['system']"))
