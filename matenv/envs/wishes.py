@@ -8,7 +8,8 @@ what was reached in hindsight can be taken for what was asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,9 @@ PROPERTIES = tuple(TOLERANCES)
 
 BOUND = 10.0
 """Scaled properties are clipped to +- this."""
+
+NUMBER_OF_WISHES = 2**14
+"""Wishes of a part that episodes draw from."""
 
 FEWEST_ELEMENTS = 2
 """Fewest elements of a formula that answers a wish."""
@@ -136,6 +140,9 @@ class Wishes:
         return goal
 
 
+_ARRAYS = tuple(each.name for each in fields(Wishes))
+
+
 def present_in(batch: CompositionBatch) -> NDArray[np.bool_]:
     """Which elements each formula holds (B, 89) bool."""
     return batch.scatter(batch.counts > 0).astype(np.bool_)
@@ -217,6 +224,39 @@ def check_wish(name: str, wish: Any) -> Wish:
     return wish
 
 
+class WishTable:
+    """The wishes of a part, numbered: number k is what `matenv.tasks.wishes.draw` draws from seed k.
+
+    Each is drawn when it is first asked for, so that batches cost no Python a row later.
+
+    Args:
+        part: ``"train"`` or ``"test"``.
+    """
+
+    def __init__(self, part: str) -> None:
+        assert part in PARTS
+        self.part, self._drawn = part, np.zeros(NUMBER_OF_WISHES, np.bool_)
+        self._wishes = Wishes(
+            np.zeros((NUMBER_OF_WISHES, _P)), np.zeros((NUMBER_OF_WISHES, _P), np.bool_),
+            np.zeros((NUMBER_OF_WISHES, _E), np.bool_), np.zeros((NUMBER_OF_WISHES, _E), np.bool_),
+            np.zeros(NUMBER_OF_WISHES, np.int64),
+        )  # fmt: skip
+
+    def __getitem__(self, numbers: NDArray[np.int64]) -> Wishes:
+        for number in np.unique(numbers[~self._drawn[numbers]]).tolist():
+            one = Wishes.of([draw(np.random.default_rng(number), self.part)])
+            for name in _ARRAYS:
+                getattr(self._wishes, name)[number] = getattr(one, name)[0]
+            self._drawn[number] = True
+        return Wishes(*(getattr(self._wishes, name)[numbers] for name in _ARRAYS))
+
+
+@lru_cache
+def wish_table(part: str) -> WishTable:
+    """The wishes of a part, one table for all environments."""
+    return WishTable(part)
+
+
 def draw_wishes(generators: Sequence[Generator], part: str) -> Wishes:
     """Wishes by chance, one draw from each generator.
 
@@ -227,6 +267,5 @@ def draw_wishes(generators: Sequence[Generator], part: str) -> Wishes:
     Returns:
         As many wishes.
     """
-    assert part in PARTS
-    seeds = [int(generator.integers(2**32)) for generator in generators]
-    return Wishes.of([draw(np.random.default_rng(seed), part) for seed in seeds])
+    draws = np.array([generator.random() for generator in generators])
+    return wish_table(part)[(draws * NUMBER_OF_WISHES).astype(np.int64)]

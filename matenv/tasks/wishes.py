@@ -53,7 +53,8 @@ class Near:
         """Check the numbers."""
         if not np.isfinite(self.target) or not 0 < self.tolerance < np.inf:
             raise ValueError(
-                f"Near({self.property_name!r}): target={self.target} must be finite, tolerance={self.tolerance} positive"
+                f"Near({self.property_name!r}): target={self.target} must be finite and tolerance={self.tolerance} "
+                "positive"
             )
 
     @property
