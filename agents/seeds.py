@@ -1,7 +1,7 @@
 """Which seeds training uses and which evaluation: no environment row of the one is ever a row of the other.
 
-A batched environment seeds row i with the seed it is given plus i. Runs get blocks of `ROWS` seeds of their own, so that
-runs with consecutive seeds share no row either; evaluation has all seeds from `EVALUATION_SEEDS` up.
+A batched environment seeds row i with the seed it is given plus i. Runs get blocks of `ROWS` seeds of their own, so
+that runs with consecutive seeds share no row either; evaluation has all seeds from `EVALUATION_SEEDS` up.
 """
 
 from __future__ import annotations

@@ -66,11 +66,11 @@ class MaterialElementsGoalEnv(GoalReward, MaterialEnv):
 
     ## Reward
     ``compute_reward(achieved_goal, desired_goal, info)``, bit for bit: the product over the targets of
-    exp(-((predicted mean - target) / tolerance)^2 / 2), tolerance 0.1 (log10 GPa) and 0.45 eV, times 1 if the elements
-    fit, times the last value of what is achieved. It is batched and needs no `info`, so that hindsight experience replay
-    (Andrychowicz et al., NeurIPS 2017; `HerReplayBuffer` of Stable-Baselines3) can ask what a formula would have earned
-    had it been the goal: a relabelled goal asks for that formula's properties and elements. ``info["score"]`` is the
-    same in double precision.
+    exp(-((predicted mean - target) / tolerance)^2 / 2), tolerance 0.1 (log10 GPa) and 0.45 eV, times 1 if the
+    elements fit, times the last value of what is achieved. It is batched and needs no `info`, so that hindsight
+    experience replay (Andrychowicz et al., NeurIPS 2017; `HerReplayBuffer` of Stable-Baselines3) can ask what a
+    formula would have earned had it been the goal: a relabelled goal asks for that formula's properties and elements.
+    ``info["score"]`` is the same in double precision.
 
     ## Episode end
     As `MaterialElements-v0`.
@@ -79,8 +79,9 @@ class MaterialElementsGoalEnv(GoalReward, MaterialEnv):
     As `MaterialElements-v0`, and ``wish`` in words.
 
     ## Reset options
-    ``options={"wish": {"targets": {"band_gap_pbe": 2.0}, "required": ["Zn", "O"], "excluded": ["Pb"], "elements": 3}}``
-    or a `matenv.tasks.wishes.Wish`; ``"formula"`` as in `MaterialElements-v0`. Vector environments take one for all or a list.
+    ``options={"wish": wish}``, a `matenv.tasks.wishes.Wish` or its fields, such as
+    ``{"targets": {"band_gap_pbe": 2.0}, "required": ["Zn", "O"], "excluded": ["Pb"], "elements": 3}``;
+    ``"formula"`` as in `MaterialElements-v0`. Vector environments take one for all or a list.
     """
 
     EPISODES = ElementGoalEpisodes

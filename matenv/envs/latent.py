@@ -53,8 +53,8 @@ class MaterialLatentEnv(MaterialEnv):
 
     ## Reset options
     ``options={"formula": "LiFePO4"}`` starts this episode there: z = encode(formula). The composition is always
-    decode(z); ``start_round_trip`` tells whether that gives the formula back. ``"wish"``: what this episode asks for, as
-    in `MaterialLatentGoal-v0`, where the environment was made with one.
+    decode(z); ``start_round_trip`` tells whether that gives the formula back. ``"wish"``: what this episode asks for,
+    as in `MaterialLatentGoal-v0`, where the environment was made with one.
 
     ## Arguments
     Args:
@@ -93,14 +93,14 @@ class MaterialLatentEnv(MaterialEnv):
             Below 1 the reward depends on the episode's history, and the observation gets the block ``visits``.
         part: ``"train"`` or ``"test"``: which rows of the `system` split starts are drawn from, and which wishes; train
             on the one, evaluate on the other.
-        wish: ``"draw"`` for a wish (`matenv.tasks.wishes`) in every episode, or one for all: a `Wish` or its fields as in
-            the reset option. The task's score is multiplied by the wish's utility and by whether its elements fit, and
-            the observation gets the block ``goal`` (the table of `MaterialLatentGoal-v0`); ``task="stable-novel"`` asks
-            for nothing else.
-        improve: Improve the start formula, such as ``{"distance": 5.0}`` (valid within that element mover's distance, in
-            places of the modified Pettifor scale), ``{"edits": 3}`` (valid after at most so many moves that changed the
-            formula), ``{"replace": "Co"}`` (starts hold Co, valid formulas do not), or several of them. The reward is
-            the term ``gain``: score minus the start's utility x viability; the observation gets the block ``start``
+        wish: ``"draw"`` for a wish (`matenv.tasks.wishes`) in every episode, or one for all: a `Wish` or its fields as
+            in the reset option. The task's score is multiplied by the wish's utility and by whether its elements fit,
+            and the observation gets the block ``goal`` (the table of `MaterialLatentGoal-v0`); ``task="stable-novel"``
+            asks for nothing else.
+        improve: Improve the start formula, such as ``{"distance": 5.0}`` (valid within that element mover's distance,
+            in places of the modified Pettifor scale), ``{"edits": 3}`` (valid after at most so many moves that changed
+            the formula), ``{"replace": "Co"}`` (starts hold Co, valid formulas do not), or several of them. The reward
+            is the term ``gain``: score minus the start's utility x viability; the observation gets the block ``start``
             (fractions of the start, shares used of distance and edits). A task with a `start` of its own does the same.
         campaign: Number k of systems: the reward is the term ``campaign``, the rise of the mean score of the k best
             chemical systems that the episode's steps proposed, and the observation gets the block ``campaign`` (share

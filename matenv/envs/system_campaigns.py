@@ -177,7 +177,7 @@ class SystemEpisodes(Core):
         return full, scatter(terminated, rows, self.rows), scatter(truncated, rows, self.rows)
 
     def describe(self, row: int) -> dict[str, Any]:
-        """``system``, ``formula``, ``status`` and ``formation_energy`` of the last proposal, all ``proposals`` so far."""
+        """The system, the last proposal and what became of it, and all ``proposals`` so far."""
         state = self.state
         if state is None:
             raise RuntimeError("describe() was called before reset(); begin an episode with reset(seed=...)")

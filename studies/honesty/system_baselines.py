@@ -1,7 +1,7 @@
 """What chance and a fixed ranking earn in `MaterialSystem-v0`: ``python -m studies.honesty.system_baselines``.
 
-The ranking proposes the ten compositions of a system with the highest p_found of the train reference, and learns nothing
-from what is revealed.
+The ranking proposes the ten compositions of a system with the highest p_found of the train reference, and learns
+nothing from what is revealed.
 """
 
 from __future__ import annotations
