@@ -133,13 +133,22 @@ class Counter:
 
 
 def test_a_recurrent_policy_keeps_its_state_and_both_ways_to_act_are_reported():
-    policy = Counter(gym.make("MaterialLatent-v0").action_space.shape[0])
+    space: Any = gym.make("MaterialLatent-v0").action_space
+    policy = Counter(space.shape[0])
     both = evaluate_both(policy, episodes=2, horizon=3)
     assert [row[0] for row in policy.seen] == [[0, 0], [1, 1], [2, 2]] * 2
     assert [row[1] for row in policy.seen] == [[True, True], [False, False], [False, False]] * 2
     assert [row[2] for row in policy.seen] == [False] * 3 + [True] * 3
     assert both["stochastic"].start_formulas == both["deterministic"].start_formulas
     assert both["stochastic"].final_formulas == both["stochastic"].start_formulas  # a zero move
+
+
+def test_goals_and_systems_are_evaluated_likewise():
+    for env_id in ("MaterialElementsGoal-v0", "MaterialSystem-v0"):
+        random = RandomPolicy(gym.make(env_id).action_space, 0)
+        e = evaluate_policy(random, env_id, episodes=40)
+        assert e.returns.shape == (40,) and (e.returns >= 0).all() and len(e.final_formulas) == 40
+    assert e.returns.sum() > 0  # one phase or more by chance
 
 
 def test_training_and_evaluation_share_no_row():

@@ -22,7 +22,7 @@ from matenv.tasks import Task, load_task
 from matenv.tasks.sampling import random_formulas
 from matenv.tasks.wishes import Wish, draw
 
-WISH = {"task": "stable-novel", "wish": "draw"}
+WISH: dict[str, Any] = {"task": "stable-novel", "wish": "draw"}
 CONTEXTS: list[dict[str, Any]] = [
     WISH,
     {"improve": {"distance": 4.0, "edits": 3}},
@@ -196,7 +196,8 @@ def test_starts_are_drawn_from_the_part_asked_for():
 @settings(max_examples=100, deadline=None)
 def test_the_best_systems_are_those_of_a_hand_count(proposals, k):
     formulas = ["MgO", "Mg2O", "NaCl", "KCl", "TiN", "Ti2N"]
-    best, by_hand = Best.none(1, k), {}
+    best = Best.none(1, k)
+    by_hand: dict[tuple[int, ...], float] = {}
     for which, score in proposals:
         batch = batch_of(formulas[which])
         best = best.after(batch, np.array([score]))
@@ -213,7 +214,8 @@ def test_the_return_of_a_campaign_is_the_mean_of_its_best_systems(env_id):
     envs: Any = gym.make_vec(env_id, num_envs=4, horizon=16, campaign=4)
     envs.reset(seed=0)
     envs.action_space.seed(0)
-    total, best = np.zeros(4), [{} for _ in range(4)]
+    total = np.zeros(4)
+    best: list[dict[Any, float]] = [{} for _ in range(4)]
     for _ in range(16):
         _, reward, _, truncated, info = envs.step(envs.action_space.sample())
         total += reward
