@@ -16,9 +16,10 @@ from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.policies import RandomPolicy
 from matenv.agents.train import ALGORITHMS, ENV_ID, train
 
+import matenv
 from matenv import Oracle, load_task
 from matenv.benchmark.method import Method
-from matenv.benchmark.run import stored
+from matenv.benchmark.run import stored_with, write_whole
 from matenv.benchmark.searches import prior_search, uniform_search
 from matenv.benchmark.statistics import mean_interval
 
@@ -73,7 +74,7 @@ def compare(
     name, search = ("prior sampling", prior_search) if env_id == ENV_ID else ("uniform random formulas", uniform_search)
     found = [_search(folder / f"{name.split()[0]}-{seed}.json", search, seed, task) for seed in range(seeds)]
     table[f"{name}, {CALLS:,} calls"] = {"top10": mean_interval(found)}
-    (folder / "table.json").write_text(json.dumps(table, indent=1) + "\n")
+    write_whole(folder / "table.json", json.dumps(table, indent=1) + "\n")
     _show(table, seeds, episodes, task)
     return table
 
@@ -100,7 +101,11 @@ def _run(
             "timesteps": int(getattr(policy, "num_timesteps", 0)),
         }
 
-    return stored(folder / f"{agent}-{seed}.json", measure)
+    settings = {
+        "agent": agent, "seed": seed, "timesteps": timesteps, "episodes": episodes, "task": task, "env_id": env_id,
+        "matenv": matenv.__version__,
+    }  # fmt: skip
+    return stored_with(folder / f"{agent}-{seed}.json", settings, measure)
 
 
 def _search(path: Path, search: Method, seed: int, task: str) -> float:
@@ -111,7 +116,8 @@ def _search(path: Path, search: Method, seed: int, task: str) -> float:
         scores = np.sort(search(wanted, Oracle("train", CALLS, properties=wanted.properties), seed).scores)[::-1]
         return {"top10": float(scores[:10].mean())}
 
-    return stored(path, measure)["top10"]
+    settings = {"search": search.__name__, "seed": seed, "task": task, "calls": CALLS, "matenv": matenv.__version__}  # type: ignore[attr-defined]
+    return stored_with(path, settings, measure)["top10"]
 
 
 def _show(table: dict[str, Any], seeds: int, episodes: int, task: str) -> None:

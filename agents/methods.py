@@ -14,7 +14,7 @@ from typing import Any
 import gymnasium as gym
 import torch
 from matenv.agents.edit_policy import RandomKinds
-from matenv.agents.policies import Policy, RandomPolicy, takes_masks
+from matenv.agents.policies import Policy, RandomPolicy, takes
 from matenv.agents.train import create
 from stable_baselines3.common.callbacks import BaseCallback
 
@@ -59,7 +59,7 @@ def policy_search(
     """
     envs = RecordMoves(gym.make_vec(env_id, num_envs=ROWS, task=task, oracle=oracle, **env_kwargs))
     policy = make(envs.single_action_space, seed)
-    masked = masks and takes_masks(policy) and env_id == ELEMENTS
+    masked = masks and takes(policy, "action_masks") and env_id == ELEMENTS
     observation, _ = envs.reset(seed=ROWS * seed)
     while not oracle.exhausted:
         known = {"action_masks": envs.unwrapped.action_masks()} if masked else {}  # type: ignore[attr-defined]

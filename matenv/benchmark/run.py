@@ -6,7 +6,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +64,39 @@ def stored(path: Path, measure: Callable[[], Any]) -> Any:
         The file's contents.
     """
     if not path.is_file():
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(measure(), indent=1) + "\n")
-        partial.replace(path)
+        write_whole(path, json.dumps(measure(), indent=1) + "\n")
     return json.loads(path.read_text())
+
+
+def stored_with(path: Path, settings: Mapping[str, Any], measure: Callable[[], Any]) -> Any:
+    """As `stored`, of the same settings; what was stored with others is refused.
+
+    Args:
+        path: The file.
+        settings: All that the result depends on, as JSON holds it.
+        measure: Makes something that JSON can hold.
+
+    Returns:
+        The result.
+
+    Raises:
+        ValueError: The file holds a result of other settings.
+    """
+    settings = json.loads(json.dumps(settings))
+    found = stored(path, lambda: {"settings": settings, "result": measure()})
+    before = found.get("settings") if isinstance(found, dict) else None
+    if before != settings:
+        before = before if isinstance(before, dict) else {}
+        changed = sorted(key for key in {*settings, *before} if before.get(key) != settings.get(key))
+        raise ValueError(f"{path} holds a result with another {', '.join(changed)}; choose another folder")
+    return found["result"]
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file that is there whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text)
+    partial.replace(path)
 
 
 def _run(folder: Path, method: str, task: str, budget: int, seed: int) -> dict[str, Any]:

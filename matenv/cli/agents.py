@@ -60,6 +60,9 @@ def evaluate(
     episodes: Annotated[int, typer.Option(help="Episodes.")] = 256,
     seed: Annotated[int, typer.Option(help="Seed of the starts, apart from all training seeds.")] = 0,
     top: Annotated[int, typer.Option(help="Candidates to list.")] = 10,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Load pickled objects and modules that the folder names: they run code.")
+    ] = False,
 ) -> None:
     """Evaluate a trained agent from held-out starts, with and without exploration, and list the best it met."""
     from matenv import Oracle, load_task
@@ -68,7 +71,7 @@ def evaluate(
     from matenv.agents.train import load, read_config
     from matenv.tasks import RESTRICTIONS
 
-    config, agent = read_config(run_folder), load(run_folder)
+    config, agent = read_config(run_folder), load(run_folder, trust)
     arguments = config["env_kwargs"]
     found = evaluate_both(agent, config["env_id"], episodes=episodes, seed=seed, **arguments)
     for kind, each in found.items():

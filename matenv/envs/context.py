@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
+from matenv.compiled.jit import njit
 from matenv.composition import CompositionBatch
 from matenv.envs.arguments import Arguments
 from matenv.envs.campaigns import Best

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium.spaces import Discrete
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
 from matenv.checks import check_flag
+from matenv.compiled.jit import njit
 from matenv.composition import CompositionBatch
 from matenv.composition.integers import MAX_ELEMENTS
 from matenv.envs.arguments import Arguments

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from gymnasium.spaces import Box
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv.checks import check_number
+from matenv.compiled.jit import njit
 from matenv.composition import CompositionBatch
 from matenv.envs.arguments import Arguments
 from matenv.envs.episodes import Episodes, shared_latent

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
+from matenv.compiled.jit import njit
 from matenv.compiled.threads import alongside
 from matenv.composition import KNOWN_DISTANCE, MAX_ATOMS, TOLERANCE, CompositionBatch, read
 from matenv.data import Dataset, load_dataset
@@ -182,6 +182,14 @@ class Oracle:
     def history(self) -> CompositionBatch:
         """The distinct formulas assessed, in order of first assessment."""
         return self._ledger.history()
+
+    def recall(self, formulas: CompositionBatch) -> None:
+        """Count these formulas as asked, in this order, in place of what has been counted so far.
+
+        Args:
+            formulas: What `history` returned, of this oracle or of the one whose work goes on.
+        """
+        self._ledger = Ledger.of(formulas, self.budget)
 
     look_up = staticmethod(look_up)
 

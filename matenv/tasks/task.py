@@ -11,12 +11,12 @@ from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
 from matenv.checks import check_number
 from matenv.chemistry import COMMON_SHARE, is_electronegativity_balanced
+from matenv.compiled.jit import njit
 from matenv.composition import CompositionBatch, integer_counts
 from matenv.composition.movers import movers_distance
 from matenv.data.novelty import is_novel, train_formulas

@@ -88,8 +88,8 @@ def test_torchrl():
 
     env = GymEnv("MaterialLatent-v0")
     check_env_specs(env)
-    batch = GymWrapper(gym.make_vec("MaterialLatent-v0", num_envs=3, info="numbers", horizon=4))
-    rollout = batch.rollout(6, break_when_any_done=False)
+    batch: Any = GymWrapper(gym.make_vec("MaterialLatent-v0", num_envs=3, info="numbers", horizon=4))
+    rollout: Any = batch.rollout(6, break_when_any_done=False)
     assert rollout.shape == (3, 6) and rollout["next", "done"][:, 3].all() and rollout["next", "reward"].sum() > 0
     assert not (rollout["next", "observation"][:, 3] == rollout["observation"][:, 4]).all()  # a new episode began
 
@@ -129,7 +129,8 @@ def test_tianshou():
         told: Any = {"obs": observation, "act": action, "rew": reward, "terminated": terminated}
         buffer.add(Batch(**told, truncated=truncated, obs_next=after, info=info))
         observation = env.reset()[0] if truncated else after
-    assert buffer.sample(8)[0].info["terms.score"].shape == (8,)
+    sampled: Any = buffer.sample(8)[0]
+    assert sampled.info["terms.score"].shape == (8,)
     workers = DummyVectorEnv([lambda: gym.make("MaterialLatent-v0", info="numbers")] * 2)
     workers.reset()
     assert workers.step(np.stack([env.action_space.sample()] * 2))[1].shape == (2,)
