@@ -21,6 +21,7 @@ from matenv.agents.checkpoint import (
 from matenv.agents.edit_dqn import EditDQN
 from matenv.agents.edit_policy import EditPolicy, EditQPolicy
 from matenv.agents.hyperparameters import load_hyperparameters
+from matenv.agents.seeds import training_seeds
 from sb3_contrib import MaskablePPO
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -64,7 +65,7 @@ def train(
         algorithm: A name in `ALGORITHMS`.
         out: Folder of the run.
         timesteps: Environment steps over all rows; None for the hyperparameter file's ``n_timesteps``.
-        seed: Seed of environment and agent.
+        seed: Seed of the agent, and through `matenv.agents.seeds.training_seeds` of the environment.
         env_id: Registered environment id.
         env_kwargs: Arguments of the environment, over those of the hyperparameter file.
         hyperparameters: A YAML file of one's own.
@@ -136,7 +137,7 @@ def create(
     Args:
         algorithm: A name in `ALGORITHMS`.
         env_id: Registered environment id.
-        seed: Seed of environment and agent.
+        seed: Seed of the agent, and through `matenv.agents.seeds.training_seeds` of the environment.
         env_kwargs: Arguments of the environment, over those of the hyperparameter file.
         settings: Name of the hyperparameter file; None for the algorithm's.
         overrides: Hyperparameters that differ from the file's.
@@ -164,6 +165,7 @@ def _make_envs(
 def _make_agent(algorithm: str, envs: VecMonitor, settings: dict[str, Any], seed: int) -> BaseAlgorithm:
     policy = POLICIES.get(settings["policy"], settings["policy"])
     agent = ALGORITHMS[algorithm](env=envs, seed=seed, device="cpu", **{**settings, "policy": policy})
+    envs.seed(training_seeds(seed))  # in place of `seed` itself, which neighbouring runs' rows would share
     agent.observation_space.seed(seed)  # nothing draws from it, but it is written into model.zip
     return agent
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -15,9 +15,12 @@ from matenv import elements as alphabet
 from matenv.checks import check_choice, check_device, check_flag, check_listed, check_number, check_whole
 from matenv.composition import listed
 from matenv.envs.guarding import check_limits
+from matenv.envs.improving import Limits
 from matenv.envs.rewards import Reward
+from matenv.envs.wishes import check_wish
 from matenv.oracle import Oracle
 from matenv.tasks import DEFAULT_TASK, Task
+from matenv.tasks.wishes import PARTS, Wish
 from matenv.thermo.reservoirs import NAMES as RESERVOIRS
 
 if TYPE_CHECKING:
@@ -76,6 +79,10 @@ class Arguments:
     predictor: str | Predictor | None = None
     end_beyond: Mapping[str, float] | None = None
     repeat_decay: float = 1.0
+    part: str = "train"
+    wish: str | Wish | Mapping[str, Any] | None = None
+    improve: Mapping[str, Any] | None = None
+    campaign: int | None = None
     device: str = "cpu"
     info: str = "words"
 
@@ -90,6 +97,7 @@ class Arguments:
         decay = "a number in [0, 1]; 1 for no decay"
         self.repeat_decay = check_number("repeat_decay", self.repeat_decay, 0, 1, decay)
         check_device(self.device)
+        self._check_context()
         if self.info not in INFOS:
             raise ValueError(f"info={self.info!r} is unknown; choose one of {', '.join(INFOS)}")
         for name, what in LISTS.items():
@@ -136,6 +144,21 @@ class Arguments:
                 "rewards and needs one without it"
             )
 
+    def _check_context(self) -> None:
+        """Check what is asked beside the task."""
+        if self.part not in PARTS:
+            raise ValueError(f"part={self.part!r} is unknown; choose one of {', '.join(PARTS)}")
+        if isinstance(self.wish, str) and self.wish != "draw":
+            raise ValueError(f"wish={self.wish!r} must be 'draw', a wish, or None")
+        if self.wish is not None and not isinstance(self.wish, str):
+            self.wish = check_wish("wish", self.wish)
+        if Limits.read(self.improve) is not None and self.start != "dataset":
+            raise ValueError(f"improve={self.improve!r} needs a formula to improve; use start='dataset'")
+        if self.campaign is not None:
+            self.campaign = check_whole("campaign", self.campaign, "chemical systems")
+            if self.campaign > self.horizon:
+                raise ValueError(f"campaign={self.campaign} systems cannot be proposed in horizon={self.horizon} steps")
+
 
 class SpelledOut:
     """The signature of an environment class, with each argument and its default in place of ``**arguments``."""
@@ -179,32 +202,69 @@ def check_options(options: Any) -> None:
         raise ValueError(f"options={options!r} must be a dictionary such as {{'formula': 'LiFePO4'}}")
 
 
-def start_formulas(options: Any, rows: int) -> list[str | Composition] | None:
-    """Formulas that reset options ask for, one per row.
+class Asked(NamedTuple):
+    """What reset options ask for.
+
+    Attributes:
+        formulas: Formula to start each episode from; None to draw starts.
+        wishes: Wish of each episode; None for those the environment was made for.
+    """
+
+    formulas: list[str | Composition] | None = None
+    wishes: list[Wish] | None = None
+
+
+def read_options(options: Any, rows: int) -> Asked:
+    """What reset options ask for, one entry per row.
 
     Args:
         options: The options given to `reset`.
         rows: Number of rows being reset.
 
     Returns:
-        A list of `rows` formulas, or None to draw starts.
+        Lists of `rows` entries, or None.
 
     Raises:
-        ValueError: Not a dictionary, an unknown option, or the wrong number or type of formulas.
+        ValueError: Not a dictionary, an unknown option, or the wrong number or type of formulas or wishes.
     """
     check_options(options)
     options = dict(options or {})
-    formula = options.pop("formula", None)
+    formula, wish = options.pop("formula", None), options.pop("wish", None)
     if options:
         raise ValueError(
-            f"options holds unknown keys {sorted(map(str, options))}; known: 'formula', and 'reset_mask' for batches"
+            f"options holds unknown keys {sorted(map(str, options))}; known: 'formula', 'wish', and 'reset_mask' for "
+            "batches"
         )
-    if formula is None:
+    formulas = None
+    if formula is not None:
+        given = listed(formula, "options['formula']")
+        if not isinstance(given, list):
+            raise ValueError(f"options['formula']={str(formula)[:60]} must be a formula or a list of formulas")
+        formulas = given * rows if isinstance(formula, str) or hasattr(formula, "reduced_formula") else given
+        if len(formulas) != rows:
+            raise ValueError(f"options['formula'] holds {len(formulas)} formulas for {rows} episodes")
+    wishes = each_row("wish", "wishes", wish, rows, Wish | Mapping)
+    return Asked(formulas, None if wishes is None else [check_wish("options['wish']", each) for each in wishes])
+
+
+def each_row(name: str, plural: str, value: Any, rows: int, kind: Any) -> list[Any] | None:
+    """An option as one entry per row: a single one goes to all.
+
+    Args:
+        name: Name of the option.
+        plural: Of several.
+        value: What was given.
+        rows: Number of rows.
+        kind: Type of a single one.
+
+    Raises:
+        ValueError: Another number of entries.
+    """
+    if value is None:
         return None
-    given = listed(formula, "options['formula']")
-    if not isinstance(given, list):
-        raise ValueError(f"options['formula']={str(formula)[:60]} must be a formula or a list of formulas")
-    formulas = given * rows if isinstance(formula, str) or hasattr(formula, "reduced_formula") else given
-    if len(formulas) != rows:
-        raise ValueError(f"options['formula'] holds {len(formulas)} formulas for {rows} episodes")
-    return formulas
+    if isinstance(value, kind):
+        return [value] * rows
+    values = list(value)
+    if len(values) != rows:
+        raise ValueError(f"options[{name!r}] holds {len(values)} {plural} for {rows} episodes")
+    return values

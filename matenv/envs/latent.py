@@ -56,7 +56,8 @@ class MaterialLatentEnv(MaterialEnv):
 
     ## Reset options
     ``options={"formula": "LiFePO4"}`` starts this episode there: z = encode(formula). The composition is always
-    decode(z); ``start_round_trip`` tells whether that gives the formula back.
+    decode(z); ``start_round_trip`` tells whether that gives the formula back. ``"wish"``: what this episode asks for,
+    as in `MaterialLatentGoal-v0`, where the environment was made with one.
 
     ## Arguments
     Args:
@@ -96,6 +97,20 @@ class MaterialLatentEnv(MaterialEnv):
             is its 99 % quantile over held-out data; ``docs/guards.md`` says which guards are worth it. None for never.
         repeat_decay: Factor of the ``score`` term for each earlier visit to the formula in this episode; 1 for none.
             Below 1 the reward depends on the episode's history, and the observation gets the block ``visits``.
+        part: ``"train"`` or ``"test"``: which rows of the `system` split starts are drawn from, and which wishes; train
+            on the one, evaluate on the other.
+        wish: ``"draw"`` for a wish (`matenv.tasks.wishes`) in every episode, or one for all: a `Wish` or its fields as
+            in the reset option. The task's score is multiplied by the wish's utility and by whether its elements fit,
+            and the observation gets the block ``goal`` (the table of `MaterialLatentGoal-v0`); ``task="stable-novel"``
+            asks for nothing else.
+        improve: Improve the start formula, such as ``{"distance": 5.0}`` (valid within that element mover's distance,
+            in places of the modified Pettifor scale), ``{"edits": 3}`` (valid after at most so many moves that changed
+            the formula), ``{"replace": "Co"}`` (starts hold Co, valid formulas do not), or several of them. The reward
+            is the term ``gain``: score minus the start's utility x viability; the observation gets the block ``start``
+            (fractions of the start, shares used of distance and edits). A task with a `start` of its own does the same.
+        campaign: Number k of systems: the reward is the term ``campaign``, the rise of the mean score of the k best
+            chemical systems that the episode's steps proposed, and the observation gets the block ``campaign`` (share
+            of these systems with each element, their mean score, share of the horizon used). 16 to 64 steps suit it.
         device: Where decoder and predictor run.
         info: ``"words"`` (everything) or ``"numbers"``: numbers only, flat, of the same keys and shapes at every step,
             for what stacks infos (Minari, Tianshou, TorchRL's batches); `describe()` has the words.

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from matenv.envs.arguments import SpelledOut, check_render_mode, start_formulas
-from matenv.envs.episodes import Episodes
+from matenv.envs.arguments import SpelledOut, check_render_mode
+from matenv.envs.core import Core
 from matenv.envs.frames import draw_frame
 from matenv.envs.rendering import narrate
 from matenv.envs.snapshot import Snapshot, take_snapshot
@@ -18,7 +18,7 @@ from matenv.envs.spec import MaterialSpec
 from matenv.envs.state import Trail
 
 
-class MaterialEnv(gym.Env[NDArray[np.float32], Any]):
+class MaterialEnv(gym.Env[Any, Any]):
     """One episode: a batch of one.
 
     Args:
@@ -28,7 +28,7 @@ class MaterialEnv(gym.Env[NDArray[np.float32], Any]):
 
     metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}
 
-    EPISODES: ClassVar[type[Episodes]]
+    EPISODES: ClassVar[type[Core]]
     """How the agent moves."""
 
     __signature__ = SpelledOut()
@@ -37,7 +37,7 @@ class MaterialEnv(gym.Env[NDArray[np.float32], Any]):
         check_render_mode(render_mode, self.metadata["render_modes"])
         self.core = self.EPISODES(1, arguments)
         self.action_space = self.core.action_space
-        self.observation_space = self.core.observer.space
+        self.observation_space = self.core.observation_space
         self.render_mode = render_mode
         self._trail = Trail()
         self._spec: EnvSpec | None = None
@@ -57,14 +57,12 @@ class MaterialEnv(gym.Env[NDArray[np.float32], Any]):
         """Where each named block lies in the observation."""
         return dict(self.core.observer.slices)
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode.
 
         Args:
             seed: Seeds the environment's random generator; once is enough.
-            options: ``{"formula": "..."}`` to start from that formula.
+            options: ``{"formula": "..."}`` to start from that formula, and what else the environment's page names.
 
         Returns:
             Observation and info.
@@ -74,11 +72,11 @@ class MaterialEnv(gym.Env[NDArray[np.float32], Any]):
         """
         super().reset(seed=seed)
         self.core.generators[0] = self.np_random
-        self.core.reset(formulas=start_formulas(options, 1))
+        self.core.reset(options=options)
         self._trail = Trail()
-        return self.core.observe()[0], self._told()
+        return first_row(self.core.observe()), self._told()
 
-    def step(self, action: ArrayLike) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+    def step(self, action: ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Move.
 
         Args:
@@ -95,7 +93,8 @@ class MaterialEnv(gym.Env[NDArray[np.float32], Any]):
         if action.shape != self.action_space.shape:
             raise ValueError(f"action has shape {action.shape}; expected {self.action_space.shape}")
         reward, terminated, truncated = self.core.step(action[None])
-        return self.core.observe()[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), self._told()
+        seen = first_row(self.core.observe())
+        return seen, float(reward[0]), bool(terminated[0]), bool(truncated[0]), self._told()
 
     def describe(self) -> dict[str, Any]:
         """Everything about the current formula, words included, whatever ``info`` holds."""
@@ -134,3 +133,8 @@ class MaterialEnv(gym.Env[NDArray[np.float32], Any]):
             if self.core.in_words:
                 return words
         return {name: values[0].item() if values.ndim == 1 else values[0] for name, values in self.core.tell().items()}
+
+
+def first_row(observation: Any) -> Any:
+    """The one row of a batch of observations."""
+    return {k: v[0] for k, v in observation.items()} if isinstance(observation, dict) else observation[0]

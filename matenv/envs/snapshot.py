@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from matenv.envs.state import State, Trail
+from matenv.envs.state import Trail
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Moving(Protocol):
     """Episodes, as far as snapshots are concerned."""
 
-    state: State | None
+    state: Any
     terms: dict[str, NDArray[np.float64]]
     generators: list[Generator]
 
@@ -37,7 +37,7 @@ class Snapshot:
         trail: The episode so far; None if nothing is rendered.
     """
 
-    state: State | None
+    state: Any
     terms: Mapping[str, NDArray[np.float64]]
     generators: tuple[Mapping[str, Any], ...]
     done: NDArray[np.bool_] | None = None

@@ -12,6 +12,7 @@ from gymnasium.envs.registration import EnvSpec
 from matenv.oracle import Oracle
 from matenv.tasks import TASKS, Task
 from matenv.tasks.as_data import task_to_data
+from matenv.tasks.wishes import Wish
 
 
 class MaterialSpec(EnvSpec):
@@ -46,4 +47,6 @@ def _as_data(value: Any) -> Any:
         return value.name if TASKS.get(value.name) == value else task_to_data(value)
     if isinstance(value, Oracle):
         return value.arguments()
+    if isinstance(value, Wish):
+        return {name: getattr(value, name) for name in ("targets", "required", "excluded", "elements")}
     return str(value) if isinstance(value, Path) else value

@@ -13,16 +13,15 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from matenv.checks import check_whole
-from matenv.envs.arguments import SpelledOut, check_autoreset_mode, check_options, check_render_mode, start_formulas
-from matenv.envs.episodes import Episodes
+from matenv.envs.arguments import SpelledOut, check_autoreset_mode, check_options, check_render_mode
+from matenv.envs.core import Core
 from matenv.envs.frames import draw_frame
-from matenv.envs.info import describe_ends
 from matenv.envs.snapshot import Snapshot, take_snapshot
 from matenv.envs.spec import MaterialSpec
 from matenv.envs.state import Trail
 
 
-class MaterialVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray]):
+class MaterialVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray]):
     """N episodes in one batch.
 
     Row i behaves as a single environment seeded with seed + i, up to rounding in single precision. Infos hold arrays;
@@ -42,7 +41,7 @@ class MaterialVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 4, "autoreset_mode": AutoresetMode.SAME_STEP}
 
-    EPISODES: ClassVar[type[Episodes]]
+    EPISODES: ClassVar[type[Core]]
     """How the agent moves."""
 
     __signature__ = SpelledOut()
@@ -68,7 +67,7 @@ class MaterialVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
         self._trails = [Trail() for _ in range(num_envs)] if render_mode else []
         self._spec: EnvSpec | None = None
         self.single_action_space = self.core.action_space
-        self.single_observation_space = self.core.observer.space
+        self.single_observation_space = self.core.observation_space
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._done = np.zeros(num_envs, np.bool_)
@@ -100,12 +99,13 @@ class MaterialVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """Begin episodes.
 
         Args:
             seed: Row i is seeded with seed + i, or with entry i of a list (None leaves a row's generator as it is).
-            options: ``{"formula": str or list}`` to start there; ``{"reset_mask": (N,) bool}`` to reset some rows only.
+            options: ``{"formula": str or list}`` to start there, and what else the environment's page names, one entry
+                for all rows or a list; ``{"reset_mask": (N,) bool}`` to reset some rows only.
 
         Returns:
             Observations (N, width) and info.
@@ -134,14 +134,14 @@ class MaterialVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
             if self.core.state is None and not mask.all():
                 raise ValueError("reset_mask must be all True at the first reset")
             rows = np.flatnonzero(mask)
-        self.core.reset(rows, start_formulas(options, len(rows)))
+        self.core.reset(rows, options)
         self._done[rows] = False
         self._follow(rows)
         return self.core.observe(), self.core.tell()
 
     def step(
         self, actions: ArrayLike
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+    ) -> tuple[Any, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """Move every row.
 
         Args:
@@ -174,7 +174,7 @@ class MaterialVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
         if self.autoreset_mode == AutoresetMode.SAME_STEP and self._done.any():
             done, finished = self._done.copy(), np.flatnonzero(self._done)
             final = {"final_obs": self.core.observe(), "_final_obs": done}
-            final |= {"final_info": self._final_info(finished), "_final_info": done.copy()}
+            final |= {"final_info": self.core.final_info(finished), "_final_info": done.copy()}
             self.core.reset(finished)
             begun, self._done = done, np.zeros(self.num_envs, np.bool_)
         self._follow(np.flatnonzero(begun))
@@ -229,8 +229,3 @@ class MaterialVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDAr
         for row, trail in enumerate(self._trails):
             if not trail.infos or trail.infos[-1]["step"] != self.core.state.step[row]:  # type: ignore[union-attr]
                 trail.add(self.core.state, self.core.describe(row), row)
-
-    def _final_info(self, rows: NDArray[np.int64]) -> dict[str, Any]:
-        """Facts and words about the rows whose episode ended; other rows hold zeros and None."""
-        assert self.core.state is not None
-        return self.core.tell() | (describe_ends(self.core.state, rows) if self.core.in_words else {})

@@ -65,8 +65,8 @@ class SB3VecEnv(VecEnv):
         self._seed = seed
         return [None if seed is None else seed + row for row in range(self.num_envs)]
 
-    def reset(self) -> NDArray:  # type: ignore[override]
-        """Begin an episode in every row and return the observations (N, width)."""
+    def reset(self) -> Any:
+        """Begin an episode in every row and return the observations, (N, width) or a dictionary of such."""
         observations, info = self.envs.reset(seed=self._seed, options=_together(self._options))
         self._seed = None
         self._reset_options()
@@ -77,11 +77,11 @@ class SB3VecEnv(VecEnv):
         """Take the actions (N, n) of the coming step."""
         self._actions = actions
 
-    def step_wait(self) -> tuple[NDArray, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:  # type: ignore[override]
+    def step_wait(self) -> tuple[Any, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:  # type: ignore[override]
         """Step every row.
 
         Returns:
-            Observations (N, width), rewards (N,) float32, dones (N,) bool, infos (list of N dictionaries).
+            Observations as `reset`, rewards (N,) float32, dones (N,) bool, infos (list of N dictionaries).
         """
         observations, rewards, terminated, truncated, info = self.envs.step(self._actions)
         done = terminated | truncated
@@ -93,7 +93,7 @@ class SB3VecEnv(VecEnv):
                 infos[row] = {
                     **infos[row],
                     **words,
-                    "terminal_observation": np.asarray(final_observation[row]),
+                    "terminal_observation": _row_of(final_observation, row),
                     "TimeLimit.truncated": bool(truncated[row] and not terminated[row]),
                 }
         return observations, rewards.astype(np.float32), done, infos
@@ -187,6 +187,12 @@ def _rows_of(info: dict[str, Any], rows: Iterable[int]) -> dict[int, dict[str, A
         }
 
     return {int(row): pick(info, int(row)) for row in rows}
+
+
+def _row_of(observations: Any, row: int) -> Any:
+    if isinstance(observations, dict):
+        return {name: np.asarray(part[row]) for name, part in observations.items()}
+    return np.asarray(observations[row])
 
 
 def _plain(value: Any) -> Any:
