@@ -12,7 +12,7 @@ try:
 except ImportError:  # pragma: no cover - only without the extra
     sys.exit("The command line needs the extra 'agents': pip install 'matenv[agents]'")
 
-from matenv.cli import agents, benchmark, latent, predictor
+from matenv.cli import agents, benchmark, data, latent, predictor
 
 
 def explain(
@@ -63,6 +63,7 @@ for command in (
     version,
 ):  # fmt: skip
     app.command()(command)
+app.add_typer(data.app, name="data")
 app.add_typer(latent.app, name="latent")
 app.add_typer(predictor.app, name="predictor")
 

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matenv.compiled.threads import available_threads
 from matenv.composition import EXACT_TOLERANCE, CompositionBatch, Compositions
-from matenv.data import Dataset
+from matenv.data import Dataset, read_table
 from matenv.elements import INDEX, NUM_ELEMENTS
 from matenv.thermo import solver, window
 from matenv.thermo.decomposition import Decomposition, largest_first
 from matenv.thermo.open_hull import OpenDecomposition, OpenHull, check_potentials
 from matenv.thermo.own_formula import route
+from matenv.thermo.phase_diagram import from_phase_diagram, to_phase_diagram
 from matenv.thermo.phases import PhaseTable
 from matenv.thermo.queries import ROUND_OFF, Queries
 from matenv.thermo.simplex import ABSENT, OWN_SYSTEM, PhaseIndex
 from matenv.thermo.solver import Solution
+
+if TYPE_CHECKING:
+    from pymatgen.analysis.phase_diagram import PhaseDiagram
 
 STABLE = 1e-7
 """eV/atom; phases up to this far above the hull are kept. Dropping the others cannot change any energy."""
@@ -102,6 +106,70 @@ class ConvexHull:
             f"energy_scheme={self.energy_scheme!r})"
         )
 
+    def add(self, entries: Any, energy_scheme: str | None = None) -> ConvexHull:
+        """The hull with more phases; this one stays as it is.
+
+        Args:
+            entries: A `Dataset`; or what `matenv.data.read_table` takes, such as a frame with formulas and formation
+                energies, or pymatgen entries with those of the pure elements among them.
+            energy_scheme: Which energies these are, unless `entries` says so; they must be the hull's.
+
+        Returns:
+            The new hull; of a formula that was there the lower energy counts.
+
+        Raises:
+            ValueError: Energies of another scheme or of none that is stated, or as `read_table` with ``strict``.
+
+        Examples:
+            >>> import matenv
+            >>> hull = matenv.ConvexHull.from_dataset(matenv.load_dataset("mp-ground-states"))
+            >>> mine = {"formula": ["NaCl3"], "formation_energy": [-1.2]}
+            >>> "NaCl3" in hull.add(mine, hull.energy_scheme).formulas
+            True
+        """
+        data = entries
+        if not isinstance(entries, Dataset):
+            data = read_table(entries, energy_scheme=energy_scheme, strict=True).dataset()
+        if (energy_scheme or data.energy_scheme) != self.energy_scheme:
+            raise ValueError(
+                f"the hull's energies are {self.energy_scheme!r} and those of {data.name} {data.energy_scheme!r}, which "
+                f"do not mix; name them by energy_scheme={self.energy_scheme!r} if they are the same, or convert them "
+                "(matenv.data.fit_conversion)"
+            )
+        phases = self._phases.with_more(PhaseTable.from_dataset(data))
+        return ConvexHull(phases, self.energy_scheme, f"{self.name}+{data.name}", self.threads)
+
+    @classmethod
+    def from_phase_diagram(cls, diagram: Any, energy_scheme: str, *, threads: int | None = None) -> ConvexHull:
+        """The hull of a pymatgen `PhaseDiagram`.
+
+        Args:
+            diagram: The diagram; its entries' formation energies are taken, against its own elements.
+            energy_scheme: Which energies these are.
+            threads: As `from_dataset`.
+
+        Returns:
+            The hull.
+
+        Raises:
+            ValueError: No compound in it, or as `from_dataset`.
+        """
+        return cls.from_dataset(from_phase_diagram(diagram, energy_scheme), threads=threads)
+
+    def to_phase_diagram(self, elements: Iterable[str]) -> PhaseDiagram:
+        """A chemical system of the hull as a pymatgen `PhaseDiagram`, for its plots and its other tools.
+
+        Args:
+            elements: Symbols of the system, such as ``["Li", "Fe", "O"]``; subsystems are included.
+
+        Returns:
+            The diagram of every phase, unstable ones too; energies are formation energies, pure elements at zero.
+
+        Raises:
+            ValueError: An unknown element.
+        """
+        return to_phase_diagram(self._phases.compositions, self._phases.energy, elements)
+
     @cached_property
     def formulas(self) -> NDArray[np.str_]:
         """Reduced formulas of the stable compounds (len(self),), alphabetically."""
@@ -147,7 +215,7 @@ class ConvexHull:
             X: Amounts (B, 89) or (89,) of any scale, decomposed exactly as given; a `CompositionBatch`; a formula or a
                 list of formulas. At most 10 elements each.
             exclude_self: Leave the composition's own reduced formula out. A float vector's own formula is the one of
-                at most 1000 atoms within 2e-7 of its fractions, if any.
+                at most 1000 atoms, or of the table, within 2e-7 of its fractions, if any.
             potentials: Chemical potentials [eV/atom against the pure elements] of elements that are exchanged with
                 reservoirs: ``{"Li": 0.0}`` in contact with lithium metal. The mixture is then the one of lowest grand
                 potential.
@@ -282,8 +350,8 @@ class ConvexHull:
             Lowest formation energy of each formula among the reference phases (B,) eV/atom; 0 for a pure element, NaN
             for a formula that is none of them.
         """
-        formulas = Queries.of(X).formulas
-        row = self._phases.find(formulas)
+        queries = Queries.of(X)
+        formulas, row = queries.formulas, self._own(queries)[0]
         return np.where(row >= 0, self._phases.energy[row], np.where(formulas.size == 1, 0.0, np.nan))
 
     def products(self, members: NDArray[np.int32], weights: NDArray[np.float64]) -> list[tuple[str, float]]:
@@ -298,13 +366,29 @@ class ConvexHull:
         """
         return [(name, weight) for _, weight, name in largest_first(members, weights, self._phases) if weight > 0]
 
+    def _own(self, queries: Queries) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Row of each query's own formula among the phases (B,), -1 if none, and how far it is, as `Queries.deviation`.
+
+        What came as floats is matched with formulas of up to 1000 atoms, and with larger ones that are in the table.
+        """
+        own, deviation = self._phases.find(queries.formulas), queries.deviation
+        if not len(self._phases.large) or not len(deviation):
+            return own, deviation
+        fractions, deviation = self._phases.compositions[self._phases.large].fractions(), deviation.copy()
+        for row in np.flatnonzero(own < 0):
+            x = queries[row : row + 1].scatter(queries.amounts[row : row + 1], 0.0)[0]
+            apart = np.abs(fractions - x / max(x.sum(), ABSENT)).max(axis=1)
+            if apart.min() <= EXACT_TOLERANCE:
+                own[row], deviation[row] = self._phases.large[apart.argmin()], apart.min()
+        return own, deviation
+
     def _answer(self, queries: Queries, exclude_self: bool, detailed: bool) -> Solution:
         if not exclude_self:
             return self._solve(self._index, queries, None, detailed)
-        own = self._phases.find(queries.formulas)
+        own, deviation = self._own(queries)
         # Only a stable phase is missed when it is taken away; what replaces it was computed once, or is solved here.
         excluded, position, exact, stored, nearly = route(
-            own, queries.formulas.size, queries.deviation, self._stable_position, EXACT_TOLERANCE, ROUND_OFF
+            own, queries.formulas.size, deviation, self._stable_position, EXACT_TOLERANCE, ROUND_OFF
         )
         solution = self._solve(self._index, queries, excluded, detailed)
         if stored:

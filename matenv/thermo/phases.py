@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.composition import CompositionBatch, FormulaIndex
+from matenv.composition import EXACT_MAX_ATOMS, CompositionBatch, FormulaIndex
 from matenv.composition.keys import units
 from matenv.data import Dataset
 from matenv.elements import NUM_ELEMENTS
@@ -103,6 +103,16 @@ class PhaseTable:
         kept = order[lowest]
         energy = energy[kept]
         return cls(compositions[kept], energy, energy + ENERGY_SHARE * units(first[lowest])), kept
+
+    def with_more(self, other: PhaseTable) -> PhaseTable:
+        """The phases of both tables; of a formula in both the lower energy counts."""
+        batch = CompositionBatch.concatenate([self.compositions, other.compositions])
+        return self.distinct(batch, np.concatenate([self.energy, other.energy]))[0]
+
+    @cached_property
+    def large(self) -> NDArray[np.int64]:
+        """Rows of formulas with more atoms than a formula is looked for among, of fractions."""
+        return np.flatnonzero(self.compositions.atoms > EXACT_MAX_ATOMS)
 
     def find(self, compositions: CompositionBatch) -> NDArray[np.int64]:
         """Row of each composition in this table.
