@@ -19,6 +19,7 @@ from matenv.data import Dataset, load_dataset
 from matenv.data.neighbours import Neighbours
 from matenv.data.novelty import known_formulas
 from matenv.oracle.assessment import Assessment
+from matenv.oracle.energies import check_energies
 from matenv.oracle.found import FoundModel
 from matenv.oracle.intervals import IntervalModel
 from matenv.oracle.known import look_up
@@ -46,7 +47,8 @@ class Oracle:
 
     Args:
         reference: Phases of the hull: ``"train"`` (train rows of the `system` split, for benchmarks), ``"all"`` (the
-            whole embedded table, for design runs), or a `Dataset` of one's own. What is novel is so to the whole
+            whole embedded table, for design runs), or a `Dataset` of one's own: its energies must be those the predictor
+            learned. If it does not say which they are, they are compared with the embedded table's. What is novel is so to the whole
             embedded table for the first two, to the `Dataset` for the third.
         budget: Most distinct formulas evaluated; later ones are marked unevaluated. None for no limit.
         predictor: A loaded predictor, or the name or path of one, as `load_predictor` takes it. P(stable) is calibrated
@@ -107,10 +109,7 @@ class Oracle:
                 "pays a reward; choose 'default' or 'two-family'; pass judge=True to score candidates found otherwise"
             )
         if self.predictor.energy_scheme != self.hull.energy_scheme:
-            raise ValueError(
-                f"the predictor's energies are {self.predictor.energy_scheme!r} and the hull's "
-                f"{self.hull.energy_scheme!r}; energies of different schemes cannot be compared"
-            )
+            check_energies(reference, self.predictor.energy_scheme)
         self._elsewhere = self.predictor.device.type != "cpu"
         hull = reference if isinstance(reference, str) else "all"
         self.stability = StabilityModel.load(name, hull)
