@@ -26,7 +26,8 @@ from matenv.oracle.known import look_up
 from matenv.oracle.ledger import Ledger
 from matenv.oracle.stability import StabilityModel
 from matenv.properties import load_predictor
-from matenv.properties.own import Property, check_properties
+from matenv.properties.learned import check_properties
+from matenv.properties.own import Property
 from matenv.thermo import ConvexHull
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ class Oracle:
             for the shipped ones, by name, and for each of the two hulls; for other predictors the calibration of
             ``"default"`` stands in, for a `Dataset` of one's own that of the hull ``"all"``, as if the table lacked no
             competitor (assign `stability` a `StabilityModel` of one's own).
-        properties: Properties of one's own (`Property`), predicted beside the built-in ones.
+        properties: Properties of one's own, predicted beside the built-in ones: `Property` objects, or paths of files as
+            `load_property` takes them.
         device: Where the predictor runs: ``"cpu"``, or ``"cuda"`` with the hull on the CPU at the same time.
         judge: This oracle scores candidates that were found otherwise and pays no reward; environments refuse it. Only
             a judge may have a predictor whose role is "gold": one that has seen the labels of held-out rows.
@@ -83,7 +85,7 @@ class Oracle:
         budget: int | None = None,
         *,
         predictor: str | Path | Predictor = DEFAULT_PREDICTOR,
-        properties: Iterable[Property] = (),
+        properties: Iterable[Property | str | Path] = (),
         device: str = "cpu",
         judge: bool = False,
     ) -> None:
