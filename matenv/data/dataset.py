@@ -128,6 +128,25 @@ class Dataset:
         """
         return self._index.find(compositions)
 
+    def material_ids(self, compositions: CompositionBatch) -> list[str]:
+        """Material id of each composition, from the column ``material_id`` that is carried along.
+
+        Args:
+            compositions: Compositions (B).
+
+        Returns:
+            Ids, "" where the table lacks the formula; several of one formula are separated by "; ".
+
+        Raises:
+            ValueError: The table has no ids; the embedded ones have none.
+        """
+        if "material_id" not in self.extra:
+            raise ValueError(
+                f"{self.name} holds no material ids (no column material_id); a download from the Materials Project has"
+            )
+        rows = self.find(compositions)
+        return ["" if row < 0 else str(self.extra["material_id"][row]) for row in rows.tolist()]
+
     def split(self, name: str = "system") -> Split:
         """Row numbers of a frozen split.
 

@@ -25,7 +25,7 @@ def from_dicts(content: Sequence[dict[str, Any]]) -> list[Any]:
         ValueError: Another class, or a damaged entry.
     """
     from pymatgen.analysis.phase_diagram import PDEntry
-    from pymatgen.entries.computed_entries import ComputedEntry, ComputedStructureEntry
+    from pymatgen.core.entries import ComputedEntry, ComputedStructureEntry
 
     kinds = {kind.__name__: kind for kind in (ComputedEntry, ComputedStructureEntry, PDEntry)}
     made = []
