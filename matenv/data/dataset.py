@@ -294,6 +294,8 @@ class Dataset:
             std={key: filled(self.std.get(key), other.std.get(key)) for key in _keys(self.std, other.std)},
             extra={key: joined(self.extra.get(key), other.extra.get(key)) for key in _keys(self.extra, other.extra)},
             units={**other.units, **self.units},
+            system_part=np.concatenate([self.system_part, other.system_part[new]]),
+            frontier=np.concatenate([self.frontier, other.frontier[new]]),
         )
 
     def to_pandas(self) -> pd.DataFrame:

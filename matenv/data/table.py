@@ -197,10 +197,13 @@ class _Reader:
         cells = self.raw.frame[header].tolist()
         values, std, unread = read_column(cells, self.raw.decimal_comma)
         values, std = values * factor, std * factor
-        low, high, what = RANGES.get(label, (0.0 if label in NEVER_NEGATIVE else -np.inf, np.inf, "of it"))
         reasons = dict(unread)
-        for row in np.flatnonzero((values < low) | (values > high)):
-            reasons[row] = f"impossible: {values[row]:g} {what}"
+        if label in RANGES:
+            low, high, what = RANGES[label]
+            for row in np.flatnonzero((values < low) | (values > high)):
+                reasons[row] = f"impossible: {values[row]:g} {what}"
+        if label in NEVER_NEGATIVE:
+            reasons |= dict.fromkeys(np.flatnonzero(values < 0).tolist(), "impossible: below zero")
         if label == "formation_energy":
             for row in np.flatnonzero((values < -1e-6) & (batch.size == 1)):
                 reasons[row] = "impossible: formation energies are measured from the elements"

@@ -81,7 +81,7 @@ def save_property(path: str | Path, name: str, unit: str, model: LearnedModel) -
         "name": name, "unit": unit, "kind": model.kind, "centre": model.centre, "scale": model.scale,
         "widening": list(model.widening), "trunk": trunk_checksum() if model.kind == "transfer" else "",
     }  # fmt: skip
-    tensors = {key: torch.from_numpy(np.array(values)) for key, values in model.arrays.items()}
+    tensors = {key: torch.from_numpy(np.array(values, order="C")) for key, values in model.arrays.items()}
     FORMAT.write(Path(path), tensors, {"settings": json.dumps(settings)})
 
 

@@ -6,12 +6,14 @@ Fitted by scikit-learn, stored as plain arrays and evaluated without it. A kind 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 
 from matenv.properties import descriptors
 from matenv.properties.compiled import learners as compiled
@@ -91,28 +93,31 @@ def _predict_forest(arrays: Arrays, x: Array) -> tuple[Array, Array]:
 
 
 def _fit_process(x: Array, y: Array, seed: int) -> dict[str, NDArray]:
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
     z, scaling = _standardised(x)
     order = np.random.default_rng(seed).permutation(len(z))
     tuned, shown = order[:MOST_TUNED], np.sort(order[:MOST_SHOWN])
-    start = ConstantKernel(1.0, (1e-2, 1e2)) * Matern(8.0, (0.5, 200.0), nu=2.5) + WhiteKernel(0.2, (1e-4, 2.0))
-    kernel = GaussianProcessRegressor(start).fit(z[tuned], y[tuned]).kernel_
+    start = ConstantKernel(1.0, (1e-2, 1e2)) * Matern(8.0, (0.5, 200.0), nu=2.5) + WhiteKernel(0.2, (1e-3, 2.0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a length or noise at its bound: left-out rows judge it
+        kernel = GaussianProcessRegressor(start).fit(z[tuned], y[tuned]).kernel_
     parts = {"scale_": kernel.k1.k1.constant_value, "length": kernel.k1.k2.length_scale, "noise": kernel.k2.noise_level}
     covariance = kernel.k1(z[shown]) + parts["noise"] * np.eye(len(shown))
-    inverse = np.linalg.inv(covariance)
+    root = solve_triangular(np.linalg.cholesky(covariance), np.eye(len(shown)), lower=True)
     middle = float(y[shown].mean())
     return {
-        **scaling, "shown": z[shown], "inverse": inverse, "middle": np.array(middle),
-        "weights": inverse @ (y[shown] - middle), **{name: np.array(float(value)) for name, value in parts.items()},
+        **scaling, "shown": z[shown], "root": root, "middle": np.array(middle),
+        "weights": root.T @ (root @ (y[shown] - middle)), **{name: np.array(float(value)) for name, value in parts.items()},
     }  # fmt: skip
 
 
 def _predict_process(arrays: Arrays, x: Array) -> tuple[Array, Array]:
     z = (x - arrays["centre"]) / arrays["scale"]
     mean, std = compiled.gaussian_process(
-        z, arrays["shown"], arrays["weights"], arrays["inverse"], float(arrays["length"]), float(arrays["scale_"]),
+        z, arrays["shown"], arrays["weights"], arrays["root"], float(arrays["length"]), float(arrays["scale_"]),
         float(arrays["noise"]),
     )  # fmt: skip
     return mean + arrays["middle"], std

@@ -123,8 +123,8 @@ class ConvexHull:
         Examples:
             >>> import matenv
             >>> hull = matenv.ConvexHull.from_dataset(matenv.load_dataset("mp-ground-states"))
-            >>> mine = {"formula": ["NaCl3"], "formation_energy": [-1.2]}
-            >>> "NaCl3" in hull.add(mine, hull.energy_scheme).formulas
+            >>> mine = {"formula": ["Na3Cl5"], "formation_energy": [-1.8]}
+            >>> "Na3Cl5" in hull.add(mine, hull.energy_scheme).formulas
             True
         """
         data = entries

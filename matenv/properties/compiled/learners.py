@@ -58,9 +58,12 @@ def forest(
 
 @njit(cache=True, nogil=True)
 def gaussian_process(
-    x: Array, shown: Array, weights: Array, inverse: Array, length: float, scale: float, noise: float
+    x: Array, shown: Array, weights: Array, root: Array, length: float, scale: float, noise: float
 ) -> tuple[Array, Array]:
-    """Mean and standard deviation (B,) of a Gaussian process with a Matern 5/2 kernel (Rasmussen & Williams, 2006)."""
+    """Mean and standard deviation (B,) of a Gaussian process with a Matern 5/2 kernel (Rasmussen & Williams, 2006).
+
+    `root` is the inverse of the covariance's lower Cholesky factor.
+    """
     rows, width, number = x.shape[0], x.shape[1], len(shown)
     mean, std, kernel = np.empty(rows), np.empty(rows), np.empty(number)
     for row in range(rows):
@@ -75,8 +78,8 @@ def gaussian_process(
         variance = scale + noise
         for i in range(number):
             part = 0.0
-            for j in range(i):
-                part += inverse[i, j] * kernel[j]
-            variance -= kernel[i] * (2.0 * part + inverse[i, i] * kernel[i])
+            for j in range(i + 1):
+                part += root[i, j] * kernel[j]
+            variance -= part * part
         mean[row], std[row] = total, np.sqrt(max(variance, 0.0))
     return mean, std
