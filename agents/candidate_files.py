@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from matenv.agents.candidates import CAVEAT, Candidate, write_csv
+
 from matenv.composition import CompositionBatch, integer_counts
 from matenv.elements import SYMBOLS
 

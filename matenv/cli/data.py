@@ -21,7 +21,7 @@ def check(
         float, typer.Option(help="Largest change of an atom fraction for the sake of smaller integers.")
     ] = 0.0,
     strict: Annotated[bool, typer.Option(help="Exit with status 1 if a row or value cannot be used.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON, with all that is left out.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all of the report as JSON.")] = False,
 ) -> None:
     """Say how a table is read, what is left out and why, and what looks odd; nothing is written."""
     from matenv.data import read_table

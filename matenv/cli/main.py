@@ -34,7 +34,8 @@ def explain(
     """
     from matenv import Oracle, explain
 
-    known = Oracle(reference, predictor=predictor, properties=own or ()).properties  # a wrong option is one mistake, not one of every formula
+    # A wrong option is one mistake, not one of every formula.
+    known = Oracle(reference, predictor=predictor, properties=own or ()).properties
     cards = []
     for formula in formulas:
         try:

@@ -140,7 +140,7 @@ def _formula(raw: RawTable, parts: Mapping[str, tuple[str, str]], column: str | 
             return _find(raw, parts, column, "column")
         except ValueError as error:
             raise ValueError(f"{error}: name the one that holds formulas {_example(parts)}") from None
-    by_name = {header.strip().lower(): header for header in reversed(parts)}
+    by_name = {header.strip().lower(): header for header in parts}
     wanted = FORMULA_NAMES if column is None or column.lower() == "formula" else (column.lower(),)
     for name in wanted:
         same = [header for header in parts if header.strip().lower() == name]

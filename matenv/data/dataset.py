@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from matenv import elements as alphabet
 from matenv.composition import CompositionBatch, FormulaIndex
 from matenv.data import splits
+from matenv.data.grouping import SideBySide, group_statistics, joined
 from matenv.data.report import TableReport
 from matenv.data.written import read_formulas
 
@@ -68,7 +69,7 @@ class Dataset:
         system_part: Part of the `system` split: 0 train, 1 validation (a part of train), 2 test, (N,) uint8; worked
             out from the chemical systems where not given.
         frontier: Whether the `frontier` split holds the row out, (N,) bool; likewise.
-        std: Uncertainties that the table states, per label or ``formation_energy``, (N,) each, NaN where it states none.
+        std: Uncertainties that the table states, per label or ``formation_energy``, (N,) each, NaN where absent.
         extra: Text that is carried along (DOI, notes, material id), (N,) each, "" where absent; of several rows of a
             formula all that differ, separated by "; ".
         units: Unit of each label that is not in `UNITS`.
@@ -258,30 +259,13 @@ class Dataset:
         compositions = CompositionBatch.concatenate([self.compositions, other.compositions[new]])
         rows = np.where(place < 0, 0, place)
         rows[new] = len(self) + np.arange(len(new))
-
-        def beside(mine: NDArray | None, theirs: NDArray | None) -> tuple[NDArray, NDArray]:
-            empty = np.full(len(compositions), "", object) if _text(mine, theirs) else np.full(len(compositions), np.nan)
-            first, second = empty.copy(), empty.copy()
-            if mine is not None:
-                first[: len(self)] = mine
-            if theirs is not None:
-                second[rows] = theirs
-            return first, second
-
-        def filled(mine: NDArray | None, theirs: NDArray | None) -> NDArray:
-            first, second = beside(mine, theirs)
-            return np.where(np.isnan(first), second, first)
-
-        def joined(mine: NDArray | None, theirs: NDArray | None) -> NDArray:
-            first, second = beside(mine, theirs)
-            return np.array([_joined(pair) for pair in zip(first, second, strict=True)], np.str_)
-
-        energies = np.fmin(*beside(self.formation_energy, other.formation_energy))
+        both_rows = SideBySide(len(self), rows, len(compositions))
+        energies = np.fmin(*both_rows.numbers(self.formation_energy, other.formation_energy))
         stale = {"decomposition_energy"} if all(both) else set[str]()
-        labels = {key: filled(self.labels.get(key), other.labels.get(key)) for key in _keys(self.labels, other.labels)}
-        spread = {key: filled(self.spread.get(key), other.spread.get(key)) for key in _keys(self.spread, other.spread)}
+        labels = both_rows.filled(self.labels, other.labels)
+        spread = both_rows.filled(self.spread, other.spread)
         for key in self.labels.keys() & other.labels.keys() & spread.keys():
-            apart = np.abs(np.subtract(*beside(self.labels[key], other.labels[key])))
+            apart = np.abs(np.subtract(*both_rows.numbers(self.labels[key], other.labels[key])))
             spread[key] = np.fmax(spread[key], apart)
         return Dataset(
             name=name or f"{self.name}+{other.name}",
@@ -291,8 +275,8 @@ class Dataset:
             energy_scheme=self.energy_scheme if both[0] else other.energy_scheme,
             labels={key: values for key, values in labels.items() if key not in stale},
             spread={key: values for key, values in spread.items() if key not in stale},
-            std={key: filled(self.std.get(key), other.std.get(key)) for key in _keys(self.std, other.std)},
-            extra={key: joined(self.extra.get(key), other.extra.get(key)) for key in _keys(self.extra, other.extra)},
+            std=both_rows.filled(self.std, other.std),
+            extra=both_rows.joined(self.extra, other.extra),
             units={**other.units, **self.units},
             system_part=np.concatenate([self.system_part, other.system_part[new]]),
             frontier=np.concatenate([self.frontier, other.frontier[new]]),
@@ -313,8 +297,10 @@ class Dataset:
         columns |= self.labels
         for suffix, belongs in (("std", self.std), ("spread", self.spread)):
             columns |= {f"{key}_{suffix}": values for key, values in belongs.items() if np.nansum(values) > 0}
-        frame = pd.DataFrame(columns | self.extra)
-        frame.attrs = {"units": {key: {**UNITS, **self.units}[key] for key in self.labels if key in UNITS | self.units}}
+        columns |= self.extra
+        frame = pd.DataFrame(columns)
+        units = {**UNITS, **self.units}
+        frame.attrs = {"units": {key: units[key] for key in self.labels if key in units}}
         return frame
 
     @classmethod
@@ -402,12 +388,6 @@ class Dataset:
             apart[key] = high - low
         for key, column in (spread or {}).items():
             apart[key] = np.fmax(apart[key], grouped(column)[2])
-        texts = {}
-        for key, cells in (extra or {}).items():
-            gathered: list[list[str]] = [[] for _ in first]
-            for group, cell in zip(members.tolist(), cells.tolist(), strict=True):
-                gathered[group].append(cell)
-            texts[key] = np.array([_joined(each) for each in gathered], np.str_)
         return cls(
             name=name,
             formulas=np.array(compositions.formulas()),
@@ -417,50 +397,10 @@ class Dataset:
             labels=middle,
             spread=apart,
             std={key: grouped(values)[1] for key, values in (std or {}).items()},
-            extra=texts,
+            extra={key: joined(cells, members, len(first)) for key, cells in (extra or {}).items()},
             units=dict(units or {}),
             report=report,
         )
-
-
-def _keys(*mappings: Mapping[str, Any]) -> list[str]:
-    """Keys of several mappings, each once, in order."""
-    return list(dict.fromkeys(key for mapping in mappings for key in mapping))
-
-
-def _joined(cells: Iterable[str]) -> str:
-    """Texts of one formula as one: each that differs, once."""
-    return "; ".join(dict.fromkeys(filter(None, cells)))
-
-
-def _text(*columns: NDArray | None) -> bool:
-    return any(column is not None and column.dtype.kind in "UO" for column in columns)
-
-
-def group_statistics(
-    values: NDArray[np.float64], group: NDArray[np.int64], groups: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Minimum, median and maximum of the finite values of each group.
-
-    Args:
-        values: (n,) with NaN where absent.
-        group: (n,) group number of each value.
-        groups: Number of groups G.
-
-    Returns:
-        Three arrays (G,), NaN for a group without values.
-    """
-    present = np.isfinite(values)
-    order = np.lexsort((values[present], group[present]))
-    sorted_values, sorted_group = values[present][order], group[present][order]
-    start = np.searchsorted(sorted_group, np.arange(groups), side="left")
-    stop = np.searchsorted(sorted_group, np.arange(groups), side="right")
-    low, middle, high = (np.full(groups, np.nan) for _ in range(3))
-    filled = stop > start
-    s, e = start[filled], stop[filled]
-    low[filled], high[filled] = sorted_values[s], sorted_values[e - 1]
-    middle[filled] = 0.5 * (sorted_values[(s + e - 1) // 2] + sorted_values[(s + e) // 2])
-    return low, middle, high
 
 
 def assign_splits(systems: NDArray[np.str_]) -> dict[str, NDArray]:

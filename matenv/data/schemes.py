@@ -98,7 +98,8 @@ class Conversion:
     def __str__(self) -> str:
         return (
             f"{self.source} -> {self.target}: fitted on {self.shared:,} shared formulas; mean absolute difference "
-            f"{self.before:.4f} eV/atom before, {self.residual:.4f} after (left-out systems; 95 % below {self.worst:.4f})"
+            f"{self.before:.4f} eV/atom before, {self.residual:.4f} after "
+            f"(left-out systems; 95 % below {self.worst:.4f})"
         )
 
     def apply(self, data: Dataset) -> Dataset:
@@ -155,7 +156,7 @@ def fit_conversion(data: Dataset, reference: Dataset) -> Conversion:
         [apart[fold == k] - x[fold == k] @ _offsets(x[fold != k], apart[fold != k]) for k in range(FOLDS)]
     )
     return Conversion(
-        data.energy_scheme, reference.energy_scheme, _offsets(x, apart), (x > 0).any(axis=0), len(mine),
+        data.energy_scheme, reference.energy_scheme, _offsets(x, apart), np.any(x > 0, axis=0), len(mine),
         float(np.abs(apart).mean()), float(np.abs(left).mean()), float(np.percentile(np.abs(left), 95)),
     )  # fmt: skip
 

@@ -200,15 +200,15 @@ class _Reader:
         reasons = dict(unread)
         if label in RANGES:
             low, high, what = RANGES[label]
-            for row in np.flatnonzero((values < low) | (values > high)):
+            for row in np.flatnonzero((values < low) | (values > high)).tolist():
                 reasons[row] = f"impossible: {values[row]:g} {what}"
         if label in NEVER_NEGATIVE:
             reasons |= dict.fromkeys(np.flatnonzero(values < 0).tolist(), "impossible: below zero")
         if label == "formation_energy":
-            for row in np.flatnonzero((values < -1e-6) & (batch.size == 1)):
+            for row in np.flatnonzero((values < -1e-6) & (batch.size == 1)).tolist():
                 reasons[row] = "impossible: formation energies are measured from the elements"
         if label in YES_OR_NO:
-            for row in np.flatnonzero(np.isfinite(values) & ~np.isin(values, (0.0, 1.0))):
+            for row in np.flatnonzero(np.isfinite(values) & ~np.isin(values, (0.0, 1.0))).tolist():
                 reasons[row] = "must be 1, 0 or empty"
             reasons |= {row: "must be 1, 0 or empty" for row in unread}
         for row, reason in reasons.items():
@@ -249,8 +249,9 @@ def _scheme(raw: RawTable, columns: Columns, given: str | None, energies: bool) 
         named = {str(cell).strip() for cell in raw.frame[columns.scheme].tolist() if not is_absent(cell)}
         if len(named) > 1:
             raise ValueError(
-                f"{raw.name}: column {columns.scheme!r} names {len(named)} energy schemes ({', '.join(sorted(named))}); "
-                "energies of different schemes do not mix: split the table, or name the scheme by energy_scheme="
+                f"{raw.name}: column {columns.scheme!r} names {len(named)} energy schemes "
+                f"({', '.join(sorted(named))}); they do not mix: split the "
+                "table, or name the scheme by energy_scheme="
             )
         if named:
             (scheme,) = named

@@ -90,7 +90,7 @@ def open_table(source: Any, column: str = "formula") -> RawTable:
         raise ValueError(f"{raw.name} holds no rows{' below its header' * (raw.place == 'line')}")
     twice = [str(name) for name, n in Counter(raw.frame.columns).items() if n > 1]
     if twice:
-        raise ValueError(f"{raw.name} has more than one column called {', '.join(map(repr, twice))}; rename all but one")
+        raise _twice(raw.name, twice)
     return raw
 
 
@@ -158,15 +158,17 @@ def _delimited(path: Path, text: str, said: list[str]) -> RawTable:
                 lines.append(start)
             start = reader.line_num + 1
     except csv.Error as error:
-        raise ValueError(f"{path} line {start}: {error}; is a quote (\") unbalanced there?") from None
+        raise ValueError(f'{path} line {start}: {error}; is a quote (") unbalanced there?') from None
     header, width = [name.strip() for name in rows[0]], len(rows[0])
     body, ragged = [], {}
     for number, row in enumerate(rows[1:]):
         if len(row) != width:
             ragged[number] = f"has {len(row)} cells where the header has {width}"
         elif any("\n" in cell and cell.count("\n") > 2 and separator in cell for cell in row):
-            raise ValueError(f"{path} line {lines[number + 1]}: a cell holds several lines of the table; is a quote (\") "
-                             "unbalanced there?")  # fmt: skip
+            raise ValueError(
+                f'{path} line {lines[number + 1]}: a cell holds several lines of the table; is a quote (") unbalanced '
+                "there?"
+            )
         body.append([*row, *[""] * width][:width])
     frame = _named(path, header, body)
     return RawTable(frame, path.name, lines[1:], "line", said, separator != ",", ragged=ragged)
@@ -178,7 +180,7 @@ def _named(path: Path, header: list[str], body: list[list[str]]) -> pd.DataFrame
 
     twice = [name for name, n in Counter(filter(None, header)).items() if n > 1]
     if twice:
-        raise ValueError(f"{path} has more than one column called {', '.join(map(repr, twice))}; rename all but one")
+        raise _twice(path, twice)
     frame = pd.DataFrame(body, columns=pd.RangeIndex(len(header)), dtype=object)
     for place, name in enumerate(header):
         cells = {*frame[place]}
@@ -186,6 +188,10 @@ def _named(path: Path, header: list[str], body: list[list[str]]) -> pd.DataFrame
             raise ValueError(f"{path}: column {place + 1} has no name; give it one in the header line")
     kept = [place for place, name in enumerate(header) if name]
     return frame[kept].set_axis([header[place] for place in kept], axis=1)
+
+
+def _twice(name: str | Path, columns: list[str]) -> ValueError:
+    return ValueError(f"{name} has more than one column called {', '.join(map(repr, columns))}; rename all but one")
 
 
 def _separator(text: str) -> str:
@@ -214,7 +220,7 @@ def _json(path: Path, text: str, said: list[str]) -> RawTable:
             content = json.loads(text, object_pairs_hook=distinct)
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from None
-    attributes = {}
+    attributes: dict[str, Any] = {}
     if isinstance(content, dict) and "columns" in content and "data" in content:  # pandas' "split"
         content = [dict(zip(content["columns"], row, strict=True)) for row in content["data"]]
     elif isinstance(content, dict) and isinstance(content.get("data"), list):

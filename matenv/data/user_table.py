@@ -114,7 +114,8 @@ def _labels(table: Table, names: Sequence[str]) -> NDArray[np.float32]:
     """Labels (n, L), NaN where the table has no such column."""
     columns = {"formation_energy": table.formation_energy, **table.labels}
     absent = np.full(len(table), np.nan)
-    return np.column_stack([np.zeros((len(table), 0)), *(columns.get(name, absent) for name in names)]).astype(np.float32)
+    empty = np.zeros((len(table), 0))
+    return np.column_stack([empty, *(columns.get(name, absent) for name in names)]).astype(np.float32)
 
 
 def _held_out(batch: CompositionBatch, holdout: str) -> NDArray[np.bool_]:

@@ -48,16 +48,16 @@ class Oracle:
 
     Args:
         reference: Phases of the hull: ``"train"`` (train rows of the `system` split, for benchmarks), ``"all"`` (the
-            whole embedded table, for design runs), or a `Dataset` of one's own: its energies must be those the predictor
-            learned. If it does not say which they are, they are compared with the embedded table's. What is novel is so to the whole
-            embedded table for the first two, to the `Dataset` for the third.
+            whole embedded table, for design runs), or a `Dataset` of one's own: its energies must be those that the
+            predictor learned. If it does not say which they are, they are compared with the embedded table's. What is
+            novel is so to the whole embedded table for the first two, to the `Dataset` for the third.
         budget: Most distinct formulas evaluated; later ones are marked unevaluated. None for no limit.
         predictor: A loaded predictor, or the name or path of one, as `load_predictor` takes it. P(stable) is calibrated
             for the shipped ones, by name, and for each of the two hulls; for other predictors the calibration of
             ``"default"`` stands in, for a `Dataset` of one's own that of the hull ``"all"``, as if the table lacked no
             competitor (assign `stability` a `StabilityModel` of one's own).
-        properties: Properties of one's own, predicted beside the built-in ones: `Property` objects, or paths of files as
-            `load_property` takes them.
+        properties: Properties of one's own, predicted beside the built-in ones: `Property` objects, or paths of files
+            as `load_property` takes them.
         device: Where the predictor runs: ``"cpu"``, or ``"cuda"`` with the hull on the CPU at the same time.
         judge: This oracle scores candidates that were found otherwise and pays no reward; environments refuse it. Only
             a judge may have a predictor whose role is "gold": one that has seen the labels of held-out rows.

@@ -110,7 +110,8 @@ def _fit_process(x: Array, y: Array, seed: int) -> dict[str, NDArray]:
     middle = float(y[shown].mean())
     return {
         **scaling, "shown": z[shown], "root": root, "middle": np.array(middle),
-        "weights": root.T @ (root @ (y[shown] - middle)), **{name: np.array(float(value)) for name, value in parts.items()},
+        "weights": root.T @ (root @ (y[shown] - middle)),
+        **{name: np.array(float(value)) for name, value in parts.items()},
     }  # fmt: skip
 
 

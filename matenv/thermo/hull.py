@@ -132,9 +132,9 @@ class ConvexHull:
             data = read_table(entries, energy_scheme=energy_scheme, strict=True).dataset()
         if (energy_scheme or data.energy_scheme) != self.energy_scheme:
             raise ValueError(
-                f"the hull's energies are {self.energy_scheme!r} and those of {data.name} {data.energy_scheme!r}, which "
-                f"do not mix; name them by energy_scheme={self.energy_scheme!r} if they are the same, or convert them "
-                "(matenv.data.fit_conversion)"
+                f"the hull's energies are {self.energy_scheme!r} and those of {data.name} {data.energy_scheme!r}, "
+                f"which do not mix; name them by energy_scheme={self.energy_scheme!r} if they are the same, or convert "
+                "them (matenv.data.fit_conversion)"
             )
         phases = self._phases.with_more(PhaseTable.from_dataset(data))
         return ConvexHull(phases, self.energy_scheme, f"{self.name}+{data.name}", self.threads)

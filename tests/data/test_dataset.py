@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 import matenv
 from matenv.data import splits
-from matenv.data.dataset import Dataset, assign_splits, group_statistics
+from matenv.data.dataset import Dataset, assign_splits
+from matenv.data.grouping import group_statistics
 from matenv.data.neighbours import Neighbours
 from matenv.elements import SYMBOLS
 

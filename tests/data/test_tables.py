@@ -32,8 +32,10 @@ def write(tmp_path):
 @pytest.mark.parametrize(
     ("cell", "value", "std"),
     [
-        ("39 +- 1", 39, 1), ("39±1.5", 39, 1.5), ("12.34(5)", 12.34, 0.05), ("120(3)", 120, 3), ("-1.5e-3", -0.0015, None),
-        ("\u22123.2", -3.2, None), (" 7 ", 7, None), (4, 4, None), (True, 1, None), ("n/a", None, None), ("", None, None),
+        ("39 +- 1", 39, 1), ("39±1.5", 39, 1.5), ("12.34(5)", 12.34, 0.05), ("120(3)", 120, 3),
+        ("-1.5e-3", -0.0015, None),
+        ("\u22123.2", -3.2, None), (" 7 ", 7, None), (4, 4, None), (True, 1, None), ("n/a", None, None),
+        ("", None, None),
         (None, None, None), (pd.NA, None, None), (float("nan"), None, None),
     ],
 )  # fmt: skip
@@ -48,7 +50,8 @@ def test_numbers_as_people_write_them(cell, value, std):
     ("cell", "reason"),
     [
         (">40", "a bound"), ("~3", "a bound"), ("35-40", "a range"), ("3 to 4", "a range"), ("inf", "infinite"),
-        (np.inf, "infinite"), ("1,234.5", "separators"), ("hard", "not a number"), (3 + 2j, "a complex"), ("1 +- -2", "below"),
+        (np.inf, "infinite"), ("1,234.5", "separators"), ("hard", "not a number"), (3 + 2j, "a complex"),
+        ("1 +- -2", "below"),
     ],
 )  # fmt: skip
 def test_what_is_no_number_is_said_to_be_none(cell, reason):
@@ -174,16 +177,19 @@ def test_entries_become_formation_energies(tmp_path):
     cell = Structure(Lattice.cubic(4.2), ["Mg", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     entries = [
         ComputedEntry("Mg2", -3.0, entry_id="a"), ComputedEntry("Mg", -1.4, entry_id="b"), ComputedEntry("O2", -9.8),
-        ComputedStructureEntry(cell, -12.0, entry_id="mp-1265"), ComputedEntry("Mg4O4", -46.0), ComputedEntry("CaO", -9.0),
+        ComputedStructureEntry(cell, -12.0, entry_id="mp-1265"), ComputedEntry("Mg4O4", -46.0),
+        ComputedEntry("CaO", -9.0),
     ]  # fmt: skip
-    data = read_table(entries).dataset()
+    table = read_table(entries)
+    data = table.dataset()
     assert data.formulas.tolist() == ["Mg", "O2", "MgO", "CaO"] or data.formulas.tolist() == ["Mg", "O", "MgO", "CaO"]
     # MgO: (-12 - (-1.5 - 4.9)) / 2 = -2.8 beats (-46 + 4 x 6.4) / 8 = -2.55; no entry of pure Ca
     assert data.formation_energy[:3] == pytest.approx([0, 0, -2.8]) and np.isnan(data.formation_energy[3])
-    assert "mp-1265" in data.extra["entry_id"][2] and any("no entry of pure Ca" in note for note in data.report.said)
+    assert "mp-1265" in data.extra["entry_id"][2] and any("no entry of pure Ca" in note for note in table.report.said)
     with pytest.raises(ValueError, match="holds no material ids"):
         data.material_ids(data.compositions)
-    same = read_table([PDEntry(Composition(name), energy) for name, energy in (("Mg", -1.5), ("O2", -9.8), ("MgO", -12))])
+    totals = (("Mg", -1.5), ("O2", -9.8), ("MgO", -12))
+    same = read_table([PDEntry(Composition(name), energy) for name, energy in totals])
     assert same.formation_energy == pytest.approx([0, 0, -2.8])
     path = tmp_path / "entries.json"
     path.write_text(json.dumps([entry.as_dict() for entry in entries]))
@@ -196,7 +202,7 @@ FORMULA = st.dictionaries(st.sampled_from(SYMBOLS), AMOUNT, min_size=1, max_size
     lambda amounts: "".join(f"{symbol}{amount}" for symbol, amount in amounts.items())
 )
 VALUE = st.one_of(st.none(), st.floats(0, 5.5, width=32))
-NOTE = st.text(st.characters(codec="utf-8", categories=("L",)), max_size=6).map(lambda text: text and f"§ {text},;\"'")
+NOTE = st.text(st.characters(codec="utf-8", categories=["L"]), max_size=6).map(lambda text: text and f"§ {text},;\"'")
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -229,7 +235,9 @@ def test_every_format_gives_the_same_dataset_back(tmp_path, rows):
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.text(max_size=60) | st.text('formula,;"\n\r\t NaCl39+-.', max_size=80), st.sampled_from(["csv", "json", "jsonl"]))
+@given(
+    st.text(max_size=60) | st.text('formula,;"\n\r\t NaCl39+-.', max_size=80), st.sampled_from(["csv", "json", "jsonl"])
+)
 def test_any_text_is_read_or_refused_by_a_message(tmp_path, text, suffix):
     path = tmp_path / f"any.{suffix}"
     path.write_text(text, encoding="utf-8", errors="surrogatepass", newline="")

@@ -1,6 +1,7 @@
 """Properties learned from a column of a table: chosen, calibrated, stored, damaged, and used."""
 
 import json
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -79,17 +80,25 @@ def test_stored_arrays_say_what_was_fitted(kind, data, tmp_path):
     y = x @ MASS / 50 - 1
     arrays = learner.fit(learner.describe(x[:120]), y[:120], 0)
     save_property(tmp_path / "p.safetensors", "p", "1", LearnedModel(kind, arrays, 3.0, 2.0, (1.0, 0.5)))
-    mean, std = matenv.load_property(tmp_path / "p.safetensors").predict.predict(x[120:], return_std=True)
+    model: Any = matenv.load_property(tmp_path / "p.safetensors").predict
+    mean, std = model.predict(x[120:], return_std=True)
     raw = learner.predict(arrays, learner.describe(x[120:]))
     np.testing.assert_allclose(mean, 3.0 + 2.0 * raw[0])
     np.testing.assert_allclose(std, np.sqrt((2.0 * raw[1]) ** 2 + 0.25))
 
 
 def test_forest_and_process_predict_as_scikit_learn_does(data, monkeypatch):
-    kept = []
+    kept: list[Any] = []
+
+    def keeping(fit):
+        def fit_and_keep(self, *args):
+            kept.append(self)
+            return fit(self, *args)
+
+        return fit_and_keep
+
     for kind in (RandomForestRegressor, GaussianProcessRegressor):
-        fit = kind.fit
-        monkeypatch.setattr(kind, "fit", lambda self, *args, fit=fit: kept.append(self) or fit(self, *args))
+        monkeypatch.setattr(kind, "fit", keeping(kind.fit))
     rows = np.random.default_rng(2).choice(len(data), 150, replace=False)
     x = descriptors.statistics(data.fractions[rows])
     y = np.sin(x[:, 0] / 10) + np.random.default_rng(3).normal(0, 0.3, 150)

@@ -91,7 +91,7 @@ def train_property(
         notes.append(f"the values span {np.log10(y.max() / y.min()):.1f} decades: consider --log10")
     Property(title, unit, lambda x: x)  # refuses a name that is taken before anything is fitted
     if len(y) < LEAST_ROWS or y.std() == 0:
-        raise ValueError(f"{table.name} has {len(y)} values of {column!r}; at least {LEAST_ROWS} that differ are needed")
+        raise ValueError(f"{table.name} has {len(y)} values of {column!r}; at least {LEAST_ROWS} that differ are due")
 
     centre, scale = float(y.mean()), float(y.std())
     fold, held_out = _folds(table, rows)
@@ -153,7 +153,7 @@ def _folds(table: Dataset, rows: NDArray) -> tuple[NDArray[np.int64], str]:
 
 
 def widen(error: Array, std: Array) -> tuple[float, float]:
-    """a and b of the calibrated standard deviation sqrt((a std)^2 + b^2), from errors of left-out rows.
+    """Widths a and b of the calibrated standard deviation sqrt((a std)^2 + b^2), from errors of left-out rows.
 
     Their ratio by maximum likelihood of normal errors; their size so that the central 90 % interval holds 90 % of them.
 
@@ -217,10 +217,10 @@ def _markdown(card: dict[str, Any]) -> str:
     )
     return f"""# Property `{card["name"]}` [{card["unit"]}]
 
-Learned from the column `{card["column"]}` of `{card["table"]}`: {card["rows"]:,} formulas of {card["systems"]:,} chemical systems.
-Chosen: {card["title"]}.
+Learned from the column `{card["column"]}` of `{card["table"]}`: {card["rows"]:,} formulas of
+{card["systems"]:,} chemical systems. Chosen: {card["title"]}.
 
-{notes}{left_out}- Errors below are of left-out {card["held_out"]}, a fifth at a time; the model saved is fitted on all rows.
+{notes}{left_out}- Errors are of left-out {card["held_out"]}, a fifth at a time; the model saved is fitted on all rows.
 - The choice is by the mean absolute error on {decided}; the uncertainty is calibrated on the same rows.
 - Coverage: how many of these lie within the 90 % interval, calibrated on the other left-out parts.
 
@@ -228,7 +228,8 @@ Chosen: {card["title"]}.
 |---|---|---|---|---|---|
 {rows}
 
-Made on {card["date"]} with scikit-learn {card["scikit-learn"]}, seed {card["seed"]}; weights {card["weights_sha256"][:12]}.
-Values of one formula are taken together (median): structure and preparation are not seen. Beyond the table's chemistry the
-stated uncertainty is a guess.
+Made on {card["date"]} with scikit-learn {card["scikit-learn"]}, seed {card["seed"]}. Weights:
+{card["weights_sha256"]}.
+Values of one formula are taken together (median): structure and preparation are not seen.
+Beyond the table's chemistry the stated uncertainty is a guess.
 """
