@@ -159,6 +159,8 @@ def _delimited(path: Path, text: str, said: list[str]) -> RawTable:
             start = reader.line_num + 1
     except csv.Error as error:
         raise ValueError(f'{path} line {start}: {error}; is a quote (") unbalanced there?') from None
+    if not rows:
+        raise ValueError(f"{path} is empty; it needs a header with a column 'formula', and a formula in each line")
     header, width = [name.strip() for name in rows[0]], len(rows[0])
     body, ragged = [], {}
     for number, row in enumerate(rows[1:]):
