@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
-from matenv.composition import CompositionBatch, FormulaIndex
+from matenv.composition import CompositionBatch, FormulaIndex, integer_counts
 from matenv.data import splits
 from matenv.data.grouping import SideBySide, group_statistics, joined
 from matenv.data.report import TableReport
@@ -129,24 +129,22 @@ class Dataset:
         """
         return self._index.find(compositions)
 
-    def material_ids(self, compositions: CompositionBatch) -> list[str]:
-        """Material id of each composition, from the column ``material_id`` that is carried along.
+    def material_id(self, formula: str) -> str:
+        """Id of a formula's ground state in the database that the table comes from.
 
         Args:
-            compositions: Compositions (B).
+            formula: A formula, such as ``"Fe2O3"``.
 
         Returns:
-            Ids, "" where the table lacks the formula; several of one formula are separated by "; ".
+            Its id, such as ``"mp-19770"``; "" where the table lacks the formula.
 
         Raises:
-            ValueError: The table has no ids; the embedded ones have none.
+            ValueError: The table has no ids, as the embedded ones, or the formula cannot be read.
         """
         if "material_id" not in self.extra:
-            raise ValueError(
-                f"{self.name} holds no material ids (no column material_id); a download from the Materials Project has"
-            )
-        rows = self.find(compositions)
-        return ["" if row < 0 else str(self.extra["material_id"][row]) for row in rows.tolist()]
+            raise ValueError(f"{self.name} holds no material ids; a download from the Materials Project does")
+        (row,) = self.find(CompositionBatch.from_counts(integer_counts([formula])))
+        return str(self.extra["material_id"][row]) if row >= 0 else ""
 
     def split(self, name: str = "system") -> Split:
         """Row numbers of a frozen split.

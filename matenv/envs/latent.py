@@ -17,9 +17,12 @@ class MaterialLatentEnv(MaterialEnv):
     wider-gapped ... formula, as the task asks, earns more.
 
     ## Action space
-    `Box(-1, 1, (n,), float32)`: the direction of the move; n is the latent dimension. z' = project(z + step_size x a)
-    onto the ball that holds 99 % of the training data. z is whitened: one unit is one standard deviation of the
-    training data along that dimension. The move never depends on what is decoded.
+    `Box(-1, 1, (n,), float32)`: the direction of the move; n is the latent dimension. z is whitened: one unit is one
+    standard deviation of the training data along that dimension. y = z + step_size x a is pulled back towards the
+    training points, z' = project(y + pull x w x shift(y)), where shift is a small network that undoes random moves
+    from training points (`matenv.latent.cloud`) and w the length of a over that of a uniformly random one, at most 1;
+    then z' is projected onto the ball that holds 99 % of them. So uniform random play stays as near to the training
+    points as held-out formulas lie, and a = 0 holds z where it is. The move never depends on what is decoded.
 
     ## Observation space
     A flat float32 `Box` of named blocks: by default ``latent`` (z / radius, n values) and ``composition`` (89 atom
@@ -32,8 +35,9 @@ class MaterialLatentEnv(MaterialEnv):
     A weighted sum of named terms, by default ``{"score": 1}``. The score, in [0, 1], is utility x viability x validity:
     how well the predicted property meets the task, the calibrated probability that the formula is stable against
     decomposition, and whether it obeys the task's composition rules. It is earned at every step for the formula the
-    step ends on: holding a good material pays as long as it is held, going to and fro pays no more. Other terms, at weight 0 until asked for: ``ood``, ``novelty``, ``step_cost``,
-    ``shaping``. `info["terms"]` reports each, whatever its weight, beside the parts of the score. Worked out and
+    step ends on: holding a good material pays as long as it is held, going to and fro pays no more. Other
+    terms, at weight 0 until asked for: ``ood``, ``novelty``, ``step_cost``, ``shaping``. `info["terms"]` reports
+    each, whatever its weight, beside the parts of the score. Worked out and
     reported only if named: ``decomposition_energy`` (minus E_d), ``components`` (how many phases the formula decomposes
     into), ``latent_similarity``; each guard (minus what exceeds its unit); and functions of your own.
 
@@ -44,9 +48,9 @@ class MaterialLatentEnv(MaterialEnv):
     ``formula``, ``score``, ``terms``, ``predicted`` (mean and standard deviation by property), ``decomposition_energy``
     and ``hull_energy`` [eV/atom], ``p_stable`` (if somebody computed it), ``p_found`` (of all compositions of its
     system), ``products`` (formula, atom fraction), ``potentials`` (chemical potential by element [eV/atom]) and
-    ``potentials_unique``, ``known`` (in the reference), ``rediscovered`` (in the
-    table, but held out of the reference), ``novel``, ``valid`` (obeys the task's composition rules), ``success`` (target met
-    by the predictor in use, P(stable) at least 0.5 and p_found 0.1), ``evaluated`` (within
+    ``potentials_unique``, ``known`` (in the reference), ``rediscovered`` (in the table, but held out of the
+    reference), ``novel``, ``valid`` (obeys the task's composition rules), ``success`` (target met by the predictor
+    in use, P(stable) at least 0.5 and p_found 0.1), ``evaluated`` (within
     the oracle's budget), ``start_formula``, ``start_round_trip``, ``step``. If asked for: ``guards`` (value by name),
     ``visits``. Undefined values are left out.
 
@@ -59,9 +63,11 @@ class MaterialLatentEnv(MaterialEnv):
         task: Name of a task in `matenv.tasks.TASKS`, or a `Task`.
         latent: Name of a latent space, path of a weights file, or a space already loaded.
         horizon: Steps per episode. Set it rather than Gymnasium's `max_episode_steps`, which can only cut it short.
-        step_size: Length of a full move along one dimension, in latent standard deviations. 1.0 suits search, 0.3 local
-            editing, where most random moves leave the formula as it is.
+        step_size: Length of a full move along one dimension, in latent standard deviations. 0.75 suits search, 0.3
+            local editing, where most random moves leave the formula as it is.
         radius: Radius of the ball z is kept in; None for the 99th percentile of the training norms.
+        pull: How much of the way back to the training points every move is taken; 0 for none, None for 1.5 where the
+            latent space knows where they lie, which the shipped ones do, and 0 where it does not.
         start: ``"dataset"`` (a training formula of the latent space that the task allows) or ``"prior"`` (a sample of
             the VAE's prior).
         observation: Names of the observation blocks.

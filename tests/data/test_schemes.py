@@ -34,7 +34,7 @@ def test_merging_keeps_the_lower_energy_and_fills_labels():
     assert merged.formation_energy.tolist() == [-3.0, -1.8, -2.1]
     assert merged.labels["hardness"].tolist() == [9, 20, 1] and merged.spread["hardness"].tolist()[0] == 2
     assert "decomposition_energy" not in merged.labels  # it was of the first table's own phases
-    assert merged.material_ids(batch("TiN", "MgO", "KCl")) == ["mp-2; mp-3", "mp-1", ""]
+    assert [merged.material_id(name) for name in ("TiN", "MgO", "KCl")] == ["mp-2; mp-3", "mp-1", ""]
     assert merged.units == {"hardness": "GPa"} and len(merged.system_part) == 3
     assert len(first.merge(first)) == 2
 
@@ -46,7 +46,7 @@ def test_a_table_without_energies_merges_with_the_embedded_one(data):
     assert merged.labels["hardness"][data.find(batch("MgO"))].tolist() == [9.0]
     assert np.array_equal(merged.labels["decomposition_energy"][: len(data)], data.labels["decomposition_energy"])
     with pytest.raises(ValueError, match="holds no material ids"):
-        data.material_ids(batch("MgO"))
+        data.material_id("MgO")
 
 
 def test_other_energies_and_units_do_not_mix():

@@ -187,7 +187,7 @@ def test_entries_become_formation_energies(tmp_path):
     assert data.formation_energy[:3] == pytest.approx([0, 0, -2.8]) and np.isnan(data.formation_energy[3])
     assert "mp-1265" in data.extra["entry_id"][2] and any("no entry of pure Ca" in note for note in table.report.said)
     with pytest.raises(ValueError, match="holds no material ids"):
-        data.material_ids(data.compositions)
+        data.material_id("MgO")
     totals = (("Mg", -1.5), ("O2", -9.8), ("MgO", -12))
     same = read_table([PDEntry(Composition(name), energy) for name, energy in totals])
     assert same.formation_energy == pytest.approx([0, 0, -2.8])

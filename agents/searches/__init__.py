@@ -1,0 +1,5 @@
+"""Searches by ask and tell, a file each. Importing this package registers them."""
+
+from matenv.agents.searches import genetic, prior, random
+
+__all__ = ["genetic", "prior", "random"]
