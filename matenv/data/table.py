@@ -112,7 +112,7 @@ def read_table(
 
     Examples:
         >>> table = read_table({"composition": ["Fe2O3", "TiN", "Xy"], "hardness (GPa)": ["39 +- 1", "20.5", "3"]})
-        >>> table.labels["hardness"].tolist(), table.std["hardness"][0], table.units["hardness"]
+        >>> table.labels["hardness"].tolist(), float(table.std["hardness"][0]), table.units["hardness"]
         ([39.0, 20.5], 1.0, 'GPa')
         >>> len(table.report.problems)
         1

@@ -35,9 +35,9 @@ def read_formulas(cells: Iterable[Any], tolerance: float = 0.0) -> tuple[Composi
         read, by row.
 
     Examples:
-        >>> batch, atoms, problems = read_formulas(["YBa2Cu3O6.93", "Fe4O6", "NaN", "XyO"])
+        >>> batch, atoms, problems = read_formulas(["YBa2Cu3O6.93", "Fe2O3", "NaN", "XyO"])
         >>> batch.formulas()[:2], atoms[:2].round(2).tolist(), sorted(problems)
-        (['Y100Ba200Cu300O693', 'Fe2O3'], [12.93, 10.0], [2, 3])
+        (['Ba200Y100(Cu100O231)3', 'Fe2O3'], [12.93, 5.0], [2, 3])
     """
     cells = list(cells)
     amounts, problems = np.zeros((len(cells), alphabet.NUM_ELEMENTS)), dict[int, str]()

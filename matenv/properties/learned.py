@@ -86,7 +86,7 @@ def save_property(path: str | Path, name: str, unit: str, model: LearnedModel) -
 
 
 def load_property(path: str | Path) -> Property:
-    """Load a property that ``matenv predictor train --data`` made.
+    """Load a property that ``matenv predictor train --data my.csv`` made.
 
     Args:
         path: Its .safetensors file, or the folder that holds just one.
