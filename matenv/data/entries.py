@@ -39,15 +39,15 @@ def from_dicts(content: Sequence[dict[str, Any]]) -> list[Any]:
     return made
 
 
-def frame_of(items: Iterable[Any]) -> tuple[pd.DataFrame, list[str]]:
+def frame_of(items: Iterable[Any]) -> tuple[pd.DataFrame, list[str], dict[int, str]]:
     """Formation energies against the lowest entry of each element among them.
 
     Args:
         items: Entries, those of the pure elements among them; total energies in eV, corrected as they are.
 
     Returns:
-        A frame with ``formula``, ``formation_energy`` (eV/atom; None where an element has no entry of its own),
-        ``entry_id`` and the reason where there is no energy; and how it was read.
+        A frame with ``formula``, ``formation_energy`` (eV/atom) and ``entry_id``; how it was read; and why an entry
+        cannot be used, by row: one of its elements has no entry of its own.
 
     Raises:
         ValueError: Something that is no entry.
@@ -63,18 +63,15 @@ def frame_of(items: Iterable[Any]) -> tuple[pd.DataFrame, list[str]]:
         if item.composition.is_element:
             symbol = item.composition.elements[0].symbol
             lowest[symbol] = min(lowest.get(symbol, np.inf), float(item.energy_per_atom))
-    energies, missing = [], set[str]()
-    for item in listed:
+    energies, unusable = [], dict[int, str]()
+    for row, item in enumerate(listed):
         amounts = {element.symbol: amount for element, amount in item.composition.items()}
         lacking = amounts.keys() - lowest.keys()
-        missing |= lacking
+        if lacking:
+            unusable[row] = f"no formation energy: there is no entry of pure {', '.join(sorted(lacking))}; add one"
         reference = sum(amount * lowest.get(symbol, np.nan) for symbol, amount in amounts.items())
         energies.append((float(item.energy) - reference) / item.composition.num_atoms)
     said = ["formation_energy: total energies minus those of the lowest entry of each element, eV/atom"]
-    if missing:
-        said.append(
-            f"no entry of pure {', '.join(sorted(missing))}: entries that hold these have no formation energy; add one"
-        )
     runs = {str(run) for item in listed if (run := (getattr(item, "parameters", None) or {}).get("run_type"))}
     frame = pd.DataFrame(
         {
@@ -86,4 +83,4 @@ def frame_of(items: Iterable[Any]) -> tuple[pd.DataFrame, list[str]]:
     frame.attrs = {"units": {"formation_energy": "eV/atom"}}
     if runs:
         frame.attrs["energy_scheme"] = f"entries:{'/'.join(sorted(runs))}"
-    return frame, said
+    return frame, said, unusable

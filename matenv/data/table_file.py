@@ -113,8 +113,8 @@ def _of_frame(frame: pd.DataFrame, column: str) -> RawTable:
 
 def _of_list(items: list[Any], column: str) -> RawTable:
     if items and entries.is_entry(items[0]):
-        frame, said = entries.frame_of(items)
-        return RawTable(frame, "entries", range(len(frame)), said=said, attributes=frame.attrs)
+        frame, said, unusable = entries.frame_of(items)
+        return RawTable(frame, "entries", range(len(frame)), said=said, attributes=frame.attrs, ragged=unusable)
     return RawTable(_frame({column: items}), "list", range(len(items)))
 
 
@@ -230,7 +230,7 @@ def _json(path: Path, text: str, said: list[str]) -> RawTable:
         content = content["data"]
     if isinstance(content, list) and content and isinstance(content[0], dict) and "@class" in content[0]:
         raw = _of_list(entries.from_dicts(content), "formula")
-        return RawTable(raw.frame, path.name, raw.lines, "row", [*said, *raw.said], attributes=raw.attributes)
+        return RawTable(raw.frame, path.name, raw.lines, "row", [*said, *raw.said], False, raw.attributes, raw.ragged)
     rows = isinstance(content, list) and all(isinstance(row, dict) for row in content)
     columns = isinstance(content, dict) and all(isinstance(cells, list | dict) for cells in content.values())
     if not rows and not columns:
