@@ -8,7 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from matenv.agents.policies import Policy, takes_masks
+from matenv.agents.policies import Policy, takes
 from numpy.typing import NDArray
 
 
@@ -70,11 +70,15 @@ def evaluate_policy(
         names = formulas()
         last_names = list(names)
         visited = dict(zip(names, info["score"].tolist(), strict=True))
-        masks = getattr(envs.unwrapped, "action_masks", None) if takes_masks(policy) else None
+        masks = getattr(envs.unwrapped, "action_masks", None) if takes(policy, "action_masks") else None
+        memory: dict[str, Any] = {"state": None, "episode_start": np.ones(episodes, np.bool_)}
+        remembers = takes(policy, *memory)
         while running.any():
-            options = {} if masks is None else {"action_masks": masks()}
-            actions, _ = policy.predict(observation, deterministic=deterministic, **options)
+            options: dict[str, Any] = {} if masks is None else {"action_masks": masks()}
+            options |= memory if remembers else {}
+            actions, state = policy.predict(observation, deterministic=deterministic, **options)
             observation, reward, terminated, truncated, info = envs.step(actions)
+            memory = {"state": state, "episode_start": terminated | truncated}
             returns[running] += reward[running]
             ended = running & (terminated | truncated)
             last = info["final_info"] if ended.any() else info

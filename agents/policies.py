@@ -15,15 +15,17 @@ class Policy(Protocol):
     """Anything that maps a batch of observations to actions, as Stable-Baselines3 models do."""
 
     def predict(self, observation: Any, *, deterministic: bool = False) -> tuple[Any, Any]:
-        """Actions (N, ...) for observations (N, width), and a state that is ignored.
+        """Actions (N, ...) for observations (N, width), and a state.
 
-        A policy that has a parameter `action_masks` is given those of the environment, (N, A) bool.
+        A policy that has a parameter `action_masks` is given those of the environment, (N, A) bool. One that has
+        `state` and `episode_start`, as recurrent ones do, is given the state it last returned (None at first) and which
+        rows begin an episode (N,) bool.
         """
 
 
-def takes_masks(policy: Policy) -> bool:
-    """Whether a policy wants to know which actions are allowed."""
-    return "action_masks" in inspect.signature(policy.predict).parameters
+def takes(policy: Policy, *parameters: str) -> bool:
+    """Whether a policy's `predict` wants to be told something, such as ``"action_masks"``."""
+    return set(parameters) <= set(inspect.signature(policy.predict).parameters)
 
 
 class RandomPolicy:

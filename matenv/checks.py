@@ -85,7 +85,8 @@ def check_known(arguments: Iterable[str], known: Iterable[str]) -> None:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-            raise TypeError(f"the environment has no argument {name!r}; {hint}")
+            given = f"unexpected keyword argument {name!r}"  # Python's own words, which libraries look for
+            raise TypeError(f"{given}: the environment has no argument {name!r}; {hint}")
 
 
 def check_device(device: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from matenv import elements as alphabet
 from matenv.card.card import Card
-from matenv.card.parts import LARGE, Decomposed, Estimate, KnownFormula, Label, Opinion
+from matenv.card.parts import LARGE, Decomposed, Estimate, Gap, KnownFormula, Label, Opinion
 from matenv.chemistry import is_all_metal, is_charge_neutral, is_electronegativity_balanced, oxidation_states
 from matenv.composition import CompositionBatch, FormulaIndex, read
 from matenv.data import Dataset, load_dataset
@@ -40,6 +40,9 @@ NEIGHBOURS = 5
 
 GOLD = "gold"
 """The judge on every card."""
+
+GAPS = ("band_gap_pbe", "band_gap_expt")
+"""Properties that are exactly 0 for a metal."""
 
 MEASURED = ("band_gap_expt",)
 """Labels of the table that experiments gave; DFT gave the others."""
@@ -189,7 +192,13 @@ def _opinion(predictor: str, assessment: Assessment) -> Opinion:
         decomposition_energy=distance,
         p_stable={t: float(assessment.prob_stable(t)[0]) for t in THRESHOLDS},
         properties=estimates,
+        gaps={name: _gap(assessment, name) for name in GAPS},
     )
+
+
+def _gap(assessment: Assessment, name: str) -> Gap:
+    answer = (assessment.p_metal(name), *assessment.gap_if_no_metal(name, COVERAGE))
+    return Gap(*(float(each[0]) for each in answer))
 
 
 def _entries(batch: CompositionBatch, phases: Dataset) -> dict[str, int]:

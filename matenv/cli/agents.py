@@ -61,6 +61,9 @@ def evaluate(
     episodes: Annotated[int, typer.Option(help="Episodes.")] = 256,
     seed: Annotated[int, typer.Option(help="Seed of the starts.")] = 10_000,
     top: Annotated[int, typer.Option(help="Candidates to list.")] = 10,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Load pickled objects and modules that the folder names: they run code.")
+    ] = False,
 ) -> None:
     """Evaluate a trained agent, and list the best materials it met."""
     from matenv import Oracle, load_task
@@ -69,7 +72,7 @@ def evaluate(
     from matenv.agents.train import load, read_config
     from matenv.tasks import RESTRICTIONS
 
-    config, agent = read_config(run_folder), load(run_folder)
+    config, agent = read_config(run_folder), load(run_folder, trust)
     arguments = config["env_kwargs"]
     result = evaluate_policy(agent, config["env_id"], episodes, seed, **arguments)
     print(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from matenv.compiled.jit import njit
 
 MAX_ELEMENTS = 10
 """Most elements a composition may hold; the embedded table's most complex entry has 9."""

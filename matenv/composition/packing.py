@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
+from matenv.compiled.jit import njit
 from matenv.composition.integers import MAX_ELEMENTS
 from matenv.composition.reading import check_fractions
 

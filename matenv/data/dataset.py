@@ -142,7 +142,7 @@ class Dataset:
             ValueError: The table has no ids, as the embedded ones, or the formula cannot be read.
         """
         if "material_id" not in self.extra:
-            raise ValueError(f"{self.name} holds no material ids; a download from the Materials Project does")
+            raise ValueError(f"{self.name} holds no material ids; a snapshot does (matenv data fetch)")
         (row,) = self.find(CompositionBatch.from_counts(integer_counts([formula])))
         return str(self.extra["material_id"][row]) if row >= 0 else ""
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from matenv.composition import MAX_ELEMENTS, CompositionBatch
 from matenv.data.dataset import Dataset
+from matenv.data.snapshot import load_snapshot
 from matenv.data.table import read_table, warn
 from matenv.data.table_file import SUFFIXES
 
@@ -34,7 +35,8 @@ def load_dataset(name: Any = "mp-ground-states", **options: Any) -> Dataset:
 
     Args:
         name: A key of `EMBEDDED`; or a table of one's own as `read_table` takes it: the path of a .csv, .json or
-            .parquet file, a pandas object, or a list of pymatgen entries.
+            .parquet file, a pandas object, or a list of pymatgen entries; or the folder of a snapshot
+            (``matenv data fetch``).
         **options: Of `read_table`: ``column``, ``energy``, ``labels``, ``units``, ``energy_scheme``, ``tolerance``,
             ``strict``.
 
@@ -56,6 +58,8 @@ def load_dataset(name: Any = "mp-ground-states", **options: Any) -> Dataset:
         if options:
             raise ValueError(f"{', '.join(options)}: options are for a table of one's own, not for {name!r}")
         return _load_embedded(name)
+    if isinstance(name, str | Path) and Path(name).is_dir():
+        return load_snapshot(Path(name))
     if isinstance(name, str) and Path(name).suffix.lower() not in SUFFIXES:
         raise ValueError(
             f"name={name!r} is not a dataset; choose one of {', '.join(EMBEDDED)} or give a file that ends in "

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from matenv.properties import Predictor
 
 
+INFOS = ("words", "numbers")
+"""What `info` holds: everything, or numbers only, in a flat dictionary of the same structure at every step."""
+
+
 @dataclass(kw_only=True)
 class Arguments:
     """Arguments that all environments share, with their defaults; the environments' pages say what they mean.
@@ -34,7 +38,7 @@ class Arguments:
     STARTS: ClassVar[tuple[str, ...]]
     """Ways to start an episode; the first is a training formula, the others are those that the moves know."""
 
-    task: str | Task = DEFAULT_TASK
+    task: str | Task | Mapping[str, Any] = DEFAULT_TASK
     horizon: int = 16
     start: str = "dataset"
     observation: Sequence[str] | None = None
@@ -49,13 +53,14 @@ class Arguments:
     stable_against: Sequence[str] | None = None
     min_elements: int | None = None
     max_elements: int | None = None
-    oracle: Oracle | None = None
+    oracle: Oracle | Mapping[str, Any] | None = None
     reference: str = "train"
     budget: int | None = None
     predictor: str | Predictor | None = None
     end_beyond: Mapping[str, float] | None = None
     repeat_decay: float = 1.0
     device: str = "cpu"
+    info: str = "words"
 
     def __post_init__(self) -> None:
         """Check all that can be checked before task and oracle are there, which check the rest."""
@@ -69,8 +74,12 @@ class Arguments:
         decay = "a number in [0, 1]; 1 for no decay"
         self.repeat_decay = check_number("repeat_decay", self.repeat_decay, 0, 1, decay)
         check_device(self.device)
+        if self.info not in INFOS:
+            raise ValueError(f"info={self.info!r} is unknown; choose one of {', '.join(INFOS)}")
         if self.oracle is None:
             return
+        if isinstance(self.oracle, Mapping):
+            self.oracle = Oracle(**self.oracle)
         if not isinstance(self.oracle, Oracle):
             raise ValueError(f"oracle={self.oracle!r} must be a matenv.Oracle, or None for a new one")
         if self.budget is not None:
@@ -100,7 +109,7 @@ class SpelledOut:
 def check_render_mode(render_mode: str | None, allowed: list[str]) -> None:
     """Raise a ValueError for a render mode that is not offered."""
     if render_mode is not None and render_mode not in allowed:
-        offer = ", ".join(repr(mode) for mode in allowed) or "none: render a single environment instead"
+        offer = ", ".join(repr(mode) for mode in allowed) or "none"
         raise ValueError(f"render_mode={render_mode!r} is not offered; choose {offer}")
 
 

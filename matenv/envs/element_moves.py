@@ -8,24 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium.spaces import Discrete
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
 from matenv.checks import check_flag
+from matenv.compiled.jit import njit
 from matenv.composition import CompositionBatch
 from matenv.composition.integers import MAX_ELEMENTS
 from matenv.envs.arguments import Arguments
 from matenv.envs.edits import REFUSED, EditTable, Rules, allowed_edits, apply_edits, places, reduced, slots_of
 from matenv.envs.episodes import Episodes
+from matenv.envs.frames import Pen, sketch_counts
 from matenv.envs.neutrality import Charges, neutral_edits
 from matenv.envs.observations import Block
-from matenv.envs.rendering import plot_counts
 from matenv.envs.state import State, Trail
 from matenv.tasks.sampling import random_formulas
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from numpy.random import Generator
 
 _FEATURES = np.nan_to_num(
@@ -68,6 +67,7 @@ class ElementEpisodes(Episodes):
 
     ARGUMENTS = ElementArguments
     PENALTY = "illegal"
+    MAP = "Atoms of each element, as the edits left them"
 
     arguments: ElementArguments
 
@@ -153,9 +153,9 @@ class ElementEpisodes(Episodes):
         assert self.state is not None
         return {"refused": self.state.place[:, REFUSED].copy()}
 
-    def plot(self, axes: Axes, trail: Trail) -> None:
+    def sketch(self, pen: Pen, trail: Trail) -> None:
         """The counts of each element, step by step."""
-        plot_counts(axes, np.array(trail.places)[:, :REFUSED], self.horizon)
+        sketch_counts(pen, trail)
 
     def _allowed(self, place: NDArray[np.int32], step: NDArray[np.int64]) -> NDArray[np.bool_]:
         masks = allowed_edits(place, len(self.edits.kind), self.rules)

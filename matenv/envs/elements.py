@@ -117,7 +117,9 @@ class MaterialElementsEnv(MaterialEnv):
             Below 1 the reward depends on the episode's history, and the observation gets the block ``visits``.
         device: Where the predictor runs.
         reachability: Allow only edits that keep a charge-neutral formula within reach.
-        render_mode: None, ``"ansi"`` or ``"rgb_array"`` (needs matplotlib).
+        info: ``"words"`` (everything) or ``"numbers"``: numbers only, flat, of the same keys and shapes at every step,
+            for what stacks infos (Minari, Tianshou, TorchRL's batches); `describe()` has the words.
+        render_mode: None, ``"ansi"`` or ``"rgb_array"`` (needs Pillow); ``"human"`` through `gymnasium.make`.
 
     ## Registered ids
     `MaterialElements-v0`

@@ -6,11 +6,12 @@ terms, observations, starts. `LatentEpisodes` and `ElementEpisodes` say how a mo
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import gymnasium as gym
 import numpy as np
@@ -23,13 +24,15 @@ from matenv.data import load_dataset
 from matenv.elements import ABSENT, positions
 from matenv.envs import decomposition_terms
 from matenv.envs.arguments import Arguments
+from matenv.envs.frames import Pen, sketch_formulas
 from matenv.envs.guarding import asked_for, beyond, guard_blocks, guard_terms
-from matenv.envs.info import describe_row
+from matenv.envs.info import describe_batch, describe_row, numbers_of
 from matenv.envs.observations import Block, Observer, observed_scales, shared_blocks
 from matenv.envs.repeats import BLOCK as VISITS
 from matenv.envs.repeats import first_visits, next_visits, visits_block
 from matenv.envs.reservoir_terms import reservoir_terms
 from matenv.envs.rewards import TermFunction, Terms, Transition
+from matenv.envs.snapshot import Snapshot, go_back, take_snapshot
 from matenv.envs.state import Facts, State, Trail, facts_of, replace_rows, take
 from matenv.guards import LATENT_GUARDS, Guards, properties_of
 from matenv.latent import LatentSpace, load_latent
@@ -37,7 +40,6 @@ from matenv.oracle import DEFAULT_PREDICTOR, Assessment, Oracle
 from matenv.tasks import RESTRICTIONS, load_task
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from numpy.random import Generator
 
 
@@ -55,6 +57,7 @@ class Episodes(ABC):
         horizon: Steps per episode.
         state: Where the episodes stand; replaced, never changed in place.
         generators: One random generator per row.
+        seeds: What each row's generator was seeded with.
         terms: Unweighted reward terms of the last step (N,) each.
         action_space: Moves of one row.
 
@@ -69,6 +72,9 @@ class Episodes(ABC):
     PENALTY: ClassVar[str]
     """Reward term that charges moves which leave their bounds, a key of `matenv.envs.rewards.PENALTIES`."""
 
+    MAP: ClassVar[str] = "Current formula"
+    """What the left half of a frame shows."""
+
     action_space: gym.Space
 
     start_table: str = "mp-ground-states"
@@ -80,15 +86,25 @@ class Episodes(ABC):
         arguments = self.arguments = self.ARGUMENTS(**given)
         self.horizon = arguments.horizon
         self.task = load_task(arguments.task, **{name: getattr(arguments, name) for name in RESTRICTIONS})
-        self.oracle = arguments.oracle or Oracle(
-            arguments.reference,
-            arguments.budget,
-            predictor=arguments.predictor or DEFAULT_PREDICTOR,
-            properties=self.task.properties,
-            device=arguments.device,
+        given_oracle = arguments.oracle
+        self.oracle = (
+            given_oracle
+            if isinstance(given_oracle, Oracle)
+            else Oracle(
+                arguments.reference,
+                arguments.budget,
+                predictor=arguments.predictor or DEFAULT_PREDICTOR,
+                properties=self.task.properties,
+                device=arguments.device,
+            )
         )
         self.task.check(self.oracle.units)
-        self.generators: list[Generator] = [np_random(None)[0] for _ in range(rows)]
+        self.generators: list[Generator] = []
+        self.seeds: list[int] = []
+        for _ in range(rows):
+            generator, seed = np_random(None)
+            self.generators.append(generator)
+            self.seeds.append(seed)
         self.state: State | None = None
         self.prepare()
         self._start_pool = self._allowed_starts() if arguments.start == "dataset" else None
@@ -157,9 +173,9 @@ class Episodes(ABC):
     def read(self, place: NDArray) -> CompositionBatch:
         """The compositions at some places."""
 
-    @abstractmethod
-    def plot(self, axes: Axes, trail: Trail) -> None:
-        """Draw the path of an episode."""
+    def sketch(self, pen: Pen, trail: Trail) -> None:
+        """Draw where an episode moved, into the left half of a frame."""
+        sketch_formulas(pen, trail)
 
     def details(self, place: NDArray) -> dict[str, Any]:
         """What one row's info says beside what all environments say; `place` is that row's."""
@@ -172,6 +188,45 @@ class Episodes(ABC):
     def guard_values(self, guards: Guards, place: NDArray, assessment: Assessment) -> dict[str, NDArray[np.float64]]:
         """Values of the guards (B,) each, at some places and for what was assessed there."""
         return guards.of_formulas(assessment)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """The same place, from where both go their own ways; tables and models, which nothing changes, are shared."""
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        memo[id(self)] = twin
+        for name in ("generators", "seeds", "action_space", "oracle"):
+            setattr(twin, name, copy.deepcopy(getattr(self, name), memo))
+        if self.arguments.oracle is not None:
+            twin.arguments = replace(self.arguments, oracle=twin.oracle)
+        return twin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Made again from its arguments, then put where it stood: no table or shipped model is pickled."""
+        given = {each.name: getattr(self.arguments, each.name) for each in fields(self.arguments)}
+        return _made_again, (type(self), given, self.oracle, self.generators, self.seeds, self.get_state())
+
+    def get_state(self) -> Snapshot:
+        """Where the episodes stand, generators included, at the cost of a few references; see `set_state`."""
+        return take_snapshot(self)
+
+    def set_state(self, state: Snapshot) -> None:
+        """Put the episodes where they stood.
+
+        Args:
+            state: What `get_state` returned here, or with the same arguments elsewhere.
+
+        Raises:
+            ValueError: No snapshot, or one of other episodes.
+        """
+        go_back(self, state)
+
+    @property
+    def reward_threshold(self) -> float | None:
+        """Return of an episode whose every formula only just meets the target; None where more than the score pays."""
+        paid = {name: weight for name, weight in self.reward.weights.items() if weight}
+        if set(paid) != {"score"} or self.arguments.repeat_decay != 1.0:
+            return None
+        return float(self.horizon * paid["score"] * self.task.success_score)
 
     @property
     def rows(self) -> int:
@@ -270,6 +325,17 @@ class Episodes(ABC):
         details = self.details(self.state.place[row])
         return describe_row(self.state, row, self.terms, details, self.oracle.hull)
 
+    def tell(self) -> dict[str, Any]:
+        """The `info` of a vector environment, in new arrays (N, ...)."""
+        assert self.state is not None
+        told = describe_batch(self.state, self.terms, self.arguments.potentials) | self.arrays()
+        return told if self.in_words else numbers_of(self.state, told)
+
+    @property
+    def in_words(self) -> bool:
+        """Whether `info` may hold words and nested dictionaries."""
+        return self.arguments.info == "words"
+
     def _facts(self, place: NDArray, compositions: CompositionBatch) -> Facts:
         guards = None if self.guards is None else partial(self.guard_values, self.guards, place)
         return facts_of(self.oracle, self.task, compositions, guards)
@@ -291,6 +357,21 @@ class Episodes(ABC):
 def shared_latent(name: str, device: str) -> LatentSpace:
     """A latent space by name, one for all environments that name it."""
     return load_latent(name, device=device)
+
+
+def _made_again(
+    kind: type[Episodes],
+    given: dict[str, Any],
+    oracle: Oracle,
+    generators: list[Generator],
+    seeds: list[int],
+    state: Snapshot,
+) -> Episodes:
+    """The episodes that `Episodes.__reduce__` describes."""
+    core = kind(len(generators), given)
+    core.oracle, core.generators, core.seeds = oracle, generators, seeds
+    core.set_state(state)
+    return core
 
 
 def _read_starts(formulas: Sequence[str]) -> CompositionBatch:

@@ -97,6 +97,24 @@ def describe_batch(state: State, terms: TermValues, potentials: bool) -> dict[st
     return info
 
 
+def numbers_of(state: State, told: Mapping[str, Any]) -> dict[str, NDArray]:
+    """The `info` of a vector environment as numbers only, flat, with the same keys and shapes at every step.
+
+    Args:
+        state: Where the episodes stand.
+        told: What the vector environment would say, as `describe_batch`.
+
+    Returns:
+        Arrays (N, ...) by name, such as ``"terms.score"``; besides ``"mean.band_gap_pbe"``, ``"std.band_gap_pbe"`` and
+        so on, 0 where nothing was predicted, and ``"step"``.
+    """
+    predicted = {"mean": state.facts.mean, "std": state.facts.std}
+    flat = {f"{part}.{name}": np.nan_to_num(values) for part, by in predicted.items() for name, values in by.items()}
+    for name, values in told.items():
+        flat |= {f"{name}.{key}": v for key, v in values.items()} if isinstance(values, Mapping) else {name: values}
+    return {**flat, "step": state.step.copy()}
+
+
 def describe_ends(state: State, rows: NDArray[np.int64]) -> dict[str, Any]:
     """What ``final_info`` says besides about the rows whose episode ended, with None for all others."""
     ended = np.zeros(len(state.step), np.bool_)

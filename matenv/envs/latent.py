@@ -96,7 +96,9 @@ class MaterialLatentEnv(MaterialEnv):
         repeat_decay: Factor of the ``score`` term for each earlier visit to the formula in this episode; 1 for none.
             Below 1 the reward depends on the episode's history, and the observation gets the block ``visits``.
         device: Where decoder and predictor run.
-        render_mode: None, ``"ansi"`` or ``"rgb_array"`` (needs matplotlib).
+        info: ``"words"`` (everything) or ``"numbers"``: numbers only, flat, of the same keys and shapes at every step,
+            for what stacks infos (Minari, Tianshou, TorchRL's batches); `describe()` has the words.
+        render_mode: None, ``"ansi"`` or ``"rgb_array"`` (needs Pillow); ``"human"`` through `gymnasium.make`.
 
     ## Registered ids
     `MaterialLatent-v0`

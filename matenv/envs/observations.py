@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 from gymnasium.spaces import Box
-from numba import njit
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
+from matenv.compiled.jit import njit
 from matenv.envs.state import State
 from matenv.oracle import Oracle
 

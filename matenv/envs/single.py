@@ -6,11 +6,15 @@ from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from numpy.typing import ArrayLike, NDArray
 
 from matenv.envs.arguments import SpelledOut, check_render_mode, start_formulas
 from matenv.envs.episodes import Episodes
-from matenv.envs.rendering import draw, narrate
+from matenv.envs.frames import draw_frame
+from matenv.envs.rendering import narrate
+from matenv.envs.snapshot import Snapshot, take_snapshot
+from matenv.envs.spec import MaterialSpec
 from matenv.envs.state import Trail
 
 
@@ -18,7 +22,7 @@ class MaterialEnv(gym.Env[NDArray[np.float32], Any]):
     """One episode: a batch of one.
 
     Args:
-        render_mode: None, ``"ansi"`` or ``"rgb_array"``.
+        render_mode: None, ``"ansi"`` or ``"rgb_array"``; ``"human"`` through `gymnasium.make`, which shows the latter.
         **arguments: Those of the episodes.
     """
 
@@ -36,6 +40,17 @@ class MaterialEnv(gym.Env[NDArray[np.float32], Any]):
         self.observation_space = self.core.observer.space
         self.render_mode = render_mode
         self._trail = Trail()
+        self._spec: EnvSpec | None = None
+
+    @property
+    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+        """How Gymnasium made it; `to_json` writes tasks and oracles too, ``max_episode_steps`` is the horizon."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        known = {"max_episode_steps": self.core.horizon, "reward_threshold": self.core.reward_threshold}
+        self._spec = None if spec is None else MaterialSpec.of(spec, **known)
 
     @property
     def observation_blocks(self) -> dict[str, slice]:
@@ -60,11 +75,8 @@ class MaterialEnv(gym.Env[NDArray[np.float32], Any]):
         super().reset(seed=seed)
         self.core.generators[0] = self.np_random
         self.core.reset(formulas=start_formulas(options, 1))
-        info = self.core.describe(0)
-        if self.render_mode:
-            self._trail = Trail()
-            self._trail.add(self.core.state, info)
-        return self.core.observe()[0], info
+        self._trail = Trail()
+        return self.core.observe()[0], self._told()
 
     def step(self, action: ArrayLike) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Move.
@@ -83,16 +95,42 @@ class MaterialEnv(gym.Env[NDArray[np.float32], Any]):
         if action.shape != self.action_space.shape:
             raise ValueError(f"action has shape {action.shape}; expected {self.action_space.shape}")
         reward, terminated, truncated = self.core.step(action[None])
-        info = self.core.describe(0)
-        if self.render_mode:
-            self._trail.add(self.core.state, info)
-        return self.core.observe()[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), info
+        return self.core.observe()[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), self._told()
+
+    def describe(self) -> dict[str, Any]:
+        """Everything about the current formula, words included, whatever ``info`` holds."""
+        return self.core.describe(0)
+
+    def get_state(self) -> Snapshot:
+        """Where the episode stands, random generator included, to come back to with `set_state`.
+
+        For a search that tries moves and takes them back. It costs microseconds; the oracle's count is no part of it.
+        """
+        return take_snapshot(self.core, trail=[self._trail])
+
+    def set_state(self, state: Snapshot) -> None:
+        """Go back to where `get_state` was called, here or in an environment with the same arguments.
+
+        Raises:
+            ValueError: Not what `get_state` returned, or of an environment with other arguments.
+        """
+        self.core.set_state(state)
+        self._trail = take_snapshot(self.core, trail=state.trail).trail[0] if state.trail else Trail()
 
     def render(self) -> Any:
         """The episode so far: a line of text per step ("ansi") or a picture (H, W, 3) uint8 ("rgb_array")."""
         if self.render_mode == "ansi":
             return narrate(self._trail)
         if self.render_mode == "rgb_array":
-            return draw(self._trail, self.core.plot, self.core.horizon)
+            return draw_frame(self._trail, self.core.sketch, self.core.MAP)
         gym.logger.warn("render() needs a render_mode: gym.make(..., render_mode='ansi') or 'rgb_array'")
         return None
+
+    def _told(self) -> dict[str, Any]:
+        if self.core.in_words or self.render_mode:
+            words = self.describe()
+            if self.render_mode:
+                self._trail.add(self.core.state, words)
+            if self.core.in_words:
+                return words
+        return {name: values[0].item() if values.ndim == 1 else values[0] for name, values in self.core.tell().items()}

@@ -125,10 +125,10 @@ class Trail:
     places: list[NDArray] = field(default_factory=list)
     infos: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, state: State | None, info: dict[str, Any]) -> None:
-        """Append the current step."""
+    def add(self, state: State | None, info: dict[str, Any], row: int = 0) -> None:
+        """Append where a row stands now."""
         assert state is not None
-        self.places.append(state.place[0].copy())
+        self.places.append(state.place[row].copy())
         self.infos.append(info)
 
 

@@ -8,9 +8,9 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from matenv.compiled.jit import njit
 from matenv.composition import CompositionBatch, Compositions, read
 from matenv.latent.cloud import Cloud
 from matenv.latent.networks.gaussian_process import GaussianProcess

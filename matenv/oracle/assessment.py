@@ -20,7 +20,7 @@ from matenv.oracle.stability import StabilityModel
 
 if TYPE_CHECKING:
     from matenv.oracle.found import FoundModel
-    from matenv.properties.distribution import Distribution
+    from matenv.properties.distribution import Distribution, Hurdle
     from matenv.properties.own import Property
     from matenv.thermo import ConvexHull
 
@@ -137,6 +137,38 @@ class Assessment:
         low[rows], high[rows] = centre - below * (energy.mean - lower), centre + above * (upper - energy.mean)
         return low, high
 
+    def p_metal(self, name: str = "band_gap_expt") -> NDArray[np.float64]:
+        """Probability that a band gap is exactly 0 (B,); NaN where nothing was predicted.
+
+        Args:
+            name: ``"band_gap_expt"`` or ``"band_gap_pbe"``.
+
+        Raises:
+            ValueError: No band gap, or one that is not predicted.
+        """
+        result = np.full(len(self), np.nan)
+        result[self._rows] = self._gap(name).p_metal
+        return result
+
+    def gap_if_no_metal(
+        self, name: str = "band_gap_expt", coverage: float = 0.9
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """A band gap given that there is one, beside `p_metal`; NaN where nothing was predicted.
+
+        Args:
+            name: As `p_metal`.
+            coverage: Probability inside the interval, between 0 and 1.
+
+        Returns:
+            Median, lower and upper end (B,) [eV].
+
+        Raises:
+            ValueError: As `p_metal`, or a coverage outside (0, 1).
+        """
+        result = np.full((3, len(self)), np.nan)
+        result[:, self._rows] = self._gap(name).if_no_metal(coverage)
+        return result[0], result[1], result[2]
+
     def disagreement(self, name: str) -> NDArray[np.float64]:
         """Standard deviation between the predictor's models (B,) in the property's unit.
 
@@ -249,6 +281,14 @@ class Assessment:
         if name not in self._said:
             raise ValueError(f"name={name!r} is not predicted; this oracle predicts {', '.join(self._said)}")
         return self._said[name]
+
+    def _gap(self, name: str) -> Hurdle:
+        from matenv.properties.distribution import Hurdle  # needs torch
+
+        found = self._of(name)
+        if not isinstance(found, Hurdle):
+            raise ValueError(f"name={name!r} is no band gap; choose 'band_gap_expt' or 'band_gap_pbe'")
+        return found
 
     @cached_property
     def p_found(self) -> NDArray[np.float64]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
+from matenv.compiled.jit import njit
 from matenv.compiled.threads import alongside
 from matenv.composition import KNOWN_DISTANCE, MAX_ATOMS, TOLERANCE, CompositionBatch, read
 from matenv.data import Dataset, load_dataset
@@ -26,6 +25,7 @@ from matenv.oracle.known import look_up
 from matenv.oracle.ledger import Ledger
 from matenv.oracle.stability import StabilityModel
 from matenv.properties import load_predictor
+from matenv.properties.element_properties import ELEMENT_PROPERTIES
 from matenv.properties.learned import check_properties
 from matenv.properties.own import Property
 from matenv.thermo import ConvexHull
@@ -56,8 +56,8 @@ class Oracle:
             for the shipped ones, by name, and for each of the two hulls; for other predictors the calibration of
             ``"default"`` stands in, for a `Dataset` of one's own that of the hull ``"all"``, as if the table lacked no
             competitor (assign `stability` a `StabilityModel` of one's own).
-        properties: Properties of one's own, predicted beside the built-in ones: `Property` objects, or paths of files
-            as `load_property` takes them.
+        properties: Properties predicted beside the built-in ones: one's own (`Property`, or the path of a file as
+            `load_property` takes it), or names out of `ELEMENT_PROPERTIES`.
         device: Where the predictor runs: ``"cpu"``, or ``"cuda"`` with the hull on the CPU at the same time.
         judge: This oracle scores candidates that were found otherwise and pays no reward; environments refuse it. Only
             a judge may have a predictor whose role is "gold": one that has seen the labels of held-out rows.
@@ -92,6 +92,7 @@ class Oracle:
         if budget is not None and not isinstance(budget, int | np.integer):
             raise ValueError(f"budget={budget!r} must be a whole number of formulas, or None for no limit")
         self._ledger = Ledger(budget)
+        self._given = {"reference": reference, "predictor": predictor, "device": device, "judge": judge}
         self.reference = reference if isinstance(reference, str) else reference.name
         self.hull, self._known, self._has_element = (
             _embedded_reference(reference) if isinstance(reference, str) else _own_reference(reference)
@@ -103,7 +104,7 @@ class Oracle:
         )
         name = str(predictor) if isinstance(predictor, str | Path) else DEFAULT_PREDICTOR
         self.predictor = _shared_predictor(name, device) if isinstance(predictor, str | Path) else predictor
-        self.properties = check_properties(properties)
+        self.properties = check_properties(_named(properties))
         self.judge = bool(judge)
         if self.predictor.role == "gold" and not self.judge:
             raise ValueError(
@@ -113,15 +114,45 @@ class Oracle:
         if self.predictor.energy_scheme != self.hull.energy_scheme:
             check_energies(reference, self.predictor.energy_scheme)
         self._elsewhere = self.predictor.device.type != "cpu"
-        hull = reference if isinstance(reference, str) else "all"
-        self.stability = StabilityModel.load(name, hull)
-        self._intervals = IntervalModel.load(name, hull)
+        self.stability = self._shipped_stability()
+        self._intervals = IntervalModel.load(name, reference if isinstance(reference, str) else "all")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Oracle:
         """Its own count from here on, the same read-only tables: Gymnasium copies what an environment was made with."""
-        twin = copy.copy(self)
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
         twin._ledger = self._ledger.copy()
         return twin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What it was made with and what it has counted: tables and shipped predictors are loaded again, not sent."""
+        calibrated = None if self.stability is self._shipped_stability() else self.stability
+        return _made_again, (self._given, self.properties, self._ledger, calibrated)
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments that make such an oracle, names and numbers only, as JSON holds them.
+
+        Returns:
+            ``Oracle(**arguments)`` is one with the same budget, and nothing counted.
+
+        Raises:
+            ValueError: It was made with a table, a predictor or properties of one's own, which no name stands for.
+        """
+        own = [each.name for each in self.properties if ELEMENT_PROPERTIES.get(each.name) != each]
+        objects = [name for name, value in self._given.items() if not isinstance(value, str | Path | bool)]
+        if own or objects or self.stability is not self._shipped_stability():
+            what = ", ".join((*objects, *(f"property {name!r}" for name in own))) or "stability"
+            raise ValueError(
+                f"oracle holds objects that no name stands for ({what}); only names can be written as JSON"
+            )
+        given = self._given | {"predictor": str(self._given["predictor"]), "budget": self.budget}
+        return given | {"properties": [each.name for each in self.properties]}
+
+    def _shipped_stability(self) -> StabilityModel:
+        """The map that its arguments choose."""
+        reference, predictor = self._given["reference"], self._given["predictor"]
+        name = str(predictor) if isinstance(predictor, str | Path) else DEFAULT_PREDICTOR
+        return StabilityModel.load(name, reference if isinstance(reference, str) else "all")
 
     @property
     def found(self) -> FoundModel:
@@ -151,6 +182,14 @@ class Oracle:
     def history(self) -> CompositionBatch:
         """The distinct formulas assessed, in order of first assessment."""
         return self._ledger.history()
+
+    def recall(self, formulas: CompositionBatch) -> None:
+        """Count these formulas as asked, in this order, in place of what has been counted so far.
+
+        Args:
+            formulas: What `history` returned, of this oracle or of the one whose work goes on.
+        """
+        self._ledger = Ledger.of(formulas, self.budget)
 
     look_up = staticmethod(look_up)
 
@@ -223,6 +262,24 @@ class Oracle:
 
     def _predict(self, batch: CompositionBatch) -> Prediction:
         return self.predictor.predict_batch(batch)
+
+
+def _named(properties: Iterable[Property | str | Path]) -> Any:
+    """Those that ship, given by name, in place of their names; `check_properties` judges the rest."""
+    if isinstance(properties, Property | str):
+        return properties
+    return [ELEMENT_PROPERTIES.get(each, each) if isinstance(each, str) else each for each in properties]
+
+
+def _made_again(
+    given: dict[str, Any], properties: tuple[Property, ...], ledger: Ledger, stability: StabilityModel | None
+) -> Oracle:
+    """The oracle that `Oracle.__reduce__` describes."""
+    oracle = Oracle(**given, properties=properties)
+    oracle._ledger = ledger
+    if stability is not None:
+        oracle.stability = stability
+    return oracle
 
 
 @njit(cache=True, nogil=True)

@@ -181,14 +181,13 @@ class Bell:
             coverage: Probability inside, between 0 and 1.
 
         Returns:
-            Lower and upper ends (B,), in the property's unit; a gap's lower end is 0 where metals are likely.
+            Lower and upper ends (B,), in the property's unit.
 
         Raises:
             ValueError: `coverage` outside (0, 1).
         """
-        if not 0.0 < coverage < 1.0:
-            raise ValueError(f"coverage={coverage} must lie between 0 and 1, for example 0.9")
-        return self._quantile(0.5 - 0.5 * coverage), self._quantile(0.5 + 0.5 * coverage)
+        half = 0.5 * _share(coverage)
+        return self._quantile(0.5 - half), self._quantile(0.5 + half)
 
     def disagreement(self) -> Array:
         """Standard deviation between the locations that the models state, before any calibration.
@@ -213,7 +212,7 @@ class Bell:
         centre, scale, *_ = self._bell
         return centre - 40.0 * scale, centre + 40.0 * scale
 
-    def _quantile(self, q: float) -> Array:
+    def _quantile(self, q: float | Array) -> Array:
         """By bisection: the cdf of a mixture has no closed inverse."""
         low, high = self._ends()
         for _ in range(60):
@@ -240,8 +239,46 @@ class Hurdle(Bell):
     def cdf(self, value: ArrayLike) -> Array:
         """As `Bell.cdf`; 0 below 0."""
         centre, scale, weights, widths = self._bell
-        zero = self._raw.zero[heads.HURDLE.index(self._k)]
-        return mixture.hurdle_cdf(self._values(value), centre, scale, zero, weights, widths)
+        return mixture.hurdle_cdf(self._values(value), centre, scale, self.p_metal, weights, widths)
+
+    @property
+    def p_metal(self) -> Array:
+        """Probability that the gap is exactly 0 (B,)."""
+        return self._raw.zero[heads.HURDLE.index(self._k)]
+
+    def interval(self, coverage: float = 0.9) -> tuple[Array, Array]:
+        """Central interval that holds the gap with at least a given probability, made to hold its expected value.
+
+        Where a metal is all but certain the central interval is the point 0, and what little chance there is of a gap
+        lifts the expected value above it.
+
+        Args:
+            coverage: Probability inside, between 0 and 1.
+
+        Returns:
+            Lower and upper ends (B,), in the property's unit; the lower end is 0 where metals are likely.
+
+        Raises:
+            ValueError: `coverage` outside (0, 1).
+        """
+        low, high = super().interval(coverage)
+        return np.minimum(low, self.mean), np.maximum(high, self.mean)
+
+    def if_no_metal(self, coverage: float = 0.9) -> tuple[Array, Array, Array]:
+        """The gap given that there is one: the answer of a hurdle beside `p_metal`.
+
+        Args:
+            coverage: Probability inside the central interval, between 0 and 1.
+
+        Returns:
+            Median, lower and upper end (B,), in the property's unit.
+
+        Raises:
+            ValueError: `coverage` outside (0, 1).
+        """
+        tail, rest = 0.5 - 0.5 * _share(coverage), 1.0 - self.p_metal
+        median, low, high = (self._quantile(self.p_metal + rest * q) for q in (0.5, tail, 1.0 - tail))
+        return median, low, high
 
     def _under(self, value: Array) -> Array:
         return np.where(value <= 0.0, 0.0, self.cdf(value))  # the share of exact zeros lies inside [0, high]
@@ -249,6 +286,13 @@ class Hurdle(Bell):
     def _ends(self) -> tuple[Array, Array]:
         centre, scale, *_ = self._bell
         return np.zeros_like(centre), np.maximum(centre, 0.0) + 40.0 * scale
+
+
+def _share(coverage: float) -> float:
+    """A coverage, checked."""
+    if not 0.0 < coverage < 1.0:
+        raise ValueError(f"coverage={coverage} must lie between 0 and 1, for example 0.9")
+    return coverage
 
 
 _SHAPES: tuple[tuple[int, str, type[Bell]], ...] = tuple(
@@ -326,6 +370,13 @@ class Prediction:
     def interval(self, name: str, coverage: float = 0.9) -> tuple[Array, Array]:
         """`Bell.interval` of a property, (B,) each; an unknown name is a ValueError."""
         return self._of(name).interval(coverage)
+
+    def if_no_metal(self, name: str, coverage: float = 0.9) -> tuple[Array, Array, Array]:
+        """`Hurdle.if_no_metal` of a band gap, (B,) each; any other name is a ValueError."""
+        found = self._of(name)
+        if not isinstance(found, Hurdle):
+            raise ValueError(f"name={name!r} is no band gap; choose one of {', '.join(self.zero_probability)}")
+        return found.if_no_metal(coverage)
 
     def disagreement(self, name: str) -> Array:
         """`Bell.disagreement` of a property (B,); an unknown name is a ValueError."""

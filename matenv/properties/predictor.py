@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
+from matenv.compiled.jit import njit
 from matenv.composition import CompositionBatch, Compositions, amounts_of, check_fractions
 from matenv.composition.integers import MAX_ELEMENTS
 from matenv.data.dataset import UNITS

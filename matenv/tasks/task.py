@@ -11,15 +11,15 @@ from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
 from matenv.chemistry import COMMON_SHARE, is_electronegativity_balanced
+from matenv.compiled.jit import njit
 from matenv.composition import CompositionBatch
 from matenv.data.novelty import is_novel, train_formulas
 from matenv.oracle import Assessment
-from matenv.oracle.viability import viability_of
+from matenv.oracle.viability import ROOT, viability_of
 from matenv.properties.element_properties import ELEMENT_PROPERTIES, ElementProperty
 from matenv.properties.own import Property
 from matenv.tasks.objectives import Objective, Window
@@ -199,6 +199,12 @@ class Task:
     def parts(self) -> list[str]:
         """Names under which `TaskScore.terms` holds the objectives' utilities, then the filters'."""
         return [each.name for each in self.objectives] + [f"filter_{each.name}" for each in self.filters]
+
+    @property
+    def success_score(self) -> float:
+        """Score of a formula that only just meets the target."""
+        viability = {"p_found": STABLE_SUCCESS * FOUND_SUCCESS**ROOT, "p_stable": STABLE_SUCCESS, "none": 1.0}
+        return self.success_utility * viability[self.viability]
 
     @cached_property
     def required(self) -> NDArray[np.bool_]:

@@ -14,8 +14,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from matenv.compiled.jit import njit
 
 MAX_ELEMENTS = 10
 NUM_ELEMENTS = 89

@@ -45,6 +45,7 @@ class SB3VecEnv(VecEnv):
             )
         self.envs = envs
         self.info_keys = tuple(info_keys)
+        self.metadata = envs.metadata
         self._actions: NDArray | None = None
         self._seed: int | None = None
         super().__init__(envs.num_envs, envs.single_observation_space, envs.single_action_space)
@@ -94,6 +95,11 @@ class SB3VecEnv(VecEnv):
                     "TimeLimit.truncated": bool(truncated[row] and not terminated[row]),
                 }
         return observations, rewards.astype(np.float32), done, infos
+
+    def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
+        """A picture of each row, where the environment was made with ``render_mode="rgb_array"``."""
+        frames: Any = self.envs.render()
+        return [None] * self.num_envs if frames is None else list(frames)
 
     def close(self) -> None:
         """Close the environment."""
