@@ -9,7 +9,8 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from matenv.agents.candidates import Candidate, rank_candidates, show_table, write_csv
+from matenv.agents.candidate_files import check_format, write_candidates
+from matenv.agents.candidates import Candidate, rank_candidates, show_table
 from matenv.agents.evaluation import Evaluation, evaluate_policy
 from matenv.agents.policies import Policy, RandomPolicy
 from matenv.agents.seeds import EVALUATION_SEEDS
@@ -35,6 +36,7 @@ def demo(
     top: int = 12,
     progress: bool = True,
     require: Sequence[str] = (),
+    kind: str = "csv",
 ) -> list[Candidate]:
     """Train, evaluate beside a random policy, rank what was found, draw.
 
@@ -46,11 +48,13 @@ def demo(
         top: Candidates to list.
         progress: Show progress bars.
         require: Elements that every formula must hold, as `matenv.load_task` takes them.
+        kind: Format of the candidates' file: csv, json or optimade.
 
     Returns:
         The candidates, best first.
     """
     check_seed(seed)
+    check_format(kind)
     folder, started = Path(out), time.perf_counter()
     env_kwargs: dict[str, Any] = {"task": task} | ({"require": list(require)} if require else {})
     wanted = load_task(task, require=require)
@@ -68,7 +72,7 @@ def demo(
     oracle = Oracle("train", properties=wanted.properties)
     candidates = rank_candidates(list(learned.visited), wanted, oracle, top)
     show_table(candidates, f"Candidates for {task!r}, at most one per chemical system")
-    write_csv(candidates, folder / "candidates.csv")
+    listed = write_candidates(candidates, folder, kind)
     draw_learning_curve(
         folder / "ppo" / "episodes.csv", random.returns, random.final_scores, folder / "learning_curve.png",
         f"PPO on {ENV_ID}, task {task}",
@@ -81,7 +85,7 @@ def demo(
         trail, env.core, folder / "trajectory.png",
         f"Best of {EPISODES} episodes without exploration: {trail.infos[0]['formula']} to {trail.infos[-1]['formula']}",
     )  # fmt: skip
-    print(f"Wrote candidates.csv, learning_curve.png and trajectory.png to {folder.resolve()}")
+    print(f"Wrote {listed.name}, learning_curve.png and trajectory.png to {folder.resolve()}")
     print(f"Done in {time.perf_counter() - started:.0f} s.")
     return candidates
 

@@ -21,7 +21,8 @@ import typer
 from numpy.typing import NDArray
 
 from matenv.composition import CompositionBatch, parse
-from matenv.data.dataset import Dataset, group_statistics
+from matenv.data.dataset import Dataset
+from matenv.data.grouping import group_statistics
 from tools import CHECKOUT
 from tools.command import run
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import chain, combinations
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,7 +53,7 @@ def explain(
     formula: str | Composition,
     reference: str = "all",
     predictor: str = DEFAULT_PREDICTOR,
-    properties: Iterable[Property] = (),
+    properties: Iterable[Property | str | Path] = (),
     max_atoms: int | None = None,
 ) -> Card:
     """The candidate card of one formula.
@@ -61,7 +62,7 @@ def explain(
         formula: An integer formula of at least two elements.
         reference: Phases of the hull: ``"all"`` (the whole table) or ``"train"``; P(stable) is calibrated for each.
         predictor: Name of the proxy, as `Oracle` takes it; ``"accurate"`` errs least.
-        properties: Properties of one's own to predict besides.
+        properties: Properties of one's own to predict besides, or paths of their files (`load_property`).
         max_atoms: Leave phases with more atoms in their reduced formula out of the hull, many of which are supercells
             with a defect.
 

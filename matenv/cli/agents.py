@@ -17,12 +17,13 @@ def demo(
     timesteps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 200_000,
     seed: Seed = 0,
     require: Require = None,
+    kind: Annotated[str, typer.Option("--format", help="File of the candidates: csv, json or optimade.")] = "csv",
     progress: Progress = True,
 ) -> None:
     """Train PPO on the embedded data and show the materials it proposes, with pictures."""
     from matenv.agents.demo import demo
 
-    demo(out, task, timesteps, seed, progress=progress, require=require or ())
+    demo(out, task, timesteps, seed, progress=progress, require=require or (), kind=kind)
 
 
 def train(

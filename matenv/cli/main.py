@@ -22,6 +22,10 @@ def explain(
     max_atoms: Annotated[
         int | None, typer.Option(min=2, help="Leave phases with more atoms in their formula out of the hull.")
     ] = None,
+    own: Annotated[
+        list[str] | None,
+        typer.Option("--property", help="File of a property of one's own (matenv predictor train --data); repeat."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, one object for each card.")] = False,
 ) -> None:
     """Everything known or predicted about formulas: a candidate card for each.
@@ -30,11 +34,12 @@ def explain(
     """
     from matenv import Oracle, explain
 
-    Oracle(reference, predictor=predictor)  # a wrong option is one mistake, not one of every formula
+    # A wrong option is one mistake, not one of every formula.
+    known = Oracle(reference, predictor=predictor, properties=own or ()).properties
     cards = []
     for formula in formulas:
         try:
-            cards.append(explain(formula, reference, predictor, max_atoms=max_atoms))
+            cards.append(explain(formula, reference, predictor, known, max_atoms=max_atoms))
         except ValueError as error:
             print(f"matenv: {error}", file=sys.stderr)
     if as_json:

@@ -41,12 +41,42 @@ def train(
         str | None,
         typer.Option(help="With --rows all: the predictor of the same recipe on train rows, or its file."),
     ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Learn a property from a table of one's own: .csv, .json or .parquet.")
+    ] = None,
+    column: Annotated[str | None, typer.Option(help="With --data: its column of values.")] = None,
+    unit: Annotated[str | None, typer.Option(help="With --data: unit, if the header states none; 1 for none.")] = None,
+    name: Annotated[str | None, typer.Option(help="With --data: name of the property; default: the column's.")] = None,
+    log10: Annotated[bool, typer.Option("--log10", help="With --data: learn the logarithm of the values.")] = False,
+    formulas: Annotated[str | None, typer.Option(help="With --data: its column of formulas.")] = None,
 ) -> None:
-    """Train and calibrate a predictor on the frozen split."""
-    from matenv.properties.training.train import TrainConfig, train_and_export
+    """Train and calibrate a predictor on the frozen split; or, with --data, of a property in a table of one's own.
 
-    config = TrainConfig(**_without(context, "out", "threads", "calibrated_on"))
-    _show(train_and_export(out, config, calibrated_on, threads))
+    Of one's own: transfer from the shipped networks, a random forest and a Gaussian process are compared on left-out
+    chemical systems, and the best is saved for Oracle(properties=[...]) and matenv explain --property.
+    """
+    own = {"--column": column, "--unit": unit, "--name": name, "--formulas": formulas, "--log10": log10 or None}
+    if data is None:
+        if given := [option for option, value in own.items() if value is not None]:
+            raise ValueError(f"{', '.join(given)} is for a table of one's own; give --data")
+        from matenv.properties.training.train import TrainConfig, train_and_export
+
+        without = ("out", "threads", "calibrated_on", "data", "column", "unit", "name", "log10", "formulas")
+        config = TrainConfig(**_without(context, *without))
+        _show(train_and_export(out, config, calibrated_on, threads))
+        return
+    if column is None:
+        raise ValueError("--data needs --column, the column of values to learn")
+    used = {"out", "seed", "data", *(option[2:] for option in own)}
+    wrong = [key for key in context.params if key not in used and _is_given(context, key)]
+    if wrong:
+        options = ", ".join(f"--{key.replace('_', '-')}" for key in wrong)
+        raise ValueError(f"{options} is for training networks on the embedded table, not with --data")
+    from matenv.properties.training.from_table import train_property
+
+    path = train_property(out, data, column, unit, name=name, log10=log10, formulas=formulas, seed=seed)
+    print(f"{path.with_suffix('.md').read_text(encoding='utf-8')}\nSaved to {path}")
+    print(f'Use it as: matenv.Oracle(properties=["{path}"]), or: matenv explain FORMULA --property {path}')
 
 
 @app.command()
@@ -104,6 +134,12 @@ def committee(
 def _without(context: typer.Context, *names: str) -> dict[str, Any]:
     """What a command was given, but for some: the settings that its recipe has as fields of the same names."""
     return {name: value for name, value in context.params.items() if name not in names}
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    """Whether an option stands on the command line."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _share(part: str) -> tuple[str, float]:

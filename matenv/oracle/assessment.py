@@ -18,7 +18,8 @@ from matenv.oracle.intervals import IntervalModel
 from matenv.oracle.known import look_up
 from matenv.oracle.reactions import ROUND_OFF, onset, reaction_energy
 from matenv.oracle.stability import StabilityModel
-from matenv.properties.own import Property, check_properties
+from matenv.properties.learned import check_properties
+from matenv.properties.own import Property
 
 if TYPE_CHECKING:
     from matenv.oracle.found import FoundModel

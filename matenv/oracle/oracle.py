@@ -19,6 +19,7 @@ from matenv.data import Dataset, load_dataset
 from matenv.data.neighbours import Neighbours
 from matenv.data.novelty import known_formulas
 from matenv.oracle.assessment import Assessment
+from matenv.oracle.energies import check_energies
 from matenv.oracle.found import FoundModel
 from matenv.oracle.intervals import IntervalModel
 from matenv.oracle.known import look_up
@@ -26,7 +27,8 @@ from matenv.oracle.ledger import Ledger
 from matenv.oracle.stability import StabilityModel
 from matenv.properties import load_predictor
 from matenv.properties.element_properties import ELEMENT_PROPERTIES
-from matenv.properties.own import Property, check_properties
+from matenv.properties.learned import check_properties
+from matenv.properties.own import Property
 from matenv.thermo import ConvexHull
 
 if TYPE_CHECKING:
@@ -49,15 +51,16 @@ class Oracle:
 
     Args:
         reference: Phases of the hull: ``"train"`` (train rows of the `system` split, for benchmarks), ``"all"`` (the
-            whole embedded table, for design runs), or a `Dataset` of one's own. What is novel is so to the whole
-            embedded table for the first two, to the `Dataset` for the third.
+            whole embedded table, for design runs), or a `Dataset` of one's own: its energies must be those that the
+            predictor learned. If it does not say which they are, they are compared with the embedded table's. What is
+            novel is so to the whole embedded table for the first two, to the `Dataset` for the third.
         budget: Most distinct formulas evaluated; later ones are marked unevaluated. None for no limit.
         predictor: A loaded predictor, or the name or path of one, as `load_predictor` takes it. P(stable) is calibrated
             for the shipped ones, by name, and for each of the two hulls; for other predictors the calibration of
             ``"default"`` stands in, for a `Dataset` of one's own that of the hull ``"all"``, as if the table lacked no
             competitor (assign `stability` a `StabilityModel` of one's own).
-        properties: Properties of one's own (`Property`), or names out of `ELEMENT_PROPERTIES`, predicted beside the
-            built-in ones.
+        properties: Properties predicted beside the built-in ones: one's own (`Property`, or the path of a file as
+            `load_property` takes it), or names out of `ELEMENT_PROPERTIES`.
         device: Where the predictor runs: ``"cpu"``, or ``"cuda"`` with the hull on the CPU at the same time.
         judge: This oracle scores candidates that were found otherwise and pays no reward; environments refuse it. Only
             a judge may have a predictor whose role is "gold": one that has seen the labels of held-out rows.
@@ -88,7 +91,7 @@ class Oracle:
         budget: int | None = None,
         *,
         predictor: str | Path | Predictor = DEFAULT_PREDICTOR,
-        properties: Iterable[Property | str] = (),
+        properties: Iterable[Property | str | Path] = (),
         device: str = "cpu",
         judge: bool = False,
     ) -> None:
@@ -120,10 +123,7 @@ class Oracle:
                 "pays a reward; choose 'default' or 'two-family'; pass judge=True to score candidates found otherwise"
             )
         if self.predictor.energy_scheme != self.hull.energy_scheme:
-            raise ValueError(
-                f"the predictor's energies are {self.predictor.energy_scheme!r} and the hull's "
-                f"{self.hull.energy_scheme!r}; energies of different schemes cannot be compared"
-            )
+            check_energies(reference, self.predictor.energy_scheme)
         self._elsewhere = self.predictor.device.type != "cpu"
         self.stability = self._shipped_stability()
         self._intervals = IntervalModel.load(name, reference if isinstance(reference, str) else "all")
@@ -280,7 +280,7 @@ class Oracle:
         return self.predictor.predict_batch(batch)
 
 
-def _named(properties: Iterable[Property | str]) -> Any:
+def _named(properties: Iterable[Property | str | Path]) -> Any:
     """Those that ship, given by name, in place of their names; `check_properties` judges the rest."""
     if isinstance(properties, Property | str):
         return properties

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -187,32 +187,6 @@ class Property:
             row = int(finite.argmin())
             raise ValueError(f"{self._says} {column[row]} among the {what}, for {_named(batch, row)}")
         return column
-
-
-def check_properties(properties: Iterable[Property]) -> tuple[Property, ...]:
-    """Properties with distinct names.
-
-    Args:
-        properties: What was given to an `Oracle`.
-
-    Returns:
-        The same as a tuple.
-
-    Raises:
-        ValueError: Something that is no `Property`, or a name twice.
-    """
-    if isinstance(properties, Property):
-        raise ValueError(f"properties={properties.name!r} must be a list: properties=[{properties.name}]")
-    if isinstance(properties, str) or not isinstance(properties, Iterable):
-        raise ValueError(f"properties={properties!r} must be a list of matenv.Property(name, unit, predict)")
-    checked = tuple(properties)
-    for entry in checked:
-        if not isinstance(entry, Property):
-            raise ValueError(f"properties holds {entry!r}; expected matenv.Property(name, unit, predict)")
-    names = [entry.name for entry in checked]
-    if len(set(names)) < len(names):
-        raise ValueError(f"properties {names} must have distinct names")
-    return checked
 
 
 def _named(batch: CompositionBatch, row: int) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,16 +12,20 @@ from numpy.typing import ArrayLike, NDArray
 from matenv.checks import check_choice, check_flag, check_real, check_whole
 from matenv.compiled.threads import available_threads
 from matenv.composition import EXACT_TOLERANCE, CompositionBatch, Compositions
-from matenv.data import Dataset
+from matenv.data import Dataset, read_table
 from matenv.elements import INDEX, NUM_ELEMENTS
 from matenv.thermo import solver, window
 from matenv.thermo.decomposition import Decomposition, largest_first
 from matenv.thermo.open_hull import OpenDecomposition, OpenHull, check_potentials
 from matenv.thermo.own_formula import route
+from matenv.thermo.phase_diagram import from_phase_diagram, to_phase_diagram
 from matenv.thermo.phases import PhaseTable
 from matenv.thermo.queries import ROUND_OFF, Queries
 from matenv.thermo.simplex import ABSENT, OWN_SYSTEM, PhaseIndex
 from matenv.thermo.solver import Solution
+
+if TYPE_CHECKING:
+    from pymatgen.analysis.phase_diagram import PhaseDiagram
 
 STABLE = 1e-7
 """eV/atom; phases up to this far above the hull are kept. Dropping the others cannot change any energy."""
@@ -103,6 +107,70 @@ class ConvexHull:
             f"energy_scheme={self.energy_scheme!r})"
         )
 
+    def add(self, entries: Any, energy_scheme: str | None = None) -> ConvexHull:
+        """The hull with more phases; this one stays as it is.
+
+        Args:
+            entries: A `Dataset`; or what `matenv.data.read_table` takes, such as a frame with formulas and formation
+                energies, or pymatgen entries with those of the pure elements among them.
+            energy_scheme: Which energies these are, unless `entries` says so; they must be the hull's.
+
+        Returns:
+            The new hull; of a formula that was there the lower energy counts.
+
+        Raises:
+            ValueError: Energies of another scheme or of none that is stated, or as `read_table` with ``strict``.
+
+        Examples:
+            >>> import matenv
+            >>> hull = matenv.ConvexHull.from_dataset(matenv.load_dataset("mp-ground-states"))
+            >>> mine = {"formula": ["Na3Cl5"], "formation_energy": [-1.8]}
+            >>> "Na3Cl5" in hull.add(mine, hull.energy_scheme).formulas
+            True
+        """
+        data = entries
+        if not isinstance(entries, Dataset):
+            data = read_table(entries, energy_scheme=energy_scheme, strict=True).dataset()
+        if (energy_scheme or data.energy_scheme) != self.energy_scheme:
+            raise ValueError(
+                f"the hull's energies are {self.energy_scheme!r} and those of {data.name} {data.energy_scheme!r}, "
+                f"which do not mix; name them by energy_scheme={self.energy_scheme!r} if they are the same, or convert "
+                "them (matenv.data.fit_conversion)"
+            )
+        phases = self._phases.with_more(PhaseTable.from_dataset(data))
+        return ConvexHull(phases, self.energy_scheme, f"{self.name}+{data.name}", self.threads)
+
+    @classmethod
+    def from_phase_diagram(cls, diagram: Any, energy_scheme: str, *, threads: int | None = None) -> ConvexHull:
+        """The hull of a pymatgen `PhaseDiagram`.
+
+        Args:
+            diagram: The diagram; its entries' formation energies are taken, against its own elements.
+            energy_scheme: Which energies these are.
+            threads: As `from_dataset`.
+
+        Returns:
+            The hull.
+
+        Raises:
+            ValueError: No compound in it, or as `from_dataset`.
+        """
+        return cls.from_dataset(from_phase_diagram(diagram, energy_scheme), threads=threads)
+
+    def to_phase_diagram(self, elements: Iterable[str]) -> PhaseDiagram:
+        """A chemical system of the hull as a pymatgen `PhaseDiagram`, for its plots and its other tools.
+
+        Args:
+            elements: Symbols of the system, such as ``["Li", "Fe", "O"]``; subsystems are included.
+
+        Returns:
+            The diagram of every phase, unstable ones too; energies are formation energies, pure elements at zero.
+
+        Raises:
+            ValueError: An unknown element.
+        """
+        return to_phase_diagram(self._phases.compositions, self._phases.energy, elements)
+
     @cached_property
     def formulas(self) -> NDArray[np.str_]:
         """Reduced formulas of the stable compounds (len(self),), alphabetically."""
@@ -148,7 +216,7 @@ class ConvexHull:
             X: Amounts (B, 89) or (89,) of any scale, decomposed exactly as given; a `CompositionBatch`; a formula or a
                 list of formulas. At most 10 elements each.
             exclude_self: Leave the composition's own reduced formula out. A float vector's own formula is the one of
-                at most 1000 atoms within 2e-7 of its fractions, if any.
+                at most 1000 atoms, or of the table, within 2e-7 of its fractions, if any.
             potentials: Chemical potentials [eV/atom against the pure elements] of elements that are exchanged with
                 reservoirs: ``{"Li": 0.0}`` in contact with lithium metal. The mixture is then the one of lowest grand
                 potential.

@@ -110,6 +110,11 @@ class PhaseTable:
         energy = energy[kept]
         return cls(compositions[kept], energy, energy + ENERGY_SHARE * units(first[lowest])), kept
 
+    def with_more(self, other: PhaseTable) -> PhaseTable:
+        """The phases of both tables; of a formula in both the lower energy counts."""
+        batch = CompositionBatch.concatenate([self.compositions, other.compositions])
+        return self.distinct(batch, np.concatenate([self.energy, other.energy]))[0]
+
     def find(self, compositions: CompositionBatch) -> NDArray[np.int64]:
         """Row of each composition in this table.
 

@@ -7,6 +7,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from matenv.agents import compare as comparison
+from matenv.agents.candidate_files import write_candidates
 from matenv.agents.candidates import rank_candidates, show_table, write_csv
 from matenv.agents.demo import demo
 from matenv.agents.evaluation import evaluate_both, evaluate_policy
@@ -14,6 +15,7 @@ from matenv.agents.hyperparameters import load_hyperparameters
 from matenv.agents.policies import RandomPolicy
 from matenv.agents.seeds import EVALUATION_SEEDS, ROWS, training_seeds
 from matenv.agents.train import ALGORITHMS, create, load, train
+from pymatgen.core import Composition
 from stable_baselines3 import SAC
 
 import matenv
@@ -162,6 +164,24 @@ def test_training_and_evaluation_share_no_row():
     envs.close()
 
 
+def check_files(found, folder):
+    listed = json.loads(write_candidates(found, folder, "json").read_text())
+    assert [each["formula"] for each in listed["candidates"]] == [each.formula for each in found] and listed["note"]
+    answer = json.loads(write_candidates(found, folder, "optimade").read_text())
+    assert answer["meta"]["api_version"] and answer["meta"]["data_returned"] == len(found)
+    for entry, candidate in zip(answer["data"], found, strict=True):
+        said = entry["attributes"]
+        composition = Composition(candidate.formula)
+        assert said["elements"] == sorted(element.symbol for element in composition) and entry["type"] == "structures"
+        assert sum(said["elements_ratios"]) == pytest.approx(1) and said["_matenv_score"] == candidate.score
+        amounts = sorted(map(int, composition.reduced_composition.values()), reverse=True)  # the largest is A
+        expected = "".join(f"{letter}{n if n > 1 else ''}" for letter, n in zip("ABCDEF", amounts, strict=False))
+        assert said["chemical_formula_anonymous"] == expected
+        assert Composition(said["chemical_formula_reduced"]) == composition.reduced_composition
+    with pytest.raises(ValueError, match="format='xml' is unknown; choose one of csv, json, optimade"):
+        write_candidates(found, folder, "xml")
+
+
 def test_candidates_are_ranked_one_per_chemical_system(tmp_path, oracle, capsys):
     formulas = ["TiN", "Ti2N", "HfC", "MgO", "NaCl", "Fe", ""]
     found = rank_candidates(formulas, matenv.load_task("stiff-stable"), oracle, top=3)
@@ -177,6 +197,7 @@ def test_candidates_are_ranked_one_per_chemical_system(tmp_path, oracle, capsys)
     assert len(rows) == 3 and all("not a statement about synthesis" in row["note"] for row in rows)
     assert float(rows[0]["decomposition_energy [eV/atom]"]) == found[0].decomposition_energy
     assert float(rows[0]["reward_score"]) == found[0].reward_score
+    check_files(found, tmp_path)
     show_table(found, "Test")
     out = capsys.readouterr().out
     assert found[0].formula in out and "stable, E_d" in out
