@@ -87,7 +87,7 @@ def open_table(source: Any, column: str = "formula") -> RawTable:
             f"({', '.join(SUFFIXES)}), a pandas object, or a list of formulas or DFT entries"
         )
     if not len(raw.frame):
-        raise ValueError(f"{raw.name} holds no rows{' below its header' * (raw.place == 'line')}")
+        raise ValueError(f"name={raw.name!r} holds no rows{' below its header' * (raw.place == 'line')}")
     twice = [str(name) for name, n in Counter(raw.frame.columns).items() if n > 1]
     if twice:
         raise _twice(raw.name, twice)
@@ -100,7 +100,7 @@ def _frame(columns: Any) -> pd.DataFrame:
     try:
         return pd.DataFrame(columns, dtype=object)
     except ValueError as error:
-        raise ValueError(f"data is no table: {error}") from None
+        raise ValueError(f"name={str(columns)[:60]} is no table: {error}") from None
 
 
 def _of_frame(frame: pd.DataFrame, column: str) -> RawTable:

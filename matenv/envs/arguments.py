@@ -118,7 +118,7 @@ class Arguments:
         for name in ("min_elements", "max_elements"):
             if (value := getattr(self, name)) is not None:
                 setattr(self, name, check_whole(name, value, "elements, or None for the task's"))
-        if not isinstance(self.task, str | Task):
+        if not isinstance(self.task, str | Task | Mapping):
             raise ValueError(f"task={self.task!r} must be the name of a task, or a matenv.Task")
         if self.reference is not None and not isinstance(self.reference, str):
             raise ValueError(

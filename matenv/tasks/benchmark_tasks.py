@@ -144,8 +144,8 @@ BENCHMARK_TASKS = (
     ),
     Task(
         "co-free-cathode",
-        "LiCoO2 without cobalt: a new insertion cathode within an element mover's distance of 4 of LiCoO2, as li-cathode "
-        "asks. What counts is the gain over LiCoO2.",
+        "LiCoO2 without cobalt: a new insertion cathode within an element mover's distance of 4 of LiCoO2, as "
+        "li-cathode asks. What counts is the gain over LiCoO2.",
         (LithiumCathode(),),
         novel=True,
         regime="ionic",

@@ -22,11 +22,18 @@ from matenv.latent.networks.counts_vae import MAX_COUNT, CountsVAE
 from matenv.latent.networks.generators import SlotsGAN
 from matenv.latent.space import Whitening
 from matenv.latent.store import write
+from matenv.latent.training import cloud as training_cloud
 from matenv.latent.training.anchors import choose_anchors
 from matenv.latent.training.finetune import finetune
 
 read_table = partial(user_table.split_table, max_count=MAX_COUNT)
 EXAMPLE = Path(__file__).parents[2] / "examples" / "solid_solutions.py"
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    """Where the training points lie is learned in passing: it takes half a minute, and is tested in test_cloud."""
+    monkeypatch.setattr(training_cloud, "EPOCHS", 1)
 
 
 @pytest.fixture
