@@ -1,0 +1,1 @@
+"""Searches by ask and tell, one file each; see `matenv.benchmark.method`."""
