@@ -187,7 +187,7 @@ def parts_of_a_step(report: Report, rows: int, quick: bool) -> None:
     }
     others = {
         "hull": (core.oracle.hull, "decompose"),
-        "nearest known formula": (core.oracle._neighbours, "nearest"),
+        "nearest known formula": (core.oracle._known.neighbours, "nearest"),
         "ledger": (core.oracle._ledger, "register"),
         "observations": (core, "observe"),
         "words": (core, "describe") if rows == 1 else (inner, "_final_info"),

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from matenv.composition import CompositionBatch
+from matenv.composition import CompositionBatch, FormulaIndex
 from matenv.data.embedded import load_dataset
 from matenv.data.neighbours import Neighbours
 
@@ -23,6 +23,13 @@ def known_formulas() -> Neighbours:
     """
     tables = (load_dataset(name).compositions for name in ("mp-ground-states", "mp-properties"))
     return Neighbours(CompositionBatch.concatenate(list(tables)))
+
+
+@lru_cache(maxsize=1)
+def train_formulas() -> FormulaIndex:
+    """An index of the ground states of the train part: what a benchmark's reference holds."""
+    table = load_dataset("mp-ground-states")
+    return FormulaIndex(table.compositions[table.split("system").train])
 
 
 def is_novel(batch: CompositionBatch) -> NDArray[np.bool_]:

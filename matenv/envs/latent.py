@@ -32,8 +32,9 @@ class MaterialLatentEnv(MaterialEnv):
     A weighted sum of named terms, by default ``{"score": 1}``. The score, in [0, 1], is utility x viability x validity:
     how well the predicted property meets the task, the calibrated probability that the formula is stable against
     decomposition, and whether it obeys the task's composition rules. It is earned at every step for the formula the
-    step ends on: holding a good material pays as long as it is held, going to and fro pays no more. Other terms, at weight 0 until asked for: ``ood``, ``novelty``, ``step_cost``,
-    ``shaping``. `info["terms"]` reports each, whatever its weight, beside the parts of the score. Worked out and
+    step ends on: holding a good material pays as long as it is held, going to and fro pays no more. Other
+    terms, at weight 0 until asked for: ``ood``, ``novelty``, ``step_cost``, ``shaping``. `info["terms"]` reports
+    each, whatever its weight, beside the parts of the score. Worked out and
     reported only if named: ``decomposition_energy`` (minus E_d), ``components`` (how many phases the formula decomposes
     into), ``latent_similarity``; each guard (minus what exceeds its unit); and functions of your own.
 
@@ -44,9 +45,9 @@ class MaterialLatentEnv(MaterialEnv):
     ``formula``, ``score``, ``terms``, ``predicted`` (mean and standard deviation by property), ``decomposition_energy``
     and ``hull_energy`` [eV/atom], ``p_stable`` (if somebody computed it), ``p_found`` (of all compositions of its
     system), ``products`` (formula, atom fraction), ``potentials`` (chemical potential by element [eV/atom]) and
-    ``potentials_unique``, ``known`` (in the reference), ``rediscovered`` (in the
-    table, but held out of the reference), ``novel``, ``valid`` (obeys the task's composition rules), ``success`` (target met
-    by the predictor in use, P(stable) at least 0.5 and p_found 0.1), ``evaluated`` (within
+    ``potentials_unique``, ``known`` (in the reference), ``rediscovered`` (in the table, but held out of the
+    reference), ``novel``, ``valid`` (obeys the task's composition rules), ``success`` (target met by the predictor
+    in use, P(stable) at least 0.5 and p_found 0.1), ``evaluated`` (within
     the oracle's budget), ``start_formula``, ``start_round_trip``, ``step``. If asked for: ``guards`` (value by name),
     ``visits``. Undefined values are left out.
 

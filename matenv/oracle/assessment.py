@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
 from matenv.composition import CompositionBatch
@@ -72,6 +72,7 @@ class Assessment:
     _stability: StabilityModel = field(repr=False)
     _found: Callable[[], FoundModel] = field(repr=False)
     _intervals: IntervalModel = field(repr=False)
+    _others: Callable[[CompositionBatch], Assessment] = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.valid)
@@ -91,13 +92,13 @@ class Assessment:
         """No known formula on the same or fewer elements within `NOVEL_DISTANCE` (B,) bool."""
         return self.novelty_distance > NOVEL_DISTANCE
 
-    def prob(self, name: str, low: float | None = None, high: float | None = None) -> NDArray[np.float64]:
+    def prob(self, name: str, low: ArrayLike | None = None, high: ArrayLike | None = None) -> NDArray[np.float64]:
         """Calibrated probability that a property lies in a range; 0 where nothing was predicted.
 
         Args:
             name: Property name, a key of `mean`.
-            low: Lower end in the property's unit, or None for an open end.
-            high: Upper end, or None.
+            low: Lower end in the property's unit, one for all rows or one each (B,), or None for an open end.
+            high: Upper end likewise.
 
         Returns:
             (B,) float64 in [0, 1].
@@ -106,7 +107,8 @@ class Assessment:
             ValueError: A property that is not predicted, an end that is NaN, or low not below high.
         """
         result = np.zeros(len(self))
-        result[self._rows] = self._of(name).prob(low, high)
+        ends = (end if end is None or np.ndim(end) == 0 else np.asarray(end)[self._rows] for end in (low, high))
+        result[self._rows] = self._of(name).prob(*ends)
         return result
 
     def interval(self, name: str, coverage: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -193,6 +195,36 @@ class Assessment:
         predicted = self._said["formation_energy"].cdf(np.nan_to_num(highest, nan=-np.inf))
         result[self._rows] = np.where(np.isnan(known), predicted, known <= highest)
         return result
+
+    def window(self, ion: str = "Li") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Electrochemical window against a metal, as `ConvexHull.window`, by the predicted formation energies.
+
+        Args:
+            ion: The element.
+
+        Returns:
+            Reduction and oxidation onset (B,) [V]; NaN where nothing was predicted.
+
+        Raises:
+            ValueError: As `ConvexHull.window`.
+        """
+        ends, rows = np.full((2, len(self)), np.nan), self._rows
+        if len(rows):
+            ends[:, rows] = self._hull.window(self.compositions[rows], ion, self.mean["formation_energy"][rows])
+        return ends[0], ends[1]
+
+    def others(self, batch: CompositionBatch) -> Assessment:
+        """What the same oracle says about other compositions that an objective needs, such as a delithiated host.
+
+        They are no proposals, so they do not count as calls.
+
+        Args:
+            batch: Compositions of one's choice.
+
+        Returns:
+            Their assessment.
+        """
+        return self._others(batch)
 
     def also(self, properties: Iterable[Property]) -> Assessment:
         """The same with properties of one's own that the oracle was not made with; those it has are left alone.

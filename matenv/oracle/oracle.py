@@ -168,13 +168,16 @@ class Oracle:
             ValueError: As `listed`, `check_fractions` and `parse` of `matenv.composition`.
         """
         batch = read(x, "x", MAX_ATOMS, TOLERANCE, whole=True)  # text is not subject to the decoder's cap on atoms
-        evaluated = self._ledger.register(batch)
+        return self._assess(batch, self._ledger.register(batch))
+
+    def _assess(self, batch: CompositionBatch, evaluated: NDArray[np.bool_]) -> Assessment:
         valid = _valid(batch.elements, batch.size, self._has_element)
         rows = np.flatnonzero(valid & evaluated)
         part = batch if len(rows) == len(batch) else batch[rows]
         # The hull is solved here meanwhile, if the predictor runs on another device.
         predict = alongside(partial(self._predict, part)) if self._elsewhere else partial(self._predict, part)
-        distance, nearest = (column[:, 0] for column in self._known.neighbours.nearest(batch))
+        distances, nearest_rows = self._known.neighbours.nearest(batch)
+        distance, nearest = distances[:, 0], nearest_rows[:, 0]
         same = distance < KNOWN_DISTANCE
         competing = self.hull.decompose(part, exclude_self=True)
         prediction = predict()
@@ -214,6 +217,7 @@ class Oracle:
             _stability=self.stability,
             _found=self._found,
             _intervals=self._intervals,
+            _others=lambda others: self._assess(others, np.ones(len(others), np.bool_)),
         )
 
     def _predict(self, batch: CompositionBatch) -> Prediction:

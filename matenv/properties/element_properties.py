@@ -20,8 +20,8 @@ from matenv.properties.own import Normal, Property
 
 Array = NDArray[np.float64]
 
-MASS, LOG_MASS, LOG_LEAST, ANY = range(4)
-"""How the values of the elements become that of a formula: mean by mass, log10 of it, log10 of the least, largest."""
+MASS, LOG_MASS, LOG_LEAST, ANY, ATOM = range(5)
+"""How elements' values become a formula's: mean by mass, log10 of it, log10 of the least, largest, mean by atoms."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ElementProperty(Property):
 
     Attributes:
         column: Name of the value, as `matenv.elements.values` takes it.
-        rule: `MASS`, `LOG_MASS`, `LOG_LEAST` or `ANY`.
+        rule: `MASS`, `LOG_MASS`, `LOG_LEAST`, `ANY` or `ATOM`.
     """
 
     predict: Any = None
@@ -68,7 +68,7 @@ def _by_rule(
     """Values of formulas (B,) from those of their elements (89,)."""
     result = np.full(len(size), np.nan)
     for row in range(len(size)):
-        total = weight = 0.0
+        total = weight = by_atoms = 0.0
         least, most = np.inf, -np.inf
         known = size[row] > 0
         for k in range(size[row]):
@@ -77,6 +77,7 @@ def _by_rule(
             share = amounts[row, k] * mass[element]
             total += share * value[element]
             weight += share
+            by_atoms += amounts[row, k] * value[element]
             least, most = min(least, value[element]), max(most, value[element])
         if not known:
             continue
@@ -86,6 +87,8 @@ def _by_rule(
             result[row] = np.log10(total / weight)
         elif rule == LOG_LEAST:
             result[row] = np.log10(least)
+        elif rule == ATOM:
+            result[row] = by_atoms
         else:
             result[row] = most
     return result
@@ -99,12 +102,14 @@ ELEMENT_PROPERTIES: dict[str, ElementProperty] = {
         ElementProperty("log10_abundance", "log10 mg/kg", centre=0.5, scale=2.0, column="abundance", rule=LOG_LEAST),
         ElementProperty("hhi_production", "1", centre=3500.0, scale=2500.0, column="hhi_production", rule=MASS),
         ElementProperty("hhi_reserves", "1", centre=3000.0, scale=2000.0, column="hhi_reserves", rule=MASS),
+        ElementProperty("mean_mass", "u/atom", centre=50.0, scale=30.0, column="mass", rule=ATOM),
         ElementProperty("rohs", "1", column="rohs", rule=ANY),
         ElementProperty("toxic", "1", column="toxic", rule=ANY),
         ElementProperty("radioactive", "1", column="radioactive", rule=ANY),
     )
 }
 """By name. ``price``: of the elements in a kilogram of the formula, as traded. ``log10_abundance``: of the element that
-is scarcest in the Earth's crust. ``hhi_...``: Herfindahl-Hirschman index, weighted by mass as Gaultois et al. do (Chem.
+is scarcest in the Earth's crust. ``mean_mass``: mean atomic mass.
+``hhi_...``: Herfindahl-Hirschman index, weighted by mass as Gaultois et al. do (Chem.
 Mater. 25, 2911, 2013); below 1,500 counts as unconcentrated, above 2,500 as highly concentrated. The flags are 1 if one
 element or more has them. `matenv.elements.SUPPLY` has the units, ``supply.csv`` the sources."""

@@ -7,67 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from matenv import elements as alphabet
-from matenv.tasks.objectives import Ramp, Window
-from matenv.tasks.single_phase import ALLOYING_ELEMENTS, SINGLE_PHASE
+from matenv.tasks.benchmark_tasks import BENCHMARK_TASKS
+from matenv.tasks.objectives import Window
 from matenv.tasks.stable_against import StableAgainst
 from matenv.tasks.task import Task, check_require
+from matenv.tasks.training_wheels import TRAINING_WHEEL_TASKS
 
-TASKS: dict[str, Task] = {
-    task.name: task
-    for task in (
-        Task(
-            "stiff-stable",
-            "Stiff and stable: predicted log10 bulk modulus from 1.2 (16 GPa) to 2.6 (398 GPa), times viability.",
-            (Ramp("log10_bulk_modulus", 1.2, 2.6),),
-            success_utility=(np.log10(200.0) - 1.2) / 1.4,  # 200 GPa
-        ),
-        Task(
-            "wide-gap-novel",
-            "A new wide-gap insulator: P(PBE gap >= 5 eV) times viability, no near-copy of a known formula.",
-            (Window("band_gap_pbe", low=5.0),),
-            novel=True,
-        ),
-        Task(
-            "wide-gap-ionic-novel",
-            "The same among ionic compounds: oxidation states must balance, cations less electronegative than anions.",
-            (Window("band_gap_pbe", low=5.0),),
-            novel=True,
-            regime="ionic",
-        ),
-        Task(
-            "stiff-semiconductor-novel",
-            "A new stiff semiconductor: P(PBE gap 1-2 eV) times the bulk-modulus ramp 32-250 GPa, times viability.",
-            (Window("band_gap_pbe", 1.0, 2.0), Ramp("log10_bulk_modulus", 1.5, 2.4)),
-            novel=True,
-            success_utility=0.25,
-        ),
-        Task(
-            "stable-novel",
-            "A new stable compound: viability alone, no near-copy of a known formula.",
-            (),
-            novel=True,
-        ),
-        # Five to 35 at.% of each element: the definition of Yeh et al. (Adv. Eng. Mater. 6, 299, 2004).
-        Task(
-            "single-phase-alloy",
-            "A high-entropy alloy (4-6 elements, each 5-35 at.%) of one solid-solution phase: P(single phase) alone.",
-            (Ramp("p_single_phase", 0.0, 1.0),),
-            min_elements=4,
-            max_atoms=60,
-            max_count=21,
-            elements=ALLOYING_ELEMENTS,
-            success_utility=0.9,
-            viability="none",
-            min_fraction=0.05,
-            max_fraction=0.35,
-            properties=(SINGLE_PHASE,),
-        ),
-    )
-}
+TASKS: dict[str, Task] = {task.name: task for task in (*TRAINING_WHEEL_TASKS, *BENCHMARK_TASKS)}
 """Registered tasks by name."""
+
+BENCHMARK = tuple(task.name for task in BENCHMARK_TASKS)
+"""Names of the tasks that methods are compared on."""
+
+TRAINING_WHEELS = tuple(task.name for task in TRAINING_WHEEL_TASKS)
+"""Names of the tasks to learn the toolkit with; one point of the latent space solves them."""
 
 DEFAULT_TASK = "stiff-stable"
 

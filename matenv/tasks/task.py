@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from matenv import elements as alphabet
 from matenv.chemistry import COMMON_SHARE, is_electronegativity_balanced
 from matenv.composition import CompositionBatch
-from matenv.data.novelty import is_novel
+from matenv.data.novelty import is_novel, train_formulas
 from matenv.oracle import Assessment
 from matenv.oracle.viability import viability_of
 from matenv.properties.element_properties import ELEMENT_PROPERTIES, ElementProperty
@@ -69,8 +69,9 @@ class Task:
         name: Name in the registry.
         description: One sentence.
         objectives: Objectives, multiplied.
-        novel: Only candidates that are no near-copy of a known formula score; known is the whole embedded table, held-out
-            rows included.
+        novel: Only candidates that are no near-copy of a known formula score; known is the whole embedded table,
+            held-out rows included.
+        unseen: Only formulas that the reference lacks score, those it holds out included: rediscovery.
         min_elements: Fewest elements (a pure element or a solid solution is a trivial optimum).
         max_elements: Most elements.
         max_atoms: Most atoms per reduced formula unit.
@@ -104,6 +105,7 @@ class Task:
     description: str
     objectives: tuple[Objective, ...]
     novel: bool = False
+    unseen: bool = False
     min_elements: int = 2
     max_elements: int = 6
     max_atoms: int = 20
@@ -224,8 +226,9 @@ class Task:
     @cached_property
     def _properties(self) -> frozenset[str]:
         """Names of the properties that objectives and filters are about."""
-        names = (getattr(objective, "property_name", None) for objective in (*self.objectives, *self.filters))
-        return frozenset(name for name in names if name is not None)
+        asked = (*self.objectives, *self.filters)
+        named = (each.property_name for each in asked if hasattr(each, "property_name"))
+        return frozenset((*named, *(name for each in asked for name in getattr(each, "needs", ()))))
 
     def allows(self, batch: CompositionBatch) -> NDArray[np.bool_]:
         """Whether each composition obeys the task's rules on elements and counts (B,) bool."""
@@ -247,7 +250,8 @@ class Task:
         """Which formulas pass every check that costs no call of an oracle: rows without one would score 0.
 
         The rules on elements and counts, filters that a composition alone decides, electronegativity balance in the
-        regime ``"ionic"``, novelty if the task asks for it. Benchmarks allow it to every method.
+        regime ``"ionic"``, and if the task asks for it, novelty, or not being in the train part. Benchmarks allow it
+        to every method.
 
         Args:
             batch: Compositions (B).
@@ -268,6 +272,8 @@ class Task:
         if self.novel:
             rows = np.flatnonzero(passed)
             passed[rows] = is_novel(batch[rows])
+        if self.unseen:
+            passed &= train_formulas().find(batch) < 0
         return passed
 
     def check(self, predicted: Mapping[str, str]) -> None:
@@ -316,6 +322,8 @@ class Task:
             utility = utility * terms[objective.name]
         if self.novel:
             utility = utility * assessment.novel
+        if self.unseen:
+            utility = utility * ~assessment.known
         score = utility * viability * validity
         success = validity & (utility >= self.success_utility)
         if asked:

@@ -1,0 +1,159 @@
+"""The tasks that methods are compared on. Each description says what a chemist would want the answer for.
+
+What makes a task one of these: one has to search (no formula of the table answers it, uniform formulas hardly score),
+the target is no narrower than the predictor's own error, and methods come out differently on it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from matenv import elements as alphabet
+from matenv.tasks.band_edges import WaterSplitting
+from matenv.tasks.battery import REDOX, LithiumCathode, LithiumWindow
+from matenv.tasks.hardness import Hardness
+from matenv.tasks.objectives import Ramp, Window
+from matenv.tasks.task import Task
+
+PRECIOUS = ("Ru", "Rh", "Pd", "Ag", "Re", "Os", "Ir", "Pt", "Au")
+"""Precious metals and rhenium."""
+
+RADIOACTIVE = alphabet.MASKED_BY_DEFAULT
+
+_SCARCE, _HARMFUL = 10.0, ("toxic", "rohs", "radioactive")
+
+ABUNDANT = tuple(
+    symbol
+    for symbol, amount, harm in zip(
+        alphabet.SYMBOLS,
+        alphabet.values("abundance"),
+        np.max([alphabet.values(name) for name in _HARMFUL], axis=0),
+        strict=True,
+    )
+    if amount >= _SCARCE and not harm and symbol not in alphabet.ABSENT
+)
+"""Elements of 10 mg/kg of the Earth's crust or more that no flag of `matenv.elements.SUPPLY` calls harmful."""
+
+BENCHMARK_TASKS = (
+    Task(
+        "superhard",
+        "A new superhard compound without precious metals and beryllium, for cutting tools: Vickers hardness from 5 to "
+        "40 GPa by Chen's rule from both moduli, times viability.",
+        (Hardness(5.0, 40.0),),
+        novel=True,
+        exclude=(*RADIOACTIVE, *PRECIOUS, "Be"),
+    ),
+    Task(
+        "light-stiff",
+        "A new light and stiff compound: mean atomic mass from 45 down to 12 u, times bulk modulus from 32 to 250 GPa, "
+        "times viability.",
+        (Ramp("mean_mass", 45.0, 12.0), Ramp("log10_bulk_modulus", 1.5, 2.4)),
+        novel=True,
+        success_utility=0.25,
+    ),
+    Task(
+        "transparent-stiff",
+        "A new transparent, stiff coating: P(PBE gap >= 3 eV) times bulk modulus from 63 to 316 GPa, times viability.",
+        (Window("band_gap_pbe", low=3.0), Ramp("log10_bulk_modulus", 1.8, 2.5)),
+        novel=True,
+        success_utility=0.25,
+    ),
+    Task(
+        "stiff-semiconductor-novel",
+        "A new stiff semiconductor: P(PBE gap 1-2 eV) times bulk modulus from 32 to 250 GPa, times viability.",
+        (Window("band_gap_pbe", 1.0, 2.0), Ramp("log10_bulk_modulus", 1.5, 2.4)),
+        novel=True,
+        success_utility=0.25,
+    ),
+    Task(
+        "wide-gap-ionic-novel",
+        "A new wide-gap insulator with common oxidation states, for optics or dielectrics: P(PBE gap >= 5 eV) times "
+        "viability.",
+        (Window("band_gap_pbe", low=5.0),),
+        novel=True,
+        regime="ionic",
+    ),
+    Task(
+        "water-splitting",
+        "A new photocatalyst that splits water under visible light: probability that the measured gap lies between "
+        "what the band edges need (Butler and Ginley, 0.2 V beyond) and 2.8 eV, times viability.",
+        (WaterSplitting(),),
+        novel=True,
+        regime="ionic",
+        success_utility=0.4,
+    ),
+    Task(
+        "absorber-abundant",
+        "A new solar absorber of abundant, harmless elements: P(measured gap 0.9-1.9 eV) times viability. The window "
+        "is as wide as the predictor needs; the ideal absorber has 1.34 eV.",
+        (Window("band_gap_expt", 0.9, 1.9),),
+        novel=True,
+        regime="ionic",
+        elements=ABUNDANT,
+    ),
+    Task(
+        "li-electrolyte",
+        "A new solid electrolyte for lithium batteries: its electrochemical window (reduction below 1.5 V down to 0, "
+        "oxidation from 2 to 4.5 V against Li) times P(PBE gap >= 3 eV), times viability. How well it conducts is "
+        "another question.",
+        (LithiumWindow(), Window("band_gap_pbe", low=3.0)),
+        novel=True,
+        regime="ionic",
+        require=("Li",),
+        success_utility=0.25,
+    ),
+    Task(
+        "li-cathode",
+        "A new insertion cathode for lithium batteries: P(mean voltage 3.0-4.5 V) times capacity from 80 to 250 mAh/g "
+        "times the chance that the host without lithium lies within 0.1 eV/atom of the hull, times viability.",
+        (LithiumCathode(),),
+        novel=True,
+        regime="ionic",
+        require=("Li", REDOX),
+        success_utility=0.2,
+    ),
+    Task(
+        "cheap-ternary",
+        "A new low-cost ternary of abundant, harmless elements in common oxidation states: price of its elements from "
+        "10 down to 0.3 USD/kg, times viability.",
+        (Ramp("log10_price", 1.0, -0.5),),
+        novel=True,
+        regime="ionic",
+        elements=ABUNDANT,
+        min_elements=3,
+        max_elements=3,
+        success_utility=0.4,
+    ),
+    Task(
+        "beyond-training",
+        "Stiffer than 99 % of the training data without precious metals: bulk modulus from 200 GPa to 450 GPa, beyond "
+        "the stiffest training row (diamond), times viability. How a method fares where the predictor extrapolates.",
+        (Ramp("log10_bulk_modulus", float(np.log10(200.0)), float(np.log10(450.0))),),
+        novel=True,
+        exclude=(*RADIOACTIVE, *PRECIOUS),
+        success_utility=0.25,
+    ),
+    Task(
+        "rediscovery-abundant",
+        "Stable compounds of abundant, harmless elements in common oxidation states that the training part lacks: "
+        "viability alone. Held-out rows of the table say how many of the answers are true.",
+        (),
+        unseen=True,
+        regime="ionic",
+        elements=ABUNDANT,
+    ),
+    # Pan et al., arXiv:2210.11931: five steps, an element and 0-9 atoms each, the last one oxygen; no stability.
+    Task(
+        "pan-oxides",
+        "Oxides of at most five elements with counts of at most 9, as stiff as predicted and nothing else: the task of "
+        "Pan et al. (2022), kept in their terms to compare with; what it finds mostly falls apart.",
+        (Ramp("log10_bulk_modulus", 1.2, 2.6),),
+        require=("O",),
+        max_elements=5,
+        max_atoms=45,
+        max_count=9,
+        viability="none",
+        success_utility=float((np.log10(200.0) - 1.2) / 1.4),
+    ),
+)
+"""By name in the registry; `matenv.tasks.BENCHMARK` has the names."""

@@ -1,0 +1,50 @@
+"""Tasks to learn the toolkit with: quick to solve, by one point of the latent space or one formula.
+
+A trained policy is not needed for them (docs/benchmark.md has the rows beside it); comparisons use `benchmark_tasks`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from matenv.tasks.objectives import Ramp, Window
+from matenv.tasks.single_phase import ALLOYING_ELEMENTS, SINGLE_PHASE
+from matenv.tasks.task import Task
+
+TRAINING_WHEEL_TASKS = (
+    Task(
+        "stiff-stable",
+        "Stiff and stable: predicted log10 bulk modulus from 1.2 (16 GPa) to 2.6 (398 GPa), times viability.",
+        (Ramp("log10_bulk_modulus", 1.2, 2.6),),
+        success_utility=(np.log10(200.0) - 1.2) / 1.4,  # 200 GPa
+    ),
+    Task(
+        "wide-gap-novel",
+        "A new wide-gap insulator: P(PBE gap >= 5 eV) times viability, no near-copy of a known formula.",
+        (Window("band_gap_pbe", low=5.0),),
+        novel=True,
+    ),
+    Task(
+        "stable-novel",
+        "A new stable compound: viability alone, no near-copy of a known formula.",
+        (),
+        novel=True,
+    ),
+    # Five to 35 at.% of each element: the definition of Yeh et al. (Adv. Eng. Mater. 6, 299, 2004). No second model of
+    # alloys stands by as gold.
+    Task(
+        "single-phase-alloy",
+        "A high-entropy alloy (4-6 elements, each 5-35 at.%) of one solid-solution phase: P(single phase) alone.",
+        (Ramp("p_single_phase", 0.0, 1.0),),
+        min_elements=4,
+        max_atoms=60,
+        max_count=21,
+        elements=ALLOYING_ELEMENTS,
+        success_utility=0.9,
+        viability="none",
+        min_fraction=0.05,
+        max_fraction=0.35,
+        properties=(SINGLE_PHASE,),
+    ),
+)
+"""By name in the registry; `matenv.tasks.TRAINING_WHEELS` has the names."""
