@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 import torch
 from matenv.agents.archive import Archive
-from matenv.agents.formula_policy import FormulaRules, Sequences, load_prior
+from matenv.agents.formula_policy import FormulaRules, Sequences, Unrolled, load_prior
 from matenv.agents.searches.children import children
 from matenv.agents.searches.genetic_table import unasked
 from matenv.agents.surrogate import Surrogate
@@ -119,8 +119,7 @@ class Reinvent:
         if self.options.screen and len(compositions):
             self._teach_surrogate(compositions, scores)
         if self.options.update != "none" and len(self.archive) >= _ENOUGH and len(compositions):
-            # The policy spells formulas of at most 6 elements; others come from elsewhere and only fill the archive.
-            self._learn(Sequences.of(compositions), scores)
+            self._learn(compositions, scores)
 
     def _gather(
         self, number: int, draw: Callable[[int], CompositionBatch], found: CompositionBatch | None = None
@@ -146,26 +145,29 @@ class Reinvent:
         bred = children(parents, self.archive.compositions, self.problem.task, self.rng)
         return bred[np.flatnonzero((bred.size <= 6) & (bred.counts.max(axis=1) <= 12))]
 
-    def _learn(self, new: Sequences, scores: NDArray[np.float64]) -> None:
+    def _learn(self, new: CompositionBatch, scores: NDArray[np.float64]) -> None:
         """Gradient steps on the new formulas and on the best."""
-        best, options = Sequences.of(self.archive.compositions), self.options
+        options, best = self.options, len(self.archive)
+        formulas = CompositionBatch.concatenate([self.archive.compositions, new])
+        known = Unrolled.of(Sequences.of(formulas), self.rules)
+        with torch.no_grad():
+            prior = self.prior.log_prob_of(known)
+        score = np.concatenate([self.archive.scores, scores]) / max(self.archive.scores[0], 1e-3)
+        worth = torch.from_numpy(score).float()
+        alone = options.update == "likelihood"
         for _ in range(options.steps):
-            replayed = self.archive.draw(options.fresh if options.update != "likelihood" else 2 * options.fresh, self.rng)
-            fresh = self.rng.integers(len(new), size=options.fresh if options.update != "likelihood" else 0)
-            formulas = Sequences.concatenate([best[torch.from_numpy(replayed)], new[torch.from_numpy(fresh)]])
-            score = np.concatenate([self.archive.scores[replayed], scores[fresh]]) / max(self.archive.scores[0], 1e-3)
-            loss = self._loss(formulas, torch.from_numpy(score).float())
+            replayed = self.archive.draw(options.fresh * (2 if alone else 1), self.rng)
+            fresh = best + self.rng.integers(len(new), size=0 if alone else options.fresh)
+            rows = torch.from_numpy(np.concatenate([replayed, fresh]))
+            loss = self._loss(self.policy.log_prob_of(known[rows]), prior[rows], worth[rows])
             self.optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(self.policy.parameters(), 1.0)
             self.optimizer.step()
 
-    def _loss(self, formulas: Sequences, score: Tensor) -> Tensor:
-        log_p = self.policy.log_prob(formulas, self.rules)
+    def _loss(self, log_p: Tensor, prior: Tensor, score: Tensor) -> Tensor:
         if self.options.update == "likelihood":
             return -log_p.mean()
-        with torch.no_grad():
-            prior = self.prior.log_prob(formulas, self.rules)
         if self.options.update == "reinvent":
             return ((prior + self.options.sigma * score - log_p) ** 2).mean() / 100
         # Reward prior^0.3 (score + 0.001)^8: sharp enough that the best are most of its mass.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from matenv.agents.formula_policy.rules import STOP, FormulaRules, State, check_rules
+from matenv.agents.formula_policy.rules import STOP, FormulaRules, check_rules
 from matenv.agents.formula_policy.sequences import MOST_COUNT, MOST_ELEMENTS, Sequences
+from matenv.agents.formula_policy.unrolled import Unrolled
 from torch import Generator, Tensor, nn
 
 from matenv.elements import NUM_ELEMENTS
@@ -58,34 +59,18 @@ class FormulaPolicy(nn.Module):
         Returns:
             (B,) natural logarithms; about -1e9 for a formula that the rules forbid.
         """
-        rules, size = check_rules(rules), len(formulas)
-        state = rules.begin(torch.zeros(size, dtype=torch.long) if rule is None else rule)
-        # States and choices of every step are gathered first, so that the network runs once.
-        rows = torch.arange(size)
-        counts = torch.zeros(size, NUM_ELEMENTS)
-        seen: list[tuple[Tensor, State, Tensor, Tensor, Tensor]] = []
-        for step in range(int(formulas.size.max()) + 1 if size else 0):
-            ends = formulas.size[rows] == step
-            slot = min(step, MOST_ELEMENTS - 1)
-            place = torch.where(ends, STOP, formulas.places[rows, slot])
-            count = torch.where(ends, 0, formulas.counts[rows, slot])
-            seen.append((counts[rows], state, place, count, rows))
-            on = (~ends).nonzero()[:, 0]
-            rows, place, count = rows[on], place[on], count[on]
-            counts = counts.clone()
-            counts[rows, place] = count.float()
-            state = rules.add(state[on], place, count)
-        if not seen:
-            return torch.zeros(0)
-        before, states, places, amounts, rows = zip(*seen, strict=True)  # type: ignore[assignment]
-        whole = State(*(torch.cat([getattr(s, name) for s in states]) for name in State.__dataclass_fields__))
-        row, place, count = torch.cat(rows), torch.cat(places), torch.cat(amounts)  # type: ignore[arg-type]
-        hidden = self._hidden(torch.cat(before), whole, context if context is None else context[row])
-        log_p = self._elements(hidden, rules.elements(whole)).gather(1, place[:, None])[:, 0]
+        return self.log_prob_of(Unrolled.of(formulas, rules, rule), context)
+
+    def log_prob_of(self, formulas: Unrolled, context: Tensor | None = None) -> Tensor:
+        """As `log_prob`, of formulas that were unrolled before."""
+        row, step = formulas.used.nonzero(as_tuple=True)
+        place, count = formulas.place[row, step], formulas.count[row, step]
+        hidden = self._hidden(formulas.before[row, step], None if context is None else context[row])
+        log_p = self._elements(hidden, formulas.elements[row, step]).gather(1, place[:, None])[:, 0]
         on = (place < STOP).nonzero()[:, 0]
-        part = self._counts(hidden[on], place[on], rules.counts(whole[on], place[on]))
+        part = self._counts(hidden[on], place[on], formulas.counts[row[on], step[on]])
         log_p = log_p.index_add(0, on, part.gather(1, count[on, None] - 1)[:, 0])
-        return torch.zeros(size).index_add(0, row, log_p)
+        return torch.zeros(len(formulas)).index_add(0, row, log_p)
 
     @torch.no_grad()
     def sample(
@@ -123,7 +108,7 @@ class FormulaPolicy(nn.Module):
         )
         rows, counts, total = torch.arange(number), torch.zeros(number, NUM_ELEMENTS), torch.zeros(number)
         for step in range(MOST_ELEMENTS + 1):
-            hidden = self._hidden(counts[rows], state, None if context is None else context[rows])
+            hidden = self._hidden(counts[rows], None if context is None else context[rows])
             log_p = self._elements(hidden, rules.elements(state))
             place = torch.multinomial(log_p.exp(), 1, generator=generator)
             total[rows] += log_p.gather(1, place)[:, 0]
@@ -141,9 +126,11 @@ class FormulaPolicy(nn.Module):
             state = rules.add(state, place, count)
         return formulas, total
 
-    def _hidden(self, counts: Tensor, state: State, context: Tensor | None) -> Tensor:
+    def _hidden(self, counts: Tensor, context: Tensor | None) -> Tensor:
         """Features (B, width) of formulas begun, given their counts by place (B, 89)."""
-        inputs = torch.cat([counts / 6, (counts > 0).float(), state.size[:, None] / 3, state.atoms[:, None] / 10], 1)
+        present = (counts > 0).float()
+        totals = present.sum(dim=1, keepdim=True) / 3, counts.sum(dim=1, keepdim=True) / 10
+        inputs = torch.cat([counts / 6, present, *totals], dim=1)
         hidden = self.first(inputs)
         if self.asked is not None:
             if context is None:

@@ -11,6 +11,7 @@ import torch
 from matenv.agents.formula_policy.network import FormulaPolicy
 from matenv.agents.formula_policy.rules import FormulaRules
 from matenv.agents.formula_policy.sequences import Sequences
+from matenv.agents.formula_policy.unrolled import Unrolled
 from torch import Tensor
 
 from matenv.tasks import Task
@@ -71,13 +72,13 @@ def pretrain(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         policy = FormulaPolicy(width=width)
-    steps = max(len(formulas) // batch, 1)
+    steps, unrolled = max(len(formulas) // batch, 1), Unrolled.of(formulas, rules)
     optimizer = torch.optim.Adam(policy.parameters(), rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=epochs * steps)
     for _ in range(epochs):
         order = torch.randperm(len(formulas), generator=generator)
         for step in range(steps):
-            loss = -policy.log_prob(formulas[order[step * batch : (step + 1) * batch]], rules).mean()
+            loss = -policy.log_prob_of(unrolled[order[step * batch : (step + 1) * batch]]).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
