@@ -17,9 +17,8 @@ from matenv.agents.policies import RandomPolicy
 from matenv.agents.train import ALGORITHMS, ENV_ID, train
 
 from matenv import Oracle, load_task
-from matenv.benchmark.method import Method
-from matenv.benchmark.run import stored
-from matenv.benchmark.searches import prior_search, uniform_search
+from matenv.benchmark import search
+from matenv.benchmark.results import stored
 from matenv.benchmark.statistics import mean_interval
 
 MEASURES = ("return", "final_score", "best_score", "success")
@@ -70,9 +69,9 @@ def compare(
         ]
         table[agent] = {measure: mean_interval([run[measure] for run in runs]) for measure in MEASURES}
         table[agent]["timesteps"] = runs[0]["timesteps"]
-    name, search = ("prior sampling", prior_search) if env_id == ENV_ID else ("uniform random formulas", uniform_search)
-    found = [_search(folder / f"{name.split()[0]}-{seed}.json", search, seed, task) for seed in range(seeds)]
-    table[f"{name}, {CALLS:,} calls"] = {"top10": mean_interval(found)}
+    name = "prior" if env_id == ENV_ID else "random"
+    found = [_search(folder / f"{name}-search-{seed}.json", name, seed, task) for seed in range(seeds)]
+    table[f"search {name!r}, {CALLS:,} calls"] = {"top10": mean_interval(found)}
     (folder / "table.json").write_text(json.dumps(table, indent=1) + "\n")
     _show(table, seeds, episodes, task)
     return table
@@ -103,12 +102,12 @@ def _run(
     return stored(folder / f"{agent}-{seed}.json", measure)
 
 
-def _search(path: Path, search: Method, seed: int, task: str) -> float:
+def _search(path: Path, name: str, seed: int, task: str) -> float:
     """Mean of the ten best scores that a search finds with `CALLS` calls, or its stored result."""
 
     def measure() -> dict[str, float]:
         wanted = load_task(task)
-        scores = np.sort(search(wanted, Oracle("train", CALLS, properties=wanted.properties), seed).scores)[::-1]
+        scores = np.sort(search(name, wanted, Oracle("train", CALLS, properties=wanted.properties), seed).scores)[::-1]
         return {"top10": float(scores[:10].mean())}
 
     return stored(path, measure)["top10"]

@@ -15,7 +15,7 @@ from matenv.agents.policies import Policy, RandomPolicy
 from matenv.agents.train import ENV_ID, check_seed, train
 
 from matenv import CompositionBatch, Oracle, Task, load_dataset, load_task
-from matenv.benchmark.searches import prior_search
+from matenv.benchmark import search
 from matenv.composition import integer_counts
 from matenv.envs.state import Trail
 from matenv.report.pictures import draw_learning_curve, draw_trajectory
@@ -122,7 +122,7 @@ def _compare(learned: Evaluation, random: Evaluation, task: Task) -> None:
 
 def _rediscoveries(learned: Evaluation, random: Evaluation, task: Task, seed: int) -> None:
     """Which stable compounds of held-out systems were met, that nothing here has seen; beside what needs no policy."""
-    prior = prior_search(task, Oracle(budget=max(len(learned.visited), 2)), seed).compositions.formulas()
+    prior = search("prior", task, Oracle(budget=max(len(learned.visited), 2)), seed).formulas
     met = {"PPO": list(learned.visited), "random": list(random.visited), "prior samples": prior}
     ends = {"PPO": learned.final_formulas, "random": random.final_formulas}
     print(f"{'':14s}{'formulas met':>14s}{'held out and stable':>21s}{'of 1,000':>10s}{'systems at the end':>20s}")

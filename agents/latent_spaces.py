@@ -19,7 +19,7 @@ from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.policies import RandomPolicy
 from matenv.agents.train import ENV_ID, train
 
-from matenv.benchmark.run import stored
+from matenv.benchmark.results import stored
 from matenv.benchmark.spaces import measure_space
 from matenv.benchmark.statistics import mean_interval
 from matenv.latent import SHIPPED

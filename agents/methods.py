@@ -1,4 +1,4 @@
-"""Methods to compare at an equal budget that move in an environment: policies that do not learn, and learning agents.
+"""Methods that move in an environment: policies that do not learn, and agents that learn within the budget.
 
 An agent trains from nothing and stops when its oracle's budget is spent; every formula it met counts, those of the
 starts included.
@@ -13,100 +13,85 @@ from typing import Any
 
 import gymnasium as gym
 import torch
+from matenv.agents import searches
 from matenv.agents.edit_policy import RandomKinds
-from matenv.agents.policies import Policy, RandomPolicy, takes_masks
+from matenv.agents.policies import Policy, RandomPolicy
 from matenv.agents.train import create
 from stable_baselines3.common.callbacks import BaseCallback
 
-from matenv import Oracle, Task
-from matenv.benchmark import searches  # noqa: F401 - registers the methods that need no environment
-from matenv.benchmark.method import METHODS, register
-from matenv.benchmark.record import Search
-from matenv.benchmark.run import run
-from matenv.report.curves import write_report
+from matenv import Oracle
+from matenv.benchmark import METHODS, PolicyMethod, Problem, Result, plans, register, sweep
+from matenv.benchmark.burden import burden
+from matenv.benchmark.leaderboard import leaderboard
+from matenv.benchmark.moves import Moves
+from matenv.report.leaderboard import draw_curves, draw_leaderboard, draw_moves
 from matenv.wrappers import RecordMoves
 
 LATENT, ELEMENTS = "MaterialLatent-v0", "MaterialElements-v0"
 ROWS = 64
-"""Episodes at once of a policy that does not learn. Row seeds of two runs lie so far apart that none is shared."""
+"""Seeds of two runs lie so far apart that no row's start is shared."""
 
 STEPS_PER_CALL = 20
 """Steps after which an agent that keeps coming back to known formulas is stopped, per call of the budget."""
 
 
-def policy_search(
-    make: Callable[[gym.Space, int], Policy],
-    env_id: str,
-    task: Task,
-    oracle: Oracle,
-    seed: int,
-    masks: bool = True,
-    **env_kwargs: Any,
-) -> Search:
-    """Run a policy that does not learn until the budget is spent.
+class Walk(PolicyMethod):
+    """A policy of this package that does not learn, its moves recorded.
 
     Args:
         make: Makes the policy from the action space and a seed.
         env_id: Registered environment id.
-        task: What the score is.
-        oracle: What pays the score; fresh, with a budget.
-        seed: Seed of policy and starts.
+        seed: Of the policy.
         masks: Tell a policy that asks for them which edits are allowed.
         **env_kwargs: Arguments of the environment.
-
-    Returns:
-        The formulas met, their scores and the moves.
     """
-    envs = RecordMoves(gym.make_vec(env_id, num_envs=ROWS, task=task, oracle=oracle, **env_kwargs))
-    policy = make(envs.single_action_space, seed)
-    masked = masks and takes_masks(policy) and env_id == ELEMENTS
-    observation, _ = envs.reset(seed=ROWS * seed)
-    while not oracle.exhausted:
-        known = {"action_masks": envs.unwrapped.action_masks()} if masked else {}  # type: ignore[attr-defined]
-        actions, _ = policy.predict(observation, **known)
-        observation, *_ = envs.step(actions)
-    return Search.of(oracle, task, envs.moves())
+
+    def __init__(
+        self,
+        make: Callable[[gym.Space, int], Policy],
+        env_id: str,
+        seed: int,
+        masks: bool = True,
+        **env_kwargs: Any,
+    ) -> None:
+        space = gym.make(env_id, **env_kwargs).action_space
+        policy = make(space, seed)
+        act = policy if masks else (lambda observation: policy.predict(observation)[0])
+        super().__init__(env_id, act, rows=ROWS, wrap=RecordMoves, **env_kwargs)
 
 
-def agent_search(
-    algorithm: str,
-    env_id: str,
-    task: Task,
-    oracle: Oracle,
-    seed: int,
-    overrides: dict[str, Any] | None = None,
-    **env_kwargs: Any,
-) -> Search:
-    """Train an agent with its hyperparameters for few calls until the budget is spent.
+class Learner:
+    """An agent of `matenv.agents.train`, trained with its hyperparameters for few calls until the budget is spent.
 
     Args:
         algorithm: A name in `matenv.agents.train.ALGORITHMS`.
         env_id: Registered environment id.
-        task: What the score is.
-        oracle: What pays the score; fresh, with a budget.
-        seed: Seed of agent and starts.
         overrides: Hyperparameters that differ from the file's.
         **env_kwargs: Arguments of the environment.
-
-    Returns:
-        The formulas met, their scores and the moves.
     """
-    torch.set_num_threads(1)  # more gain nothing for networks this small
-    if oracle.budget is None:
-        raise ValueError("oracle has no budget, which is the length of the training; use Oracle(budget=10_000)")
-    recorders: list[RecordMoves] = []
 
-    def record(envs: gym.vector.VectorEnv) -> RecordMoves:
-        recorders.append(RecordMoves(envs))
-        return recorders[-1]
+    def __init__(
+        self, algorithm: str, env_id: str, overrides: dict[str, Any] | None = None, **env_kwargs: Any
+    ) -> None:  # fmt: skip
+        self.algorithm, self.env_id, self.overrides, self.env_kwargs = algorithm, env_id, overrides, env_kwargs
 
-    env_kwargs = {"task": task, "oracle": oracle, **env_kwargs}
-    agent, envs = create(algorithm, env_id, ROWS * seed, env_kwargs, f"{algorithm}-few-calls", overrides, record)
-    try:
-        agent.learn(STEPS_PER_CALL * oracle.budget, _UntilSpent(oracle))
-    finally:
-        envs.close()
-    return Search.of(oracle, task, recorders[0].moves())
+    def play(self, problem: Problem, seed: int) -> Moves | None:
+        """Train until the budget is spent; the moves."""
+        torch.set_num_threads(1)  # more gain nothing for networks this small
+        recorders: list[RecordMoves] = []
+
+        def record(envs: gym.vector.VectorEnv) -> RecordMoves:
+            recorders.append(RecordMoves(envs))
+            return recorders[-1]
+
+        arguments = {"task": problem.task, "oracle": problem.oracle, **self.env_kwargs}
+        settings = f"{self.algorithm}-few-calls"
+        agent, envs = create(self.algorithm, self.env_id, ROWS * seed, arguments, settings, self.overrides, record)
+        try:
+            agent.learn(STEPS_PER_CALL * problem.budget, _UntilSpent(problem.oracle))
+        finally:
+            envs.close()
+        return recorders[0].moves()
 
 
 class _UntilSpent(BaseCallback):
@@ -118,18 +103,27 @@ class _UntilSpent(BaseCallback):
         return not self.oracle.exhausted
 
 
-register("random, latent", partial(policy_search, RandomPolicy, LATENT))
-register("random, latent small steps", partial(policy_search, RandomPolicy, LATENT, step_size=0.3))
-register("random, edits unmasked", partial(policy_search, RandomPolicy, ELEMENTS, masks=False))
-register("random, edits", partial(policy_search, RandomPolicy, ELEMENTS))
-register("random, edits by kind", partial(policy_search, RandomKinds, ELEMENTS))
-register("random, edits reachable", partial(policy_search, RandomKinds, ELEMENTS, reachability=True))
-register("PPO, latent", partial(agent_search, "ppo", LATENT))
-register("SAC, latent", partial(agent_search, "sac", LATENT))
-register("PPO, edits unmasked", partial(agent_search, "ppo", ELEMENTS))
-register("MaskablePPO, edits", partial(agent_search, "maskable_ppo", ELEMENTS))
-register("MaskablePPO, edits reachable", partial(agent_search, "maskable_ppo", ELEMENTS, reachability=True))
-register("DQN, edits", partial(agent_search, "dqn", ELEMENTS))
+def _register(name: str, make: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    learns = make is Learner
+    register(name, (lambda _: make(*args, **kwargs)) if learns else partial(_walk, *args, **kwargs))
+
+
+def _walk(make: Callable[[gym.Space, int], Policy], env_id: str, seed: int, **kwargs: Any) -> Walk:
+    return Walk(make, env_id, seed, **kwargs)
+
+
+_register("random, latent", Walk, RandomPolicy, LATENT)
+_register("random, latent small steps", Walk, RandomPolicy, LATENT, step_size=0.3)
+_register("random, edits unmasked", Walk, RandomPolicy, ELEMENTS, masks=False)
+_register("random, edits", Walk, RandomPolicy, ELEMENTS)
+_register("random, edits by kind", Walk, RandomKinds, ELEMENTS)
+_register("random, edits reachable", Walk, RandomKinds, ELEMENTS, reachability=True)
+_register("PPO, latent", Learner, "ppo", LATENT)
+_register("SAC, latent", Learner, "sac", LATENT)
+_register("PPO, edits unmasked", Learner, "ppo", ELEMENTS)
+_register("MaskablePPO, edits", Learner, "maskable_ppo", ELEMENTS)
+_register("MaskablePPO, edits reachable", Learner, "maskable_ppo", ELEMENTS, reachability=True)
+_register("DQN, edits", Learner, "dqn", ELEMENTS)
 
 
 def equal_budget(
@@ -138,21 +132,34 @@ def equal_budget(
     seeds: int = 10,
     tasks: Sequence[str] = ("stiff-stable",),
     methods: Sequence[str] | None = None,
-) -> dict[str, Any]:
-    """Run each method over several tasks and seeds; print and write what `matenv.benchmark.summary` makes of it.
+    processes: int = 1,
+) -> list[Result]:
+    """The single track, and what moves were spent on: a leaderboard, ``summary.md`` and pictures.
 
     Args:
-        out: Folder of the results: a file per run, ``summary.json``, ``summary.md`` and pictures.
-        budget: As `matenv.benchmark.run.run`.
-        seeds: Number of seeds S.
+        out: Folder of the results: a file per run, ``summary.md``, ``leaderboard.png``, ``best.png``, ``moves.png``.
+        budget: Distinct formulas each run may assess.
+        seeds: Number of seeds.
         tasks: Task names.
-        methods: As `matenv.benchmark.run.run`; None for all that are registered.
+        methods: Names of methods; None for all that ship.
+        processes: Runs at once.
 
     Returns:
-        What `matenv.benchmark.summary.as_json` says.
+        The results.
 
     Raises:
-        ValueError: As `matenv.benchmark.run.run`.
+        ValueError: As `matenv.benchmark.plans`.
     """
-    folder = Path(out)
-    return write_report(run(list(METHODS) if methods is None else methods, tasks, budget, seeds, folder), folder)
+    wanted = plans(methods or list(METHODS), "single", tasks, seeds, budget)
+    folder = Path(out) / "runs"
+    results = [Result.read(path) for path in sweep(wanted, folder, processes)]
+    text = leaderboard(results) + "\n" + burden(results)
+    Path(out, "summary.md").write_text(text + "\n")
+    draw_leaderboard(results, Path(out, "leaderboard.png"))
+    draw_curves(results, Path(out, "best.png"))
+    draw_moves(results, Path(out, "moves.png"))
+    print(text)
+    return results
+
+
+__all__ = ["ELEMENTS", "LATENT", "Learner", "Walk", "equal_budget", "searches"]

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from functools import partial
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -22,11 +23,9 @@ from matenv.agents.surrogate import Surrogate
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from matenv.benchmark import Problem, register
 from matenv.composition import CompositionBatch
 from matenv.elements import NUM_ELEMENTS
-
-if TYPE_CHECKING:
-    from matenv.benchmark.problem import Problem
 
 Update = Literal["none", "likelihood", "reinvent", "balance"]
 
@@ -201,3 +200,10 @@ class Reinvent:
                 chosen.append(row)
         others = self.rng.permutation(np.setdiff1d(np.arange(len(found)), chosen))
         return np.array([*chosen, *others[: room - len(chosen)].tolist()], np.int64)
+
+
+register("formula prior", partial(Reinvent, options=Options("none")))
+register("REINVENT", Reinvent)
+register("REINVENT, screened", partial(Reinvent, options=Options(screen=10)))
+register("formula MLE", partial(Reinvent, options=Options("likelihood")))
+register("formula GFlowNet", partial(Reinvent, options=Options("balance")))

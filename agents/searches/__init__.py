@@ -1,1 +1,5 @@
-"""Searches by ask and tell, one file each; see `matenv.benchmark.method`."""
+"""Searches by ask and tell, a file each. Importing this package registers them."""
+
+from matenv.agents.searches import genetic, genetic_table, prior, random
+
+__all__ = ["genetic", "genetic_table", "prior", "random"]

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from matenv.agents.archive import Archive
 from matenv.agents.searches.children import children
 from numpy.typing import NDArray
 
+from matenv.benchmark import Problem, register
 from matenv.composition import CompositionBatch
 from matenv.elements import NUM_ELEMENTS
-
-if TYPE_CHECKING:
-    from matenv.benchmark.problem import Problem
 
 GENERATION = 500
 """Formulas asked for at once, at most."""
@@ -74,3 +70,6 @@ def unasked(problem: Problem, batch: CompositionBatch) -> CompositionBatch:
     """The distinct formulas of a batch that pass the free checks and were not assessed before."""
     batch = batch[batch.distinct()]
     return batch[np.flatnonzero(problem.screen(batch) & ~problem.asked(batch))]
+
+
+register("GA, table starts", GeneticTableSearch, ("single", "amortised"))

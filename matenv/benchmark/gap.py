@@ -17,9 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from matenv.benchmark.bare import bare_oracle
-from matenv.benchmark.method import Method
-from matenv.benchmark.record import best_by_system
-from matenv.benchmark.searches import evolve, prior_samples
+from matenv.benchmark.found import best_by_system
+from matenv.benchmark.play import search
 from matenv.benchmark.truth import error_correlations, markdown, truth_check
 from matenv.oracle import Oracle
 from matenv.properties import load_predictor
@@ -29,8 +28,8 @@ from matenv.tasks import TASKS, Task, load_task
 TOP = 100
 """Candidates judged, one per chemical system."""
 
-SOURCES: dict[str, Method] = {"prior samples": prior_samples, "adversary": evolve}
-"""Where candidates come from."""
+SOURCES = {"prior samples": "prior", "adversary": "genetic"}
+"""Where candidates come from: methods by name."""
 
 BARE = "bare-"
 """Put before the name of a predictor to take it at its word (`bare.bare_oracle`)."""
@@ -96,7 +95,7 @@ def measure(task: Task, reward: str, source: str, calls: int, seed: int = 0) -> 
         raise ValueError(f"source={source!r} is unknown; choose one of {', '.join(SOURCES)}")
     predictor, bare = reward.removeprefix(BARE), reward.startswith(BARE)
     oracle = bare_oracle(predictor, budget=calls) if bare else _oracle(predictor, budget=calls)
-    found = SOURCES[source](task, oracle, seed)
+    found = search(SOURCES[source], task, oracle, seed)
     rows = best_by_system(found.compositions, found.scores, TOP)
     best = found.compositions[rows]
     gold = _oracle("gold", judge=True).assess(best)

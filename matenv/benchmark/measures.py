@@ -1,91 +1,148 @@
-"""What a search is worth at a budget: its best formulas, what its calls and its moves were spent on, what gold says."""
+"""What a search is worth: its best formulas, hits that gold confirms, the hacking gap, what its calls were spent on."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from matenv.benchmark.curve import area_under_curve, best_so_far
+from matenv.benchmark.curve import LARGEST, area_under_curve, sorted_best
 from matenv.benchmark.diversity import diversity
-from matenv.benchmark.moves import VIABLE, shares
-from matenv.benchmark.record import Search, best_by_system
+from matenv.benchmark.found import Found, best_by_system
+from matenv.benchmark.moves import VIABLE
+from matenv.benchmark.systems import SIZES, hits
+from matenv.chemistry import is_electronegativity_balanced
+from matenv.composition import CompositionBatch
+from matenv.data import load_dataset
 from matenv.oracle import Oracle
 from matenv.tasks import Task
 
-TOP = 100
-"""Formulas whose diversity is measured, and candidates that gold judges, one per chemical system."""
+TOP = (1, 10, 100)
+"""Numbers of best formulas that are averaged, one formula per chemical system."""
 
-WINDOWS = 10
-"""Parts of the budget, equal in calls, over which the shares of moves are followed."""
+PER_WISH = 10
+"""Best formulas averaged for a wish."""
 
 
-def measures(search: Search, task: Task, budget: int, reference: str = "train") -> dict[str, float]:
+def search_measures(found: Found, task: Task, budget: int, reference: str = "train") -> dict[str, float]:
     """Measures of a search cut off after so many calls.
 
     Args:
-        search: What was found, with at least one formula.
+        found: What was assessed, in order.
         task: What the score is.
-        budget: Calls that count; the AUC carries the last value forward to it.
+        budget: Calls that count; areas carry the last value forward to it.
         reference: Phases of the oracle's hull, as in the search.
 
     Returns:
-        By name. ``top1``, ``top10``: mean of the best scores, one formula per chemical system. ``auc``: area under the
-        curve of the top-10. ``calls``: distinct formulas assessed, and ``calls.NAME``: shares of them that are
-        ``valid`` by the task's rules, charge ``neutral``, ``viable`` (P(stable) of 0.5 or more), a ``success``; their
-        mean ``p_stable``. ``successes`` and ``systems``: distinct formulas that succeed, distinct chemical systems.
-        ``top.systems``, ``top.diversity``: of the best `TOP` formulas. ``top.proxy``, ``top.gold``,
-        ``top.gold_success``: of the best `TOP` with one formula per chemical system, the mean score, the same by the
-        gold predictor, and the share that succeed by gold. ``moves.NAME``: what `shares` says, if moves were made.
+        By name. ``calls``: distinct formulas assessed. ``top1``, ``top10``, ``top100``: mean of the best scores, one
+        formula per chemical system, missing ones 0; ``auc1``, ``auc10``, ``auc100``: areas under their curves.
+        ``gold100``: mean score by gold of the formulas of ``top100``, missing ones 0; ``gap``: ``top100`` minus
+        ``gold100``. ``hits``: chemical systems with a success; ``gold_hits``: those with one that succeeds by gold,
+        too. ``rediscoveries``: formulas that the task's rules allow and DFT says are stable, of chemical systems that
+        the `system` split holds out. ``valid``, ``neutral`` (electronegativity-balanced, metals not exempt),
+        ``viable`` (P(stable) of 0.5 or more), ``success``: shares of the calls. ``systems``: distinct chemical systems.
+        ``diversity``: of the formulas of ``top100``.
     """
-    batch, scores = search.compositions[:budget], search.scores[:budget]
+    batch, scores = found.compositions[:budget], found.scores[:budget]
+    calls, best = sorted_best(batch, scores)
+    sums = best.cumsum(axis=1)
+    measures: dict[str, float] = {"calls": len(batch)}
+    for k in TOP:
+        measures |= {f"top{k}": sums[-1, k - 1] / k, f"auc{k}": area_under_curve(calls, sums[:, k - 1] / k, budget)}
+    rows = best_by_system(batch, scores, LARGEST)
+    measures["gold100"] = float(_gold(task, batch[rows], reference)[0].sum() / LARGEST)
+    measures["gap"] = measures["top100"] - measures["gold100"]
     assessment = Oracle(reference, properties=task.properties).assess(batch)
     scored = task.score(assessment)
-    calls, means = best_so_far(batch, scores)
-    best = best_by_system(batch, scores, TOP)
-    top = np.argsort(-scores, kind="stable")[:TOP]
-    judge = Oracle(reference, predictor="gold", judge=True, properties=task.properties)
-    gold = task.score(judge.assess(batch[best]))
-    found = {
-        "top1": float(scores[best[0]]),
-        "top10": float(means[-1]),
-        "auc": area_under_curve(calls, means, budget),
-        "calls": len(batch),
-        "calls.valid": float((scored.terms["validity"] > 0).mean()),
-        "calls.neutral": float(assessment.charge_neutral.mean()),
-        "calls.viable": float((assessment.p_stable >= VIABLE).mean()),
-        "calls.p_stable": float(assessment.p_stable.mean()),
-        "calls.success": float(scored.success.mean()),
-        "successes": int(scored.success.sum()),
-        "systems": len(best_by_system(batch, scores, len(batch))),
-        "top.systems": len(best_by_system(batch[top], scores[top], TOP)),
-        "top.diversity": diversity(batch[top]),
-        "top.proxy": float(scores[best].mean()),
-        "top.gold": float(gold.score.mean()),
-        "top.gold_success": float(gold.success.mean()),
+    measures |= _hits(batch, scored.success, task, reference)
+    measures["rediscoveries"] = int((_held_out_and_stable(batch) & task.allows(batch)).sum())
+    shares = {
+        "valid": scored.terms["validity"] > 0,
+        "neutral": is_electronegativity_balanced(batch) if len(batch) else np.zeros(0, np.bool_),
+        "viable": assessment.p_stable >= VIABLE,
+        "success": scored.success,
     }
-    if search.moves is not None and search.moves.calls[0] < budget:
-        within = search.moves[search.moves.calls < budget]
-        found |= {f"moves.{name}": value for name, value in shares(within).items()}
-    return found
+    measures |= {name: float(share.sum() / max(len(batch), 1)) for name, share in shares.items()}
+    measures["systems"] = len(batch.systems().distinct())
+    measures["diversity"] = diversity(batch[rows])
+    return {name: float(value) for name, value in measures.items()}
 
 
-def windows(search: Search, budget: int) -> list[dict[str, Any]]:
-    """Shares of moves in each of `WINDOWS` parts of the budget.
+def wish_measures(found: Sequence[Found], tasks: Sequence[Task], reference: str = "train") -> dict[str, float]:
+    """Measures of the amortised track.
 
     Args:
-        search: With moves.
-        budget: Calls in all.
+        found: What was assessed for each wish.
+        tasks: The wishes as tasks.
+        reference: Phases of the oracle's hull, as in the search.
 
     Returns:
-        For each part with moves what `shares` says, and ``calls``, its last call.
+        Means over the wishes. ``top10``: mean of the best ten scores, one formula per chemical system, missing ones 0;
+        ``gold10``: the same formulas' by gold; ``gap``: the difference. ``hits``, ``gold_hits``: as `search_measures`.
+        ``calls``: calls. ``answered``: share of the wishes with a hit that gold confirms.
     """
-    moves = search.moves
-    if moves is None:
-        return []
-    ends = np.linspace(0, budget, WINDOWS + 1)
-    parts = [
-        (end, moves[(moves.calls >= start) & (moves.calls < end)])
-        for start, end in zip(ends[:-1], ends[1:], strict=True)
-    ]
-    return [{"calls": int(end), **shares(part)} for end, part in parts if len(part)]
+    rows = []
+    for search, task in zip(found, tasks, strict=True):
+        batch = search.compositions
+        best = best_by_system(batch, search.scores, PER_WISH)
+        success = task.score(Oracle(reference, properties=task.properties).assess(batch)).success
+        counted = _hits(batch, success, task, reference)
+        proxy, gold = search.scores[best].sum() / PER_WISH, _gold(task, batch[best], reference)[0].sum() / PER_WISH
+        rows.append(
+            {"top10": proxy, "gold10": gold, "gap": proxy - gold, **counted, "calls": len(batch),
+             "answered": counted["gold_hits"] > 0}
+        )  # fmt: skip
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def system_measures(found: Sequence[Found], systems: Sequence[tuple[str, ...]], stable: Sequence[int]) -> dict:
+    """Measures of the systems track, all by DFT.
+
+    Args:
+        found: The proposals for each system, and their scores.
+        systems: The systems.
+        stable: Number of stable phases of each.
+
+    Returns:
+        For each number of elements n: ``first.n``, share of systems whose first proposal is a stable phase; ``hits.n``,
+        stable phases named per system; ``recall.n``, share of all stable phases that were named; ``systems.n``.
+        ``first``, ``hits``, ``recall``: means over the numbers of elements, which count alike.
+    """
+    measures: dict[str, float] = {}
+    sizes = np.array([len(system) for system in systems])
+    named = np.array([hits(each) for each in found], np.float64)
+    for size in SIZES:
+        chosen = sizes == size
+        if chosen.any():
+            first, number = named[chosen].T
+            measures[f"first.{size}"], measures[f"hits.{size}"] = float(first.mean()), float(number.mean())
+            measures[f"recall.{size}"] = float(number.sum() / np.array(stable)[chosen].sum())
+            measures[f"systems.{size}"] = int(chosen.sum())
+    for name in ("first", "hits", "recall"):
+        measures[name] = float(np.mean([value for key, value in measures.items() if key.startswith(f"{name}.")]))
+    return measures
+
+
+def _gold(task: Task, batch: CompositionBatch, reference: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Scores and successes by the gold predictor (B,)."""
+    judge = Oracle(reference, predictor="gold", judge=True, properties=task.properties)
+    said = task.score(judge.assess(batch))
+    return said.score, said.success
+
+
+def _hits(
+    batch: CompositionBatch, success: NDArray[np.bool_], task: Task, reference: str
+) -> dict[str, float]:  # fmt: skip
+    hit = batch[np.flatnonzero(success)]
+    confirmed = hit[np.flatnonzero(_gold(task, hit, reference)[1])]
+    return {"hits": len(hit.systems().distinct()), "gold_hits": len(confirmed.systems().distinct())}
+
+
+def _held_out_and_stable(batch: CompositionBatch) -> NDArray[np.bool_]:
+    """Whether each formula is a stable one of a held-out system of the table (B,)."""
+    data = load_dataset("mp-ground-states")
+    wanted = np.zeros(len(data) + 1, np.bool_)  # the last for what the table lacks
+    held_out = data.split("system").test
+    wanted[held_out] = data.labels["decomposition_energy"][held_out] <= 0.0
+    return wanted[data.find(batch)]

@@ -1,62 +1,127 @@
-"""Methods to compare: anything that proposes formulas to an oracle until its budget is spent, under a name.
+"""Methods: what is run and compared, from this package or from anywhere.
 
-A method of one's own is one file: a function, and `register` below it. `matenv.benchmark.searches` holds three.
+A *search* is asked for proposals and told their scores (`Search`). What drives itself, a policy in an environment or a
+learner, has `play` instead (`matenv.benchmark.policy.PolicyMethod`).
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Protocol
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
-from matenv.benchmark.record import Search
-from matenv.oracle import Oracle
-from matenv.tasks import Task
+import numpy as np
+from numpy.typing import NDArray
+
+from matenv.benchmark.moves import Moves
+from matenv.benchmark.problem import Problem, Proposals
+from matenv.benchmark.training import Training
+from matenv.composition import CompositionBatch
+
+TRACKS = ("single", "amortised", "systems")
+"""Names of the tracks."""
+
+SHIPPED = ("matenv.agents.searches", "matenv.agents.reinvent", "matenv.agents.systems_agent", "matenv.agents.methods")
+"""Modules whose import registers the shipped methods; the second needs the extra 'agents'."""
 
 
-class Method(Protocol):
-    """What is run and compared."""
+@runtime_checkable
+class Search(Protocol):
+    """A method by ask and tell; `train` and `begin` may be left out, and so may `tell`."""
 
-    def __call__(self, task: Task, oracle: Oracle, seed: int) -> Search:
-        """Search until the oracle's budget is spent.
-
-        Args:
-            task: What the score is; also says which formulas are allowed.
-            oracle: What pays the score; fresh, with a budget. Every distinct formula asked of it counts.
-            seed: Of everything random.
-
-        Returns:
-            What was found, as `Search.of` reads it off the oracle; a function of the arguments alone.
-        """
-        ...
+    def ask(self, n: int) -> Proposals:
+        """At most n proposals; fewer is fine, none ends the run."""
 
 
-METHODS: dict[str, Method] = {}
+class AskTell:
+    """A base for searches, for those who like one: everything but `ask` has a default.
+
+    Args:
+        seed: Of everything random; `rng` is made of it.
+    """
+
+    problem: Problem
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed, self.rng = seed, np.random.default_rng(seed)
+
+    def train(self, training: Training) -> None:
+        """Learn before the test, in the amortised and the systems track; by default nothing."""
+
+    def begin(self, problem: Problem) -> None:
+        """A new problem; what was told before belongs to another."""
+        self.problem = problem
+
+    def ask(self, n: int) -> Proposals:
+        """At most n proposals; fewer is fine, none ends the run."""
+        raise NotImplementedError
+
+    def tell(self, compositions: CompositionBatch, scores: NDArray[np.float64]) -> None:
+        """What the last proposals scored (B,); `problem.terms` and `problem.predicted` say more."""
+
+
+@runtime_checkable
+class Player(Protocol):
+    """A method that drives itself: it assesses formulas with ``problem.oracle`` until the budget is spent."""
+
+    def play(self, problem: Problem, seed: int) -> Moves | None:
+        """Search until ``problem.oracle.exhausted``; moves, if they were recorded."""
+
+
+Method = Search | Player
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A registered method.
+
+    Attributes:
+        name: Its name.
+        factory: Makes it from a seed.
+        tracks: Tracks it can run in.
+    """
+
+    name: str
+    factory: Callable[[int], Method]
+    tracks: tuple[str, ...]
+
+
+METHODS: dict[str, Registered] = {}
 """Methods by name, in the order they were registered."""
 
 
-def register(name: str, method: Method) -> None:
-    """Enter a method among those that can be compared.
+def register(name: str, factory: Callable[[int], Method], tracks: Sequence[str] = ("single",)) -> None:
+    """Enter a method among those that can be run.
 
     Args:
         name: Its name in commands, files and tables, without a colon.
-        method: The method.
+        factory: Makes the method from a seed: a class, or a function.
+        tracks: Tracks it can run in.
 
     Raises:
-        ValueError: A name that is taken or holds a colon.
+        ValueError: A name that is taken or holds a colon, or an unknown track.
     """
     if name in METHODS or ":" in name:
         raise ValueError(f"name={name!r} is taken or holds a colon; give the method another name")
-    METHODS[name] = method
+    if unknown := set(tracks) - set(TRACKS):
+        raise ValueError(f"tracks={tracks!r} holds {sorted(unknown)}; choose from {', '.join(TRACKS)}")
+    METHODS[name] = Registered(name, factory, tuple(tracks))
 
 
-def registered(name: str) -> str:
-    """The name of a registered method.
+def find(name: str) -> Registered:
+    """A method by name.
 
     Args:
-        name: The name; or ``"module:name"``, as in `gymnasium.make`, to import first the module that registers it.
+        name: Name of a registered method; or ``"module:Name"`` or ``"file.py:Name"``, where Name is a registered name,
+            a class, a function of a seed, or a method that is there already.
 
     Returns:
-        The name without the module.
+        The method's entry; what is not registered has the name given here and is taken to serve every track.
 
     Raises:
         ValueError: No such method.
@@ -64,7 +129,50 @@ def registered(name: str) -> str:
     """
     module, _, own = name.rpartition(":")
     if module:
-        importlib.import_module(module)
+        loaded = _load(module)
+        if own not in METHODS:
+            return Registered(name, _factory(loaded, module, own), TRACKS)
+    for shipped in SHIPPED:
+        if own not in METHODS:
+            importlib.import_module(shipped)
     if own not in METHODS:
-        raise ValueError(f"method={name!r} is unknown; choose from {', '.join(METHODS)}, or give module:name")
-    return own
+        raise ValueError(
+            f"method={name!r} is unknown; choose from {', '.join(map(repr, METHODS))}; or give module:Name"
+        )
+    return METHODS[own]
+
+
+def names() -> list[str]:
+    """Names of all shipped methods; without the extra 'agents' only of those that need no environment."""
+    for shipped in SHIPPED:
+        try:
+            importlib.import_module(shipped)
+        except ModuleNotFoundError:  # torch or Stable-Baselines3 is not there
+            continue
+    return list(METHODS)
+
+
+def _load(module: str) -> Any:
+    if not module.endswith(".py"):
+        if os.getcwd() not in sys.path:  # an installed command, unlike ``python -m``, does not look where it is run
+            sys.path.insert(0, os.getcwd())
+        return importlib.import_module(module)
+    path = Path(module)
+    if not path.is_file():
+        raise ValueError(f"method={module!r}: there is no such file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    loaded = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def _factory(loaded: Any, module: str, own: str) -> Callable[[int], Method]:
+    found = getattr(loaded, own, None)
+    if found is None:
+        raise ValueError(f"method='{module}:{own}' is unknown: {module} has no {own!r}")
+    if isinstance(found, type) or not isinstance(found, Search | Player):
+        if not callable(found):
+            raise ValueError(f"method='{module}:{own}' has neither ask() nor play() and makes no method from a seed")
+        return found
+    return lambda _: found

@@ -91,3 +91,26 @@ def shares(moves: Moves) -> dict[str, float]:
         "systems": 1000 * len(systems) / len(moves),
         "moves": len(moves),
     }
+
+
+WINDOWS = 10
+"""Parts of a budget, equal in calls, over which the shares of moves are followed."""
+
+
+def windows(moves: Moves, budget: int, parts: int = WINDOWS) -> list[dict[str, float]]:
+    """Shares of moves in each of some parts of the budget.
+
+    Args:
+        moves: The moves.
+        budget: Calls in all.
+        parts: Parts, equal in calls.
+
+    Returns:
+        For each part with moves what `shares` says, and ``calls``, its last call.
+    """
+    ends = np.linspace(0, budget, parts + 1)
+    cut = [
+        (end, moves[(moves.calls >= start) & (moves.calls < end)])
+        for start, end in zip(ends[:-1], ends[1:], strict=True)
+    ]
+    return [{"calls": int(end), **shares(part)} for end, part in cut if len(part)]

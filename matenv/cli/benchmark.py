@@ -1,4 +1,4 @@
-"""Commands that compare methods, and say how far scores can be trusted."""
+"""``matenv benchmark``: the protocol; and commands that compare methods and say how far scores can be trusted."""
 
 from __future__ import annotations
 
@@ -8,6 +8,95 @@ from typing import Annotated
 import typer
 
 from matenv.cli.options import Out, Progress, TaskName
+
+app = typer.Typer(no_args_is_help=True, help="The protocol: run methods, check and rank their results.")
+
+Method = Annotated[
+    list[str] | None,
+    typer.Option(help="Method; several: --method A --method B; one of your own: module:Name or file.py:Name."),
+]
+TaskNames = Annotated[list[str] | None, typer.Option(help="Task name; several: --task A --task B.")]
+Files = Annotated[list[Path], typer.Argument(help="Result files, or folders of them.")]
+Processes = Annotated[int, typer.Option(help="Runs at once, each in a process of its own.")]
+
+
+@app.command()
+def run(
+    method: Method = None,
+    track: Annotated[str, typer.Option(help="single, amortised or systems.")] = "single",
+    task: TaskNames = None,
+    budget: Annotated[
+        int | None, typer.Option(help="Calls per problem; default: 1,000 in the single track, 100 in the amortised.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Seeds per method and task.")] = 10,
+    training: Annotated[int, typer.Option(help="Calls of the training in the amortised track.")] = 10_000,
+    systems: Annotated[
+        int | None, typer.Option(help="Systems of each number of elements, by seed; default: all held out.")
+    ] = None,
+    out: Out = Path("runs/benchmark"),
+    processes: Processes = 1,
+) -> None:
+    """Run methods over tasks and seeds; a file a run. The same command goes on after an interruption."""
+    from matenv.benchmark import plans, read_results, sweep
+    from matenv.benchmark.leaderboard import leaderboard
+    from matenv.tasks import BENCHMARK
+
+    wanted = plans(method or ["random"], track, task or BENCHMARK, seeds, budget, training, systems)
+    print(leaderboard(read_results(sweep(wanted, out, processes))))
+    print(f"\nResults: {out}; more: matenv benchmark leaderboard {out}")
+
+
+@app.command("list")
+def list_all() -> None:
+    """The tracks, the tasks and the methods that there are."""
+    from matenv.benchmark.listing import listing
+
+    print(listing())
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A result file, a task or a method.")],
+) -> None:
+    """What a result file holds, what a task asks for, or what a method is."""
+    from matenv.benchmark.listing import describe
+
+    print(describe(name))
+
+
+@app.command()
+def validate(files: Files) -> None:
+    """Replay results: formulas are scored again, and altered scores or measures are named."""
+    from matenv.benchmark.results import result_files
+    from matenv.benchmark.validate import validate
+
+    failed = 0
+    for path in result_files(files):
+        wrong = validate(path)
+        failed += bool(wrong)
+        print("\n  ".join([f"{path}: {'refused' if wrong else 'holds'}", *wrong]))
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def leaderboard(
+    files: Files,
+    out: Annotated[Path | None, typer.Option(help="Markdown file to write; a picture goes beside it.")] = None,
+) -> None:
+    """Rank methods from result files, whoever made them."""
+    from matenv.benchmark import read_results
+    from matenv.benchmark.leaderboard import leaderboard
+
+    results = read_results(files)
+    text = leaderboard(results)
+    print(text)
+    if out is not None:
+        from matenv.report.leaderboard import draw_leaderboard
+
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(f"{text}\n\n![Leaderboard]({out.with_suffix('.png').name})\n")
+        draw_leaderboard(results, out.with_suffix(".png"))
 
 
 def compare(
@@ -28,16 +117,14 @@ def equal_budget(
     out: Out = Path("runs/equal-budget"),
     budget: Annotated[int, typer.Option(help="Distinct formulas that each run may assess.")] = 10_000,
     seeds: Annotated[int, typer.Option(help="Seeds per method.")] = 10,
-    task: Annotated[list[str] | None, typer.Option(help="Task name; several: --task A --task B.")] = None,
-    method: Annotated[
-        list[str] | None,
-        typer.Option(help="Method; several: --method A ...; one of your own: module:name; default: all."),
-    ] = None,
+    task: TaskNames = None,
+    method: Method = None,
+    processes: Processes = 1,
 ) -> None:
-    """What searches and agents, trained from nothing, find with equally many oracle calls, and what it costs them."""
+    """The benchmark's single track for all searches and agents, and what their moves were spent on."""
     from matenv.agents.methods import equal_budget
 
-    equal_budget(out, budget, seeds, task or ["stiff-stable"], method)
+    equal_budget(out, budget, seeds, task or ["stiff-stable"], method, processes)
 
 
 def gap(

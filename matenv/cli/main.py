@@ -63,6 +63,7 @@ for command in (
     version,
 ):  # fmt: skip
     app.command()(command)
+app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(latent.app, name="latent")
 app.add_typer(predictor.app, name="predictor")
 

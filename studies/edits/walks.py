@@ -12,14 +12,13 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from matenv.agents.edit_policy import KINDS, RandomKinds, kinds_of
-from matenv.agents.methods import ELEMENTS, policy_search
+from matenv.agents.methods import ELEMENTS, Walk
 from matenv.agents.policies import RandomPolicy
 from numpy.typing import NDArray
 
 from matenv import Oracle, load_task
+from matenv.benchmark import Found, Problem, play, search
 from matenv.benchmark.curve import best_so_far
-from matenv.benchmark.record import Search
-from matenv.benchmark.searches import uniform_search
 from tools.command import run
 
 TASK = load_task("stiff-stable")
@@ -57,9 +56,9 @@ WALKS: dict[str, tuple[Any, dict[str, Any]]] = {
 """Random walks by name: the policy, and arguments of the environment."""
 
 
-def row(name: str, results: list[Search]) -> str:
+def row(name: str, results: list[Found]) -> str:
     """One line of the table: means over seeds, and the standard deviation of the top-10."""
-    top = np.array([best_so_far(result.compositions, result.scores)[1][-1] for result in results])
+    top = np.array([best_so_far(result.compositions, result.scores, 10)[1][-1] for result in results])
     elements = np.mean([result.compositions.size.mean() for result in results])
     score = np.mean([result.scores.mean() for result in results])
     return f"{name:36s}{elements:10.2f}{score:12.3f}{top.mean():10.3f} (sd {top.std(ddof=1):.3f})"
@@ -70,7 +69,7 @@ def main(
     budget: Annotated[int, typer.Option(help="Distinct formulas of a run.")] = 10_000,
 ) -> None:
     """Search and print."""
-    uniform = [uniform_search(TASK, Oracle(budget=budget), seed) for seed in range(seeds)]
+    uniform = [search("random", TASK, Oracle(budget=budget), seed) for seed in range(seeds)]
     n, score = np.concatenate([r.compositions.size for r in uniform]), np.concatenate([r.scores for r in uniform])
     print(f"Uniform random formulas, {len(n):,} over all seeds\n{'elements':10s}{'mean':>8s}{'best 0.1 %':>12s}")
     for size in range(2, 7):
@@ -79,8 +78,10 @@ def main(
     print(f"\n{'':36s}{'elements':>10s}{'mean score':>12s}{'top-10':>10s}")
     print(row("uniform random formulas", uniform), flush=True)
     for name, (make, arguments) in WALKS.items():
-        oracles = [Oracle(budget=budget) for _ in range(seeds)]
-        found = [policy_search(make, ELEMENTS, TASK, oracle, seed, **arguments) for seed, oracle in enumerate(oracles)]
+        found = [
+            play(Walk(make, ELEMENTS, seed, **arguments), Problem(TASK, Oracle(budget=budget)), seed)
+            for seed in range(seeds)
+        ]
         print(row(name, found), flush=True)
 
 

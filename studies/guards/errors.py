@@ -18,7 +18,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from matenv.benchmark.searches import best_by_system, evolve
+from matenv.benchmark import best_by_system, search
 from matenv.composition import CompositionBatch
 from matenv.data import load_dataset
 from matenv.data.neighbours import Neighbours
@@ -124,7 +124,7 @@ def gather(source: str, space: LatentSpace) -> Rows:
         truth = {"formation_energy": part.formation_energy, "band_gap_pbe": gap}
         return Rows(source, part.compositions, space.encode(part.compositions), truth)
     if source == "adversary":
-        found = evolve(load_task("wide-gap-novel"), Oracle(budget=_CALLS))
+        found = search("genetic", load_task("wide-gap-novel"), Oracle(budget=_CALLS))
         batch = found.compositions[best_by_system(found.compositions, found.scores, _BEST)]
         return Rows(source, batch, space.encode(batch), _gold(batch))
     if source not in SOURCES:

@@ -22,7 +22,7 @@ from matenv.agents.train import ENV_ID, train
 from stable_baselines3.common.utils import set_random_seed
 
 import matenv
-from matenv.benchmark.searches import best_by_system
+from matenv.benchmark import best_by_system
 from matenv.guards import GUARDS
 from matenv.tasks import load_task
 from tools.command import run

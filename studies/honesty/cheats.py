@@ -1,9 +1,9 @@
 """What each rule of a task, and each guard, stops: ``python -m studies.honesty.cheats`` switches them off one by one.
 
 For each of them a search is made twice with equally many calls: on the score without the rule, and with it. It is the
-adversary (`matenv.benchmark.searches`), whose steps are small, or for cheats that lie far away a list of all dilute
-binary formulas. Of the 100 formulas it likes best, one per chemical system, the table shows how many are the cheat that
-the rule is about, what they are paid, and what gold says of them.
+adversary (`matenv.agents.searches.genetic`), whose steps are small, or for cheats that lie far away a list of all
+dilute binary formulas. Of the 100 formulas it likes best, one per chemical system, the table shows how many are the
+cheat that the rule is about, what they are paid, and what gold says of them.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import typer
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
+from matenv.benchmark import Found, best_by_system, search
 from matenv.benchmark.bare import bare_oracle
-from matenv.benchmark.searches import Search, best_by_system, evolve
 from matenv.composition import CompositionBatch
 from matenv.data import load_dataset
 from matenv.guards import GUARDS, Guards, properties_of
@@ -252,7 +252,7 @@ def _search(case: Case, setting: str, calls: int, seed: int, predictor: str) -> 
     task = case.off if setting == "off" else case.on
     budget = None if case.dilute else calls
     oracle = bare_oracle(predictor, budget=budget) if case.bare else Oracle(budget=budget, predictor=predictor)
-    found = dilute_binaries(task, oracle) if case.dilute else evolve(task, oracle, seed)
+    found = dilute_binaries(task, oracle) if case.dilute else search("genetic", task, oracle, seed)
     rows = best_by_system(found.compositions, found.scores, TOP)
     best = found.compositions[rows]
     proxy = (bare_oracle(predictor) if case.bare else Oracle(predictor=predictor)).assess(best)
@@ -273,7 +273,7 @@ def _search(case: Case, setting: str, calls: int, seed: int, predictor: str) -> 
     )
 
 
-def dilute_binaries(task: Task, oracle: Oracle) -> Search:
+def dilute_binaries(task: Task, oracle: Oracle) -> Found:
     """All binary formulas of 1 atom of one element and 8 to 100 of another, that a task allows.
 
     Args:
@@ -290,7 +290,7 @@ def dilute_binaries(task: Task, oracle: Oracle) -> Search:
         counts[row, much], counts[row, little] = n, 1
     batch = CompositionBatch.from_counts(counts)
     batch = batch[np.flatnonzero(task.allows(batch))]
-    return Search(batch, task.score(oracle.assess(batch)).score)
+    return Found(batch, task.score(oracle.assess(batch)).score)
 
 
 def average(outcomes: Sequence[Outcome]) -> Outcome:

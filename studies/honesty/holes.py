@@ -1,8 +1,8 @@
 """Do holes of the train hull pay?: ``python -m studies.honesty.holes``.
 
-Where the train hull lacks phases, formulas seem to lie far below it. `evolve` seeks the highest score of `stable-novel`
-among ternaries; its winners, one per chemical system, are set against the hull of the whole table, once with a ceiling
-per number of elements (as it was) and once with the map that ships.
+Where the train hull lacks phases, formulas seem to lie far below it. The genetic search seeks the highest score of
+`stable-novel` among ternaries; its winners, one per chemical system, are set against the hull of the whole table,
+once with a ceiling per number of elements (as it was) and once with the map that ships.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from matenv.benchmark.record import best_by_system
-from matenv.benchmark.searches import evolve
+from matenv.benchmark import best_by_system, search
 from matenv.oracle import Oracle
 from matenv.tasks import load_task
 from studies.honesty.ceilings import Ceilings
@@ -45,12 +44,12 @@ def main(seeds: Annotated[int, typer.Option(help="Searches with each map.")] = 3
             oracle = Oracle("train", budget=BUDGET)
             if name == "ceilings":
                 oracle.stability = Ceilings.at_its_word()
-            search = evolve(task, oracle, seed)
-            kept = best_by_system(search.compositions, search.scores, WINNERS)
-            batch = search.compositions[kept]
+            won = search("genetic", task, oracle, seed)
+            kept = best_by_system(won.compositions, won.scores, WINNERS)
+            batch = won.compositions[kept]
             own = oracle.assess(batch)
             pure = ((own.members >= 0) & (own.members < 89) & (own.weights > 0)).any(axis=1)
-            columns: list[Any] = [search.scores[kept], own.p_stable, own.decomposition_energy, pure]
+            columns: list[Any] = [won.scores[kept], own.p_stable, own.decomposition_energy, pure]
             for judge in judges.values():
                 said = judge.assess(batch)
                 columns += [said.decomposition_energy, said.decomposition_energy <= NEAR, said.p_stable]

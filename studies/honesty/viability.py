@@ -8,38 +8,32 @@ samples of the latent space stand beside it, with as many calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
 import typer
 
-from matenv.benchmark.record import Search, best_by_system
-from matenv.benchmark.searches import evolve, prior_search, uniform_search
+from matenv.benchmark import Found, best_by_system, search
 from matenv.data import load_dataset
 from matenv.oracle import Oracle
-from matenv.tasks import Task, load_task
+from matenv.tasks import load_task
 from matenv.tasks.task import Viability
 from tools.command import run
 
 FORMS: tuple[Viability, ...] = ("p_stable", "p_found")
 
-METHODS: dict[str, Callable[[Task, Oracle, int], Search]] = {
-    "uniform random formulas": uniform_search,
-    "prior samples": prior_search,
-    "genetic search": evolve,
-}
+METHODS = {"uniform random formulas": "random", "prior samples": "prior", "genetic search": "genetic"}
 
 HEADINGS = ("held-out formulas met", "of them stable", "best 100 systems: in table", "held out and stable")
 
 
-def counts(search: Search) -> list[int]:
+def counts(found: Found) -> list[int]:
     """The numbers of one row of the table: see `HEADINGS`."""
     data = load_dataset("mp-ground-states")
     stable, test = data.labels["decomposition_energy"] <= 0.0, data.system_part == 2
-    rows = data.find(search.compositions)
-    best = rows[best_by_system(search.compositions, search.scores, 100)]
+    rows = data.find(found.compositions)
+    best = rows[best_by_system(found.compositions, found.scores, 100)]
     met, top = rows[rows >= 0], best[best >= 0]
     return [int(test[met].sum()), int((test & stable)[met].sum()), len(top), int((test & stable)[top].sum())]
 
@@ -54,10 +48,10 @@ def main(
     for name in task or ("stable-novel", "stiff-stable", "wide-gap-novel"):
         for form in FORMS:
             asked = replace(load_task(name), viability=form)
-            for method, search in METHODS.items():
-                found = [counts(search(asked, Oracle(budget=budget), seed)) for seed in range(seeds)]
+            for heading, method in METHODS.items():
+                found = [counts(search(method, asked, Oracle(budget=budget), seed)) for seed in range(seeds)]
                 cells = " | ".join(f"{value:.1f}" for value in np.mean(found, axis=0))
-                print(f"| {name} | {form} | {method} | {cells} |", flush=True)
+                print(f"| {name} | {form} | {heading} | {cells} |", flush=True)
 
 
 if __name__ == "__main__":

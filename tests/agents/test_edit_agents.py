@@ -6,11 +6,12 @@ import pytest
 import torch
 from matenv.agents.edit_policy import BY_ELEMENT, KINDS, EditHead, EditPolicy, RandomKinds, kinds_of
 from matenv.agents.evaluation import evaluate_policy
-from matenv.agents.methods import policy_search
+from matenv.agents.methods import Walk
 from matenv.agents.policies import RandomPolicy
 from matenv.agents.train import create, load, train
 
 import matenv
+from matenv.benchmark import Problem, play
 
 ENV_ID = "MaterialElements-v0"
 ACTIONS = 891
@@ -99,9 +100,8 @@ def test_agents_train_save_load_and_are_evaluated_with_masks(tmp_path, algorithm
 
 
 def test_policy_search_counts_every_formula_met():
-    result = policy_search(
-        RandomPolicy, ENV_ID, matenv.load_task("stable-novel"), matenv.Oracle(budget=150), 0, horizon=5
-    )
+    problem = Problem(matenv.load_task("stable-novel"), matenv.Oracle(budget=150))
+    result = play(Walk(RandomPolicy, ENV_ID, 0, horizon=5), problem)
     assert len(result.formulas) == len(set(result.formulas)) == 150 == len(result.scores)
 
 

@@ -1,20 +1,15 @@
-"""What an equal-budget comparison measures, and its command."""
-
-import json
+"""Methods that move in an environment: their moves, and the command that compares them at an equal budget."""
 
 import gymnasium as gym
 import numpy as np
 import pytest
-from matenv.agents.methods import equal_budget, policy_search
+from matenv.agents.methods import Walk, equal_budget
 from matenv.agents.policies import RandomPolicy
 
 import matenv
-from matenv.benchmark.curve import area_under_curve, best_so_far
-from matenv.benchmark.measures import WINDOWS, measures, windows
-from matenv.benchmark.method import METHODS
-from matenv.benchmark.moves import Moves, shares
-from matenv.benchmark.record import Search
-from matenv.benchmark.searches import uniform_search
+from matenv.benchmark import METHODS, Found, Problem, find, play
+from matenv.benchmark.method import Registered
+from matenv.benchmark.moves import WINDOWS, Moves, shares, windows
 from matenv.composition import CompositionBatch
 from matenv.tasks import load_task
 from matenv.wrappers import RecordMoves, SB3VecEnv
@@ -24,16 +19,6 @@ ELEMENTS, LATENT = "MaterialElements-v0", "MaterialLatent-v0"
 
 def batch(*formulas):
     return CompositionBatch.from_fractions(matenv.fractions(list(formulas)))
-
-
-def test_best_so_far_and_area_by_hand():
-    found, scores = batch("MgO", "MgO2", "NaCl", "LiF"), np.array([0.2, 0.4, 0.1, 0.3])
-    calls, means = best_so_far(found, scores, k=2, every=1)
-    assert calls.tolist() == [0, 1, 2, 3, 4]
-    assert means == pytest.approx([0.0, 0.1, 0.2, 0.25, 0.35])  # MgO2 replaces MgO: one formula per chemical system
-    area = 0.5 * (0 + 0.1) + 0.5 * (0.1 + 0.2) + 0.5 * (0.2 + 0.25) + 0.5 * (0.25 + 0.35) + 6 * 0.35
-    assert area_under_curve(calls, means, 10) == pytest.approx(area / 10)
-    assert best_so_far(found, scores, k=2, every=3)[0].tolist() == [0, 3, 4]
 
 
 def test_shares_of_moves_by_hand():
@@ -104,57 +89,42 @@ def test_moves_beyond_the_budget_are_left_out_and_the_wrapper_serves_sb3():
     assert len(envs.moves()) < 8 * 30
 
 
-def test_measures_of_a_search_by_another_route():
-    task = load_task("stable-novel")
-    search = policy_search(RandomPolicy, ELEMENTS, task, matenv.Oracle(budget=150), 0, horizon=5)
+def test_moves_of_a_walk_are_recorded_and_cut_into_windows():
+    problem = Problem(load_task("stable-novel"), matenv.Oracle(budget=150))
+    search = play(Walk(RandomPolicy, ELEMENTS, 0, horizon=5), problem)
     assert len(search.scores) == 150 and search.moves is not None
-    found = measures(search, task, 100)
-    again = task.score(matenv.Oracle().assess(search.compositions[:100]))
-    assert found["calls"] == 100 and found["successes"] == again.success.sum()
-    assert found["calls.success"] == again.success.mean() and 0 < found["calls.viable"] < 1
-    assert found["top1"] == again.score.max() >= found["top10"] > found["top.proxy"] > 0
-    assert found["systems"] == len({tuple(row) for row in search.compositions.elements[:100].tolist()})
-    assert found["top.gold"] != found["top.proxy"]
-    assert found["moves.moves"] == (search.moves.calls < 100).sum() > 0
-    assert found["moves.out_of_bounds"] == 0 and found["moves.valid"] == 1  # masks
-    parts = windows(search, 150)
+    found = shares(search.moves)
+    assert found["out_of_bounds"] == 0 and found["valid"] > 0.9  # masks
+    parts = windows(search.moves, 150)
     assert 0 < len(parts) <= WINDOWS and sum(part["moves"] for part in parts) == len(search.moves)
-    assert "moves.valid" not in measures(uniform_search(task, matenv.Oracle(budget=60)), task, 60)
 
 
-def test_without_masks_most_edits_are_refused_and_change_nothing():
-    search = METHODS["random, edits unmasked"](load_task("stiff-stable"), matenv.Oracle(budget=200), 0)
-    assert search.moves is not None
-    assert search.moves.out_of_bounds.mean() > 0.5 and not search.moves.changed[search.moves.out_of_bounds].any()
+def test_without_masks_most_edits_are_refused():
+    problem = Problem(load_task("stiff-stable"), matenv.Oracle(budget=200))
+    search = play(find("random, edits unmasked").factory(0), problem)
+    assert search.moves is not None and search.moves.out_of_bounds.mean() > 0.5
 
 
 def test_a_search_is_scored_as_it_was():
     oracle, task = matenv.Oracle(), load_task("stiff-stable")
-    assert len(Search.of(oracle, task).scores) == 0
+    assert len(Found.of(oracle, task).scores) == 0
     scores = task.score(oracle.assess(["OsB2", "NaCl", "OsB2"])).score
-    found = Search.of(oracle, "stiff-stable")
+    found = Found.of(oracle, "stiff-stable")
     assert found.formulas == ["B2Os", "NaCl"] and found.scores.tolist() == scores[:2].tolist() and oracle.calls == 2
 
 
-def test_equal_budgets_are_kept_stored_and_resumed(tmp_path, monkeypatch, capsys):
-    names, tasks = ["uniform random formulas", "random, latent", "MaskablePPO, edits"], ["stiff-stable", "stable-novel"]
-    summary = equal_budget(tmp_path, 200, 2, tasks, names)
-    table = summary["estimates"]["200"]
-    assert list(table) == names and set(table["random, latent"]) == {*tasks, "all tasks"}
-    for row in table.values():
-        value, low, high = row["all tasks"]["top10"]
-        assert 0 < low <= value <= high < 1
-    stored = [json.loads(path.read_text()) for path in tmp_path.glob("*-200-*.json")]
-    assert len(stored) == 12 and {run["measures"]["200"]["calls"] for run in stored} == {200}
-    improvement = summary["improvements"]["200"]["auc"]
-    assert improvement["random, latent"]["uniform random formulas"][0] <= 1.0
-    assert all((tmp_path / name).stat().st_size > 10_000 for name in ("best.png", "moves.png"))
+def test_equal_budget_is_the_single_track_with_moves(tmp_path, monkeypatch, capsys):
+    names, tasks = ["random", "random, latent", "MaskablePPO, edits"], ["stiff-stable", "stable-novel"]
+    results = equal_budget(tmp_path, 200, 2, tasks, names)
+    assert len(results) == 12 and {result.measures["200"]["calls"] for result in results} == {200}
+    assert {result.plan.method for result in results if "moves" in result.reported} == set(names[1:])
+    assert all((tmp_path / name).stat().st_size > 10_000 for name in ("leaderboard.png", "best.png", "moves.png"))
     text = capsys.readouterr().out
-    assert "## stable-novel, 200 calls" in text and "valid and viable" in text
-    assert json.loads((tmp_path / "summary.json").read_text())["tasks"] == tasks
+    assert "## single, 200 calls" in text and "## Moves, stable-novel, 200 calls" in text
+    assert (tmp_path / "summary.md").read_text() == text
     for name in names:
-        monkeypatch.setitem(METHODS, name, None)  # nothing is run again
-    assert equal_budget(tmp_path, 200, 2, tasks, names)["estimates"] == summary["estimates"]
+        monkeypatch.setitem(METHODS, name, Registered(name, None, ("single",)))  # type: ignore[arg-type]
+    assert equal_budget(tmp_path, 200, 2, tasks, names) == results  # nothing is run again
     with pytest.raises(ValueError, match="method='luck' is unknown"):
         equal_budget(tmp_path, methods=["luck"])
     with pytest.raises(ValueError, match="seeds=0"):

@@ -1,4 +1,4 @@
-"""What a search found: distinct formulas in the order of their assessment, their scores, the moves that led there."""
+"""`Found`: what a search assessed, in order, and the best of it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from matenv.tasks import Task, load_task
 
 
 @dataclass(frozen=True)
-class Search:
+class Found:
     """What a search assessed.
 
     Attributes:
-        compositions: Distinct formulas in the order they were assessed (C).
+        compositions: Formulas in the order they were assessed (C).
         scores: Score of each (C,).
-        moves: The moves of a policy in an environment; None of a search that makes no moves.
+        moves: The moves of a policy in an environment, if they were recorded.
     """
 
     compositions: CompositionBatch
@@ -33,7 +33,7 @@ class Search:
         return self.compositions.formulas()
 
     @classmethod
-    def of(cls, oracle: Oracle, task: str | Task, moves: Moves | None = None) -> Search:
+    def of(cls, oracle: Oracle, task: str | Task, moves: Moves | None = None) -> Found:
         """What an oracle has been asked, scored by the same predictor.
 
         Args:

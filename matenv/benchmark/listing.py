@@ -1,0 +1,93 @@
+"""What there is, in words: tracks, tasks, methods, and what a result file holds."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+from matenv.benchmark.leaderboard import COLUMNS
+from matenv.benchmark.method import find, names
+from matenv.benchmark.results import PROTOCOL_VERSION, Result
+from matenv.benchmark.systems import PROPOSALS
+from matenv.benchmark.tracks import BUDGETS, TRAINING_CALLS, WISHES
+from matenv.tasks import BENCHMARK, TASKS, TRAINING_WHEELS, Task
+
+TRACK_WORDS = {
+    "single": f"one task; {' or '.join(f'{n:,}' for n in BUDGETS['single'])} calls",
+    "amortised": f"{TRAINING_CALLS:,} calls of training on wishes, then {WISHES} unseen wishes with "
+    f"{' or '.join(map(str, BUDGETS['amortised']))} calls each",
+    "systems": f"held-out chemical systems of 2, 3, 4 elements, {PROPOSALS} proposals each, paid by DFT",
+}
+
+SHOWN = 10
+"""Formulas of an answer that are shown, and answers of a result."""
+
+
+def listing() -> str:
+    """Tracks, tasks and methods."""
+    lines = [f"Protocol {PROTOCOL_VERSION}", "", "Tracks"]
+    lines += [f"  {name:12s}{words}" for name, words in TRACK_WORDS.items()]
+    lines += ["", "Tasks of the single track"]
+    lines += [f"  {name:30s}{TASKS[name].description}" for name in BENCHMARK]
+    lines += ["", "Training wheels: tasks that one point or one formula answers"]
+    lines += [f"  {name:30s}{TASKS[name].description}" for name in TRAINING_WHEELS]
+    lines += ["", "Methods"]
+    lines += [f"  {name:30s}{', '.join(find(name).tracks)}" for name in names()]
+    return "\n".join([*lines, "  module:Name or file.py:Name    one of your own (docs/benchmark.md)"])
+
+
+def describe(name: str) -> str:
+    """A result file, a task or a method in words.
+
+    Args:
+        name: Path of the file, or a name.
+
+    Returns:
+        The text.
+
+    Raises:
+        ValueError: None of them.
+    """
+    if name.endswith(".json"):
+        return _result(name)
+    if name in TASKS:
+        return _task(TASKS[name])
+    method = find(name)
+    made = method.factory(0)
+    words = inspect.getdoc(type(made)) or "no description"
+    return f"{method.name}: tracks {', '.join(method.tracks)}\n\n{words}"
+
+
+def _result(path: str) -> str:
+    if not Path(path).is_file():
+        raise ValueError(f"name={path!r}: there is no such file")
+    result = Result.read(path)
+    plan, reported = result.plan, {k: v for k, v in result.reported.items() if not isinstance(v, list)}
+    lines = [
+        f"{plan.method}, track {plan.track}, task {plan.task}, seed {plan.seed}, {plan.budget:,} calls",
+        f"protocol {result.protocol}, matenv {result.matenv}, {result.date}; not replayed: {reported}",
+    ]
+    for calls, measures in result.measures.items():
+        lines += ["", f"At {calls} calls"]
+        lines += [f"  {COLUMNS[plan.track].get(name, name):20s} {name:14s}{x:10.4g}" for name, x in measures.items()]
+    for answer in result.answers[:SHOWN]:
+        best = sorted(zip(answer.scores, answer.formulas, strict=True), reverse=True)[:SHOWN]
+        lines += ["", f"{answer.name}: best of {len(answer.formulas):,}"]
+        lines += [f"  {score:8.4f}  {formula}" for score, formula in best]
+    more = len(result.answers) - SHOWN
+    return "\n".join(lines + ([f"\n... and {more} more"] if more > 0 else []))
+
+
+def _task(task: Task) -> str:
+    free = ["rules on elements and counts"]
+    free += ["filters that the composition alone decides"] if task.filters else []
+    free += ["electronegativity balance"] if task.regime == "ionic" else []
+    free += ["novelty against the whole table"] if task.novel else []
+    free += ["novelty against the train part"] if task.unseen else []
+    return (
+        f"{task.name}: {task.description}\n\n"
+        f"  objectives: {', '.join(map(str, task.objectives)) or 'none'}; viability {task.viability}\n"
+        f"  {task.min_elements}-{task.max_elements} elements, at most {task.max_atoms} atoms, counts of at most "
+        f"{task.max_count}\n  success: utility of {task.success_utility:.3g}\n"
+        f"  checks that cost no call: {'; '.join(free)}"
+    )

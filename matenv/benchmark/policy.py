@@ -1,0 +1,218 @@
+"""`PolicyMethod`: the door for policies. One that was trained anywhere searches by acting in an environment."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.spaces import Box
+from numpy.typing import NDArray
+
+from matenv.benchmark.moves import Moves
+from matenv.benchmark.problem import Problem
+from matenv.benchmark.training import Training
+
+CALLS_PER_ROW = 100
+"""Calls of the budget for each episode that runs at once, up to `MOST_ROWS`: every one spends a call on its start."""
+
+MOST_ROWS = 64
+
+STEPS_PER_CALL = 20
+"""Steps per call of the budget after which a policy that keeps coming back to known formulas is stopped."""
+
+Act = Callable[..., Any]
+
+
+class PolicyMethod:
+    """A policy in an environment of this package, as a method.
+
+    The environment is made with the problem's task and its oracle, so that every distinct formula met, those of the
+    starts included, is a call. Whatever the policy has a parameter for is passed by name: ``action_masks`` (N, A) bool,
+    ``state`` (returned with the actions, None at first; it is the policy's own), ``episode_start`` (N,) bool,
+    ``reward`` (N,) of the last step, ``info`` of it (arrays by name), ``deterministic``.
+
+    Args:
+        env_id: Registered environment id.
+        policy: One of: a callable, observations (N, width) to actions (N, ...); a ``torch.nn.Module``, whose output is
+            the actions, or for discrete actions logits (N, A), drawn from; an object with ``predict`` as in
+            Stable-Baselines3; the path of a Stable-Baselines3 zip. None, if `learn` does it all. Load only zips that
+            you trust: they hold pickled objects.
+        learn: Called first, with the vector environment and the problem, to train the policy within the budget; it
+            should end when ``problem.oracle.exhausted``.
+        train: Called before the test in the amortised track, with the `Training`.
+        algorithm: Class in ``stable_baselines3`` or ``sb3_contrib`` that saved the zip.
+        deterministic: Passed to a policy that asks; a module's most probable action instead of a draw.
+        rows: Episodes at once; None for one per `CALLS_PER_ROW` calls of the budget.
+        wrap: Puts a wrapper around the vector environment; one with ``moves()`` is asked for them at the end.
+        **env_kwargs: Arguments of the environment.
+
+    Raises:
+        ValueError: Something that is no policy.
+
+    Examples:
+        >>> import numpy as np
+        >>> from matenv import Oracle, load_task
+        >>> from matenv.benchmark import PolicyMethod, Problem, play
+        >>> outwards = PolicyMethod("MaterialLatent-v0", lambda observations: np.ones((len(observations), 32)))
+        >>> len(play(outwards, Problem(load_task("stiff-stable"), Oracle(budget=50))).formulas)
+        50
+    """
+
+    def __init__(
+        self,
+        env_id: str,
+        policy: Any = None,
+        *,
+        learn: Callable[[gym.vector.VectorEnv, Problem], object] | None = None,
+        train: Callable[[Training], object] | None = None,
+        algorithm: str = "PPO",
+        deterministic: bool = False,
+        rows: int | None = None,
+        wrap: Callable[[gym.vector.VectorEnv], gym.vector.VectorEnv] | None = None,
+        **env_kwargs: Any,
+    ) -> None:
+        if policy is None and learn is None:
+            raise ValueError("policy=None and learn=None: give one of them")
+        self.env_id, self.env_kwargs = env_id, env_kwargs
+        self.policy = load_zip(policy, algorithm) if isinstance(policy, str | Path) else policy
+        self.learn, self.deterministic, self.rows, self.wrap = learn, deterministic, rows, wrap
+        self.train = train or _nothing
+        if self.policy is not None:
+            _act_of(self.policy)
+
+    def play(self, problem: Problem, seed: int) -> Moves | None:
+        """Act until the budget is spent, from starts that the seed determines."""
+        rows = self.rows or max(1, min(MOST_ROWS, problem.budget // CALLS_PER_ROW))
+        envs = gym.make_vec(
+            self.env_id, num_envs=rows, task=problem.task, oracle=problem.oracle, **self.env_kwargs
+        )  # fmt: skip
+        envs = self.wrap(envs) if self.wrap else envs
+        try:
+            if self.learn is not None:
+                self.learn(envs, problem)
+            if self.policy is not None and not problem.oracle.exhausted:
+                self._act(envs, problem, MOST_ROWS * seed)
+            return envs.moves() if hasattr(envs, "moves") else None
+        finally:
+            envs.close()
+
+    def _act(self, envs: gym.vector.VectorEnv, problem: Problem, seed: int) -> None:
+        if (torch := sys.modules.get("torch")) is not None:  # agents draw from its global generator
+            torch.manual_seed(seed)
+        actor = Actor(self.policy, envs, self.deterministic, seed)
+        observation, info = envs.reset(seed=seed)
+        reward, done = np.zeros(envs.num_envs), np.ones(envs.num_envs, np.bool_)
+        for _ in range(STEPS_PER_CALL * problem.budget // envs.num_envs + 1):
+            if problem.oracle.exhausted:
+                return
+            actions = actor.act(observation, reward, info, done)
+            observation, reward, terminated, truncated, info = envs.step(actions)
+            done = terminated | truncated
+
+
+class Actor:
+    """A policy of any of the four kinds, acting in a vector environment; it keeps the policy's state.
+
+    Args:
+        policy: As `PolicyMethod`, loaded.
+        envs: The environment.
+        deterministic: As `PolicyMethod`.
+        seed: Of draws from a module's logits.
+    """
+
+    def __init__(self, policy: Any, envs: gym.vector.VectorEnv, deterministic: bool = False, seed: int = 0) -> None:
+        self._function, self._takes = _act_of(policy)
+        self._envs, self._deterministic = envs, deterministic
+        self._masks = getattr(envs.unwrapped, "action_masks", None)
+        self._module = _is_module(policy)
+        self._random = np.random.default_rng(seed)
+        self._state: Any = None
+
+    def act(self, observation: Any, reward: NDArray, info: Mapping[str, Any], start: NDArray[np.bool_]) -> NDArray:
+        """Actions (N, ...) after what the last step brought.
+
+        Args:
+            observation: Observations (N, width), or a dictionary of them.
+            reward: Of the last step (N,).
+            info: Of the last step.
+            start: Rows in which an episode begins (N,) bool.
+
+        Returns:
+            Actions that the environment takes.
+        """
+        offered = {
+            "state": self._state, "episode_start": start, "reward": reward, "info": info,
+            "deterministic": self._deterministic,
+        }  # fmt: skip
+        masks = self._masks() if self._masks is not None else None
+        if masks is not None:
+            offered["action_masks"] = masks
+        given = {name: value for name, value in offered.items() if name in self._takes}
+        result = _through(self._function, observation, given) if self._module else self._function(observation, **given)
+        if isinstance(result, tuple):
+            result, self._state = result
+        space = self._envs.single_action_space
+        actions = np.asarray(result.detach().cpu() if hasattr(result, "detach") else result)
+        if self._module and not isinstance(space, Box) and actions.ndim == 2:
+            actions = self._draw(actions, masks)
+        if actions.shape != self._envs.action_space.shape:
+            raise ValueError(f"the policy returned actions {actions.shape}; expected {self._envs.action_space.shape}")
+        return np.clip(actions, space.low, space.high).astype(space.dtype) if isinstance(space, Box) else actions
+
+    def _draw(self, logits: NDArray, masks: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+        """Actions (N,) from logits (N, A); Gumbel noise makes the largest a draw."""
+        noise = 0.0 if self._deterministic else self._random.gumbel(size=logits.shape)
+        return np.where(True if masks is None else masks, logits + noise, -np.inf).argmax(axis=1)
+
+
+def load_zip(path: str | Path, algorithm: str) -> Any:
+    """A Stable-Baselines3 agent from its zip; only load what you trust.
+
+    Raises:
+        ValueError: No class of that name, or no such file.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f"policy={str(path)!r}: there is no such file; give the path of a Stable-Baselines3 zip")
+    for package in ("stable_baselines3", "sb3_contrib"):
+        if (kind := getattr(importlib.import_module(package), algorithm, None)) is not None:
+            return kind.load(path, device="cpu")
+    raise ValueError(f"algorithm={algorithm!r} is no class of stable_baselines3 or sb3_contrib, such as 'PPO'")
+
+
+def _act_of(policy: Any) -> tuple[Act, frozenset[str]]:
+    """What is called for actions, and the names of the parameters it has."""
+    function = policy.predict if hasattr(policy, "predict") else policy
+    if not callable(function):
+        raise ValueError(
+            f"policy={policy!r} is none: give a callable, a torch.nn.Module, an object with predict(), or the path of "
+            "a Stable-Baselines3 zip"
+        )
+    told = policy.forward if function is policy and _is_module(policy) else function
+    return function, frozenset(inspect.signature(told).parameters)
+
+
+def _is_module(policy: Any) -> bool:
+    return hasattr(policy, "parameters") and hasattr(policy, "forward") and not hasattr(policy, "predict")
+
+
+def _through(module: Act, observation: Any, given: Mapping[str, Any]) -> Any:
+    """A module's output for observations as arrays."""
+    import torch
+
+    tensors = (
+        {name: torch.as_tensor(block) for name, block in observation.items()}
+        if isinstance(observation, dict)
+        else torch.as_tensor(observation)
+    )
+    with torch.no_grad():
+        return module(tensors, **given)
+
+
+def _nothing(*_: object) -> None:
+    """In place of a training that there is none of."""

@@ -1,0 +1,109 @@
+"""`Problem`: what a method is asked to search, and the one place where proposals are counted, assessed and recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matenv.benchmark.found import Found
+from matenv.composition import MAX_ATOMS, TOLERANCE, CompositionBatch, read
+from matenv.data import load_dataset
+from matenv.oracle import Oracle
+from matenv.tasks import Task
+
+Proposals = CompositionBatch | Sequence[str]
+"""Formulas as a method may hand them over: packed, or as strings."""
+
+
+class Problem:
+    """A task, or a wish as a task, to be searched with so many calls.
+
+    A call is the first assessment of a distinct formula. Repeats are free, and useless.
+
+    Args:
+        task: What the score is.
+        oracle: What pays it, with a budget; several problems of a training may share one.
+
+    Attributes:
+        task: What the score is; also says which formulas are allowed.
+        budget: Calls in all.
+        terms: Named parts of the scores of the last `assess`, (B,) each.
+        predicted: Means that the oracle predicted there, by property, and ``p_stable``, (B,) each; NaN if unevaluated.
+        system: Elements of the chemical system to search; None but in the systems track.
+        revealed: DFT formation energies [eV/atom] by formula of what was proposed and is in the table; empty but in the
+            systems track.
+    """
+
+    system: tuple[str, ...] | None = None
+
+    def __init__(self, task: Task, oracle: Oracle) -> None:
+        if oracle.budget is None:
+            raise ValueError("oracle has no budget, which is the length of the search; use Oracle(budget=10_000)")
+        self.task, self.oracle, self.budget = task, oracle, oracle.budget
+        self.terms: Mapping[str, NDArray[np.float64]] = {}
+        self.predicted: Mapping[str, NDArray[np.float64]] = {}
+        self.revealed: dict[str, float] = {}
+        self._seen: set[int] = set()
+        self._parts: list[tuple[CompositionBatch, NDArray[np.float64]]] = []
+
+    @property
+    def remaining(self) -> int:
+        """Calls left."""
+        return self.budget - self.oracle.calls
+
+    @property
+    def formulas(self) -> CompositionBatch:
+        """The formulas of the table's train part, without their labels."""
+        return train_formulas()
+
+    def screen(self, compositions: Proposals) -> NDArray[np.bool_]:
+        """Which formulas pass every check that costs no call (B,): `Task.screen`."""
+        return self.task.screen(packed(compositions))
+
+    def asked(self, compositions: Proposals) -> NDArray[np.bool_]:
+        """Which formulas were assessed here before (B,)."""
+        return np.array([key in self._seen for key in packed(compositions).keys().tolist()], np.bool_)
+
+    def assess(self, compositions: Proposals) -> NDArray[np.float64]:
+        """Score formulas; what is new among them counts, in row order.
+
+        Args:
+            compositions: Formulas (B).
+
+        Returns:
+            Scores (B,); 0 for what lies beyond the budget.
+        """
+        batch = packed(compositions)
+        assessment = self.oracle.assess(batch)
+        scored = self.task.score(assessment)
+        self.terms = scored.terms
+        self.predicted = {**assessment.mean, "p_stable": assessment.p_stable}
+        self._record(batch, scored.score, ~self.asked(batch) & assessment.evaluated)
+        return scored.score
+
+    def found(self) -> Found:
+        """What was assessed here: distinct formulas in the order of their assessment, and their scores."""
+        batches, scores = zip(*self._parts, strict=True) if self._parts else ((packed([]),), (np.zeros(0),))
+        return Found(CompositionBatch.concatenate(batches), np.concatenate(scores))
+
+    def _record(self, batch: CompositionBatch, scores: NDArray[np.float64], new: NDArray[np.bool_]) -> None:
+        first = np.zeros(len(batch), np.bool_)
+        first[batch.distinct()] = True
+        rows = np.flatnonzero(new & first & (batch.size > 0))
+        self._seen.update(batch[rows].keys().tolist())
+        self._parts.append((batch[rows], scores[rows]))
+
+
+def packed(compositions: Proposals) -> CompositionBatch:
+    """Proposals as packed compositions."""
+    return read(compositions, "compositions", MAX_ATOMS, TOLERANCE, whole=True)
+
+
+@lru_cache(maxsize=1)
+def train_formulas() -> CompositionBatch:
+    """Formulas of the train part of the embedded table."""
+    data = load_dataset("mp-ground-states")
+    return data.compositions[data.split("system").train]

@@ -1,0 +1,161 @@
+"""Results: one JSON file a run, complete or absent, with everything that is needed to check it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import matenv
+from matenv.composition import MAX_ATOMS, TOLERANCE, CompositionBatch, read
+
+PROTOCOL_VERSION = 1
+"""Version of tracks, tasks' budgets, metrics and files. Results of different versions are not compared."""
+
+DIGITS = 6
+"""Decimals of a stored score."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What identifies a run.
+
+    Attributes:
+        method: Name of the method, or ``"module:Name"``.
+        track: ``"single"``, ``"amortised"`` or ``"systems"``.
+        task: Name of the task; ``"wishes"`` and ``"phases"`` in the other two tracks.
+        seed: Of everything random.
+        budget: Calls per problem; proposals in the systems track.
+        training: Calls of the training in the amortised track.
+        systems: Systems of each number of elements in the systems track; None for all that are held out.
+    """
+
+    method: str
+    track: str
+    task: str
+    seed: int
+    budget: int
+    training: int = 0
+    systems: int | None = None
+
+    @property
+    def file(self) -> str:
+        """Name of the run's file."""
+        size = [str(self.training)] if self.track == "amortised" else [str(self.systems)] if self.systems else []
+        words = [self.track, self.method, self.task, str(self.budget), *size, str(self.seed)]
+        return "-".join(re.sub("[^a-z0-9]+", "-", word.lower()).strip("-") for word in words) + ".json"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was proposed for one problem.
+
+    Attributes:
+        name: The task, the wish in words, or the chemical system.
+        formulas: Reduced formulas in order.
+        scores: Score of each.
+    """
+
+    name: str
+    formulas: list[str]
+    scores: list[float]
+
+    @property
+    def compositions(self) -> CompositionBatch:
+        """The formulas, packed."""
+        return read(self.formulas, "formulas", MAX_ATOMS, TOLERANCE, whole=True)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run.
+
+    Attributes:
+        plan: What was run.
+        answers: One for each problem: one in the single track.
+        measures: By number of calls (as text), then by name.
+        trained_on: Distinct formulas assessed in training, in order.
+        reported: What a replay cannot check: CPU seconds, shares of moves.
+        protocol: Version of the protocol.
+        matenv: Version of the package.
+        date: Day of the run.
+    """
+
+    plan: Plan
+    answers: list[Answer]
+    measures: dict[str, dict[str, float]]
+    trained_on: list[str] = field(default_factory=list)
+    reported: dict[str, Any] = field(default_factory=dict)
+    protocol: int = PROTOCOL_VERSION
+    matenv: str = matenv.__version__
+    date: str = field(default_factory=lambda: date.today().isoformat())
+
+    def write(self, path: Path) -> None:
+        """Write the file; it appears when it is complete."""
+        write_whole(path, json.dumps(asdict(self), separators=(",", ":")) + "\n")
+
+    @classmethod
+    def read(cls, path: str | Path) -> Result:
+        """Read a file.
+
+        Raises:
+            ValueError: A file that is not a result of this version of the protocol.
+        """
+        try:
+            content = json.loads(Path(path).read_text())
+            if content["protocol"] != PROTOCOL_VERSION:
+                raise ValueError(f"protocol {content['protocol']}, and this package knows {PROTOCOL_VERSION}")
+            plan, answers = Plan(**content.pop("plan")), [Answer(**each) for each in content.pop("answers")]
+            return cls(plan=plan, answers=answers, **content)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"{path} is not a result of `matenv benchmark run`: {error}") from None
+
+
+def read_results(paths: Iterable[str | Path]) -> list[Result]:
+    """Results from files, and from all files of folders.
+
+    Raises:
+        ValueError: No file at all, or one that is no result.
+    """
+    return [Result.read(path) for path in result_files(paths)]
+
+
+def result_files(paths: Iterable[str | Path]) -> list[Path]:
+    """Files, and all JSON files of folders.
+
+    Raises:
+        ValueError: None at all.
+    """
+    files: list[Path] = []
+    for path in map(Path, paths):
+        files += sorted(path.glob("*.json")) if path.is_dir() else [path]
+    if not files:
+        raise ValueError("there are no result files; make some with `matenv benchmark run`")
+    return files
+
+
+def stored(path: Path, measure: Callable[[], Any]) -> Any:
+    """What a JSON file holds, or what `measure` returns, which is then written to it.
+
+    Args:
+        path: The file; it appears when it is complete.
+        measure: Makes something that JSON can hold.
+
+    Returns:
+        The file's contents.
+    """
+    if not path.is_file():
+        write_whole(path, json.dumps(measure(), indent=1) + "\n")
+    return json.loads(path.read_text())
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that appears when it is complete."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text(text)
+    partial.replace(path)

@@ -1,0 +1,69 @@
+"""Many runs: in parallel processes, each written as it ends; the same call goes on from there."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from matenv.benchmark.results import Plan, Result
+from matenv.benchmark.tracks import run
+
+
+def sweep(plans: Sequence[Plan], folder: str | Path, processes: int = 1) -> list[Path]:
+    """Run plans, or leave those alone whose file is there.
+
+    Args:
+        plans: The runs.
+        folder: Where to, a file per run.
+        processes: Runs at once.
+
+    Returns:
+        The files, in the order of the plans.
+
+    Raises:
+        ValueError: Fewer than one process, or a file that is there and holds another run.
+    """
+    if processes < 1:
+        raise ValueError(f"processes={processes} must be at least 1")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / plan.file for plan in plans]
+    todo = []
+    for plan, file in zip(plans, files, strict=True):
+        if not file.is_file():
+            todo.append((plan, file))
+        elif Result.read(file).plan != plan:
+            raise ValueError(f"{file} holds another run, {Result.read(file).plan}; choose another folder")
+    if len(todo) < len(plans):
+        print(f"{len(plans) - len(todo)} of {len(plans)} runs are there already", file=sys.stderr, flush=True)
+    if processes == 1 or len(todo) < 2:
+        for plan, file in todo:
+            print(run_to_file(plan, file), file=sys.stderr, flush=True)
+        return files
+    # Spawned, not forked: torch and compiled code keep threads that a fork would copy half of.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(processes, len(todo)), mp_context=context) as pool:
+        futures = [pool.submit(run_to_file, plan, file) for plan, file in todo]
+        try:
+            for future in as_completed(futures):
+                print(future.result(), file=sys.stderr, flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return files
+
+
+def run_to_file(plan: Plan, file: Path) -> str:
+    """Run a plan, write its file, and say so in a line."""
+    result = run(plan)
+    result.write(file)
+    found = result.measures[str(plan.budget)]
+    said = ", ".join(f"{name} {found[name]:.3f}" for name in list(found)[-3:])
+    if plan.track == "single":
+        said = f"gold100 {found['gold100']:.3f}, top100 {found['top100']:.3f}, gold hits {found['gold_hits']:.0f}"
+    elif plan.track == "amortised":
+        said = f"gold10 {found['gold10']:.3f}, top10 {found['top10']:.3f}"
+    return f"{plan.method}, {plan.task}, seed {plan.seed}: {said}, {result.reported['cpu_seconds']:.0f} s"

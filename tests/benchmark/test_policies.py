@@ -1,0 +1,111 @@
+"""The door for policies: a callable, a module, an object with predict, a Stable-Baselines3 zip."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from sb3_contrib import RecurrentPPO
+from stable_baselines3 import PPO
+
+from matenv import Oracle, load_task
+from matenv.benchmark import PolicyMethod, Problem, plans, play, run
+from matenv.wrappers import SB3VecEnv
+
+LATENT, ELEMENTS = "MaterialLatent-v0", "MaterialElements-v0"
+TASK = load_task("stiff-stable")
+outwards = PolicyMethod(LATENT, lambda observation: np.ones((len(observation), 32)))
+
+
+def play_policy(env_id, policy, budget=60, **arguments):
+    found = play(PolicyMethod(env_id, policy, **arguments), Problem(TASK, Oracle(budget=budget)))
+    assert len(found.formulas) == len(set(found.formulas)) == budget
+    return found
+
+
+class Linear(torch.nn.Module):
+    def __init__(self, env_id):
+        super().__init__()
+        env: Any = gym.make(env_id)
+        actions = env.action_space.shape[0] if env_id == LATENT else env.action_space.n
+        self.out = torch.nn.Linear(env.observation_space.shape[0], actions)
+
+    def forward(self, observation):
+        return self.out(observation)
+
+
+def test_a_callable_is_told_what_it_asks_for():
+    seen = []
+
+    def act(observation, state, reward, info, action_masks, episode_start):
+        state = 0 if state is None else state + 1
+        seen.append((state, reward.shape, set(info) >= {"score", "terms"}, episode_start.all()))
+        return np.random.default_rng(state).random(action_masks.shape).argsort(axis=1)[:, -1] * 0 + action_masks.argmax(
+            axis=1
+        ), state
+
+    problem = Problem(TASK, Oracle(budget=40))
+    play(PolicyMethod(ELEMENTS, act, rows=4, horizon=3), problem)
+    assert [entry[0] for entry in seen[:3]] == [0, 1, 2] and seen[0][1:] == ((4,), True, True)
+    assert not seen[1][3] and seen[3][3]  # episodes of three steps
+
+
+@pytest.mark.parametrize("env_id", [LATENT, ELEMENTS])
+def test_a_module_acts_or_is_drawn_from(env_id):
+    torch.manual_seed(0)
+    module = Linear(env_id)
+    one, two = (play_policy(env_id, module) for _ in range(2))
+    assert one.formulas == two.formulas and (one.scores == two.scores).all()
+
+
+def test_agents_of_stable_baselines3_from_memory_and_from_a_zip(tmp_path):
+    envs = SB3VecEnv(gym.make_vec(LATENT, num_envs=2))
+    agent = PPO("MlpPolicy", envs, n_steps=8, batch_size=8, seed=0)
+    agent.save(tmp_path / "model.zip")
+    remembered = play_policy(LATENT, agent)
+    assert play_policy(LATENT, str(tmp_path / "model.zip")).formulas == remembered.formulas
+    with pytest.raises(ValueError, match="there is no such file"):
+        PolicyMethod(LATENT, "nowhere.zip")
+    with pytest.raises(ValueError, match="algorithm='GPT'"):
+        PolicyMethod(LATENT, tmp_path / "model.zip", algorithm="GPT")
+
+
+def test_recurrent_state_is_kept_and_reset_where_episodes_begin():
+    envs = SB3VecEnv(gym.make_vec(LATENT, num_envs=2))
+    agent = RecurrentPPO("MlpLstmPolicy", envs, n_steps=8, batch_size=8, seed=0)
+    states, starts = [], []
+
+    class Spy:
+        def predict(self, observation, state=None, episode_start=None, deterministic=False):
+            starts.append(episode_start.copy())
+            actions, state = agent.predict(observation, state, episode_start, deterministic)
+            states.append(state)
+            return actions, state
+
+    play_policy(LATENT, Spy(), horizon=4, rows=3)
+    assert starts[0].all() and not starts[1].any() and starts[4].all()
+    assert states[0][0].shape[1] == 3 and not np.allclose(states[0][0], states[1][0])
+
+
+def test_a_policy_may_learn_within_the_budget():
+    def learn(envs, problem):
+        envs.reset(seed=0)
+        envs.action_space.seed(0)
+        while problem.oracle.calls < 30:
+            envs.step(envs.action_space.sample())
+
+    assert len(play_policy(LATENT, None, budget=30, learn=learn).formulas) == 30
+    play_policy(LATENT, outwards.policy, budget=60, learn=learn)
+    with pytest.raises(ValueError, match="policy=None and learn=None"):
+        PolicyMethod(LATENT)
+    with pytest.raises(ValueError, match="policy=3 is none"):
+        PolicyMethod(LATENT, 3)
+    with pytest.raises(ValueError, match=r"returned actions \(4,\)"):
+        play_policy(LATENT, lambda observation: np.zeros(4))
+
+
+def test_a_policy_answers_wishes():
+    (plan,) = plans(["tests.benchmark.test_policies:outwards"], "amortised", seeds=1, budget=10, training=1)
+    result = run(plan)
+    assert len(result.answers) == 20 and all(len(answer.formulas) == 10 for answer in result.answers)

@@ -1,0 +1,211 @@
+"""The protocol: methods from anywhere, budgets, tracks, metrics by hand."""
+
+import numpy as np
+import pytest
+
+import matenv
+from matenv import Oracle, load_task
+from matenv.benchmark import METHODS, AskTell, Found, Problem, Training, find, plans, play, register, run, search
+from matenv.benchmark.curve import area_under_curve, best_so_far, sorted_best
+from matenv.benchmark.measures import search_measures, system_measures, wish_measures
+from matenv.benchmark.systems import SystemProblem, held_out, stable_phases
+from matenv.benchmark.tracks import test_wishes as wishes_of_a_test
+from matenv.composition import CompositionBatch
+from matenv.tasks.wishes import Wish, draw, part_of
+
+OWN = "tests.benchmark.own_method:Oxides"
+TASK = load_task("stiff-stable")
+
+
+def batch(*formulas):
+    return CompositionBatch.from_fractions(matenv.fractions(list(formulas)))
+
+
+class Listed(AskTell):
+    """Proposes what it is given, a fixed number at a time."""
+
+    def __init__(self, formulas, step=1):
+        super().__init__()
+        self.formulas, self.step, self.told = list(formulas), step, []
+
+    def ask(self, n):
+        now, self.formulas = self.formulas[: self.step], self.formulas[self.step :]
+        return now
+
+    def tell(self, compositions, scores):
+        self.told += scores.tolist()
+
+
+def test_best_so_far_and_area_by_hand():
+    found, scores = batch("MgO", "MgO2", "NaCl", "LiF"), np.array([0.2, 0.4, 0.1, 0.3])
+    calls, means = best_so_far(found, scores, k=2, every=1)
+    assert calls.tolist() == [0, 1, 2, 3, 4]
+    assert means == pytest.approx([0.0, 0.1, 0.2, 0.25, 0.35])  # MgO2 replaces MgO: one formula per chemical system
+    area = 0.5 * (0 + 0.1) + 0.5 * (0.1 + 0.2) + 0.5 * (0.2 + 0.25) + 0.5 * (0.25 + 0.35) + 6 * 0.35
+    assert area_under_curve(calls, means, 10) == pytest.approx(area / 10)
+    assert best_so_far(found, scores, k=2, every=3)[0].tolist() == [0, 3, 4]
+    assert sorted_best(found, scores)[1][-1, :4].tolist() == [0.4, 0.3, 0.1, 0.0]
+    assert best_so_far(found[:0], scores[:0])[1].tolist() == [0.0]
+
+
+def test_the_budget_is_enforced_repeats_are_free_and_order_is_kept():
+    method = Listed(["NaCl", "Na2Cl2", "MgO", "NaCl", "LiF", "KF", "CsF"], step=1)
+    problem = Problem(TASK, Oracle(budget=4))
+    found = play(method, problem)
+    assert found.formulas == ["NaCl", "MgO", "LiF", "KF"] and problem.remaining == 0
+    assert len(method.told) == 6  # the repeats were told, too
+    assert problem.asked(["NaCl", "CsF"]).tolist() == [True, False]
+    assert problem.terms.keys() >= {"utility", "viability"} and np.isfinite(problem.predicted["log10_bulk_modulus"])
+    assert play(Listed(["NaCl", "MgO"]), Problem(TASK, Oracle(budget=9))).formulas == ["NaCl", "MgO"]  # none ends it
+    with pytest.raises(ValueError, match=r"Listed.ask\(2\) returned 3 formulas"):
+        play(Listed(["NaCl", "MgO", "KF"], step=3), Problem(TASK, Oracle(budget=2)))
+
+
+def test_a_method_that_repeats_itself_for_ever_ends():
+    class Stuck(AskTell):
+        def ask(self, n):
+            return ["NaCl"] * min(n, 1000)
+
+    assert play(Stuck(), Problem(TASK, Oracle(budget=1100))).formulas == ["NaCl"]
+
+
+@pytest.mark.parametrize("name", ["random", "prior", "genetic"])
+def test_a_search_spends_its_budget_passes_the_free_checks_and_repeats_under_a_seed(name):
+    task = load_task("wide-gap-ionic-novel", exclude=["Os"])
+    one, two = (search(name, task, Oracle(budget=60), seed=2) for _ in range(2))
+    assert len(one.formulas) == len(set(one.formulas)) == 60 and one.formulas == two.formulas
+    assert np.array_equal(one.scores, two.scores) and task.screen(one.compositions).all()
+    spent = Oracle(budget=60)
+    spent.assess("NaCl")
+    for oracle in (Oracle(), spent):
+        with pytest.raises(ValueError, match="oracle must be fresh and have a budget"):
+            search(name, task, oracle)
+
+
+def test_a_method_of_ones_own_runs_from_module_or_file(tmp_path):
+    (plan,) = plans([OWN], "single", ["stiff-stable"], seeds=1, budget=50)
+    result = run(plan)
+    assert len(result.answers[0].formulas) == 50 and result.plan.method == OWN
+    path = tmp_path / "mine.py"
+    path.write_text("class Mine:\n    def __init__(self, seed): ...\n    def ask(self, n):\n        return ['HfN']\n")
+    assert play(find(f"{path}:Mine").factory(0), Problem(TASK, Oracle(budget=2))).formulas == ["HfN"]
+    with pytest.raises(ValueError, match="has no 'Luck'"):
+        find("tests.benchmark.own_method:Luck")
+    with pytest.raises(ValueError, match="method='luck' is unknown; choose from 'genetic', "):
+        find("luck")
+    with pytest.raises(ImportError, match="nowhere"):
+        find("nowhere:luck")
+    with pytest.raises(ValueError, match="name='random' is taken"):
+        register("random", METHODS["random"].factory)
+    with pytest.raises(ValueError, match="does not serve track='amortised'"):
+        plans(["prior"], "amortised")
+
+
+def test_measures_by_another_route():
+    found = search("random", TASK, Oracle(budget=150), 0)
+    measured = search_measures(found, TASK, 100)
+    again = TASK.score(Oracle().assess(found.compositions[:100]))
+    assert measured["calls"] == 100 and measured["success"] == again.success.mean()
+    assert measured["top1"] == again.score.max() >= measured["top10"] > measured["top100"] > 0
+    assert measured["top100"] == pytest.approx(measured["gold100"] + measured["gap"])
+    systems = {tuple(row) for row in found.compositions.elements[:100].tolist()}
+    assert measured["systems"] == len(systems)
+    hits = {tuple(row) for row in found.compositions.elements[:100][again.success].tolist()}
+    assert measured["hits"] == len(hits) >= measured["gold_hits"]
+    nothing = search_measures(Found(batch("NaCl")[:0], np.zeros(0)), TASK, 100)
+    assert nothing["top100"] == nothing["gold100"] == nothing["hits"] == nothing["valid"] == 0
+
+
+def test_rediscoveries_are_stable_and_held_out(data):
+    test = data.part("test")
+    stable = data.labels["decomposition_energy"][test] <= 0
+    allowed = TASK.allows(data.compositions[test])
+    rows = [test[stable & allowed][:3], test[~stable & allowed][:2], data.part("train")[:2]]
+    some = data.compositions[np.concatenate(rows)]
+    assert search_measures(Found(some, np.zeros(len(some))), TASK, 100)["rediscoveries"] == 3
+
+
+def test_wishes_of_training_and_test_share_no_pair_and_can_be_asked_for():
+    rng = np.random.default_rng(0)
+    drawn = {part: [draw(rng, part) for _ in range(200)] for part in ("train", "test")}
+    pairs = {part: {wish.required for wish in wishes} for part, wishes in drawn.items()}
+    assert not pairs["train"] & pairs["test"] and all(part_of(pair) == "test" for pair in pairs["test"])
+    for wish in drawn["test"][:20]:
+        task = wish.task()
+        assert not {*wish.required} & {*wish.excluded} and task.novel
+        assert all(tolerance >= 0.1 for _, tolerance in wish.targets.values())
+    assert len({len(wish.targets) for wish in drawn["train"]}) == 2
+    assert wishes_of_a_test(7) == wishes_of_a_test(7) != wishes_of_a_test(8)
+    with pytest.raises(ValueError, match="part='dev'"):
+        draw(rng, "dev")
+
+
+def test_a_wish_is_worth_most_at_its_target():
+    oracle = Oracle()
+    mean = float(oracle.assess("MgO").mean["band_gap_pbe"][0])
+    for away, expected in ((0.0, 1.0), (0.45, np.exp(-0.5)), (0.9, np.exp(-2.0))):
+        task = Wish({"band_gap_pbe": (mean + away, 0.45)}, ("Mg", "O"), novel=False).task()
+        assert task.score(oracle.assess("MgO")).terms["utility"][0] == pytest.approx(expected)
+        assert task.success_utility == pytest.approx(np.exp(-0.5))
+
+
+class Learns(AskTell):
+    """Remembers what its training met, and says in the test what it knew of before."""
+
+    def train(self, training):
+        wish = training.wish(self.rng)
+        problem = training.problem(wish)
+        problem.assess(batch("NaCl", "MgO", "KF"))
+        assert training.remaining == training.budget - 3
+        training.problem(training.wish(self.rng)).assess(["NaCl"])  # free under another wish
+        assert training.remaining == training.budget - 3
+        self.known, self.tests = ["NaCl", "MgO"], 0
+
+    def begin(self, problem):
+        super().begin(problem)
+        self.tests += 1
+        assert self.tests == 1  # no test learns from another
+        self.left = [*self.known]
+
+    def ask(self, n):
+        now, self.left = self.left[:n], self.left[n:]
+        return now
+
+
+def test_the_amortised_track_trains_once_and_keeps_tests_apart(monkeypatch):
+    monkeypatch.setitem(METHODS, "learns", type(METHODS["random"])("learns", Learns, ("amortised",)))
+    (plan,) = plans(["learns"], "amortised", seeds=1, training=10)
+    result = run(plan)
+    assert result.trained_on == ["NaCl", "MgO", "KF"] and len(result.answers) == 20
+    assert all(answer.formulas == ["NaCl", "MgO"] for answer in result.answers)
+    tasks = [wish.task() for wish in wishes_of_a_test(plan.seed)]
+    found = [Found(answer.compositions, np.array(answer.scores)) for answer in result.answers]
+    assert result.measures["100"] == wish_measures(found, tasks) and result.measures["100"]["calls"] == 2
+
+
+def test_the_systems_track_pays_by_dft_once():
+    system, phases = next((s, p) for s, p in stable_phases("test").items() if len(s) == 2 and len(p) > 1)
+    first, second = phases[:2].formulas()
+    element = system[0]
+    problem = SystemProblem(system)
+    method = Listed([first, first, second, "NaClO3", f"{element}13{system[1]}"])
+    found = play(method, problem)
+    assert found.scores.tolist() == method.told == [1.0, 0.0, 1.0, 0.0, 0.0]
+    assert problem.remaining == 5 and problem.revealed.keys() == {first, second}
+    assert problem.screen([first, "NaClO3"]).tolist() == [True, False]
+    measured = system_measures([found], [system], [len(phases)])
+    assert measured["first"] == 1 and measured["hits"] == 2 and measured["recall"] == 2 / len(phases)
+
+
+def test_held_out_systems_are_none_of_training(data):
+    training = Training("systems", 0)
+    assert not {*training.systems} & {*held_out(None, 0)}
+    some, other = held_out(5, 1), held_out(5, 2)
+    assert [len(system) for system in some] == [2] * 5 + [3] * 5 + [4] * 5 and some != other
+    known = training.problem(("O", "Ti"))
+    assert known.assess(["TiO2"]).tolist() == [1.0] and "TiO2" in known.revealed
+    held = data.compositions[data.part("test")]
+    binary = held[np.flatnonzero(held.size == 2)[:1]]
+    system = tuple(matenv.elements.SYMBOLS[k] for k in binary.elements[0, :2])
+    problem = training.problem(system)
+    assert problem.assess(binary.formulas()).tolist() == [0.0] and not problem.revealed  # nothing of the test is told

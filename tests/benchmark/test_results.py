@@ -1,0 +1,140 @@
+"""Result files: run, resumed, checked, ranked."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from matenv.benchmark import Result, plans, read_results, run, sweep, validate
+from matenv.benchmark.leaderboard import boards, leaderboard
+from matenv.cli import app
+
+OWN = "tests.benchmark.own_method:Oxides"
+invoke = CliRunner().invoke
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Results of three methods in the single track, and of one in each of the others."""
+    out = tmp_path_factory.mktemp("results")
+    sweep(plans(["random", "genetic", OWN], "single", ["stiff-stable", "stable-novel"], 2, 60), out)
+    sweep(plans(["random"], "amortised", seeds=1, budget=20, training=1), out)
+    sweep(plans(["random"], "systems", seeds=1, systems=4), out)
+    return out
+
+
+def test_honest_results_hold(folder):
+    assert len(list(folder.glob("*.json"))) == 14
+    assert not [path for path in folder.glob("*.json") if validate(path)]
+    result = invoke(app, ["benchmark", "validate", str(folder)])
+    assert result.exit_code == 0 and result.output.count("holds") == 14
+
+
+def altered(folder, tmp_path, name, change):
+    content = json.loads((folder / name).read_text())
+    change(content)
+    path = tmp_path / name
+    path.write_text(json.dumps(content))
+    return path
+
+
+SINGLE, WISHES = "single-random-stiff-stable-60-1000.json", "amortised-random-wishes-20-1-1000.json"
+SYSTEMS = "systems-random-phases-10-4-1000.json"
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        (SINGLE, lambda c: c["answers"][0]["scores"].__setitem__(3, 0.9), "1 scores differ; first"),
+        (SINGLE, lambda c: c["measures"]["60"].update(gold_hits=7.0), "gold_hits at 60 calls: 7 in the file, 0"),
+        (SINGLE, lambda c: c["plan"].update(budget=50), "60 calls, 50 were allowed"),
+        (SINGLE, lambda c: c["answers"][0]["formulas"].__setitem__(1, c["answers"][0]["formulas"][0]), "occurs twice"),
+        (SINGLE, lambda c: c["answers"][0]["scores"].pop(), "60 formulas and 59 scores"),
+        (SYSTEMS, lambda c: c["answers"][0]["scores"].__setitem__(0, 0.5), "1 scores differ"),
+        (SYSTEMS, lambda c: c["plan"].update(seed=7), "its problems are not those of track 'systems' with seed 7"),
+        (WISHES, lambda c: c["trained_on"].extend(["NaCl", "MgO"]), "training assessed 2 formulas, 1 were allowed"),
+    ],
+)  # fmt: skip
+def test_altered_results_are_refused_and_what_differs_is_named(folder, tmp_path, name, change, message):
+    path = altered(folder, tmp_path, name, change)
+    assert any(message in wrong for wrong in validate(path)), validate(path)
+    result = invoke(app, ["benchmark", "validate", str(path)])
+    assert result.exit_code == 1 and "refused" in result.output
+
+
+def test_another_protocol_and_other_files_are_refused(folder, tmp_path):
+    path = altered(folder, tmp_path, SINGLE, lambda c: c.update(protocol=0))
+    with pytest.raises(ValueError, match="protocol 0, and this package knows 1"):
+        validate(path)
+    path.write_text("[1, 2]")
+    with pytest.raises(ValueError, match="is not a result"):
+        Result.read(path)
+    with pytest.raises(ValueError, match="there are no result files"):
+        read_results([tmp_path / "empty.d"] if (tmp_path / "empty.d").mkdir() else [tmp_path / "empty.d"])
+
+
+def test_a_run_goes_on_where_it_was_killed(tmp_path):
+    command = [sys.executable, "-m", "matenv.cli", "benchmark", "run", "--method", "random", "--task", "stiff-stable"]
+    command += ["--budget", "50", "--seeds", "3", "--out", str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not list(tmp_path.glob("*.json")) and process.poll() is None:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    first = sorted(tmp_path.glob("*.json"))[0]
+    written = first.stat().st_mtime_ns
+    result = invoke(app, command[3:])
+    assert result.exit_code == 0, result.output
+    assert first.stat().st_mtime_ns == written and len(list(tmp_path.glob("*.json"))) == 3
+    assert not [path for path in tmp_path.glob("*.json") if validate(path)]
+    content = json.loads(first.read_text())
+    content["plan"]["training"] = 5
+    first.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="holds another run"):
+        sweep(plans(["random"], "single", ["stiff-stable"], 3, 50), tmp_path)
+
+
+@pytest.mark.slow
+def test_processes_change_nothing(tmp_path):
+    wanted = plans(["genetic"], "single", ["stiff-stable"], 2, 60)
+    files = sweep(wanted, tmp_path, processes=2)
+    for plan, file in zip(wanted, files, strict=True):
+        there, here = Result.read(file), run(plan)
+        assert there.answers == here.answers and there.measures == here.measures
+
+
+def test_the_leaderboard_ranks_whoever_made_the_files(folder, tmp_path):
+    results = read_results([folder])
+    text = leaderboard(results)
+    assert [board.track for board in boards(results)] == ["single", "amortised", "systems"]
+    single = boards(results)[0]
+    assert single.complete() == sorted(single.runs, key=lambda m: -single.estimate(m, "gold100").value)
+    better = single.improvement("genetic", "random")
+    assert better is not None and 0 <= better.low <= better.value <= better.high <= 1
+    for words in (
+        "## single, 60 calls",
+        "## systems, 10 proposals, 4 of each size",
+        "| *random* |",
+        "*retrieval*, not run",
+    ):
+        assert words in text
+    assert f"| {OWN} |" in text and "| 1 | " in text
+    board = tmp_path / "board.md"
+    result = invoke(app, ["benchmark", "leaderboard", str(folder), "--out", str(board)])
+    assert result.exit_code == 0 and text in board.read_text() and (tmp_path / "board.png").stat().st_size > 10_000
+    partly = [r for r in results if not (r.plan.method == OWN and r.plan.task == "stable-novel")]
+    assert f"{OWN} (1 of 2 tasks)" in leaderboard(partly)
+    with pytest.raises(ValueError, match="two results of 'random'"):
+        path = altered(folder, tmp_path, SINGLE, lambda c: c["measures"]["60"].update(top1=1.0))
+        boards([*results, Result.read(path)])
+
+
+def test_what_there_is_can_be_listed_and_shown(folder):
+    said = invoke(app, ["benchmark", "list"]).output
+    assert all(word in said for word in ("amortised", "stiff-stable", "genetic", "PPO, latent"))
+    assert "best 100 by gold" in invoke(app, ["benchmark", "show", str(folder / SINGLE)]).output
+    assert "electronegativity balance; novelty" in invoke(app, ["benchmark", "show", "wide-gap-ionic-novel"]).output
+    assert "tracks single, amortised" in invoke(app, ["benchmark", "show", "genetic"]).output
