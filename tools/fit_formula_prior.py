@@ -60,7 +60,7 @@ def measure(policy: FormulaPolicy, data: Dataset) -> dict[str, float]:
 
 
 def main(
-    epochs: Annotated[int, typer.Option(help="Times that each formula is shown.")] = 8,
+    epochs: Annotated[int, typer.Option(help="Times that each formula is shown.")] = 40,
     seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = TARGET,
 ) -> None:

@@ -53,7 +53,7 @@ def write(policy: FormulaPolicy, path: Path) -> None:
 
 
 def pretrain(
-    formulas: Sequences, epochs: int = 8, batch: int = 512, rate: float = 2e-3, width: int = 192, seed: int = 0
+    formulas: Sequences, epochs: int = 40, batch: int = 512, rate: float = 2e-3, width: int = 192, seed: int = 0
 ) -> FormulaPolicy:
     """A policy that spells formulas as a set of them has it: maximum likelihood.
 
