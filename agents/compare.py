@@ -71,7 +71,7 @@ def compare(
         table[agent]["timesteps"] = runs[0]["timesteps"]
     name = "prior" if env_id == ENV_ID else "random"
     found = [_search(folder / f"{name}-search-{seed}.json", name, seed, task) for seed in range(seeds)]
-    table[f"search {name!r}, {CALLS:,} calls"] = {"top10": mean_interval(found)}
+    table[f"{name}, {CALLS:,} calls"] = {"top10": mean_interval(found)}
     (folder / "table.json").write_text(json.dumps(table, indent=1) + "\n")
     _show(table, seeds, episodes, task)
     return table

@@ -11,7 +11,9 @@ from matenv.oracle import Oracle
 from matenv.tasks import Task
 
 PATIENCE = 20
-"""Proposals per call of the budget, and this many thousand besides, after which a run that only repeats itself ends."""
+"""Proposals per call of the budget, and `SPARE` besides, after which a run that only repeats itself ends."""
+
+SPARE = 1_000
 
 
 def play(method: Method, problem: Problem, seed: int = 0) -> Found:
@@ -33,7 +35,7 @@ def play(method: Method, problem: Problem, seed: int = 0) -> Found:
         return Found.of(problem.oracle, problem.task, moves)
     getattr(method, "begin", _nothing)(problem)
     tell: Callable[..., object] = getattr(method, "tell", _nothing)
-    patience = PATIENCE * (problem.budget + 1000)
+    patience = PATIENCE * problem.budget + SPARE
     while problem.remaining > 0 and patience > 0:
         most = 1 if problem.system is not None else problem.remaining
         batch = packed(method.ask(most))

@@ -17,9 +17,12 @@ class MaterialLatentEnv(MaterialEnv):
     wider-gapped ... formula, as the task asks, earns more.
 
     ## Action space
-    `Box(-1, 1, (n,), float32)`: the direction of the move; n is the latent dimension. z' = project(z + step_size x a)
-    onto the ball that holds 99 % of the training data. z is whitened: one unit is one standard deviation of the
-    training data along that dimension. The move never depends on what is decoded.
+    `Box(-1, 1, (n,), float32)`: the direction of the move; n is the latent dimension. z is whitened: one unit is one
+    standard deviation of the training data along that dimension. y = z + step_size x a is pulled back towards the
+    training points, z' = project(y + pull x w x shift(y)), where shift is a small network that undoes random moves
+    from training points (`matenv.latent.cloud`) and w the length of a over that of a uniformly random one, at most 1;
+    then z' is projected onto the ball that holds 99 % of them. So uniform random play stays as near to the training
+    points as held-out formulas lie, and a = 0 holds z where it is. The move never depends on what is decoded.
 
     ## Observation space
     A flat float32 `Box` of named blocks: by default ``latent`` (z / radius, n values) and ``composition`` (89 atom
@@ -60,9 +63,11 @@ class MaterialLatentEnv(MaterialEnv):
         task: Name of a task in `matenv.tasks.TASKS`, or a `Task`.
         latent: Name of a latent space, path of a weights file, or a space already loaded.
         horizon: Steps per episode. Set it rather than Gymnasium's `max_episode_steps`, which can only cut it short.
-        step_size: Length of a full move along one dimension, in latent standard deviations. 1.0 suits search, 0.3 local
-            editing, where most random moves leave the formula as it is.
+        step_size: Length of a full move along one dimension, in latent standard deviations. 0.75 suits search, 0.3
+            local editing, where most random moves leave the formula as it is.
         radius: Radius of the ball z is kept in; None for the 99th percentile of the training norms.
+        pull: How much of the way back to the training points every move is taken; 0 for none, None for 1.5 where the
+            latent space knows where they lie, which the shipped ones do, and 0 where it does not.
         start: ``"dataset"`` (a training formula of the latent space that the task allows) or ``"prior"`` (a sample of
             the VAE's prior).
         observation: Names of the observation blocks.

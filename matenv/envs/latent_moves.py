@@ -22,11 +22,17 @@ from matenv.envs.rendering import plot_path
 from matenv.envs.state import State, Trail
 from matenv.guards import Guards
 from matenv.latent import LatentSpace
+from matenv.latent.cloud import Cloud
 from matenv.oracle import Assessment
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.random import Generator
+
+
+DEFAULT_PULL = 1.5
+"""Share of what a space's cloud says that a move is pulled back. Under it uniform random moves end as far from the
+nearest training point as held-out formulas lie; docs/latent_moves.md compares it with others."""
 
 
 @dataclass(kw_only=True)
@@ -36,8 +42,9 @@ class LatentArguments(Arguments):
     STARTS = ("dataset", "prior")
 
     latent: str | Path | LatentSpace = "vae"
-    step_size: float = 1.0
+    step_size: float = 0.75
     radius: float | None = None
+    pull: float | None = None
 
     def __post_init__(self) -> None:
         """Check its own besides."""
@@ -47,6 +54,9 @@ class LatentArguments(Arguments):
         if self.radius is not None:
             what = "positive, or None for the latent space's own"
             self.radius = check_number("radius", self.radius, 0, np.inf, what)
+        if self.pull is not None:
+            what = "0 or more, or None for the space's own"
+            self.pull = check_number("pull", self.pull, 0, 10, what)
 
 
 class LatentEpisodes(Episodes):
@@ -56,6 +66,7 @@ class LatentEpisodes(Episodes):
         latent: The latent space.
         step_size: Length of a full move along one dimension, in standard deviations.
         radius: Radius of the ball that positions are kept in.
+        pull: How much of the way back to the training points every move is taken; 0 for none.
     """
 
     ARGUMENTS = LatentArguments
@@ -72,6 +83,14 @@ class LatentEpisodes(Episodes):
         self.step_size = self.arguments.step_size
         self.radius = float(self.arguments.radius or self.latent.radius)
         self.start_table = getattr(self.latent, "table", self.start_table)
+        cloud = getattr(self.latent, "cloud", None)
+        if self.arguments.pull and cloud is None:
+            raise ValueError(
+                f"pull={self.arguments.pull}: the latent space {self.latent.name!r} does not know where its training "
+                "points lie; train or fine-tune it again with this version, or use pull=0"
+            )
+        self.pull = (DEFAULT_PULL if cloud else 0.0) if self.arguments.pull is None else self.arguments.pull
+        self.cloud: Cloud | None = cloud if self.pull else None
         self.action_space = Box(-1.0, 1.0, (self.latent.dim,), np.float32)
 
     def default_blocks(self) -> tuple[str, ...]:
@@ -109,10 +128,9 @@ class LatentEpisodes(Episodes):
         action = np.ascontiguousarray(actions, dtype=np.float64)
         if action.shape != place.shape:
             raise ValueError(f"actions have shape {action.shape}; expected {place.shape}")
-        z, overshoot, bad = _move(place, action, self.step_size, self.radius)
-        if bad >= 0:
-            raise ValueError(f"action row {bad} is not finite")
-        return z, overshoot
+        if not np.isfinite(action).all():
+            raise ValueError(f"action row {int((~np.isfinite(action)).any(axis=1).argmax())} is not finite")
+        return project(moved(place, action, self.step_size, self.cloud, self.pull), self.radius)
 
     def read(self, place: NDArray[np.float64]) -> CompositionBatch:
         """What the positions decode to."""
@@ -129,6 +147,30 @@ class LatentEpisodes(Episodes):
         plot_path(axes, self.latent, np.array(trail.places), [info["formula"] for info in trail.infos])
 
 
+def moved(
+    z: NDArray[np.float64], action: NDArray[np.float64], step_size: float, cloud: Cloud | None, pull: float
+) -> NDArray[np.float64]:
+    """Where moves lead before they are projected onto the ball.
+
+    A step is followed by a pull towards the training points, in proportion to the step's length up to that of a
+    uniformly random one: no step, no pull, so that a policy can hold where it is.
+
+    Args:
+        z: Positions (B, n).
+        action: Moves (B, n), clipped to [-1, 1].
+        step_size: Length of a full move along one dimension.
+        cloud: Where the training points lie; None for no pull.
+        pull: Share of the way back to them.
+
+    Returns:
+        (B, n), freshly allocated.
+    """
+    y, share = _stepped(z, action, step_size)
+    if cloud is not None:
+        y += (pull * share)[:, None] * cloud.shift(y)
+    return y
+
+
 def project(z: NDArray[np.float64], radius: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Bring positions back onto the ball of a radius.
 
@@ -139,25 +181,35 @@ def project(z: NDArray[np.float64], radius: float) -> tuple[NDArray[np.float64],
     Returns:
         Projected positions (B, n), and how far each stood outside in radii (B,).
     """
-    moved, overshoot, _ = _move(z, np.zeros_like(z), 0.0, radius)
-    return moved, overshoot
+    return _project(z, radius)
 
 
 @njit(cache=True, nogil=True)
-def _move(
-    z: NDArray[np.float64], action: NDArray[np.float64], step_size: float, radius: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-    """Positions after a step and a projection (B, n), how far outside each went (B,), first bad row of action or -1."""
-    moved, overshoot = np.empty_like(z), np.empty(len(z))
+def _stepped(
+    z: NDArray[np.float64], action: NDArray[np.float64], step_size: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Positions after a step (B, n), and its length over that of a uniformly random one, at most 1 (B,)."""
+    y, share = np.empty_like(z), np.empty(len(z))
     for row in range(len(z)):
         square = 0.0
         for k in range(z.shape[1]):
-            if not math.isfinite(action[row, k]):
-                return moved, overshoot, row
-            moved[row, k] = z[row, k] + step_size * min(max(action[row, k], -1.0), 1.0)
-            square += moved[row, k] * moved[row, k]
+            move = min(max(action[row, k], -1.0), 1.0)
+            y[row, k] = z[row, k] + step_size * move
+            square += move * move
+        share[row] = min(math.sqrt(3.0 * square / z.shape[1]), 1.0)
+    return y, share
+
+
+@njit(cache=True, nogil=True)
+def _project(z: NDArray[np.float64], radius: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """As `project`."""
+    inside, overshoot = np.empty_like(z), np.empty(len(z))
+    for row in range(len(z)):
+        square = 0.0
+        for k in range(z.shape[1]):
+            square += z[row, k] * z[row, k]
         outside = max(math.sqrt(square) / radius, 1.0)
         for k in range(z.shape[1]):
-            moved[row, k] /= outside
+            inside[row, k] = z[row, k] / outside
         overshoot[row] = outside - 1.0
-    return moved, overshoot, -1
+    return inside, overshoot

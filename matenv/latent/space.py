@@ -12,6 +12,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv.composition import CompositionBatch, Compositions, read
+from matenv.latent.cloud import Cloud
 from matenv.latent.networks.gaussian_process import GaussianProcess
 from matenv.latent.networks.pairs import Pairs
 from matenv.latent.networks.protocol import Decoder, Encoder, Network, kind_of
@@ -67,9 +68,11 @@ class VAESpace:
         recipe: Name of the recipe by which it goes on learning; None if it is not fine-tuned.
         instead: Then why not, and what to do.
         process: What predicts a property at each point; None in a space that does not.
+        cloud: What pulls points back to the training points; None in a space that was never told where they lie.
     """
 
     process: GaussianProcess | None = None
+    cloud: Cloud | None = None
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ from torch import Tensor
 from matenv.composition import CompositionBatch
 from matenv.composition.integers import MAX_ELEMENTS
 from matenv.elements import NUM_ELEMENTS
+from matenv.latent import cloud
 from matenv.latent.compiled.decoder import FastDecoder
 from matenv.latent.compiled.encoder import FastEncoder
 from matenv.latent.conditional_space import ConditionalSpace
@@ -103,6 +104,7 @@ def read(path: Path, name: str, device: str = "cpu") -> VAESpace:
             "Reinstall matenv, or train it again"
         ) from None
     FORMAT.verify(path, header, tensors)
+    space.cloud = cloud.read(path, space.dim)
     return space
 
 

@@ -157,7 +157,7 @@ def test_comparison_stores_each_run_and_resumes(tmp_path, monkeypatch, capsys):
         agents=("random", "ppo"), seeds=2, timesteps={"ppo": 64}, episodes=8, progress=False
     )
     table = comparison.compare(tmp_path, **arguments)
-    assert set(table) == {"random", "ppo", "prior sampling, 20 calls"}
+    assert set(table) == {"random", "ppo", "prior, 20 calls"}
     assert json.loads((tmp_path / "ppo-1.json").read_text())["timesteps"] >= 64
     monkeypatch.setattr(comparison, "train", lambda *a, **k: pytest.fail("a finished run was trained again"))
     assert comparison.compare(tmp_path, **arguments) == table

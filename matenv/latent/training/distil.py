@@ -23,6 +23,7 @@ from torch import Tensor
 
 from matenv.composition import CompositionBatch
 from matenv.data import Dataset, load_dataset
+from matenv.latent import cloud
 from matenv.latent.evaluation.evaluate import agreement
 from matenv.latent.networks.counts_vae import DECODER, MAX_COUNT, CountsVAE
 from matenv.latent.networks.pairs import Pairs, choose_elements
@@ -30,6 +31,7 @@ from matenv.latent.space import VAESpace
 from matenv.latent.store import load_latent, read, write
 from matenv.latent.training.anchors import choose_anchors
 from matenv.latent.training.augment import Augmenter
+from matenv.latent.training.cloud import fit_cloud
 from matenv.latent.training.model_card import write_card
 from matenv.latent.training.recipe import mean_record, training_rows
 from matenv.training.checkpoint import Part, fingerprint
@@ -274,6 +276,7 @@ def distil(
     network, history = fit_decoder(teacher, table, folder, epochs=epochs, seed=seed, progress=progress)
     anchors = None if teacher.anchors is None else choose_anchors(table.compositions[training_rows(table)], seed)
     write(VAESpace(teacher.name, network, teacher.whitening, anchors), path)
+    cloud.write(fit_cloud(teacher.encode(table.compositions[table.split("system").train]), seed), path)
     space = read(path, teacher.name)
     run = {
         "recipe": plain(RECIPE, "epochs"),

@@ -22,6 +22,7 @@ from matenv.composition import CompositionBatch, FormulaIndex
 from matenv.data import Dataset, load_dataset
 from matenv.data.dataset import label_columns
 from matenv.data.user_table import UserTable, digest, read_table
+from matenv.latent import cloud
 from matenv.latent.evaluation.evaluate import kl_divergence, prevalence, recovery
 from matenv.latent.networks.counts_vae import MAX_COUNT
 from matenv.latent.networks.protocol import KINDS
@@ -29,6 +30,7 @@ from matenv.latent.space import VAESpace, Whitening
 from matenv.latent.store import load_latent, read, write
 from matenv.latent.training.anchors import choose_anchors
 from matenv.latent.training.augment import Augmenter
+from matenv.latent.training.cloud import fit_cloud
 from matenv.latent.training.fit import learn, variants
 from matenv.latent.training.recipe import Recipe, Shown, training_rows
 from matenv.latent.training.recipes import RECIPES
@@ -206,6 +208,7 @@ def export(before: VAESpace, network: Any, table: UserTable, original: Dataset |
     whitening = replace(whitening, radius=max(whitening.radius, float(np.percentile(own, 99))))
     anchors = None if before.anchors is None else choose_anchors(table.train, seed)
     write(kind(before.name, network, whitening, anchors), path)
+    cloud.write(fit_cloud((raw - whitening.mean) / whitening.std, seed), path)
 
 
 def measure(space: VAESpace, table: UserTable, original: Dataset, seed: int) -> dict[str, float]:

@@ -14,12 +14,14 @@ import numpy as np
 import torch
 
 from matenv.data import Dataset, load_dataset
+from matenv.latent import cloud
 from matenv.latent.evaluation.collapse import warn_of_inactive
 from matenv.latent.evaluation.property_quality import widened
 from matenv.latent.property_space import PropertySpace
 from matenv.latent.space import VAESpace, Whitening
 from matenv.latent.store import read, write
 from matenv.latent.training.anchors import choose_anchors
+from matenv.latent.training.cloud import fit_cloud
 from matenv.latent.training.fit import fit
 from matenv.latent.training.model_card import write_card
 from matenv.latent.training.recipe import Recipe, training_rows
@@ -108,6 +110,7 @@ def export(
     if process is not None:
         space = widened(PropertySpace(name, network, whitening, anchors, process=process), data)
     write(space, path)
+    cloud.write(fit_cloud(space.encode(train_rows), run["seed"]), path)
     how = {"recipe": settings, **run, "command": _command(name, run, recipe, out)}
     write_card(path, read(path, name), data, how, about=about)
     return path
