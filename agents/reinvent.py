@@ -59,7 +59,7 @@ class Options:
     batch: int | None = None
     steps: int = 8
     rate: float = 1e-3
-    sigma: float = 20.0
+    sigma: float = 40.0
     kept: int = 250
     fresh: int = 32
     children: float = 0.0
@@ -203,7 +203,7 @@ class Reinvent:
 
 
 register("formula prior", partial(Reinvent, options=Options("none")))
-register("REINVENT", Reinvent)
+register("REINVENT", Reinvent, ("single", "amortised"))
 register("REINVENT, screened", partial(Reinvent, options=Options(screen=10)))
 register("formula MLE", partial(Reinvent, options=Options("likelihood")))
 register("formula GFlowNet", partial(Reinvent, options=Options("balance")))

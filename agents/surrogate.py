@@ -51,11 +51,15 @@ class Surrogate(nn.Module):
         """Learn what formulas (B) were worth (B, outputs), in so many steps of `size` formulas per network."""
         self.features = np.concatenate([self.features, features_of(batch)])
         self.labels = np.concatenate([self.labels, labels.astype(np.float32)])
+        self.fit(steps, size, recent=2 * len(batch))
+
+    def fit(self, steps: int, size: int = 128, recent: int = 300) -> None:
+        """Learn from what was told, the last `recent` formulas more often than others."""
         number, shape = len(self.labels), (self.members, size)
-        for _ in range(steps):
+        for _ in range(steps if number else 0):
             rows = self.rng.integers(number, size=shape)
-            recent = self.rng.integers(max(number - 2 * len(batch), 0), number, size=shape)
-            rows = np.where(self.rng.random(shape) < _RECENT, recent, rows)
+            last = self.rng.integers(max(number - recent, 0), number, size=shape)
+            rows = np.where(self.rng.random(shape) < _RECENT, last, rows)
             said, true = self(torch.from_numpy(self.features[rows])), torch.from_numpy(self.labels[rows])
             if self.bounded:
                 loss = functional.binary_cross_entropy_with_logits(said, true)
