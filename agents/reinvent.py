@@ -1,9 +1,9 @@
 """`Reinvent`: the formula policy as a search, moved from its prior towards what scores well.
 
-REINVENT's loss (Olivecrona and co-workers, J. Cheminform. 9, 48, 2017) with replay: (log p_prior + sigma score - log p)^2
-over the new formulas and the best met so far, one per chemical system. As options: no learning, maximum likelihood of
-the best, the trajectory balance of GFlowNets (Malkin and co-workers, NeurIPS 2022; each formula has one trajectory
-here), children of the best formulas beside the policy's own, and a surrogate that picks among many.
+REINVENT's loss (Olivecrona and co-workers, J. Cheminform. 9, 48, 2017) with replay: (log p_prior + sigma score -
+log p)^2 over the new formulas and the best met so far, one per chemical system. As options: no learning, maximum
+likelihood of the best, the trajectory balance of GFlowNets (Malkin and co-workers, NeurIPS 2022; each formula has one
+trajectory here), children of the best formulas beside the policy's own, and a surrogate that picks among many.
 """
 
 from __future__ import annotations

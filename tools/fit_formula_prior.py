@@ -48,7 +48,7 @@ def measure(policy: FormulaPolicy, data: Dataset) -> dict[str, float]:
     formulas, _ = policy.sample(SAMPLES, EVERYTHING, torch.Generator().manual_seed(0))
     batch = formulas.compositions()
     return {
-        **{f"{part} nat per formula": surprise(policy, spelled(data, part)) for part in ("train", "validation", "test")},
+        **{f"{part} nat a formula": surprise(policy, spelled(data, part)) for part in ("train", "validation", "test")},
         "samples that obey the rules": float(EVERYTHING.allows(batch).mean()),
         "samples, electronegativity-balanced": float(is_electronegativity_balanced(batch).mean()),
         "train formulas, electronegativity-balanced": float(

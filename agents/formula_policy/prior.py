@@ -1,4 +1,4 @@
-"""The shipped prior: a `FormulaPolicy` that spells formulas like those of the train part, of which it knows no label."""
+"""The shipped prior: a `FormulaPolicy` that spells formulas like those of the train part; it knows no label."""
 
 from __future__ import annotations
 

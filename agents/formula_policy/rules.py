@@ -92,8 +92,8 @@ class FormulaRules:
         for task, open_ in zip(tasks, rules.elements(state).any(dim=1).tolist(), strict=True):
             if not open_:
                 raise ValueError(
-                    f"task {task.name!r} leaves no formula of at most {MOST_ELEMENTS} elements; relax elements, require, "
-                    "min_elements or max_atoms"
+                    f"task {task.name!r} leaves no formula of at most {MOST_ELEMENTS} elements; relax elements, "
+                    "require, min_elements or max_atoms"
                 )
         return rules
 

@@ -1,4 +1,4 @@
-"""`Unrolled`: every step of spelling some formulas, with what the rules leave open there; worked out once, used often."""
+"""`Unrolled`: every step of spelling some formulas, and what the rules leave open there; worked out once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A genetic search with all that is free: it starts from formulas of the table, and asks only for what passes `screen`."""
+"""A genetic search with all that is free: it starts from the table's formulas, and asks only what passes `screen`."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def design(
     seed: Seed = 0,
     show_cards: Annotated[int, typer.Option("--cards", min=0, help="Candidates whose whole card is printed.")] = 1,
     csv: Annotated[Path | None, typer.Option(help="Write the candidates to this file, too.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of candidates, each with its card.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of candidates with cards.")] = False,
 ) -> None:
     """Propose materials: what is wanted goes in, candidates with their reasons come out."""
     from dataclasses import asdict
@@ -117,7 +117,8 @@ def design(
     if csv is not None:
         write_csv(found, csv)
     if as_json:
-        print(json.dumps([{**asdict(each), "card": card} for each, card in zip(found, cards(found), strict=True)], indent=1))
+        rows = [{**asdict(each), "card": card} for each, card in zip(found, cards(found), strict=True)]
+        print(json.dumps(rows, indent=1))
         return
     show_table(found, f"{task.description} Best of {calls} formulas.")
     for candidate in found[:show_cards]:

@@ -136,7 +136,8 @@ def test_rules_that_leave_nothing_are_refused():
 def test_training_is_deterministic_and_learns():
     table = load_dataset("mp-ground-states")
     rows = table.part("train")
-    some = table.compositions[rows[(table.compositions.size[rows] == 3) & (table.compositions.counts[rows].max(axis=1) <= 12)]]
+    batch = table.compositions[rows]
+    some = batch[np.flatnonzero((batch.size == 3) & (batch.counts.max(axis=1) <= 12))]
     formulas = Sequences.of(some[:2000])
     first, second = (pretrain(formulas, epochs=2, batch=250, width=32) for _ in range(2))
     for a, b in zip(first.parameters(), second.parameters(), strict=True):
