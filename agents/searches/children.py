@@ -88,4 +88,3 @@ def _cross(counts, rows, chosen, near, allowed, pool, rng) -> None:  # type: ign
 
 
 _CHANGES = (_exchange, _count, _add, _remove, _cross)
-
