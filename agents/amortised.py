@@ -74,7 +74,7 @@ class MemorySearch:
     def remember(self, batch: CompositionBatch, problem: Problem) -> None:
         """Enter what was assessed last in memory and model."""
         told = told_of(problem)
-        known = np.isfinite(told).all(axis=1)
+        known = np.flatnonzero(np.isfinite(told).all(axis=1))
         self.memory.add(batch[known], told[known])
         self.model.tell(batch[known], told[known], steps=0)
 
@@ -152,8 +152,8 @@ class PriorModel(MemorySearch):
     def tell(self, compositions: CompositionBatch, scores: NDArray[np.float64]) -> None:
         """Refine the wish's own model."""
         told = told_of(self.problem)
-        known = np.isfinite(told).all(axis=1)
-        if known.any():
+        known = np.flatnonzero(np.isfinite(told).all(axis=1))
+        if len(known):
             self.own.tell(compositions[known], told[known], steps=30)
         self.real.add(compositions, scores)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -94,7 +94,7 @@ class Reinvent:
         self.rng, self.generator = np.random.default_rng(self.seed), torch.Generator().manual_seed(self.seed)
         self.policy, self.prior = load_prior(), load_prior().requires_grad_(False)
         self.log_z = nn.Parameter(torch.tensor(0.0))
-        groups = [{"params": self.policy.parameters()}, {"params": [self.log_z], "lr": 0.05}]
+        groups: list[dict[str, Any]] = [{"params": self.policy.parameters()}, {"params": [self.log_z], "lr": 0.05}]
         self.optimizer = torch.optim.Adam(groups, self.options.rate)
         self.archive = Archive(self.options.kept)
         self.surrogate: Surrogate | None = None

@@ -102,10 +102,8 @@ class FormulaPolicy(nn.Module):
         if context is not None:
             context = context.expand(number, -1)
         state = rules.begin(torch.zeros(number, dtype=torch.long) if rule is None else rule)
-        formulas = Sequences(
-            *(torch.zeros(number, MOST_ELEMENTS, dtype=torch.long) for _ in range(2)),
-            torch.zeros(number, dtype=torch.long),
-        )
+        places, amounts = (torch.zeros(number, MOST_ELEMENTS, dtype=torch.long) for _ in range(2))
+        formulas = Sequences(places, amounts, torch.zeros(number, dtype=torch.long))
         rows, counts, total = torch.arange(number), torch.zeros(number, NUM_ELEMENTS), torch.zeros(number)
         for step in range(MOST_ELEMENTS + 1):
             hidden = self._hidden(counts[rows], None if context is None else context[rows])

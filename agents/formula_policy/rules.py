@@ -155,7 +155,7 @@ def _tables(task: Task, groups: int) -> tuple[NDArray, ...]:
     limits = np.array([
         task.min_elements, min(task.max_elements, MOST_ELEMENTS), task.max_atoms, min(task.max_count, MOST_COUNT)
     ])  # fmt: skip
-    return allowed, bits, left, need, limits, np.int64(2 ** len(task.required) - 1)
+    return allowed, bits, left, need, limits, np.array(2 ** len(task.required) - 1)
 
 
 def check_rules(rules: FormulaRules | Task | Sequence[Task]) -> FormulaRules:

@@ -115,6 +115,6 @@ def test_the_genetic_search_raises_the_score():
 
 def test_options_are_checked():
     with pytest.raises(ValueError, match="update='ppo' is unknown"):
-        Options(update="ppo")
+        Options(update="ppo")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"children=2 must lie in \[0, 1\]"):
         Options(children=2)
