@@ -14,7 +14,7 @@ from matenv.cli.options import Out, Progress, Require, Seed, TaskName
 def demo(
     out: Out = Path("demo-output"),
     task: TaskName = "stiff-stable",
-    timesteps: Annotated[int, typer.Option(help="Training steps.")] = 200_000,
+    timesteps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 200_000,
     seed: Seed = 0,
     require: Require = None,
     progress: Progress = True,
@@ -29,7 +29,7 @@ def train(
     algorithm: Annotated[str, typer.Argument(help="ppo or sac; maskable_ppo or dqn on MaterialElements-v0.")],
     out: Out,
     timesteps: Annotated[
-        int | None, typer.Option(help="Environment steps; default: the hyperparameter file's.")
+        int | None, typer.Option(min=1, help="Environment steps; default: the hyperparameter file's.")
     ] = None,
     seed: Seed = 0,
     env: Annotated[str, typer.Option(help="Registered environment id.")] = "MaterialLatent-v0",
@@ -57,28 +57,34 @@ def train(
 
 def evaluate(
     run_folder: Annotated[Path, typer.Argument(help="Folder of a trained agent.")],
-    episodes: Annotated[int, typer.Option(help="Episodes.")] = 256,
-    seed: Annotated[int, typer.Option(help="Seed of the starts.")] = 10_000,
-    top: Annotated[int, typer.Option(help="Candidates to list.")] = 10,
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes.")] = 256,
+    seed: Annotated[int, typer.Option(min=0, max=2**30, help="Seed of the starts, apart from all training seeds.")] = 0,
+    top: Annotated[int, typer.Option(min=1, help="Candidates to list.")] = 10,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Load pickled objects and modules that the folder names: they run code.")
+    ] = False,
 ) -> None:
-    """Evaluate a trained agent, and list the best materials it met."""
+    """Evaluate a trained agent from held-out starts, with and without exploration, and list the best it met."""
     from matenv import Oracle, load_task
     from matenv.agents.candidates import rank_candidates, show_table
-    from matenv.agents.evaluation import evaluate_policy
+    from matenv.agents.evaluation import evaluate_both
     from matenv.agents.train import load, read_config
     from matenv.tasks import RESTRICTIONS
 
-    config, agent = read_config(run_folder), load(run_folder)
+    config, agent = read_config(run_folder), load(run_folder, trust)
     arguments = config["env_kwargs"]
-    result = evaluate_policy(agent, config["env_id"], episodes, seed, **arguments)
-    print(
-        f"{episodes} episodes: return {result.returns.mean():.3f}, final score {result.final_scores.mean():.3f}, "
-        f"best score {result.best_scores.mean():.3f}, target met {result.success.mean():.1%}"
-    )
+    found = evaluate_both(agent, config["env_id"], episodes=episodes, seed=seed, **arguments)
+    for kind, each in found.items():
+        print(
+            f"{episodes} episodes, {kind}: return {each.returns.mean():.3f}, final score "
+            f"{each.final_scores.mean():.3f}, best score {each.best_scores.mean():.3f}, target met "
+            f"{each.success.mean():.1%}"
+        )
+    visited = {name: score for each in found.values() for name, score in each.visited.items()}
     restricted = {name: arguments[name] for name in RESTRICTIONS if name in arguments}
     task = load_task(arguments.get("task", "stiff-stable"), **restricted)
     oracle = Oracle(arguments.get("reference", "train"), properties=task.properties)
-    show_table(rank_candidates(list(result.visited), task, oracle, top), f"Best of {len(result.visited)} formulas met")
+    show_table(rank_candidates(list(visited), task, oracle, top), f"Best of {len(visited)} formulas met")
 
 
 def _symbols(texts: list[str] | None) -> list[str]:

@@ -12,7 +12,7 @@ try:
 except ImportError:  # pragma: no cover - only without the extra
     sys.exit("The command line needs the extra 'agents': pip install 'matenv[agents]'")
 
-from matenv.cli import agents, benchmark, latent, predictor
+from matenv.cli import agents, benchmark, data, latent, predictor
 
 
 def explain(
@@ -20,7 +20,7 @@ def explain(
     reference: Annotated[str, typer.Option(help="Phases of the hull: all or train.")] = "all",
     predictor: Annotated[str, typer.Option(help="The proxy; accurate errs least.")] = "default",
     max_atoms: Annotated[
-        int | None, typer.Option(help="Leave phases with more atoms in their formula out of the hull.")
+        int | None, typer.Option(min=2, help="Leave phases with more atoms in their formula out of the hull.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, one object for each card.")] = False,
 ) -> None:
@@ -64,6 +64,7 @@ for command in (
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(benchmark.app, name="benchmark")
+app.add_typer(data.app, name="data")
 app.add_typer(latent.app, name="latent")
 app.add_typer(predictor.app, name="predictor")
 

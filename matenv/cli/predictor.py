@@ -11,7 +11,7 @@ from matenv.cli.options import Out, Seed, Threads
 
 app = typer.Typer(no_args_is_help=True, help="The property predictor: train, distil, evaluate, combine, time.")
 
-MaxRows = Annotated[int, typer.Option(help="Use only so many rows of each part, for a quick trial; 0 for all.")]
+MaxRows = Annotated[int, typer.Option(min=0, help="Use only so many rows of each part, for a quick trial; 0 for all.")]
 
 
 @app.command()
@@ -23,17 +23,17 @@ def train(
     ] = "set",
     rows: Annotated[str, typer.Option(help="train, or all for a judge that has seen every labelled row.")] = "train",
     keep: Annotated[str, typer.Option(help="Weights of the best epoch on validation rows, or of the last.")] = "best",
-    members: Annotated[int, typer.Option(help="Networks in the ensemble.")] = 3,
-    epochs: Annotated[int, typer.Option(help="Epochs of each network.")] = 100,
-    width: Annotated[int, typer.Option(help="Width of an element's state.")] = 64,
-    layers: Annotated[int, typer.Option(help="Rounds of exchange between elements.")] = 3,
-    batch_size: Annotated[int, typer.Option(help="Rows per step.")] = 128,
-    learning_rate: Annotated[float, typer.Option(help="Peak of the one-cycle schedule.")] = 2e-3,
-    weight_decay: Annotated[float, typer.Option(help="Weight decay of the optimizer.")] = 0.02,
-    dropout: Annotated[float, typer.Option(help="Dropout of hidden units.")] = 0.05,
+    members: Annotated[int, typer.Option(min=1, help="Networks in the ensemble.")] = 3,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each network.")] = 100,
+    width: Annotated[int, typer.Option(min=1, help="Width of an element's state.")] = 64,
+    layers: Annotated[int, typer.Option(min=1, help="Rounds of exchange between elements.")] = 3,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows per step.")] = 128,
+    learning_rate: Annotated[float, typer.Option(min=0, max=1, help="Peak of the one-cycle schedule.")] = 2e-3,
+    weight_decay: Annotated[float, typer.Option(min=0, max=1, help="Weight decay of the optimizer.")] = 0.02,
+    dropout: Annotated[float, typer.Option(min=0, max=1, help="Dropout of hidden units.")] = 0.05,
     optimizer: Annotated[str, typer.Option(help="adamw or muon.")] = "adamw",
     precision: Annotated[str, typer.Option(help="Of matrix products while training: float32 or bfloat16.")] = "float32",
-    folds: Annotated[int, typer.Option(help="Family informed: parts that tell each other of their rows.")] = 5,
+    folds: Annotated[int, typer.Option(min=2, help="Family informed: parts that tell each other of their rows.")] = 5,
     seed: Seed = 0,
     max_rows: MaxRows = 0,
     threads: Threads = 1,
@@ -54,15 +54,15 @@ def distil(
     context: typer.Context,
     out: Out,
     teacher: Annotated[str, typer.Option(help="The ensemble to learn from: ensemble, or a file.")] = "ensemble",
-    epochs: Annotated[int, typer.Option(help="Epochs.")] = 150,
-    width: Annotated[int, typer.Option(help="Width of an element's state.")] = 64,
-    layers: Annotated[int, typer.Option(help="Rounds of exchange between elements.")] = 2,
-    transfer: Annotated[int, typer.Option(help="Unlabelled compositions per epoch.")] = 262_144,
-    renewed: Annotated[int, typer.Option(help="After how many epochs they are drawn anew.")] = 4,
-    label_weight: Annotated[float, typer.Option(help="Weight of true labels beside the teacher's word.")] = 0.3,
-    batch_size: Annotated[int, typer.Option(help="Rows per step.")] = 512,
-    learning_rate: Annotated[float, typer.Option(help="Peak of the one-cycle schedule.")] = 4e-3,
-    weight_decay: Annotated[float, typer.Option(help="Weight decay of AdamW.")] = 0.01,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs.")] = 150,
+    width: Annotated[int, typer.Option(min=1, help="Width of an element's state.")] = 64,
+    layers: Annotated[int, typer.Option(min=1, help="Rounds of exchange between elements.")] = 2,
+    transfer: Annotated[int, typer.Option(min=0, help="Unlabelled compositions per epoch.")] = 262_144,
+    renewed: Annotated[int, typer.Option(min=1, help="After how many epochs they are drawn anew.")] = 4,
+    label_weight: Annotated[float, typer.Option(min=0, help="Weight of true labels beside the teacher's word.")] = 0.3,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows per step.")] = 512,
+    learning_rate: Annotated[float, typer.Option(min=0, max=1, help="Peak of the one-cycle schedule.")] = 4e-3,
+    weight_decay: Annotated[float, typer.Option(min=0, max=1, help="Weight decay of AdamW.")] = 0.01,
     seed: Seed = 0,
     max_rows: MaxRows = 0,
     threads: Threads = 1,
@@ -90,7 +90,7 @@ def committee(
     ],
     out: Annotated[Path, typer.Option(help="The .json file to write; its card goes beside it.")],
     caution: Annotated[
-        float, typer.Option(help="Factor of the disagreement beyond what fits table rows; 1 for none.")
+        float, typer.Option(min=0, max=1000, help="Factor of the disagreement beyond what fits table rows; 1 for none.")
     ] = 9.0,
 ) -> None:
     """Combine predictors of several families; they are calibrated and tested together."""

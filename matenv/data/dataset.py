@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
-from matenv.composition import CompositionBatch, FormulaIndex, integer_counts
+from matenv.checks import check_choice, check_real, check_rows
+from matenv.composition import CompositionBatch, FormulaIndex, integer_counts, listed
 from matenv.data import splits
 
 UNITS: dict[str, str] = {
@@ -63,6 +64,8 @@ class Dataset:
         system_part: Part of the `system` split: 0 train, 1 validation (a part of train), 2 test, (N,) uint8; worked
             out from the chemical systems where not given.
         frontier: Whether the `frontier` split holds the row out, (N,) bool; likewise.
+        extra: Text that is carried along, (N,) each, "" where absent; ``material_id`` of a snapshot.
+        units: Unit of each label that is not in `UNITS`.
     """
 
     name: str
@@ -74,6 +77,8 @@ class Dataset:
     spread: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     system_part: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
     frontier: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    extra: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Fill in the split columns of a table that comes without them."""
@@ -127,12 +132,11 @@ class Dataset:
         Raises:
             ValueError: Unknown split name.
         """
+        check_choice("name", name, ("system", "frontier"))
         if name == "system":
             held_out = self.system_part == PARTS.index("test")
-        elif name == "frontier":
-            held_out = self.frontier
         else:
-            raise ValueError(f"name={name!r} is not a split; choose 'system' or 'frontier'")
+            held_out = self.frontier
         return Split(np.flatnonzero(~held_out), np.flatnonzero(held_out))
 
     def part(self, name: str) -> NDArray[np.int64]:
@@ -147,8 +151,7 @@ class Dataset:
         Raises:
             ValueError: Unknown part.
         """
-        if name not in PARTS:
-            raise ValueError(f"name={name!r} is not a part of the system split; choose one of {', '.join(PARTS)}")
+        check_choice("name", name, PARTS)
         return np.flatnonzero(self.system_part == PARTS.index(name))
 
     def truth(self, label: str) -> NDArray[np.bool_]:
@@ -163,7 +166,7 @@ class Dataset:
         Raises:
             ValueError: The table lacks that label.
         """
-        if label not in self.labels:
+        if not isinstance(label, str) or label not in self.labels:
             raise ValueError(f"label={label!r} is not in {self.name}; it has {', '.join(self.labels)}")
         mask = np.isfinite(self.labels[label])
         if label in self.spread:
@@ -180,6 +183,9 @@ class Dataset:
         Returns:
             A new `Dataset`.
         """
+        rows = check_rows("rows", rows, len(self))
+        if name is not None and (not isinstance(name, str) or not name):
+            raise ValueError(f"name={name!r} must be text, or None for the old name")
         return replace(
             self,
             name=name or self.name,
@@ -190,7 +196,25 @@ class Dataset:
             spread={key: value[rows] for key, value in self.spread.items()},
             system_part=self.system_part[rows],
             frontier=self.frontier[rows],
+            extra={key: value[rows] for key, value in self.extra.items()},
         )
+
+    def material_id(self, formula: str) -> str:
+        """Id of a formula's ground state in the database that the table comes from.
+
+        Args:
+            formula: A formula, such as ``"Fe2O3"``.
+
+        Returns:
+            Its id, such as ``"mp-19770"``; "" where the table lacks the formula.
+
+        Raises:
+            ValueError: The table has no ids, as the embedded ones, or the formula cannot be read.
+        """
+        if "material_id" not in self.extra:
+            raise ValueError(f"{self.name} holds no material ids; a snapshot does (matenv data fetch)")
+        (row,) = self.find(CompositionBatch.from_counts(integer_counts([formula])))
+        return str(self.extra["material_id"][row]) if row >= 0 else ""
 
     @classmethod
     def from_formulas(
@@ -217,11 +241,21 @@ class Dataset:
         Raises:
             ValueError: Unreadable formula, non-integer formula, or a label of the wrong length or with infinite values.
         """
-        amounts = integer_counts(formulas)
+        given = listed(formulas, "formulas")
+        if not isinstance(given, list):
+            raise ValueError(f"formulas={str(formulas)[:60]} must be a list of formulas, such as ['LiFePO4', 'NaCl']")
+        amounts = integer_counts(given)
+        if labels is not None and not isinstance(labels, Mapping):
+            raise ValueError(f"labels={str(labels)[:60]!r} must be a dictionary of columns by name")
+        for what, text in (("name", name), ("energy_scheme", energy_scheme)):
+            if not isinstance(text, str) or not text:
+                raise ValueError(f"{what}={text!r} must be text")
         everything = {"formation_energy": formation_energy, **(labels or {})}
         columns: dict[str, NDArray[np.float64]] = {}
         for key, values in everything.items():
-            column = np.full(len(amounts), np.nan) if values is None else np.asarray(values, dtype=np.float64)
+            column = (
+                np.full(len(amounts), np.nan) if values is None else check_real(key, values, "one number per formula")
+            )
             if column.shape != (len(amounts),):
                 raise ValueError(f"{key} has shape {column.shape}; expected ({len(amounts)},), one value per formula")
             if np.isinf(column).any():

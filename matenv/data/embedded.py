@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from matenv.checks import check_path
 from matenv.composition import MAX_ELEMENTS, CompositionBatch
 from matenv.data.dataset import Dataset
+from matenv.data.snapshot import load_snapshot
 
 EMBEDDED = {
     "mp-ground-states": "85,014 Materials Project ground states with formation energies (Bartel et al. 2020)",
@@ -28,17 +30,19 @@ NO_ENERGIES = "none"
 
 
 def load_dataset(name: str | Path = "mp-ground-states") -> Dataset:
-    """Load a table: a shipped one by name, or a CSV file by path.
+    """Load a table: a shipped one by name, a snapshot or a CSV file by path.
 
     Args:
         name: A key of `EMBEDDED`, or the path of a CSV with a ``formula`` column, optionally ``formation_energy``
-            (eV/atom), and any further numeric label columns (empty cells are absent values).
+            (eV/atom), and any further numeric label columns (empty cells are absent values); or the folder of a
+            snapshot, as ``matenv data fetch`` makes them.
 
     Returns:
         The table. Embedded tables are cached and shared: treat their arrays as read-only.
 
     Raises:
-        ValueError: Unknown name, or a CSV without a formula column or with an unreadable value (line quoted).
+        ValueError: Unknown name, a CSV without a formula column or with an unreadable value (line quoted), or a folder
+            that is no whole snapshot.
         FileNotFoundError: A path ending in .csv that does not exist.
 
     Examples:
@@ -46,9 +50,12 @@ def load_dataset(name: str | Path = "mp-ground-states") -> Dataset:
         >>> len(data), data.fractions.shape
         (85014, (85014, 89))
     """
+    check_path("name", name, f"a dataset: one of {', '.join(EMBEDDED)}, or a .csv path")
     if str(name) in EMBEDDED:
         return _load_embedded(str(name))
     path = Path(name)
+    if path.is_dir():
+        return load_snapshot(path)
     if path.suffix.lower() == ".csv":
         return _load_csv(path)
     raise ValueError(f"name={str(name)!r} is not a dataset; choose one of {', '.join(EMBEDDED)} or give a .csv path")

@@ -9,6 +9,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from matenv.checks import check_choice, check_flag, check_real, check_whole
 from matenv.compiled.threads import available_threads
 from matenv.composition import EXACT_TOLERANCE, CompositionBatch, Compositions
 from matenv.data import Dataset
@@ -60,8 +61,8 @@ class ConvexHull:
     """
 
     def __init__(self, phases: PhaseTable, energy_scheme: str, name: str = "user", threads: int | None = None) -> None:
-        if threads is not None and threads < 1:
-            raise ValueError(f"threads={threads} must be at least 1")
+        if threads is not None:
+            threads = check_whole("threads", threads, "threads, or None for all")
         self.name = name
         self.energy_scheme = energy_scheme
         self.threads = threads or available_threads()
@@ -166,6 +167,7 @@ class ConvexHull:
             >>> hull.decompose("Li3PS4", potentials={"Li": 0.0}).reaction(0)
             'Li3PS4 + 8 Li -> 4 Li2S + Li3P'
         """
+        check_flag("exclude_self", exclude_self)
         if potentials is not None:
             if exclude_self:
                 raise ValueError("exclude_self=True and potentials: give one; at fixed potentials every phase counts")
@@ -252,14 +254,16 @@ class ConvexHull:
             >>> reduction.round(2).tolist(), oxidation.round(2).tolist()
             ([0.0, 1.72], [6.36, 2.36])
         """
-        if ion not in window.CHARGES:
-            raise ValueError(f"ion={ion!r} is unknown; choose one of {', '.join(window.CHARGES)}")
+        check_choice("ion", ion, window.CHARGES)
         queries, element, charge = Queries.of(X), INDEX[ion], window.CHARGES[ion]
         amounts = queries.scatter(queries.amounts, 0.0)
         amounts /= np.maximum(amounts.sum(axis=1, keepdims=True), ABSENT)
         energy = self.known_energy(X)
         if formation_energy is not None:
-            energy = np.where(np.isfinite(energy), energy, np.asarray(formation_energy, np.float64))
+            given = check_real("formation_energy", formation_energy, f"energies ({len(queries)},) in eV/atom")
+            if given.shape not in ((), (len(queries),)):
+                raise ValueError(f"formation_energy has shape {given.shape}; expected ({len(queries)},)")
+            energy = np.where(np.isfinite(energy), energy, given)
 
         def voltage(step: NDArray[np.float64]) -> NDArray[np.float64]:
             beside = amounts.copy()
@@ -282,9 +286,9 @@ class ConvexHull:
             Lowest formation energy of each formula among the reference phases (B,) eV/atom; 0 for a pure element, NaN
             for a formula that is none of them.
         """
-        formulas = Queries.of(X).formulas
-        row = self._phases.find(formulas)
-        return np.where(row >= 0, self._phases.energy[row], np.where(formulas.size == 1, 0.0, np.nan))
+        queries = Queries.of(X)
+        row, pure = self._phases.find_own(queries)[0], queries.formulas.size == 1
+        return np.where(row >= 0, self._phases.energy[row], np.where(pure, 0.0, np.nan))
 
     def products(self, members: NDArray[np.int32], weights: NDArray[np.float64]) -> list[tuple[str, float]]:
         """Put one row of a decomposition into words.
@@ -301,10 +305,11 @@ class ConvexHull:
     def _answer(self, queries: Queries, exclude_self: bool, detailed: bool) -> Solution:
         if not exclude_self:
             return self._solve(self._index, queries, None, detailed)
-        own = self._phases.find(queries.formulas)
+        own, deviation = self._phases.find_own(queries)
+        size = np.maximum(queries.formulas.size, 2 * (own >= 0)).astype(np.int16)
         # Only a stable phase is missed when it is taken away; what replaces it was computed once, or is solved here.
         excluded, position, exact, stored, nearly = route(
-            own, queries.formulas.size, queries.deviation, self._stable_position, EXACT_TOLERANCE, ROUND_OFF
+            own, size, deviation, self._stable_position, EXACT_TOLERANCE, ROUND_OFF
         )
         solution = self._solve(self._index, queries, excluded, detailed)
         if stored:
