@@ -24,8 +24,9 @@ WEIGHTS = {"p_found": 0.81, "accurate": -1.08, "default": -0.83, "missed": 0.99}
 
 A conditional logit, fitted on the proposals of the static ranking in the 1,378 validation systems of two to four
 elements with a stable phase: ``python -m tools.fit_systems_ranking``. Cross-validated there, first is stable .755 by
-it and .750 by the static ranking, recall@10 .926 and .925: hardly more. The energies of the phases revealed (a hull with them in it, the predictor's error in
-this system), nearness to hits, and related systems with the same phases were weighed, too, and added nothing.
+it and .750 by the static ranking, recall@10 .926 and .925: hardly more. The energies of the phases revealed (a hull
+with them in it, the predictor's error in this system), nearness to hits, and related systems with the same phases were
+weighed, too, and added nothing.
 """
 
 NEAR = 0.15
