@@ -1,5 +1,5 @@
 """Searches by ask and tell, a file each. Importing this package registers them."""
 
-from matenv.agents.searches import genetic, prior, random
+from matenv.agents.searches import genetic, genetic_table, prior, random
 
-__all__ = ["genetic", "prior", "random"]
+__all__ = ["genetic", "genetic_table", "prior", "random"]

@@ -86,3 +86,47 @@ def evaluate(
     task = load_task(arguments.get("task", "stiff-stable"), **restricted)
     oracle = Oracle(arguments.get("reference", "train"), properties=task.properties)
     show_table(rank_candidates(list(visited), task, oracle, top), f"Best of {len(visited)} formulas met")
+
+
+def _symbols(texts: list[str] | None) -> list[str]:
+    """Elements given one by one or with commas between them."""
+    return [symbol.strip() for text in texts or () for symbol in text.split(",") if symbol.strip()]
+
+
+def design(
+    want: Annotated[
+        list[str] | None,
+        typer.Option(help="A range: band_gap_expt=1.1..1.6, bulk_modulus=200.., price=..50; repeat for more."),
+    ] = None,
+    contains: Annotated[
+        list[str] | None, typer.Option(help="Elements that must occur, with commas; 'F|Cl|Br' for one of several.")
+    ] = None,
+    without: Annotated[list[str] | None, typer.Option(help="Elements that must not, with commas.")] = None,
+    ionic: Annotated[bool, typer.Option("--ionic", help="Oxidation states must balance.")] = False,
+    novel: Annotated[bool, typer.Option(help="Only what the embedded table does not know.")] = True,
+    max_elements: Annotated[int | None, typer.Option(help="Most elements.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="Candidates.")] = 20,
+    calls: Annotated[int, typer.Option(min=1, help="Formulas assessed on the way.")] = 2_000,
+    seed: Seed = 0,
+    show_cards: Annotated[int, typer.Option("--cards", min=0, help="Candidates whose whole card is printed.")] = 1,
+    csv: Annotated[Path | None, typer.Option(help="Write the candidates to this file, too.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of candidates with cards.")] = False,
+) -> None:
+    """Propose materials: what is wanted goes in, candidates with their reasons come out."""
+    from dataclasses import asdict
+
+    from matenv import explain
+    from matenv.agents.candidates import show_table, write_csv
+    from matenv.agents.design import cards, design, design_task
+
+    task = design_task(want or (), _symbols(contains), _symbols(without), ionic, novel, max_elements)
+    found = design(task, top, calls, seed)
+    if csv is not None:
+        write_csv(found, csv)
+    if as_json:
+        rows = [{**asdict(each), "card": card} for each, card in zip(found, cards(found), strict=True)]
+        print(json.dumps(rows, indent=1))
+        return
+    show_table(found, f"{task.description} Best of {calls} formulas.")
+    for candidate in found[:show_cards]:
+        print(f"\n{explain(candidate.formula)}")
