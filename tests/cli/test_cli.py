@@ -38,7 +38,7 @@ def test_help_imports_nothing_heavy():
 @pytest.mark.parametrize(("command", "config"), [(predictor.train, TrainConfig), (predictor.distil, DistilConfig)])
 def test_every_setting_of_a_training_is_an_option(command, config):
     options = {name: parameter.default for name, parameter in signature(command).parameters.items()}
-    beside = {"context", "out", "threads", "calibrated_on", "data", "column", "unit", "formulas", "log10"}
+    beside = {"context", "out", "threads", "calibrated_on", "data", "column", "unit", "formulas", "log10", "name"}
     assert {name: given for name, given in options.items() if name not in beside} == {
         field.name: field.default for field in fields(config)
     }

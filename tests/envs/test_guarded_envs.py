@@ -82,13 +82,9 @@ def test_off_by_default_and_without_a_say_in_the_reward(env_id):
 
 
 def test_penalty_observation_and_end_follow_the_guard():
+    far: dict[str, Any] = {"pull": 0, "step_size": 1.0}
     env: Any = gym.make(
-        "MaterialLatent-v0",
-        observation=["cycle"],
-        reward={"cycle": 2.0},
-        end_beyond={"cycle": 1.1},
-        pull=0,
-        step_size=1,
+        "MaterialLatent-v0", observation=["cycle"], reward={"cycle": 2.0}, end_beyond={"cycle": 1.1}, **far
     )
     ends = 0
     for seed in range(4):
