@@ -1,9 +1,10 @@
-"""The demonstration: train PPO on the embedded data, and show the materials it proposes, with pictures."""
+"""The demonstration: two policies learn on the embedded data; the materials they propose, judged by DFT, with pictures."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ import gymnasium as gym
 import numpy as np
 from matenv.agents.candidate_files import check_format, write_candidates
 from matenv.agents.candidates import Candidate, rank_candidates, show_table
-from matenv.agents.evaluation import Evaluation, evaluate_policy
+from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.policies import Policy, RandomPolicy
 from matenv.agents.seeds import EVALUATION_SEEDS
 from matenv.agents.train import ENV_ID, check_seed, train
 
 from matenv import CompositionBatch, Oracle, Task, load_dataset, load_task
 from matenv.benchmark import search
+from matenv.benchmark.found import best_by_system
+from matenv.checks import check_whole
 from matenv.composition import integer_counts
 from matenv.envs.state import Trail
 from matenv.report.pictures import draw_learning_curve, draw_trajectory
@@ -25,62 +28,85 @@ from matenv.report.pictures import draw_learning_curve, draw_trajectory
 EPISODES = 512
 """Evaluation episodes of each policy."""
 
-EVALUATION_SEED = 10_000
+LAST = 1_000
+"""Proposals at the end of a search that are judged."""
+
+TOP = 100
+"""Best proposals that are judged."""
+
+CAMPAIGN = {"campaign": 8, "horizon": 32}
+"""What PPO's episodes are: campaigns for the eight best chemical systems in 32 steps."""
+
+SEARCHES = {"formula policy": "REINVENT", "prior samples": "prior", "uniform": "random"}
+"""Methods of the benchmark that propose formulas, by what the table calls them; the first one learns."""
 
 
 def demo(
     out: str | Path = "demo-output",
-    task: str = "stiff-stable",
-    timesteps: int = 200_000,
+    task: str = "rediscovery-abundant",
+    timesteps: int = 100_000,
     seed: int = 0,
     top: int = 12,
     progress: bool = True,
     require: Sequence[str] = (),
     kind: str = "csv",
+    calls: int = 10_000,
 ) -> list[Candidate]:
-    """Train, evaluate beside a random policy, rank what was found, draw.
+    """Let two policies learn, set what they propose beside what needs no learning, rank it, draw.
+
+    The formula policy (`matenv.agents.reinvent`) learns within so many calls of the oracle; PPO learns to move through
+    the latent space, from training starts in campaigns for several materials.
 
     Args:
         out: Output folder; an interrupted training in it is resumed.
         task: Task name.
-        timesteps: Training steps.
+        timesteps: Training steps of PPO.
         seed: Seed of training.
         top: Candidates to list.
         progress: Show progress bars.
         require: Elements that every formula must hold, as `matenv.load_task` takes them.
         kind: Format of the candidates' file: csv, json or optimade.
+        calls: Distinct formulas that the formula policy, and each search beside it, may assess.
 
     Returns:
         The candidates, best first.
     """
     check_seed(seed)
     check_format(kind)
+    check_whole("calls", calls, "formulas")
     folder, started = Path(out), time.perf_counter()
-    env_kwargs: dict[str, Any] = {"task": task} | ({"require": list(require)} if require else {})
+    env_kwargs: dict[str, Any] = {"task": task, **CAMPAIGN} | ({"require": list(require)} if require else {})
     wanted = load_task(task, require=require)
     print(f"Task {task}: {wanted.description}{' Must hold ' + ', '.join(require) + '.' if require else ''}")
-    print(f"Training PPO for {timesteps:,} steps on {ENV_ID} (an interrupted run resumes) ...")
+    print(f"The formula policy learns within {calls:,} calls; searches that do not learn get as many ...")
+    proposed = {
+        words: search(name, wanted, Oracle("train", calls, properties=wanted.properties), seed).formulas
+        for words, name in SEARCHES.items()
+    }
+    print(f"PPO learns in {timesteps:,} steps on {ENV_ID} (an interrupted run resumes) ...")
     agent = train("ppo", folder / "ppo", timesteps, seed, env_kwargs=env_kwargs, progress=progress)
-
-    print(f"Evaluating it and a random policy over {EPISODES} episodes each ...")
     space = gym.make(ENV_ID, **env_kwargs).action_space
-    learned = evaluate_policy(agent, ENV_ID, EPISODES, EVALUATION_SEED, **env_kwargs)
-    random = evaluate_policy(RandomPolicy(space, seed), ENV_ID, EPISODES, EVALUATION_SEED, **env_kwargs)
-    _compare(learned, random, wanted)
-    _rediscoveries(learned, random, wanted, seed)
-
+    learned = evaluate_policy(agent, ENV_ID, EPISODES, **env_kwargs)
+    random = evaluate_policy(RandomPolicy(space, seed), ENV_ID, EPISODES, **env_kwargs)
+    started_from = set(_system_of([*learned.start_formulas, *random.start_formulas]))
+    for words, e in (("PPO", learned), ("random policy", random)):
+        proposed[words] = _outside(list(e.visited), started_from)
+    print(f"PPO over {EPISODES} held-out starts: return {learned.returns.mean():.3f} +- {_half(learned.returns):.3f}, "
+          f"a random policy {random.returns.mean():.3f} +- {_half(random.returns):.3f}")  # fmt: skip
     oracle = Oracle("train", properties=wanted.properties)
-    candidates = rank_candidates(list(learned.visited), wanted, oracle, top)
+    _show_truth({name: Truth.of(formulas, wanted, oracle) for name, formulas in proposed.items() if formulas})
+
+    found = list(dict.fromkeys(formula for name in ("formula policy", "PPO") for formula in proposed[name]))
+    candidates = rank_candidates(found, wanted, oracle, top)
     show_table(candidates, f"Candidates for {task!r}, at most one per chemical system")
     listed = write_candidates(candidates, folder, kind)
     draw_learning_curve(
         folder / "ppo" / "episodes.csv", random.returns, random.final_scores, folder / "learning_curve.png",
         f"PPO on {ENV_ID}, task {task}",
     )  # fmt: skip
-    steady = evaluate_policy(agent, ENV_ID, EPISODES, EVALUATION_SEED, deterministic=True, **env_kwargs)
+    steady = evaluate_policy(agent, ENV_ID, EPISODES, deterministic=True, **env_kwargs)
     best = int(np.argmax(steady.returns))
-    seed_of_best = EVALUATION_SEEDS + EVALUATION_SEED + best
-    trail, env = record_episode(agent, seed=seed_of_best, part="test", **env_kwargs)
+    trail, env = record_episode(agent, seed=EVALUATION_SEEDS + best, part="test", **env_kwargs)
     draw_trajectory(
         trail, env.core, folder / "trajectory.png",
         f"Best of {EPISODES} episodes without exploration: {trail.infos[0]['formula']} to {trail.infos[-1]['formula']}",
@@ -115,35 +141,61 @@ def record_episode(policy: Policy, seed: int, deterministic: bool = True, **env_
     return trail, env
 
 
-def _compare(learned: Evaluation, random: Evaluation, task: Task) -> None:
-    print(f"{'':8s}{'return':>16s}{'best score met':>18s}{'final score':>18s}{'target met at the end':>24s}")
-    for name, e in (("PPO", learned), ("random", random)):
-        cells = "".join(f"{v.mean():11.3f} +-{_half(v):5.3f}" for v in (e.best_scores, e.final_scores))
-        print(f"{name:8s}{e.returns.mean():9.3f} +-{_half(e.returns):5.3f}{cells}{e.success.mean():23.1%}")
-    print(
-        f"(mean +- 95 % interval over episodes; target met: utility >= {task.success_utility:.2f}, P(stable) >= 0.5, "
-        "p_found >= 0.1\n by the predictor that pays the reward; training seeds differ, see docs/agents.md)"
-    )
+@dataclass(frozen=True)
+class Truth:
+    """What was proposed, judged by DFT values that nothing here has seen.
+
+    Attributes:
+        number: Distinct formulas proposed.
+        last: The last of them that are judged: what a policy proposes once it has learned.
+        stable: How many of those are stable compounds of held-out chemical systems.
+        systems: Distinct chemical systems among the last `EPISODES` proposals.
+        ranked: How many of the best `TOP` of all, one per chemical system, by the reward's own score are.
+    """
+
+    number: int
+    last: int
+    stable: int
+    systems: int
+    ranked: int
+
+    @property
+    def rate(self) -> float:
+        """Stable ones of 1,000."""
+        return 1000 * self.stable / self.last
+
+    @classmethod
+    def of(cls, formulas: Sequence[str], task: Task, oracle: Oracle) -> Truth:
+        """Judge formulas in the order in which they were proposed."""
+        batch = CompositionBatch.from_counts(integer_counts(list(formulas)))
+        last = formulas[-LAST:]
+        best = best_by_system(batch, task.score(oracle.assess(batch)).score, TOP)
+        return cls(
+            len(formulas), len(last), _held_out_and_stable(last), _systems(formulas[-EPISODES:]),
+            _held_out_and_stable([formulas[row] for row in best.tolist()]),
+        )  # fmt: skip
 
 
-def _rediscoveries(learned: Evaluation, random: Evaluation, task: Task, seed: int) -> None:
-    """Which stable compounds of held-out systems were met, that nothing here has seen; beside what needs no policy."""
-    prior = search("prior", task, Oracle(budget=max(len(learned.visited), 2)), seed).formulas
-    # Episodes start in held-out systems: what is met in these is no merit of the policy's.
-    started = set(_system_of([*learned.start_formulas, *random.start_formulas]))
-    met = {name: _outside(list(e.visited), started) for name, e in (("PPO", learned), ("random", random))}
-    met["prior samples"] = prior
-    ends = {"PPO": learned.final_formulas, "random": random.final_formulas}
-    print(f"{'':14s}{'formulas met':>14s}{'held out and stable':>21s}{'of 1,000':>10s}{'systems at the end':>20s}")
-    for name, formulas in met.items():
-        found = _held_out_and_stable(formulas)
-        systems = f"{_systems(ends[name]):,} of {len(ends[name])}" if name in ends else ""
-        share = 1000 * found / max(len(formulas), 1)
-        print(f"{name:14s}{len(formulas):14,}{found:21,}{share:10.1f}{systems:>20s}")
+def _show_truth(truths: Mapping[str, Truth]) -> None:
+    """The table, and in one sentence what the first row is worth."""
     print(
-        "(stable compounds, by DFT, of chemical systems that predictor, latent space, hull and policy have never seen; "
-        "prior samples: decoded at random from the latent space, no policy)"
+        f"{'':16s}{'proposed':>10s}{f'of the last {LAST:,}':>18s}{'of 1,000':>10s}{f'best {TOP}':>10s}{'systems':>10s}"
     )
+    for name, t in truths.items():
+        print(f"{name:16s}{t.number:10,}{t.stable:18,}{t.rate:10.1f}{t.ranked:10,}{t.systems:10,}")
+    print(
+        "(stable compounds, by DFT, of chemical systems that predictor, latent space, hull and policy have never seen, "
+        f"among\n the last {LAST:,} distinct proposals, and among the best {TOP} of all by the reward's score, one per "
+        f"system: a ranking that any\n list of proposals can have. Systems: distinct ones among the last {EPISODES} "
+        "proposals.)"
+    )
+    if {"formula policy", "random policy", "prior samples"} <= truths.keys():
+        policy, chance, prior = (truths[name] for name in ("formula policy", "random policy", "prior samples"))
+        print(
+            f"Of the formula policy's last {policy.last:,} proposals {policy.stable} are stable compounds of held-out "
+            f"systems that nothing here has seen:\n{policy.rate / max(chance.rate, 1e-9):.1f} times the random policy's "
+            f"rate, {policy.rate / max(prior.rate, 1e-9):.1f} times that of prior samples."
+        )
 
 
 def _system_of(formulas: Sequence[str]) -> list[str]:

@@ -13,17 +13,18 @@ from matenv.cli.options import Out, Progress, Require, Seed, TaskName
 
 def demo(
     out: Out = Path("demo-output"),
-    task: TaskName = "stiff-stable",
-    timesteps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 200_000,
+    task: TaskName = "rediscovery-abundant",
+    timesteps: Annotated[int, typer.Option(min=1, help="Training steps of PPO.")] = 100_000,
+    calls: Annotated[int, typer.Option(min=10, help="Formulas that the formula policy may assess.")] = 10_000,
     seed: Seed = 0,
     require: Require = None,
     kind: Annotated[str, typer.Option("--format", help="File of the candidates: csv, json or optimade.")] = "csv",
     progress: Progress = True,
 ) -> None:
-    """Train PPO on the embedded data and show the materials it proposes, with pictures."""
+    """Two policies learn on the embedded data; the materials they propose, judged by DFT, with pictures."""
     from matenv.agents.demo import demo
 
-    demo(out, task, timesteps, seed, progress=progress, require=require or (), kind=kind)
+    demo(out, task, timesteps, seed, progress=progress, require=require or (), kind=kind, calls=calls)
 
 
 def train(
