@@ -14,10 +14,12 @@ import torch
 from matenv.agents.edit_dqn import EditDQN
 from matenv.agents.edit_policy import EditPolicy, EditQPolicy
 from matenv.agents.hyperparameters import load_hyperparameters
-from sb3_contrib import MaskablePPO
-from stable_baselines3 import PPO, SAC
+from matenv.agents.tensorboard import RewardTerms
+from sb3_contrib import TQC, MaskablePPO, RecurrentPPO
+from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecMonitor
@@ -25,8 +27,14 @@ from stable_baselines3.common.vec_env import VecMonitor
 import matenv
 from matenv.wrappers import SB3VecEnv
 
-ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "sac": SAC, "maskable_ppo": MaskablePPO, "dqn": EditDQN}
-"""Algorithms by name: PPO and SAC move in a latent space, MaskablePPO and DQN (with masks) edit formulas."""
+ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
+    "ppo": PPO, "sac": SAC, "td3": TD3, "tqc": TQC, "recurrent_ppo": RecurrentPPO,
+    "maskable_ppo": MaskablePPO, "dqn": EditDQN,
+}  # fmt: skip
+"""Algorithms by name: MaskablePPO and DQN (with masks) edit formulas, the others move in a latent space."""
+
+EDITING = ("maskable_ppo", "dqn")
+"""Those that edit formulas."""
 
 POLICIES: dict[str, type[BasePolicy]] = {"EditPolicy": EditPolicy, "EditQPolicy": EditQPolicy}
 """Policies of this package, by the name a hyperparameter file uses; other names are Stable-Baselines3's."""
@@ -55,6 +63,7 @@ def train(
     progress: bool = True,
     threads: int = 1,
     checkpoint_every: int = 50_000,
+    tensorboard: str | Path | None = None,
 ) -> BaseAlgorithm:
     """Train an agent; what it learns is on disk as it goes, and a second call resumes.
 
@@ -72,6 +81,7 @@ def train(
         progress: Show a progress bar.
         threads: Torch threads. For networks this small a second one gains little, and on a busy machine it costs much.
         checkpoint_every: Steps between checkpoints.
+        tensorboard: Folder for TensorBoard, which gets losses, returns and every reward term; None for no log.
 
     Returns:
         The trained agent.
@@ -106,9 +116,13 @@ def train(
         agent = _load_or_create(folder, algorithm, envs, settings, seed, resuming)
         remaining = timesteps - agent.num_timesteps
         if remaining > 0:
-            callbacks = CallbackList([EpisodeLog(folder / "episodes.csv"), Checkpoint(folder, checkpoint_every)])
+            callbacks = [EpisodeLog(folder / "episodes.csv"), Checkpoint(folder, checkpoint_every)]
+            if tensorboard is not None:
+                agent.tensorboard_log = str(tensorboard)
+                callbacks.append(RewardTerms())
             try:
-                agent.learn(remaining, callbacks, reset_num_timesteps=not resuming, progress_bar=progress)
+                agent.learn(remaining, CallbackList(callbacks), tb_log_name=folder.name,
+                            reset_num_timesteps=not resuming, progress_bar=progress)  # fmt: skip
             except KeyboardInterrupt:
                 print(f"interrupted at {agent.num_timesteps} steps; the same command resumes from {folder}")
                 raise
@@ -159,6 +173,13 @@ def _make_envs(
 
 
 def _make_agent(algorithm: str, envs: VecMonitor, settings: dict[str, Any], seed: int) -> BaseAlgorithm:
+    settings = {**settings}
+    noise, spread = settings.pop("noise_type", None), settings.pop("noise_std", None)  # rl-zoo's names
+    if noise is not None:
+        if noise != "normal":
+            raise ValueError(f"noise_type={noise!r} is unknown; only 'normal' is made here")
+        shape = envs.action_space.shape
+        settings["action_noise"] = NormalActionNoise(np.zeros(shape), np.full(shape, float(spread or 0.0)))
     policy = POLICIES.get(settings["policy"], settings["policy"])
     return ALGORITHMS[algorithm](env=envs, seed=seed, device="cpu", **{**settings, "policy": policy})
 

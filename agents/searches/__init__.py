@@ -1,5 +1,29 @@
 """Searches by ask and tell, a file each. Importing this package registers them."""
 
-from matenv.agents.searches import genetic, prior, random
+from matenv.agents.searches import (
+    bayes,
+    cma_es,
+    genetic,
+    map_elites,
+    point,
+    prior,
+    random,
+    retrieval,
+    screening,
+    substitution,
+    walk,
+)
 
-__all__ = ["genetic", "prior", "random"]
+__all__ = [
+    "bayes",
+    "cma_es",
+    "genetic",
+    "map_elites",
+    "point",
+    "prior",
+    "random",
+    "retrieval",
+    "screening",
+    "substitution",
+    "walk",
+]

@@ -59,7 +59,7 @@ app = typer.Typer(
     help="Reinforcement-learning environments for the inverse design of inorganic materials.",
 )
 for command in (
-    agents.demo, agents.train, agents.evaluate, benchmark.compare, benchmark.equal_budget, explain, benchmark.gap,
+    agents.demo, agents.train, agents.tune, agents.evaluate, benchmark.compare, benchmark.equal_budget, explain, benchmark.gap,
     version,
 ):  # fmt: skip
     app.command()(command)
