@@ -25,6 +25,9 @@ INITIAL = 50
 BATCHES = 50
 """Batches that a budget is spent in, hence fits of the Gaussian process."""
 
+SMALLEST = 5
+"""Formulas of the smallest batch."""
+
 REMEMBERED = 500
 """Formulas that the process is fitted to: the best half as many, and the latest."""
 
@@ -36,6 +39,9 @@ STEPS = (0.2, 0.5, 1.0)
 
 BEST = 20
 """Best points, one per chemical system, that candidates surround."""
+
+LEAST = 1e-3
+"""Added to scores before their logarithm, which the process is fitted to: most scores are close to 0."""
 
 WIDTH = 4.0
 """Standard deviations from the origin to the sides of the cube that the process sees."""
@@ -58,7 +64,7 @@ class BayesSearch(LatentSearch):
         """A batch of the prior's at first, then what the acquisition chooses; one formula per chemical system."""
         first = len(self.scores) < self.initial
         batch = self.gather(self.initial if first else CANDIDATES)
-        most = min(n, self.initial if first else max(self.problem.budget // BATCHES, 1))
+        most = min(n, self.initial if first else max(self.problem.budget // BATCHES, SMALLEST))
         if first or not len(batch):
             return batch[:most]
         torch.set_num_threads(1)
@@ -95,15 +101,16 @@ class BayesSearch(LatentSearch):
         return np.concatenate([prior, centres + step])
 
     def fit(self) -> SingleTaskGP:
-        """A Gaussian process of the scores, standardised."""
+        """A Gaussian process of the scores' logarithms, standardised."""
         from botorch import fit_gpytorch_mll
         from botorch.models import SingleTaskGP
         from gpytorch.mlls import ExactMarginalLogLikelihood
 
         latest = np.arange(max(len(self.scores) - REMEMBERED // 2, 0), len(self.scores))
         rows = np.union1d(latest, np.argsort(-self.scores, kind="stable")[: REMEMBERED // 2])
-        self.mean, self.spread = float(self.scores[rows].mean()), max(float(self.scores[rows].std(ddof=1)), 1e-9)
-        target = torch.from_numpy((self.scores[rows] - self.mean) / self.spread)[:, None]
+        worth = np.log10(self.scores[rows] + LEAST)
+        self.mean, self.spread = float(worth.mean()), max(float(worth.std(ddof=1)), 1e-9)
+        target = torch.from_numpy((worth - self.mean) / self.spread)[:, None]
         model = SingleTaskGP(self._scaled(self.points[rows]), target, outcome_transform=None)
         fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": {"maxiter": 30}})
         return model
@@ -113,7 +120,7 @@ class BayesSearch(LatentSearch):
         """Logarithm of the expected improvement of candidates (C, n): (C,)."""
         from botorch.acquisition import LogExpectedImprovement
 
-        best = (float(self.scores.max()) - self.mean) / self.spread
+        best = (float(np.log10(self.scores.max() + LEAST)) - self.mean) / self.spread
         return LogExpectedImprovement(model, best)(candidates[:, None]).numpy()
 
     def _scaled(self, points: Points) -> torch.Tensor:

@@ -12,7 +12,7 @@ from matenv.agents.demo import demo
 from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.hyperparameters import load_hyperparameters
 from matenv.agents.policies import RandomPolicy
-from matenv.agents.train import ALGORITHMS, load, train
+from matenv.agents.train import ALGORITHMS, EDITING, load, train
 from stable_baselines3 import SAC
 
 import matenv
@@ -41,8 +41,8 @@ def weights(agent):
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_shipped_hyperparameters_make_an_agent(algorithm):
-    continuous = algorithm in ("ppo", "sac")
-    block = load_hyperparameters(algorithm, "MaterialLatent-v0" if continuous else "MaterialElements-v0")
+    env_id = "MaterialElements-v0" if algorithm in EDITING else "MaterialLatent-v0"
+    block = load_hyperparameters(algorithm, env_id)
     assert block["n_envs"] > 1 and isinstance(block["n_timesteps"], int)
     with pytest.raises(ValueError, match="no block"):
         load_hyperparameters(algorithm, "CartPole-v1")
