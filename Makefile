@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test test-all fast all lint bench clean
+.PHONY: install demo test test-all fast all lint bench fuzz audit clean
 
 # The stamp files record what is installed, so that later calls start at once.
 $(VENV)/agents.stamp: pyproject.toml constraints.txt
@@ -52,6 +52,17 @@ lint: $(VENV)/dev.stamp
 bench: $(VENV)/bench.stamp
 	$(BIN)/python -m benchmarks.run $(OPTIONS)
 	test -n "$(OPTIONS)" || $(BIN)/python -m benchmarks.quote
+
+# Known vulnerabilities of what is installed, and its licences.
+audit: $(VENV)/dev.stamp
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[audit]'
+	$(BIN)/python -m tools.licences
+	$(BIN)/pip-audit --skip-editable
+
+# About two minutes; longer: make fuzz OPTIONS='--examples 20000 --seconds 600'
+fuzz: $(VENV)/dev.stamp
+	$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet -c constraints.txt atheris || true
+	$(BIN)/python -m tests.fuzz $(OPTIONS)
 
 clean:
 	rm -rf $(VENV) .typecheck build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -16,9 +16,10 @@ from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.policies import RandomPolicy
 from matenv.agents.train import ALGORITHMS, ENV_ID, train
 
+import matenv
 from matenv import Oracle, load_task
 from matenv.benchmark import search
-from matenv.benchmark.results import stored
+from matenv.benchmark.results import stored_with, write_whole
 from matenv.benchmark.statistics import mean_interval
 
 MEASURES = ("return", "final_score", "best_score", "success")
@@ -72,7 +73,7 @@ def compare(
     name = "prior" if env_id == ENV_ID else "random"
     found = [_search(folder / f"{name}-search-{seed}.json", name, seed, task) for seed in range(seeds)]
     table[f"{name}, {CALLS:,} calls"] = {"top10": mean_interval(found)}
-    (folder / "table.json").write_text(json.dumps(table, indent=1) + "\n")
+    write_whole(folder / "table.json", json.dumps(table, indent=1) + "\n")
     _show(table, seeds, episodes, task)
     return table
 
@@ -99,7 +100,11 @@ def _run(
             "timesteps": int(getattr(policy, "num_timesteps", 0)),
         }
 
-    return stored(folder / f"{agent}-{seed}.json", measure)
+    settings = {
+        "agent": agent, "seed": seed, "timesteps": timesteps, "episodes": episodes, "task": task, "env_id": env_id,
+        "matenv": matenv.__version__,
+    }  # fmt: skip
+    return stored_with(folder / f"{agent}-{seed}.json", settings, measure)
 
 
 def _search(path: Path, name: str, seed: int, task: str) -> float:
@@ -110,7 +115,8 @@ def _search(path: Path, name: str, seed: int, task: str) -> float:
         scores = np.sort(search(name, wanted, Oracle("train", CALLS, properties=wanted.properties), seed).scores)[::-1]
         return {"top10": float(scores[:10].mean())}
 
-    return stored(path, measure)["top10"]
+    settings = {"search": name, "seed": seed, "task": task, "calls": CALLS, "matenv": matenv.__version__}
+    return stored_with(path, settings, measure)["top10"]
 
 
 def _show(table: dict[str, Any], seeds: int, episodes: int, task: str) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from matenv.agents.candidates import Candidate, rank_candidates, show_table, write_csv
+from matenv.agents.candidate_files import check_format, write_candidates
+from matenv.agents.candidates import Candidate, rank_candidates, show_table
 from matenv.agents.evaluation import Evaluation, evaluate_policy
 from matenv.agents.policies import Policy, RandomPolicy
+from matenv.agents.seeds import EVALUATION_SEEDS
 from matenv.agents.train import ENV_ID, check_seed, train
 
 from matenv import CompositionBatch, Oracle, Task, load_dataset, load_task
@@ -34,6 +36,7 @@ def demo(
     top: int = 12,
     progress: bool = True,
     require: Sequence[str] = (),
+    kind: str = "csv",
 ) -> list[Candidate]:
     """Train, evaluate beside a random policy, rank what was found, draw.
 
@@ -45,11 +48,13 @@ def demo(
         top: Candidates to list.
         progress: Show progress bars.
         require: Elements that every formula must hold, as `matenv.load_task` takes them.
+        kind: Format of the candidates' file: csv, json or optimade.
 
     Returns:
         The candidates, best first.
     """
     check_seed(seed)
+    check_format(kind)
     folder, started = Path(out), time.perf_counter()
     env_kwargs: dict[str, Any] = {"task": task} | ({"require": list(require)} if require else {})
     wanted = load_task(task, require=require)
@@ -67,19 +72,20 @@ def demo(
     oracle = Oracle("train", properties=wanted.properties)
     candidates = rank_candidates(list(learned.visited), wanted, oracle, top)
     show_table(candidates, f"Candidates for {task!r}, at most one per chemical system")
-    write_csv(candidates, folder / "candidates.csv")
+    listed = write_candidates(candidates, folder, kind)
     draw_learning_curve(
         folder / "ppo" / "episodes.csv", random.returns, random.final_scores, folder / "learning_curve.png",
         f"PPO on {ENV_ID}, task {task}",
     )  # fmt: skip
     steady = evaluate_policy(agent, ENV_ID, EPISODES, EVALUATION_SEED, deterministic=True, **env_kwargs)
     best = int(np.argmax(steady.returns))
-    trail, env = record_episode(agent, seed=EVALUATION_SEED + best, **env_kwargs)
+    seed_of_best = EVALUATION_SEEDS + EVALUATION_SEED + best
+    trail, env = record_episode(agent, seed=seed_of_best, part="test", **env_kwargs)
     draw_trajectory(
         trail, env.core, folder / "trajectory.png",
         f"Best of {EPISODES} episodes without exploration: {trail.infos[0]['formula']} to {trail.infos[-1]['formula']}",
     )  # fmt: skip
-    print(f"Wrote candidates.csv, learning_curve.png and trajectory.png to {folder.resolve()}")
+    print(f"Wrote {listed.name}, learning_curve.png and trajectory.png to {folder.resolve()}")
     print(f"Done in {time.perf_counter() - started:.0f} s.")
     return candidates
 
@@ -123,17 +129,31 @@ def _compare(learned: Evaluation, random: Evaluation, task: Task) -> None:
 def _rediscoveries(learned: Evaluation, random: Evaluation, task: Task, seed: int) -> None:
     """Which stable compounds of held-out systems were met, that nothing here has seen; beside what needs no policy."""
     prior = search("prior", task, Oracle(budget=max(len(learned.visited), 2)), seed).formulas
-    met = {"PPO": list(learned.visited), "random": list(random.visited), "prior samples": prior}
+    # Episodes start in held-out systems: what is met in these is no merit of the policy's.
+    started = set(_system_of([*learned.start_formulas, *random.start_formulas]))
+    met = {name: _outside(list(e.visited), started) for name, e in (("PPO", learned), ("random", random))}
+    met["prior samples"] = prior
     ends = {"PPO": learned.final_formulas, "random": random.final_formulas}
     print(f"{'':14s}{'formulas met':>14s}{'held out and stable':>21s}{'of 1,000':>10s}{'systems at the end':>20s}")
     for name, formulas in met.items():
         found = _held_out_and_stable(formulas)
         systems = f"{_systems(ends[name]):,} of {len(ends[name])}" if name in ends else ""
-        print(f"{name:14s}{len(formulas):14,}{found:21,}{1000 * found / len(formulas):10.1f}{systems:>20s}")
+        share = 1000 * found / max(len(formulas), 1)
+        print(f"{name:14s}{len(formulas):14,}{found:21,}{share:10.1f}{systems:>20s}")
     print(
         "(stable compounds, by DFT, of chemical systems that predictor, latent space, hull and policy have never seen; "
         "prior samples: decoded at random from the latent space, no policy)"
     )
+
+
+def _system_of(formulas: Sequence[str]) -> list[str]:
+    """Chemical system of each formula, as the formula of its elements in equal parts."""
+    return CompositionBatch.from_counts(integer_counts(formulas)).systems().formulas()
+
+
+def _outside(formulas: Sequence[str], systems: set[str]) -> list[str]:
+    """Formulas of other chemical systems."""
+    return [f for f, system in zip(formulas, _system_of(formulas), strict=True) if system not in systems]
 
 
 def _held_out_and_stable(formulas: Sequence[str]) -> int:

@@ -1,4 +1,8 @@
-"""Evaluate a policy: episode returns, the final material's score, and every material seen on the way."""
+"""Evaluate a policy: episode returns, the final material's score, and every material seen on the way.
+
+Starts, wishes and systems are drawn from the held-out part (``part="test"``) with seeds that no training uses
+(`matenv.agents.seeds`).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,8 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from matenv.agents.policies import Policy, takes_masks
+from matenv.agents.policies import Policy, takes
+from matenv.agents.seeds import EVALUATION_SEEDS
 from numpy.typing import NDArray
 
 
@@ -22,6 +27,7 @@ class Evaluation:
         best_scores: Best task score met in each episode (E,).
         success: Whether the last formula met the target, by the predictor in use (E,).
         final_formulas: The last formulas (E,).
+        start_formulas: The formulas that the episodes started at (E,).
         visited: Score of every formula met, start formulas included.
     """
 
@@ -30,6 +36,7 @@ class Evaluation:
     best_scores: NDArray[np.float64]
     success: NDArray[np.bool_]
     final_formulas: list[str]
+    start_formulas: list[str]
     visited: dict[str, float]
 
 
@@ -37,7 +44,7 @@ def evaluate_policy(
     policy: Policy,
     env_id: str = "MaterialLatent-v0",
     episodes: int = 256,
-    seed: int = 10_000,
+    seed: int = 0,
     deterministic: bool = False,
     **env_kwargs: Any,
 ) -> Evaluation:
@@ -46,10 +53,11 @@ def evaluate_policy(
     Args:
         policy: What chooses the moves.
         env_id: Registered environment id.
-        episodes: Number of episodes E; episode i starts as a single environment seeded with `seed` + i would.
-        seed: Seed of the starts; keep it apart from training seeds.
-        deterministic: Passed to the policy.
-        **env_kwargs: Arguments of the environment.
+        episodes: Number of episodes E; episode i starts as a single environment seeded with `EVALUATION_SEEDS` + `seed`
+            + i would.
+        seed: Seed of the starts, counted from `matenv.agents.seeds.EVALUATION_SEEDS`.
+        deterministic: Passed to the policy; `evaluate_both` does both, which often differ.
+        **env_kwargs: Arguments of the environment; ``part`` is ``"test"`` unless given.
 
     Returns:
         The `Evaluation`.
@@ -61,20 +69,24 @@ def evaluate_policy(
         raise ValueError(f"episodes={episodes} must be at least 1")
     if seed < 0:
         raise ValueError(f"seed={seed} must not be negative")
-    envs = gym.make_vec(env_id, num_envs=episodes, **env_kwargs)
+    envs = gym.make_vec(env_id, num_envs=episodes, **{"part": "test", **env_kwargs})
     try:
-        observation, info = envs.reset(seed=seed)
+        observation, info = envs.reset(seed=EVALUATION_SEEDS + seed)
         formulas: Callable[[], list[str]] = envs.unwrapped.formulas  # type: ignore[attr-defined]
         returns, final, best = np.zeros(episodes), np.zeros(episodes), info["score"].copy()
         success, running = np.zeros(episodes, np.bool_), np.ones(episodes, np.bool_)
         names = formulas()
-        last_names = list(names)
+        starts, last_names = list(names), list(names)
         visited = dict(zip(names, info["score"].tolist(), strict=True))
-        masks = getattr(envs.unwrapped, "action_masks", None) if takes_masks(policy) else None
+        masks = getattr(envs.unwrapped, "action_masks", None) if takes(policy, "action_masks") else None
+        memory: dict[str, Any] = {"state": None, "episode_start": np.ones(episodes, np.bool_)}
+        remembers = takes(policy, *memory)
         while running.any():
-            options = {} if masks is None else {"action_masks": masks()}
-            actions, _ = policy.predict(observation, deterministic=deterministic, **options)
+            options: dict[str, Any] = {} if masks is None else {"action_masks": masks()}
+            options |= memory if remembers else {}
+            actions, state = policy.predict(observation, deterministic=deterministic, **options)
             observation, reward, terminated, truncated, info = envs.step(actions)
+            memory = {"state": state, "episode_start": terminated | truncated}
             returns[running] += reward[running]
             ended = running & (terminated | truncated)
             last = info["final_info"] if ended.any() else info
@@ -90,6 +102,21 @@ def evaluate_policy(
                 visited[name] = float(score[row])
             running = going
         visited.pop("", None)
-        return Evaluation(returns, final, best, success, last_names, visited)
+        return Evaluation(returns, final, best, success, last_names, starts, visited)
     finally:
         envs.close()
+
+
+def evaluate_both(policy: Policy, env_id: str = "MaterialLatent-v0", **arguments: Any) -> dict[str, Evaluation]:
+    """A policy as it explores and as it acts without chance, from the same starts.
+
+    Args:
+        policy: What chooses the moves.
+        env_id: Registered environment id.
+        **arguments: Those of `evaluate_policy` but `deterministic`.
+
+    Returns:
+        The evaluations by ``"stochastic"`` and ``"deterministic"``.
+    """
+    kinds = {"stochastic": False, "deterministic": True}
+    return {name: evaluate_policy(policy, env_id, deterministic=kind, **arguments) for name, kind in kinds.items()}

@@ -6,6 +6,7 @@ in turns, round after round, so that all spaces share the machine's moods.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Sequence
@@ -19,7 +20,8 @@ from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.policies import RandomPolicy
 from matenv.agents.train import ENV_ID, train
 
-from matenv.benchmark.results import stored
+import matenv
+from matenv.benchmark.results import stored_with, write_whole
 from matenv.benchmark.spaces import measure_space
 from matenv.benchmark.statistics import mean_interval
 from matenv.latent import SHIPPED
@@ -82,7 +84,9 @@ def compare_spaces(
     result: dict[str, dict[str, Any]] = {
         name: {
             "task": TASKS.get(name, task),
-            "metrics": stored(folder / f"{Path(name).stem}-metrics.json", partial(measure_space, name)),
+            "metrics": stored_with(
+                folder / f"{Path(name).stem}-metrics.json", _settings(name), partial(measure_space, name)
+            ),
         }
         for name in spaces
     }
@@ -91,7 +95,7 @@ def compare_spaces(
     for name, entry in result.items():
         runs = [_returns(folder, name, entry["task"], seed, timesteps) for seed in range(seeds)]
         entry |= {who: mean_interval([run[who] for run in runs]) for who in ("random", "ppo", "ppo_score")}
-    (folder / "table.json").write_text(json.dumps({"seeds": seeds, "timesteps": timesteps, **result}, indent=1) + "\n")
+    write_whole(folder / "table.json", json.dumps({"seeds": seeds, "timesteps": timesteps, **result}, indent=1) + "\n")
     text = tables(result, seeds, timesteps)
     print(text)
     if page is not None:
@@ -170,7 +174,8 @@ def _speeds(folder: Path, spaces: dict[str, Any]) -> dict[str, float]:
                 seconds[name].append(time.perf_counter() - start)
         return {name: ROWS * STEPS / float(np.median(taken[1:])) for name, taken in seconds.items()}  # first: warm-up
 
-    return stored(folder / "speeds.json", measure)
+    tasks = {name: entry["task"] for name, entry in spaces.items()}
+    return stored_with(folder / "speeds.json", _settings(*tasks, tasks=tasks, rows=ROWS, steps=STEPS), measure)
 
 
 def _returns(folder: Path, name: str, task: str, seed: int, timesteps: int) -> dict[str, float]:
@@ -189,4 +194,12 @@ def _returns(folder: Path, name: str, task: str, seed: int, timesteps: int) -> d
             "random": float(random.returns.mean()),
         }
 
-    return stored(run.with_suffix(".json"), measure)
+    settings = _settings(name, task=task, seed=seed, timesteps=timesteps)
+    return stored_with(run.with_suffix(".json"), settings, measure)
+
+
+def _settings(*spaces: str, **settings: Any) -> dict[str, Any]:
+    """What a result depends on; a weights file of one's own is told by its content."""
+    files = [Path(name) for name in spaces if Path(name).is_file()]
+    digests = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {"spaces": list(spaces), **settings, "files": digests, "matenv": matenv.__version__}

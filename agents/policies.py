@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from numpy.typing import NDArray
 
 
@@ -15,22 +15,24 @@ class Policy(Protocol):
     """Anything that maps a batch of observations to actions, as Stable-Baselines3 models do."""
 
     def predict(self, observation: Any, *, deterministic: bool = False) -> tuple[Any, Any]:
-        """Actions (N, ...) for observations (N, width), and a state that is ignored.
+        """Actions (N, ...) for observations (N, width), and a state.
 
-        A policy that has a parameter `action_masks` is given those of the environment, (N, A) bool.
+        A policy that has a parameter `action_masks` is given those of the environment, (N, A) bool. One that has
+        `state` and `episode_start`, as recurrent ones do, is given the state it last returned (None at first) and which
+        rows begin an episode (N,) bool.
         """
 
 
-def takes_masks(policy: Policy) -> bool:
-    """Whether a policy wants to know which actions are allowed."""
-    return "action_masks" in inspect.signature(policy.predict).parameters
+def takes(policy: Policy, *parameters: str) -> bool:
+    """Whether a policy's `predict` wants to be told something, such as ``"action_masks"``."""
+    return set(parameters) <= set(inspect.signature(policy.predict).parameters)
 
 
 class RandomPolicy:
-    """Uniformly random moves; of discrete ones, those allowed.
+    """Uniformly random moves; of discrete ones, those allowed. It takes no notice of what it observes.
 
     Args:
-        action_space: The action space of a single environment, a bounded Box or Discrete.
+        action_space: The action space of a single environment, a bounded Box, Discrete or MultiDiscrete.
         seed: Seed of its own generator.
 
     Raises:
@@ -38,16 +40,19 @@ class RandomPolicy:
     """
 
     def __init__(self, action_space: gym.Space, seed: int | None = None) -> None:
-        if not isinstance(action_space, Box | Discrete):
-            raise ValueError(f"action_space={action_space} is neither a Box nor Discrete")
+        if not isinstance(action_space, Box | Discrete | MultiDiscrete):
+            raise ValueError(f"action_space={action_space} is neither a Box nor Discrete nor MultiDiscrete")
         self._space = action_space
         self._random = np.random.default_rng(seed)
 
     def predict(
-        self, observation: NDArray, *, deterministic: bool = False, action_masks: NDArray[np.bool_] | None = None
+        self, observation: Any, *, deterministic: bool = False, action_masks: NDArray[np.bool_] | None = None
     ) -> tuple[NDArray, None]:
         """Uniform actions (N, n) or (N,), whatever is observed."""
-        rows, space = len(observation), self._space
+        rows = len(next(iter(observation.values())) if isinstance(observation, dict) else observation)
+        space = self._space
+        if isinstance(space, MultiDiscrete):
+            return self._random.integers(space.nvec, size=(rows, len(space.nvec))), None
         if isinstance(space, Box):
             drawn = self._random.uniform(space.low, space.high, (rows, *space.low.shape))
             return drawn.astype(np.float32), None

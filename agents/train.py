@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,20 +10,30 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
+from matenv.agents.callbacks import Checkpoint, EpisodeLog
+from matenv.agents.checkpoint import (
+    CHECKPOINT,
+    MODEL,
+    load_parameters,
+    restore_checkpoint,
+    save_checkpoint,
+    save_model,
+)
 from matenv.agents.edit_dqn import EditDQN
 from matenv.agents.edit_policy import EditPolicy, EditQPolicy
 from matenv.agents.hyperparameters import load_hyperparameters
+from matenv.agents.seeds import training_seeds
 from matenv.agents.tensorboard import RewardTerms
 from sb3_contrib import TQC, MaskablePPO, RecurrentPPO
-from stable_baselines3 import PPO, SAC, TD3
+from stable_baselines3 import PPO, SAC, TD3, HerReplayBuffer
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.noise import NormalActionNoise
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecMonitor
 
 import matenv
+from matenv.benchmark.results import write_whole
 from matenv.wrappers import SB3VecEnv
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
@@ -41,16 +50,6 @@ POLICIES: dict[str, type[BasePolicy]] = {"EditPolicy": EditPolicy, "EditQPolicy"
 
 ENV_ID = "MaterialLatent-v0"
 
-EPISODE_FIELDS = (
-    "timestep",
-    "episodes",
-    "mean_return",
-    "mean_final_score",
-    "mean_p_stable",
-    "success_rate",
-    "best_formula",
-)
-
 
 def train(
     algorithm: str,
@@ -65,22 +64,24 @@ def train(
     checkpoint_every: int = 50_000,
     tensorboard: str | Path | None = None,
 ) -> BaseAlgorithm:
-    """Train an agent; what it learns is on disk as it goes, and a second call resumes.
+    """Train an agent; what it learns is on disk as it goes, and a second call goes on to the bit as if never stopped.
 
-    Writes to `out`: ``model.zip`` (and ``replay_buffer.pkl`` for off-policy agents), ``config.json``, ``episodes.csv``
-    (mean return and final score of the episodes that ended since the last line).
+    Writes to `out`: ``model.zip``, ``checkpoint.safetensors`` (what resuming needs), ``config.json``, ``episodes.csv``
+    (mean return and final score of the episodes that ended since the last line). Ctrl-C or SIGTERM stops it at the end
+    of the current rollout, when all is saved; a second one stops it at once, and what came after the last checkpoint is
+    trained again.
 
     Args:
         algorithm: A name in `ALGORITHMS`.
         out: Folder of the run.
         timesteps: Environment steps over all rows; None for the hyperparameter file's ``n_timesteps``.
-        seed: Seed of environment and agent.
+        seed: Seed of the agent, and through `matenv.agents.seeds.training_seeds` of the environment.
         env_id: Registered environment id.
         env_kwargs: Arguments of the environment, over those of the hyperparameter file.
         hyperparameters: A YAML file of one's own.
         progress: Show a progress bar.
         threads: Torch threads. For networks this small a second one gains little, and on a busy machine it costs much.
-        checkpoint_every: Steps between checkpoints.
+        checkpoint_every: Steps between checkpoints, at least; they are taken between rollouts.
         tensorboard: Folder for TensorBoard, which gets losses, returns and every reward term; None for no log.
 
     Returns:
@@ -109,25 +110,29 @@ def train(
     }  # fmt: skip
     resuming = _is_same_run(folder, config)
     envs = _make_envs(env_id, n_envs, env_kwargs)
-    if not resuming:  # only once the environment could be made, so that a mistyped argument leaves no run behind
-        (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
-        (folder / "episodes.csv").unlink(missing_ok=True)  # of a start that was killed before its first checkpoint
     try:
-        agent = _load_or_create(folder, algorithm, envs, settings, seed, resuming)
+        agent, log = _make_agent(algorithm, envs, settings, seed), EpisodeLog(folder / "episodes.csv")
+        if resuming:
+            log.restore(restore_checkpoint(folder / CHECKPOINT, agent))
+        else:  # only now, so that no mistyped argument leaves a run behind
+            write_whole(folder / "config.json", json.dumps(config, indent=1) + "\n")
+            (folder / "episodes.csv").unlink(missing_ok=True)  # of a start that was killed before its first checkpoint
         remaining = timesteps - agent.num_timesteps
         if remaining > 0:
-            callbacks = [EpisodeLog(folder / "episodes.csv"), Checkpoint(folder, checkpoint_every)]
+            checkpoint = Checkpoint(folder, checkpoint_every, log)
+            callbacks: list[BaseCallback] = [log, checkpoint]
             if tensorboard is not None:
                 agent.tensorboard_log = str(tensorboard)
                 callbacks.append(RewardTerms())
             try:
-                agent.learn(remaining, CallbackList(callbacks), tb_log_name=folder.name,
-                            reset_num_timesteps=not resuming, progress_bar=progress)  # fmt: skip
+                with checkpoint.stopping_on_signals():
+                    agent.learn(remaining, CallbackList(callbacks), tb_log_name=folder.name,
+                                reset_num_timesteps=not resuming, progress_bar=progress)  # fmt: skip
             except KeyboardInterrupt:
                 print(f"interrupted at {agent.num_timesteps} steps; the same command resumes from {folder}")
                 raise
-            finally:
-                save(agent, folder)
+            save_checkpoint(folder / CHECKPOINT, agent, log.notes())
+        save_model(folder / MODEL, agent)  # also of a finished run: it may have been killed between its two files
         return agent
     finally:
         envs.close()
@@ -147,7 +152,7 @@ def create(
     Args:
         algorithm: A name in `ALGORITHMS`.
         env_id: Registered environment id.
-        seed: Seed of environment and agent.
+        seed: Seed of the agent, and through `matenv.agents.seeds.training_seeds` of the environment.
         env_kwargs: Arguments of the environment, over those of the hyperparameter file.
         settings: Name of the hyperparameter file; None for the algorithm's.
         overrides: Hyperparameters that differ from the file's.
@@ -181,48 +186,45 @@ def _make_agent(algorithm: str, envs: VecMonitor, settings: dict[str, Any], seed
         shape = envs.action_space.shape
         settings["action_noise"] = NormalActionNoise(np.zeros(shape), np.full(shape, float(spread or 0.0)))
     policy = POLICIES.get(settings["policy"], settings["policy"])
-    return ALGORITHMS[algorithm](env=envs, seed=seed, device="cpu", **{**settings, "policy": policy})
+    agent = ALGORITHMS[algorithm](env=envs, seed=seed, device="cpu", **{**settings, "policy": policy})
+    envs.seed(training_seeds(seed))  # in place of `seed` itself, which neighbouring runs' rows would share
+    agent.observation_space.seed(seed)  # nothing draws from it, but it is written into model.zip
+    return agent
 
 
-def load(folder: str | Path, **kwargs: Any) -> BaseAlgorithm:
-    """Load a trained agent.
-
-    Only load agents you trust: Stable-Baselines3 files hold pickled objects.
+def load(folder: str | Path, trust: bool = False) -> BaseAlgorithm:
+    """Load a trained agent: made again from ``config.json``, with the tensors of ``model.zip`` and nothing else of it.
 
     Args:
         folder: Folder of the run.
-        **kwargs: Passed to the algorithm's `load`.
+        trust: Load ``model.zip`` as Stable-Baselines3 does, pickled objects and all, and an environment of any module.
+            Both run code that the folder's author chose.
 
     Returns:
         The agent.
 
     Raises:
         FileNotFoundError: The folder holds no run.
+        ValueError: The files are damaged, or ask for trust.
     """
-    algorithm = read_config(folder)["algorithm"]
-    return ALGORITHMS[algorithm].load(Path(folder) / "model.zip", device="cpu", **kwargs)
-
-
-def save(agent: BaseAlgorithm, folder: Path) -> None:
-    """Write the agent, replacing the old file only when the new one is complete."""
-    temporary = folder / "model.partial.zip"
-    agent.save(temporary)
-    temporary.replace(folder / "model.zip")
-    if isinstance(agent, OffPolicyAlgorithm):
-        partial = folder / "replay_buffer.partial.pkl"
-        agent.save_replay_buffer(partial)
-        partial.replace(folder / "replay_buffer.pkl")
-
-
-def _load_or_create(
-    folder: Path, algorithm: str, envs: VecMonitor, settings: dict[str, Any], seed: int, resuming: bool
-) -> BaseAlgorithm:
-    if not resuming:
-        return _make_agent(algorithm, envs, settings, seed)
-    agent = load(folder, env=envs)
-    if isinstance(agent, OffPolicyAlgorithm) and (folder / "replay_buffer.pkl").is_file():
-        agent.load_replay_buffer(folder / "replay_buffer.pkl")
-    return agent
+    config = read_config(folder)
+    algorithm, env_id = config["algorithm"], config["env_id"]
+    if trust:
+        return ALGORITHMS[algorithm].load(Path(folder) / MODEL, device="cpu")
+    if ":" in env_id:
+        raise ValueError(
+            f"{folder} was trained on env_id={env_id!r}, whose module would be imported; trust=True (--trust) does"
+        )
+    settings = dict(config["hyperparameters"])
+    if "buffer_size" in settings:
+        settings["buffer_size"] = 1  # room for transitions, which an agent that does not learn has no use for
+    envs = _make_envs(env_id, config["n_envs"], config["env_kwargs"])
+    try:
+        agent = _make_agent(algorithm, envs, settings, config["seed"])
+        load_parameters(Path(folder) / MODEL, agent)
+        return agent
+    finally:
+        envs.close()
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:
@@ -239,7 +241,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
         ValueError: The file cannot be read.
     """
     path = Path(folder) / "config.json"
-    if not path.is_file() or not (Path(folder) / "model.zip").is_file():
+    if not path.is_file() or not (Path(folder) / MODEL).is_file():
         raise FileNotFoundError(f"{folder} holds no trained agent; train one with `matenv train ppo --out {folder}`")
     return _parse_config(path)
 
@@ -252,86 +254,29 @@ def check_seed(seed: int) -> None:
 
 def _parse_config(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
+        config = json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is damaged ({error}); train again into another folder") from None
+    wanted = {"algorithm": str, "env_id": str, "env_kwargs": dict, "seed": int, "n_envs": int, "hyperparameters": dict}
+    bad = [key for key, kind in wanted.items() if not isinstance(config, dict) or not isinstance(config.get(key), kind)]
+    if bad or config["algorithm"] not in ALGORITHMS:
+        raise ValueError(
+            f"{path} is no configuration of a run: {', '.join(bad) or 'algorithm'} missing or wrong; train again into "
+            "another folder"
+        )
+    return config
 
 
 def _is_same_run(folder: Path, config: dict[str, Any]) -> bool:
-    """Whether the folder holds a started run of the same configuration; a run of another one is an error."""
+    """Whether the folder holds a run of the same configuration to go on with; a run of another one is an error."""
     path = folder / "config.json"
-    if not path.is_file():
+    learned = [name for name in (CHECKPOINT, MODEL) if (folder / name).is_file()]
+    if not path.is_file() or not learned:  # a start that failed or was killed before anything was learned
         return False
     old, new = _parse_config(path), json.loads(json.dumps(config))
     changed = sorted(key for key in new if old.get(key) != new[key])
     if changed:
         raise ValueError(f"{folder} holds a run with another {', '.join(changed)}; choose another folder")
-    return (folder / "model.zip").is_file()
-
-
-class EpisodeLog(BaseCallback):
-    """Appends a line to a CSV file for every `every` episodes that end.
-
-    Args:
-        path: The file.
-        every: Episodes per line.
-    """
-
-    def __init__(self, path: Path, every: int = 64) -> None:
-        super().__init__()
-        self.path, self.every = path, every
-        self._ended: list[dict[str, Any]] = []
-        self._episodes = 0
-
-    def _on_training_start(self) -> None:
-        if not self.path.exists():
-            self.path.write_text(",".join(EPISODE_FIELDS) + "\n")
-
-    def _on_step(self) -> bool:
-        dones = self.locals["dones"]
-        if dones.any():
-            self._ended += [self.locals["infos"][row] for row in np.flatnonzero(dones)]
-            if len(self._ended) >= self.every:
-                self._write()
-        return True
-
-    def _on_training_end(self) -> None:
-        if self._ended:
-            self._write()
-
-    def _write(self) -> None:
-        ended, self._ended = self._ended, []
-        self._episodes += len(ended)
-        best = max(ended, key=lambda info: info["score"])
-        means = [np.mean([info["episode"]["r"] for info in ended])]
-        means += [np.mean([info[key] for info in ended]) for key in ("score", "p_stable", "success")]
-        with self.path.open("a", newline="") as stream:
-            csv.writer(stream).writerow(
-                [self.num_timesteps, self._episodes, *(round(float(mean), 5) for mean in means), best["formula"]]
-            )
-        for name, mean in zip(("return", "final_score", "p_stable", "success"), means, strict=True):
-            self.logger.record(f"design/{name}", float(mean))
-        self.logger.record("design/distinct_formulas", self.training_env.get_attr("core")[0].oracle.calls)
-
-
-class Checkpoint(BaseCallback):
-    """Saves the agent every so many steps.
-
-    Args:
-        folder: Folder of the run.
-        every: Steps between checkpoints.
-    """
-
-    def __init__(self, folder: Path, every: int) -> None:
-        super().__init__()
-        self.folder, self.every = folder, every
-        self._last = 0
-
-    def _on_training_start(self) -> None:
-        self._last = self.num_timesteps
-
-    def _on_step(self) -> bool:
-        if self.num_timesteps - self._last >= self.every:
-            self._last = self.num_timesteps
-            save(self.model, self.folder)
-        return True
+    if CHECKPOINT not in learned:
+        raise ValueError(f"{folder} holds an agent without {CHECKPOINT}, which resuming needs; choose another folder")
+    return True

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matenv.data import Dataset, load_dataset
     from matenv.latent import load_latent
     from matenv.oracle import Assessment, Oracle
-    from matenv.properties import Property, load_predictor
+    from matenv.properties import Property, load_predictor, load_property
     from matenv.tasks import Task, load_task
     from matenv.tasks.objectives import Ramp, Window, maximise, minimise, target
     from matenv.thermo import ConvexHull
@@ -43,6 +43,7 @@ _HOMES = {
     "Oracle": "matenv.oracle",
     "Property": "matenv.properties",
     "load_predictor": "matenv.properties",
+    "load_property": "matenv.properties",
     "Task": "matenv.tasks",
     "load_task": "matenv.tasks",
     "ConvexHull": "matenv.thermo",
@@ -74,6 +75,7 @@ __all__ = [
     "load_dataset",
     "load_latent",
     "load_predictor",
+    "load_property",
     "load_task",
     "maximise",
     "minimise",

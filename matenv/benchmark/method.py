@@ -26,8 +26,14 @@ from matenv.composition import CompositionBatch
 TRACKS = ("single", "amortised", "systems")
 """Names of the tracks."""
 
-SHIPPED = ("matenv.agents.searches", "matenv.agents.methods")
-"""Modules whose import registers the shipped methods; the second needs the extra 'agents'."""
+SHIPPED = (
+    "matenv.agents.searches",
+    "matenv.agents.reinvent",
+    "matenv.agents.amortised",
+    "matenv.agents.systems_agent",
+    "matenv.agents.methods",
+)
+"""Modules whose import registers the shipped methods; the last needs the extra 'agents'."""
 
 
 @runtime_checkable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
@@ -152,6 +152,30 @@ def stored(path: Path, measure: Callable[[], Any]) -> Any:
     if not path.is_file():
         write_whole(path, json.dumps(measure(), indent=1) + "\n")
     return json.loads(path.read_text())
+
+
+def stored_with(path: Path, settings: Mapping[str, Any], measure: Callable[[], Any]) -> Any:
+    """As `stored`, of the same settings; what was stored with others is refused.
+
+    Args:
+        path: The file.
+        settings: All that the result depends on, as JSON holds it.
+        measure: Makes something that JSON can hold.
+
+    Returns:
+        The result.
+
+    Raises:
+        ValueError: The file holds a result of other settings.
+    """
+    settings = json.loads(json.dumps(settings))
+    found = stored(path, lambda: {"settings": settings, "result": measure()})
+    before = found.get("settings") if isinstance(found, dict) else None
+    if before != settings:
+        before = before if isinstance(before, dict) else {}
+        changed = sorted(key for key in {*settings, *before} if before.get(key) != settings.get(key))
+        raise ValueError(f"{path} holds a result with another {', '.join(changed)}; choose another folder")
+    return found["result"]
 
 
 def write_whole(path: Path, text: str) -> None:

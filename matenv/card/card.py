@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from matenv.card.parts import LARGE, Decomposed, Estimate, KnownFormula, Label, Opinion
+from matenv.card.parts import LARGE, Decomposed, Estimate, Gap, KnownFormula, Label, Opinion
 from matenv.card.text import LABEL, interval, line, number, shown_unit, wrapped
 from matenv.chemistry import States, is_ionic, spelled
 from matenv.oracle.rivals import Standing
@@ -181,7 +181,11 @@ def _predicted(card: Card) -> list[str]:
         )
         for threshold, p in card.p_stable.items()
     ]
-    rows += [*energies, *chances, *(_row(name, each, gold.properties) for name, each in card.properties.items())]
+    rows += [*energies, *chances]
+    for name, each in card.properties.items():
+        rows.append(_row(name, each, gold.properties))
+        if name in card.gaps:
+            rows += _metal(card.gaps[name], gold.gaps[name])
     width = max(LABEL - 2, *(len(label) + 1 for label, *_ in rows))
     text = ["Predicted from the composition alone; in brackets what holds the truth in 90 % of cases"]
     text += [f"  {label:{width}s}{proxy:32s}{judge}".rstrip() for label, proxy, judge in rows]
@@ -217,6 +221,16 @@ def _among_rivals(standing: Standing) -> list[str]:
 def _row(name: str, estimate: Estimate, others: Mapping[str, Estimate]) -> tuple[str, str, str]:
     other = interval(others[name]) if name in others else ""
     return f"{LABELS.get(name, name)} [{shown_unit(estimate.unit)}]", interval(estimate), other
+
+
+def _metal(mine: Gap, theirs: Gap) -> list[tuple[str, str, str]]:
+    """A gap's expected value blurs two answers: whether there is one, and how wide it then is."""
+    both = (mine, theirs)
+    if_none = [interval(Estimate(gap.median, gap.low, gap.high, "eV")) for gap in both]
+    return [
+        ("  P(metal)", f"{mine.p_metal:8.3f}", f"{theirs.p_metal:8.3f}"),
+        ("  if no metal [eV]", if_none[0], if_none[1]),
+    ]
 
 
 def _hull(card: Card) -> list[str]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import chain, combinations
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from matenv import elements as alphabet
 from matenv.card.card import Card
-from matenv.card.parts import LARGE, Decomposed, Estimate, KnownFormula, Label, Opinion
+from matenv.card.parts import LARGE, Decomposed, Estimate, Gap, KnownFormula, Label, Opinion
+from matenv.checks import check_choice, check_whole
 from matenv.chemistry import is_all_metal, is_charge_neutral, is_electronegativity_balanced, oxidation_states
 from matenv.composition import CompositionBatch, FormulaIndex, read
 from matenv.data import Dataset, load_dataset
@@ -40,6 +42,9 @@ NEIGHBOURS = 5
 GOLD = "gold"
 """The judge on every card."""
 
+GAPS = ("band_gap_pbe", "band_gap_expt")
+"""Properties that are exactly 0 for a metal."""
+
 MEASURED = ("band_gap_expt",)
 """Labels of the table that experiments gave; DFT gave the others."""
 
@@ -48,7 +53,7 @@ def explain(
     formula: str | Composition,
     reference: str = "all",
     predictor: str = DEFAULT_PREDICTOR,
-    properties: Iterable[Property] = (),
+    properties: Iterable[Property | str | Path] = (),
     max_atoms: int | None = None,
 ) -> Card:
     """The candidate card of one formula.
@@ -57,7 +62,7 @@ def explain(
         formula: An integer formula of at least two elements.
         reference: Phases of the hull: ``"all"`` (the whole table) or ``"train"``; P(stable) is calibrated for each.
         predictor: Name of the proxy, as `Oracle` takes it; ``"accurate"`` errs least.
-        properties: Properties of one's own to predict besides.
+        properties: Properties of one's own to predict besides, or paths of their files (`load_property`).
         max_atoms: Leave phases with more atoms in their reduced formula out of the hull, many of which are supercells
             with a defect.
 
@@ -75,7 +80,12 @@ def explain(
         >>> card.dft_stable, round(card.dft["decomposition_energy"], 3), card.polymorphs["band_gap_pbe"].spread > 3
         (True, -0.008, True)
     """
-    batch = read(formula, whole=True)
+    batch = read(formula, "formula", whole=True)
+    if len(batch) != 1:
+        raise ValueError(f"formula={str(formula)[:60]!r} must be one formula; it lists {len(batch)}")
+    check_choice("reference", reference, REFERENCES)
+    if max_atoms is not None:
+        max_atoms = check_whole("max_atoms", max_atoms, "atoms, at least 2")
     phases = _phases(reference, max_atoms)
     _check(str(formula), batch, phases)
     known = reference if max_atoms is None else phases  # a hull by name is built once, and shared
@@ -119,14 +129,13 @@ def large_formulas(formulas: Iterable[str]) -> dict[str, int]:
 
 @lru_cache(maxsize=4)
 def _phases(reference: str, max_atoms: int | None) -> Dataset:
-    if reference not in REFERENCES:
-        raise ValueError(f"reference={reference!r} is unknown; choose 'train' or 'all'")
+    check_choice("reference", reference, REFERENCES)
     table = load_dataset("mp-ground-states")
     keep = np.ones(len(table), np.bool_)
     if reference == "train":
         keep[table.split("system").test] = False
     if max_atoms is not None:
-        if max_atoms < 2:
+        if check_whole("max_atoms", max_atoms, "atoms, at least 2") < 2:
             raise ValueError(f"max_atoms={max_atoms} must be at least 2: no compound has fewer atoms")
         keep &= table.compositions.atoms <= max_atoms
     return table.subset(keep)
@@ -188,7 +197,13 @@ def _opinion(predictor: str, assessment: Assessment) -> Opinion:
         decomposition_energy=distance,
         p_stable={t: float(assessment.prob_stable(t)[0]) for t in THRESHOLDS},
         properties=estimates,
+        gaps={name: _gap(assessment, name) for name in GAPS},
     )
+
+
+def _gap(assessment: Assessment, name: str) -> Gap:
+    answer = (assessment.p_metal(name), *assessment.gap_if_no_metal(name, COVERAGE))
+    return Gap(*(float(each[0]) for each in answer))
 
 
 def _entries(batch: CompositionBatch, phases: Dataset) -> dict[str, int]:

@@ -28,6 +28,23 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Gap:
+    """What a predictor says of a band gap: whether there is one, and how wide it then is.
+
+    Attributes:
+        p_metal: Probability of none.
+        median: Median of the gap if there is one [eV].
+        low: Lower end of its 90 % interval [eV].
+        high: Upper end [eV].
+    """
+
+    p_metal: float
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Label:
     """A value of the table that stands for several polymorphs or reports.
 
@@ -82,6 +99,7 @@ class Opinion:
         decomposition_energy: E_d: E_f minus the exact hull of the reference without the formula.
         p_stable: P(E_d <= t) by t in eV/atom.
         properties: Every other property that it predicts.
+        gaps: Of band gaps P(metal), and the gap if it is no metal.
     """
 
     predictor: str
@@ -89,3 +107,4 @@ class Opinion:
     decomposition_energy: Estimate
     p_stable: Mapping[float, float]
     properties: Mapping[str, Estimate]
+    gaps: Mapping[str, Gap]

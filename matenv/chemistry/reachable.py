@@ -8,9 +8,9 @@ taken so far can reach has no more members than there are charges between the sm
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from matenv.compiled.jit import njit
 from matenv.composition.integers import MAX_ELEMENTS
 
 MOST_COMBINATIONS = 1_000_000

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
+from matenv.checks import check_number
 
 PATH = Path(__file__).parent / "tables" / "icsd24.csv"
 """The table; `tools.build_oxidation_states` writes it."""
@@ -72,8 +73,7 @@ def load_table(min_share: float = 0.0) -> OxidationTable:
     Raises:
         ValueError: `min_share` is no share.
     """
-    if not 0 <= min_share <= 1:
-        raise ValueError(f"min_share={min_share} must lie in [0, 1]: it is a share of an element's reports")
+    check_number("min_share", min_share, 0, 1, "in [0, 1]: it is a share of an element's reports")
     lines = [line for line in PATH.read_text().splitlines() if not line.startswith("#")]
     rows = {row["symbol"]: row for row in csv.DictReader(lines)}
     states = np.zeros((alphabet.NUM_ELEMENTS, MOST_STATES), np.int8)

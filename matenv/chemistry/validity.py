@@ -9,24 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from matenv import composition
 from matenv import elements as alphabet
+from matenv.checks import check_flag, check_number
 from matenv.chemistry.reachable import neutral_rows
 from matenv.chemistry.table import load_table
 from matenv.compiled.threads import run_blocks
-from matenv.composition import (
-    EXACT_MAX_ATOMS,
-    EXACT_TOLERANCE,
-    MAX_ATOMS,
-    TOLERANCE,
-    CompositionBatch,
-    Compositions,
-    listed,
-)
-from matenv.composition.packing import pack
-
-MOST_ATOMS = 1_000_000
-"""Most atoms per formula unit; the cost of a row grows with them (a few milliseconds at the limit)."""
+from matenv.composition import CompositionBatch, Compositions, read_noisy
 
 _ROWS_PER_THREAD = 2048
 _NONE_MIXED = np.zeros(alphabet.NUM_ELEMENTS, np.bool_)
@@ -128,25 +116,7 @@ def read(X: Compositions) -> CompositionBatch:  # noqa: N803
     Raises:
         ValueError: As `is_charge_neutral`.
     """
-    given = X if isinstance(X, CompositionBatch) else listed(X)
-    batch = _nearest(given) if isinstance(given, np.ndarray) else composition.read(given, whole=True)
-    if batch.atoms.max(initial=0) > MOST_ATOMS:
-        row = int(batch.atoms.argmax())
-        raise ValueError(f"X row {row} has {batch.atoms[row]:,} atoms per formula unit; at most {MOST_ATOMS:,}")
-    return batch
-
-
-def _nearest(dense: NDArray[np.float64]) -> CompositionBatch:
-    elements, amounts, _ = pack(dense)
-    batch, deviation = CompositionBatch.nearest(elements, amounts, MAX_ATOMS, TOLERANCE)
-    # Exact fractions of a formula of more than 60 atoms are not those of a small one nearby.
-    far = np.flatnonzero(deviation > TOLERANCE)
-    if len(far):
-        large, deviation = CompositionBatch.nearest(elements[far], amounts[far], EXACT_MAX_ATOMS, EXACT_TOLERANCE)
-        found = deviation <= EXACT_TOLERANCE
-        for small, exact in ((batch.elements, large.elements), (batch.counts, large.counts), (batch.size, large.size)):
-            small[far[found]] = exact[found]
-    return batch
+    return read_noisy(X)[0]
 
 
 def _all_metal(batch: CompositionBatch) -> NDArray[np.bool_]:
@@ -161,6 +131,9 @@ def _passes(
     min_share: float,
     ordered: bool,
 ) -> NDArray[np.bool_]:
+    check_flag("alloys", alloys)
+    check_flag("mixed_valence", mixed_valence)
+    check_number("min_share", min_share, 0, 1, "in [0, 1]: it is a share of an element's reports")
     batch, table = read(X), load_table(min_share)
     mixed = table.mixed_valence if mixed_valence else _NONE_MIXED
 

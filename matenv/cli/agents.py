@@ -14,22 +14,23 @@ from matenv.cli.options import Out, Progress, Require, Seed, TaskName
 def demo(
     out: Out = Path("demo-output"),
     task: TaskName = "stiff-stable",
-    timesteps: Annotated[int, typer.Option(help="Training steps.")] = 200_000,
+    timesteps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 200_000,
     seed: Seed = 0,
     require: Require = None,
+    kind: Annotated[str, typer.Option("--format", help="File of the candidates: csv, json or optimade.")] = "csv",
     progress: Progress = True,
 ) -> None:
     """Train PPO on the embedded data and show the materials it proposes, with pictures."""
     from matenv.agents.demo import demo
 
-    demo(out, task, timesteps, seed, progress=progress, require=require or ())
+    demo(out, task, timesteps, seed, progress=progress, require=require or (), kind=kind)
 
 
 def train(
     algorithm: Annotated[str, typer.Argument(help="ppo, sac, td3, tqc, recurrent_ppo; maskable_ppo, dqn on MaterialElements-v0.")],
     out: Out,
     timesteps: Annotated[
-        int | None, typer.Option(help="Environment steps; default: the hyperparameter file's.")
+        int | None, typer.Option(min=1, help="Environment steps; default: the hyperparameter file's.")
     ] = None,
     seed: Seed = 0,
     env: Annotated[str, typer.Option(help="Registered environment id.")] = "MaterialLatent-v0",
@@ -85,25 +86,75 @@ def _arguments(text: str) -> dict[str, Any]:
 
 def evaluate(
     run_folder: Annotated[Path, typer.Argument(help="Folder of a trained agent.")],
-    episodes: Annotated[int, typer.Option(help="Episodes.")] = 256,
-    seed: Annotated[int, typer.Option(help="Seed of the starts.")] = 10_000,
-    top: Annotated[int, typer.Option(help="Candidates to list.")] = 10,
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes.")] = 256,
+    seed: Annotated[int, typer.Option(min=0, max=2**30, help="Seed of the starts, apart from all training seeds.")] = 0,
+    top: Annotated[int, typer.Option(min=1, help="Candidates to list.")] = 10,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Load pickled objects and modules that the folder names: they run code.")
+    ] = False,
 ) -> None:
-    """Evaluate a trained agent, and list the best materials it met."""
+    """Evaluate a trained agent from held-out starts, with and without exploration, and list the best it met."""
     from matenv import Oracle, load_task
     from matenv.agents.candidates import rank_candidates, show_table
-    from matenv.agents.evaluation import evaluate_policy
+    from matenv.agents.evaluation import evaluate_both
     from matenv.agents.train import load, read_config
     from matenv.tasks import RESTRICTIONS
 
-    config, agent = read_config(run_folder), load(run_folder)
+    config, agent = read_config(run_folder), load(run_folder, trust)
     arguments = config["env_kwargs"]
-    result = evaluate_policy(agent, config["env_id"], episodes, seed, **arguments)
-    print(
-        f"{episodes} episodes: return {result.returns.mean():.3f}, final score {result.final_scores.mean():.3f}, "
-        f"best score {result.best_scores.mean():.3f}, target met {result.success.mean():.1%}"
-    )
+    found = evaluate_both(agent, config["env_id"], episodes=episodes, seed=seed, **arguments)
+    for kind, each in found.items():
+        print(
+            f"{episodes} episodes, {kind}: return {each.returns.mean():.3f}, final score "
+            f"{each.final_scores.mean():.3f}, best score {each.best_scores.mean():.3f}, target met "
+            f"{each.success.mean():.1%}"
+        )
+    visited = {name: score for each in found.values() for name, score in each.visited.items()}
     restricted = {name: arguments[name] for name in RESTRICTIONS if name in arguments}
     task = load_task(arguments.get("task", "stiff-stable"), **restricted)
     oracle = Oracle(arguments.get("reference", "train"), properties=task.properties)
-    show_table(rank_candidates(list(result.visited), task, oracle, top), f"Best of {len(result.visited)} formulas met")
+    show_table(rank_candidates(list(visited), task, oracle, top), f"Best of {len(visited)} formulas met")
+
+
+def _symbols(texts: list[str] | None) -> list[str]:
+    """Elements given one by one or with commas between them."""
+    return [symbol.strip() for text in texts or () for symbol in text.split(",") if symbol.strip()]
+
+
+def design(
+    want: Annotated[
+        list[str] | None,
+        typer.Option(help="A range: band_gap_expt=1.1..1.6, bulk_modulus=200.., price=..50; repeat for more."),
+    ] = None,
+    contains: Annotated[
+        list[str] | None, typer.Option(help="Elements that must occur, with commas; 'F|Cl|Br' for one of several.")
+    ] = None,
+    without: Annotated[list[str] | None, typer.Option(help="Elements that must not, with commas.")] = None,
+    ionic: Annotated[bool, typer.Option("--ionic", help="Oxidation states must balance.")] = False,
+    novel: Annotated[bool, typer.Option(help="Only what the embedded table does not know.")] = True,
+    max_elements: Annotated[int | None, typer.Option(help="Most elements.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="Candidates.")] = 20,
+    calls: Annotated[int, typer.Option(min=1, help="Formulas assessed on the way.")] = 2_000,
+    seed: Seed = 0,
+    show_cards: Annotated[int, typer.Option("--cards", min=0, help="Candidates whose whole card is printed.")] = 1,
+    csv: Annotated[Path | None, typer.Option(help="Write the candidates to this file, too.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of candidates with cards.")] = False,
+) -> None:
+    """Propose materials: what is wanted goes in, candidates with their reasons come out."""
+    from dataclasses import asdict
+
+    from matenv import explain
+    from matenv.agents.candidates import show_table, write_csv
+    from matenv.agents.design import cards, design, design_task
+
+    task = design_task(want or (), _symbols(contains), _symbols(without), ionic, novel, max_elements)
+    found = design(task, top, calls, seed)
+    if csv is not None:
+        write_csv(found, csv)
+    if as_json:
+        rows = [{**asdict(each), "card": card} for each, card in zip(found, cards(found), strict=True)]
+        print(json.dumps(rows, indent=1))
+        return
+    show_table(found, f"{task.description} Best of {calls} formulas.")
+    for candidate in found[:show_cards]:
+        print(f"\n{explain(candidate.formula)}")

@@ -101,8 +101,8 @@ def leaderboard(
 
 def compare(
     out: Out = Path("runs/compare"),
-    seeds: Annotated[int, typer.Option(help="Seeds per agent.")] = 5,
-    episodes: Annotated[int, typer.Option(help="Evaluation episodes per seed.")] = 256,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds per agent.")] = 5,
+    episodes: Annotated[int, typer.Option(min=1, help="Evaluation episodes per seed.")] = 256,
     task: TaskName = "stiff-stable",
     env: Annotated[str, typer.Option(help="Registered environment id.")] = "MaterialLatent-v0",
     progress: Progress = True,
@@ -115,8 +115,8 @@ def compare(
 
 def equal_budget(
     out: Out = Path("runs/equal-budget"),
-    budget: Annotated[int, typer.Option(help="Distinct formulas that each run may assess.")] = 10_000,
-    seeds: Annotated[int, typer.Option(help="Seeds per method.")] = 10,
+    budget: Annotated[int, typer.Option(min=1, help="Distinct formulas that each run may assess.")] = 10_000,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds per method.")] = 10,
     task: TaskNames = None,
     method: Method = None,
     processes: Processes = 1,
@@ -129,8 +129,8 @@ def equal_budget(
 
 def gap(
     tasks: Annotated[list[str] | None, typer.Argument(help="Tasks; default: all that are registered.")] = None,
-    calls: Annotated[int, typer.Option(help="Distinct formulas per search.")] = 10_000,
-    seeds: Annotated[int, typer.Option(help="Repetitions of every search.")] = 3,
+    calls: Annotated[int, typer.Option(min=1, help="Distinct formulas per search.")] = 10_000,
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions of every search.")] = 3,
     reward: Annotated[
         list[str] | None,
         typer.Option(help="Predictor or file, bare-NAME for one taken at its word; several: --reward A --reward B."),

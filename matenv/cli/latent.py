@@ -23,12 +23,14 @@ def train(
         str | None, typer.Option("--from", help="Space or weights file to fine-tune on --data, in place of NAME.")
     ] = None,
     data: Annotated[Path | None, typer.Option(help="CSV file of one's own with a formula column.")] = None,
-    beta_cycles: Annotated[int | None, typer.Option(help="Training: KL weight in so many cycles.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs; default: the model's own.")] = None,
+    beta_cycles: Annotated[int | None, typer.Option(min=1, help="Training: KL weight in so many cycles.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs; default: the model's own.")] = None,
     seed: Seed = 0,
-    replay: Annotated[float, typer.Option(help="Fine-tuning: original rows shown per row of --data.")] = 1.0,
+    replay: Annotated[float, typer.Option(min=0, help="Fine-tuning: original rows shown per row of --data.")] = 1.0,
     holdout: Annotated[str, typer.Option(help="Fine-tuning: hold out by system, or by formula.")] = "system",
-    tolerance: Annotated[float, typer.Option(help="Fine-tuning: change of a fraction for smaller integers.")] = 0.0,
+    tolerance: Annotated[
+        float, typer.Option(min=0, help="Fine-tuning: change of a fraction for smaller integers.")
+    ] = 0.0,
     column: Annotated[str, typer.Option(help="Fine-tuning: column of --data that holds formulas.")] = "formula",
     threads: Threads = 1,
     progress: Progress = True,
@@ -65,7 +67,7 @@ def train(
 def distil(
     source: Annotated[Path, typer.Argument(help="Weights file of a trained vae.")],
     out: Out,
-    epochs: Annotated[int | None, typer.Option(help="Epochs; default: the recipe's own.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs; default: the recipe's own.")] = None,
     seed: Seed = 0,
     threads: Threads = 1,
     data: Annotated[str, typer.Option(help="The table the space was trained on: shipped, or a CSV file.")] = (
@@ -83,7 +85,7 @@ def distil(
 @app.command()
 def evaluate(
     name: Annotated[str, typer.Argument(help="Name of a latent space, or a weights file.")] = "vae",
-    samples: Annotated[int, typer.Option(help="Samples of the prior.")] = 10_000,
+    samples: Annotated[int, typer.Option(min=1, help="Samples of the prior.")] = 10_000,
     seed: Seed = 0,
     threads: Threads = 1,
 ) -> None:
@@ -108,8 +110,8 @@ def evaluate(
 def round_trip(
     formulas: Annotated[list[str] | None, typer.Argument(help="Formulas; default: held-out rows.")] = None,
     latent: Latent = "vae",
-    draws: Annotated[int, typer.Option(help="Draws from each posterior.")] = 10,
-    rows: Annotated[int, typer.Option(help="Held-out rows, where no formula is given.")] = 2000,
+    draws: Annotated[int, typer.Option(min=1, help="Draws from each posterior.")] = 10,
+    rows: Annotated[int, typer.Option(min=1, help="Held-out rows, where no formula is given.")] = 2000,
     seed: Seed = 0,
 ) -> None:
     """Whether formulas come back from the latent space, from their encoding and from draws around it."""
@@ -130,8 +132,10 @@ def smoothness(
     """How gradually formulas and a predicted property change along straight lines."""
     from matenv import load_dataset, load_latent, load_predictor
     from matenv.benchmark.smoothness import smoothness
+    from matenv.checks import check_choice
 
     model, data = load_predictor(predictor), load_dataset()
+    check_choice("property", property, model.units)
     for name in names or ("vae", "vae-elawady"):
         print(name)
         for key, value in smoothness(load_latent(name), data, model, property).items():
@@ -143,7 +147,7 @@ def interpolate(
     first: Annotated[str, typer.Argument(help="Formula to start from.")],
     last: Annotated[str, typer.Argument(help="Formula to end at.")],
     out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("interpolation.png"),
-    points: Annotated[int, typer.Option(help="Points on the line.")] = 201,
+    points: Annotated[int, typer.Option(min=2, help="Points on the line.")] = 201,
     latent: Latent = "vae",
 ) -> None:
     """The formulas on a straight line between two in the latent space, as a table and a picture."""
@@ -166,7 +170,7 @@ def draw(
     property: Annotated[
         str | None, typer.Option(help="Label that colours the first map; default: the formation energy, or one phase.")
     ] = None,
-    rows: Annotated[int, typer.Option(help="Formulas shown.")] = 4000,
+    rows: Annotated[int, typer.Option(min=1, help="Formulas shown.")] = 4000,
 ) -> None:
     """Two maps of the space's table: coloured by a property, and by family of materials."""
     from matenv import load_dataset, load_latent
@@ -181,8 +185,8 @@ def draw(
 def compare(
     spaces: Annotated[list[str] | None, typer.Argument(help="Latent spaces; default: all that are shipped.")] = None,
     out: Out = Path("runs/latent-compare"),
-    seeds: Annotated[int, typer.Option(help="Training runs per space.")] = 3,
-    timesteps: Annotated[int, typer.Option(help="Environment steps of each training run.")] = 100_000,
+    seeds: Annotated[int, typer.Option(min=1, help="Training runs per space.")] = 3,
+    timesteps: Annotated[int, typer.Option(min=1, help="Environment steps of each training run.")] = 100_000,
     page: Annotated[Path | None, typer.Option(help="Markdown page to write the tables into.")] = None,
 ) -> None:
     """Every latent space beside every other: recovery, samples, speed, and what PPO reaches in it."""
@@ -199,8 +203,8 @@ def generators(
         typer.Argument(help="Latent spaces or weights files; default: vae, vae-elawady, cvae, wgan-gp."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for generative.json and conditioning.png.")] = Path("generators"),
-    samples: Annotated[int, typer.Option(help="Formulas of each.")] = 10_000,
-    at_each: Annotated[int, typer.Option(help="Samples at each value asked of a conditional space.")] = 500,
+    samples: Annotated[int, typer.Option(min=1, help="Formulas of each.")] = 10_000,
+    at_each: Annotated[int, typer.Option(min=1, help="Samples at each value asked of a conditional space.")] = 500,
     seed: Seed = 0,
 ) -> None:
     """Validity, uniqueness, novelty and diversity of samples; whether conditional spaces obey what is asked."""

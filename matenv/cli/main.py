@@ -12,7 +12,7 @@ try:
 except ImportError:  # pragma: no cover - only without the extra
     sys.exit("The command line needs the extra 'agents': pip install 'matenv[agents]'")
 
-from matenv.cli import agents, benchmark, latent, predictor
+from matenv.cli import agents, benchmark, data, latent, predictor
 
 
 def explain(
@@ -20,7 +20,11 @@ def explain(
     reference: Annotated[str, typer.Option(help="Phases of the hull: all or train.")] = "all",
     predictor: Annotated[str, typer.Option(help="The proxy; accurate errs least.")] = "default",
     max_atoms: Annotated[
-        int | None, typer.Option(help="Leave phases with more atoms in their formula out of the hull.")
+        int | None, typer.Option(min=2, help="Leave phases with more atoms in their formula out of the hull.")
+    ] = None,
+    own: Annotated[
+        list[str] | None,
+        typer.Option("--property", help="File of a property of one's own (matenv predictor train --data); repeat."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, one object for each card.")] = False,
 ) -> None:
@@ -30,11 +34,12 @@ def explain(
     """
     from matenv import Oracle, explain
 
-    Oracle(reference, predictor=predictor)  # a wrong option is one mistake, not one of every formula
+    # A wrong option is one mistake, not one of every formula.
+    known = Oracle(reference, predictor=predictor, properties=own or ()).properties
     cards = []
     for formula in formulas:
         try:
-            cards.append(explain(formula, reference, predictor, max_atoms=max_atoms))
+            cards.append(explain(formula, reference, predictor, known, max_atoms=max_atoms))
         except ValueError as error:
             print(f"matenv: {error}", file=sys.stderr)
     if as_json:
@@ -59,11 +64,12 @@ app = typer.Typer(
     help="Reinforcement-learning environments for the inverse design of inorganic materials.",
 )
 for command in (
-    agents.demo, agents.train, agents.tune, agents.evaluate, benchmark.compare, benchmark.equal_budget, explain, benchmark.gap,
-    version,
+    agents.demo, agents.train, agents.tune, agents.evaluate, agents.design, benchmark.compare, benchmark.equal_budget,
+    explain, benchmark.gap, version,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(benchmark.app, name="benchmark")
+app.add_typer(data.app, name="data")
 app.add_typer(latent.app, name="latent")
 app.add_typer(predictor.app, name="predictor")
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 Out = Annotated[Path, typer.Option(help="Output folder; an interrupted run in it is resumed.")]
-Seed = Annotated[int, typer.Option(help="Seed.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed.")]
 TaskName = Annotated[str, typer.Option(help="Task name, such as stiff-stable, wide-gap-novel or stable-novel.")]
 Require = Annotated[
     list[str] | None,

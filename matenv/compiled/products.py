@@ -13,8 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numba import config, njit
+from numba import config
 
+from matenv.compiled.jit import njit
 from matenv.compiled.panels import PANEL, Array, panels
 
 # Sums may be reordered, which is what lets them use the whole vector unit; NaN and infinity keep their meaning.
@@ -98,7 +99,7 @@ def add_product_plainly(base: Array, left: Array, matrix: Array, result: Array) 
 def _fastest() -> Callable[[Array, Array, Array, Array], None]:
     """The hand-written product, if it may be used and works here, else the plain one."""
     if os.environ.get(PLAIN, "0") not in ("", "0"):
-        # Compiled code that is kept on disk does not say whose product it holds: this process keeps its own.
+        # Code kept on disk holds one product or the other: this process keeps its own, and displaces none.
         folder = getattr(config, "CACHE_DIR", "") or Path(__file__).parent / "__pycache__"
         config.CACHE_DIR = str(Path(folder) / "plain")  # type: ignore[attr-defined]
         return add_product_plainly

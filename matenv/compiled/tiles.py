@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
+from matenv.compiled.jit import njit
 from matenv.compiled.panels import PANEL, Array
 
 _LANES = 16  # numbers per vector; the compiler splits vectors that the processor does not have

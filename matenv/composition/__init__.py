@@ -15,15 +15,18 @@ from matenv.composition.batch import (
 from matenv.composition.formulas import (
     PAPER_THRESHOLD,
     Compositions,
+    RoundingWarning,
     formula,
     fractions,
     integer_counts,
+    nearest_formulas,
     read,
+    read_noisy,
     threshold_counts,
 )
 from matenv.composition.index import FormulaIndex
-from matenv.composition.integers import MAX_ELEMENTS
-from matenv.composition.reading import amounts_of, check_fractions, listed, parse
+from matenv.composition.integers import MAX_ELEMENTS, MOST_ATOMS, TRACE
+from matenv.composition.reading import FormulaError, amounts_of, check_fractions, listed, numbers, parse
 
 __all__ = [
     "EXACT_MAX_ATOMS",
@@ -31,10 +34,14 @@ __all__ = [
     "KNOWN_DISTANCE",
     "MAX_ATOMS",
     "MAX_ELEMENTS",
+    "MOST_ATOMS",
     "PAPER_THRESHOLD",
+    "RoundingWarning",
     "TOLERANCE",
+    "TRACE",
     "CompositionBatch",
     "Compositions",
+    "FormulaError",
     "FormulaIndex",
     "amounts_of",
     "check_fractions",
@@ -42,7 +49,10 @@ __all__ = [
     "fractions",
     "integer_counts",
     "listed",
+    "nearest_formulas",
+    "numbers",
     "parse",
     "read",
+    "read_noisy",
     "threshold_counts",
 ]

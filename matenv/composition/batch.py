@@ -9,10 +9,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.composition.integers import MAX_ELEMENTS, smallest_counts
+from matenv.checks import check_share, check_whole
+from matenv.composition.integers import MAX_ELEMENTS, MOST_ATOMS, smallest_counts
 from matenv.composition.keys import Packed, fill_slots, find, keys_of, same_rows
 from matenv.composition.packing import restore, scatter
-from matenv.composition.reading import check_fractions, check_width
+from matenv.composition.reading import check_fractions, check_width, numbers
 from matenv.composition.spelling import spell
 
 MAX_ATOMS = 60
@@ -29,6 +30,16 @@ EXACT_TOLERANCE = 2e-7
 
 KNOWN_DISTANCE = 1e-9
 """L1 distance of atom fractions below which two compositions are the same formula (rounding noise only)."""
+
+LARGEST = 2**53
+"""Largest count that a float holds exactly, before a formula is reduced."""
+
+
+def check_rounding(max_atoms: int, tolerance: float) -> None:
+    """Refuse, by a ValueError that names it, a cap on atoms or a tolerance that no rounding can have."""
+    if check_whole("max_atoms", max_atoms, f"atoms, at most {MOST_ATOMS:,}") > MOST_ATOMS:
+        raise ValueError(f"max_atoms={max_atoms} must be at most {MOST_ATOMS:,}")
+    check_share("tolerance", tolerance)
 
 
 @dataclass(frozen=True)
@@ -122,22 +133,34 @@ class CompositionBatch:
             The packed batch.
 
         Raises:
-            ValueError: If the width is not 89, an entry is negative or not an integer, or a row has > 10 elements.
+            ValueError: If the width is not 89, an entry is negative or not an integer, or a row has > 10 elements or,
+                reduced, more than `MOST_ATOMS` atoms.
         """
-        dense = np.atleast_2d(np.asarray(counts))
+        dense = np.atleast_2d(numbers(counts, "counts"))
+        if dense.dtype.kind != "f":
+            raise ValueError("counts holds formulas; read them by matenv.composition.read")
         check_width(dense)
-        if not np.all(np.isfinite(dense)) or np.any(dense < 0) or np.any(dense != np.floor(dense)):
-            row = int(np.argmax(~(np.isfinite(dense) & (dense >= 0) & (dense == np.floor(dense))).all(axis=1)))
-            raise ValueError(f"counts row {row} must hold non-negative integers")
+        good = np.isfinite(dense) & (dense >= 0) & (dense == np.floor(dense))
+        if not good.all():
+            raise ValueError(f"counts row {int(np.argmin(good.all(axis=1)))} must hold non-negative integers")
         size = np.count_nonzero(dense, axis=1)
         if size.max(initial=0) > MAX_ELEMENTS:
             row = int(size.argmax())
             raise ValueError(f"counts row {row} has {size[row]} elements; at most {MAX_ELEMENTS} are supported")
+        if dense.max(initial=0) > LARGEST:
+            row = int(dense.max(axis=1).argmax())
+            raise ValueError(f"counts row {row} holds {dense[row].max():g}; at most {LARGEST:,} can be counted exactly")
         # Stable sort of "absent" brings the elements present to the front in ascending order.
         order = np.argsort(dense == 0, axis=1, kind="stable")[:, :MAX_ELEMENTS]
         packed = np.take_along_axis(dense, order, axis=1).astype(np.int64)
         divisor = np.gcd.reduce(packed, axis=1)
         packed //= np.maximum(divisor, 1)[:, None]
+        atoms = packed.sum(axis=1)
+        if atoms.max(initial=0) > MOST_ATOMS:
+            row = int(atoms.argmax())
+            raise ValueError(
+                f"counts row {row} has {atoms[row]:,} atoms per reduced formula unit; at most {MOST_ATOMS:,}"
+            )
         present = packed > 0
         return cls(
             np.where(present, order, -1).astype(np.int16), packed.astype(np.int32), present.sum(axis=1).astype(np.int16)
@@ -161,12 +184,10 @@ class CompositionBatch:
             The packed batch; exact for fractions of formulas up to `max_atoms` atoms at the default tolerance.
 
         Raises:
-            ValueError: If a row holds NaN, infinite or negative values, sums to zero, or has > 10 elements.
+            ValueError: If a row holds NaN, infinite or negative values, sums to zero, or has > 10 elements; a cap
+                outside 1 to `MOST_ATOMS`, a tolerance outside (0, 1).
         """
-        if max_atoms < 1:
-            raise ValueError(f"max_atoms={max_atoms} must be at least 1")
-        if not tolerance > 0:
-            raise ValueError(f"tolerance={tolerance} must be positive")
+        check_rounding(max_atoms, tolerance)
         x = check_fractions(fractions)
         elements, counts, size = smallest_counts(x, max_atoms, tolerance)
         return cls(elements, counts, size)
@@ -190,4 +211,12 @@ class CompositionBatch:
         shares = amounts / amounts.sum(axis=1, keepdims=True)
         places, counts, size = smallest_counts(shares, max_atoms, tolerance)
         kept, deviation = restore(elements, shares, places, counts)
+        whole = np.flatnonzero((deviation > 0) & ((amounts == np.floor(amounts)) & (amounts <= LARGEST)).all(axis=1))
+        if len(whole):
+            # Counts are a formula as they stand, even one of more atoms than were searched.
+            exact = amounts[whole].astype(np.int64) // np.gcd.reduce(amounts[whole].astype(np.int64), axis=1)[:, None]
+            small = exact.sum(axis=1) <= MOST_ATOMS
+            rows = whole[small]
+            kept[rows], counts[rows], deviation[rows] = elements[rows], exact[small], 0.0
+            size[rows] = np.count_nonzero(exact[small], axis=1)
         return cls(kept, counts, size), deviation

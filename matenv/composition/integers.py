@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from matenv.compiled.jit import njit
 
 MAX_ELEMENTS = 10
 """Most elements a composition may hold; the embedded table's most complex entry has 9."""
+
+MOST_ATOMS = 1_000_000
+"""Most atoms per reduced formula unit. Compiled code counts in 32 bits and spells, hashes and searches within this."""
+
+TRACE = 1e-12
+"""Shares of the atoms at or below this are the round-off of a sum, and no element."""
 
 
 @njit(cache=True, nogil=True)

@@ -7,8 +7,9 @@ so where a formula is looked for the counts are compared as well.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from matenv.compiled.jit import njit
 
 Packed = tuple[NDArray[np.int16], NDArray[np.int32], NDArray[np.int16]]
 """Elements (B, 10), counts (B, 10) and size (B,): the arrays of a `CompositionBatch`."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
-from matenv.composition.integers import MAX_ELEMENTS
+from matenv.compiled.jit import njit
+from matenv.composition.integers import MAX_ELEMENTS, TRACE
 from matenv.composition.reading import check_fractions
 
 
@@ -21,8 +21,8 @@ def pack(
         name: What to call the argument in an error.
 
     Returns:
-        Alphabet positions (B, 10) int16, ascending within a row, padded with -1; amounts (B, 10) float64, padded with
-        0; number of elements (B,) int16.
+        Alphabet positions (B, 10) int16 of elements beyond a trace, ascending within a row, padded with -1; amounts
+        (B, 10) float64, padded with 0; number of elements (B,) int16.
 
     Raises:
         ValueError: As `check_fractions`.
@@ -54,15 +54,16 @@ def _pack(
         n = 0
         total = 0.0
         for column in range(width):
+            total += dense[row, column]
+        for column in range(width):
             value = dense[row, column]
-            if value == 0.0:
+            if value == 0.0 or 0.0 < value <= TRACE * total:
                 continue
             if not value > 0.0 or n == MAX_ELEMENTS:
                 good = False
                 break
             elements[row, n] = column
             amounts[row, n] = value
-            total += value
             n += 1
         size[row] = n
         if not (0.0 < total < np.inf):

@@ -3,53 +3,96 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
-from matenv.composition.integers import MAX_ELEMENTS
+from matenv.composition.integers import MAX_ELEMENTS, TRACE
+from matenv.composition.pasted import parts_of
 
 if TYPE_CHECKING:
     from pymatgen.core import Composition
+
+NAMED = 5
+"""Formulas that an error names."""
+
+LONGEST = 60
+"""Letters of a formula that an error quotes."""
 
 
 def listed(x: Any, name: str = "X") -> list[str | Composition] | NDArray[np.float64]:
     """Compositions however they are written, as a list of formulas or as rows of amounts.
 
     Args:
-        x: A formula (a string or pymatgen `Composition`), a list, tuple or array of formulas, or amounts (B, 89) or
-            (89,). An empty list is an empty batch.
+        x: A formula (a string or pymatgen `Composition`), a list, array, or pandas Series or Index of
+            formulas, or amounts (B, 89) or (89,) as an array, a table or a tensor. Nothing listed is an empty batch.
         name: What to call the argument in an error.
 
     Returns:
         Formulas as given, or amounts (B, 89) float64, C-contiguous, their values unchecked.
 
     Raises:
-        ValueError: Something else, or an array of another width.
+        ValueError: Something else, complex or masked amounts, or an array of another width.
     """
     if isinstance(x, str) or hasattr(x, "reduced_formula"):
         return [x]
-    if isinstance(x, np.ndarray) and x.dtype.kind in "UO":
-        x = x.ravel().tolist() if x.ndim < 2 else x.tolist()
-    if isinstance(x, Sequence) and len(x) and (isinstance(x[0], str) or hasattr(x[0], "reduced_formula")):
-        return list(x)
-    try:
-        dense = np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError):
-        dense = None
-    if dense is None or x is None or isinstance(x, str | bytes):
-        raise ValueError(
-            f"{name}={str(x)[:60]!r} ({type(x).__name__}) is not understood; give a formula such as 'LiFePO4', a list "
-            "of formulas, or fractions (B, 89)"
-        )
+    if isinstance(x, Sequence) and len(x) and not isinstance(x, bytes):
+        if _is_formula(x[0]):
+            return list(x)
+        if any(map(_is_formula, x)):  # numpy would turn the rest into text
+            _refuse(x, name)
+    dense = numbers(x, name)
+    if dense.dtype.kind in "OU":
+        return dense.ravel().tolist() if dense.ndim < 2 else _refuse(x, name)
     if dense.shape == (0,):
         return np.zeros((0, alphabet.NUM_ELEMENTS))
     dense = dense[None] if dense.ndim == 1 else dense
     check_width(dense, name)
     return np.ascontiguousarray(dense)
+
+
+def numbers(x: Any, name: str) -> NDArray:
+    """Amounts as float64, or as they are where they are no numbers but may be formulas (dtype object or text)."""
+    if x is None or isinstance(x, bytes | Mapping | Set | Iterator):
+        _refuse(x, name)
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise ValueError(f"{name} has masked entries; fill them (filled(0)) or leave those rows out")
+    try:
+        array = np.asarray(x)
+    except (TypeError, ValueError, RuntimeError) as error:  # a ragged list; a tensor with a gradient, or on a GPU
+        if hasattr(x, "detach"):
+            raise ValueError(f"{name} is a tensor that numpy cannot read; give {name}.detach().cpu()") from None
+        _refuse(x, name, error)
+    if array.ndim == 0 and not (array.size and _is_formula(array.item())):
+        _refuse(x, name)
+    if array.dtype.kind in "biuf":
+        return array.astype(np.float64, copy=False)
+    if array.dtype.kind == "c":
+        raise ValueError(f"{name} is complex ({array.dtype}); amounts are real: give its real part")
+    if array.dtype.kind not in "OU":
+        _refuse(x, name)
+    if array.dtype.kind == "O" and array.size and not any(_is_formula(value) for value in array.flat):
+        if any(isinstance(value, complex | np.complexfloating) for value in array.flat):
+            raise ValueError(f"{name} holds complex numbers; amounts are real: give their real part")
+        try:
+            return array.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            _refuse(x, name, error)
+    return array
+
+
+def _is_formula(value: Any) -> bool:
+    return isinstance(value, str) or hasattr(value, "reduced_formula")
+
+
+def _refuse(x: Any, name: str, error: Exception | None = None) -> NoReturn:
+    raise ValueError(
+        f"{name}={str(x)[:60]!r} ({type(x).__name__}) is not understood; give a formula such as 'LiFePO4', a list "
+        "of formulas, or fractions (B, 89)"
+    ) from error
 
 
 def amounts_of(x: Any, name: str = "X") -> NDArray[np.float64]:
@@ -87,16 +130,22 @@ def check_fractions(fractions: ArrayLike, name: str = "fractions") -> NDArray[np
     if not good.all():
         row = int(np.argmin(good))
         why = (
-            "holds NaN or infinite values" if not np.isfinite(total[row])
+            "holds NaN or infinite values" if not np.isfinite(x[row]).all()
+            else "holds amounts too large to add up" if not np.isfinite(total[row])
             else "holds a negative amount" if x[row].min() < 0
             else "sums to zero; a composition needs at least one element"
         )  # fmt: skip
         raise ValueError(f"{name} row {row} {why}")
-    size = np.count_nonzero(x, axis=1)
+    shares = np.ascontiguousarray(x / total[:, None])
+    trace = (shares > 0) & (shares <= TRACE)
+    if trace.any():
+        shares[trace] = 0.0
+        shares /= shares.sum(axis=1, keepdims=True)
+    size = np.count_nonzero(shares, axis=1)
     if size.max(initial=0) > MAX_ELEMENTS:
         row = int(size.argmax())
         raise ValueError(f"{name} row {row} has {size[row]} elements; at most {MAX_ELEMENTS} are supported")
-    return np.ascontiguousarray(x / total[:, None])
+    return shares
 
 
 def check_width(x: NDArray, name: str = "counts") -> None:
@@ -107,50 +156,79 @@ def check_width(x: NDArray, name: str = "counts") -> None:
         )
 
 
+class FormulaError(ValueError):
+    """Formulas that cannot be read.
+
+    Attributes:
+        rows: Their row numbers, ascending: all others can be read.
+    """
+
+    def __init__(self, message: str, rows: Sequence[int] = (0,)) -> None:
+        super().__init__(message)
+        self.rows = list(rows)
+
+
 def parse(formulas: Iterable[str | Composition]) -> NDArray[np.float64]:
     """Amounts of each element in a list of formulas, as written (not reduced).
 
     Args:
-        formulas: Formula strings, such as ``"LiFePO4"`` or ``"Pb1.75Ag0.5GeS4"``, or pymatgen `Composition` objects.
+        formulas: Formula strings, such as ``"LiFePO4"``, ``"Pb1.75Ag0.5GeS4"``, ``"Fe₂O₃"`` or ``"CuSO4·5H2O"``, or
+            pymatgen `Composition` objects.
 
     Returns:
         Array (B, 89) float64 of atoms per formula as written.
 
     Raises:
-        ValueError: Empty or unreadable formula, unknown element, an element outside the 89, or an amount that is
-            negative, zero or NaN. The message quotes the formula and the culprit.
+        FormulaError: A formula that is empty or unreadable, has an element outside the 89, an isotope, a charge, or an
+            amount that is not positive. The message quotes the first formula and the culprit and counts the others;
+            `rows` lists them all.
     """
-    from pymatgen.core import Composition, Species
-
     rows = list(formulas)
     counts = np.zeros((len(rows), alphabet.NUM_ELEMENTS))
+    bad: dict[int, str] = {}
     for row, formula in enumerate(rows):
-        if isinstance(formula, str):
-            if not formula.strip():
-                raise ValueError(f"formula {row} is empty; write it like 'LiFePO4'")
-            try:
-                amounts = Composition(formula, strict=True)
-            except Exception as error:
-                raise ValueError(f"formula {formula!r} cannot be read: {error}") from None
-        elif isinstance(formula, Composition):
-            amounts = formula
-        else:
-            raise ValueError(
-                f"formula {row} is a {type(formula).__name__}; expected a string or a pymatgen Composition"
-            )
+        try:
+            _parse(formula, row, counts[row])
+        except FormulaError as error:
+            bad[row] = str(error)
+    if bad:
+        first, more = next(iter(bad)), len(bad) - 1
+        where = f"row {first}: " if len(rows) > 1 else ""
+        others = ", ".join(f"row {row} {str(rows[row])[:30]!r}" for row in list(bad)[1:NAMED])
+        tail = f"; {more} more cannot be read: {others}{', ...' if more >= NAMED else ''}" if more else ""
+        raise FormulaError(f"{where}{bad[first]}{tail}", list(bad))
+    return counts
+
+
+def _parse(formula: Any, row: int, counts: NDArray[np.float64]) -> None:
+    """Add the amounts (89,) of one formula."""
+    from pymatgen.core import Composition, Species
+
+    if not isinstance(formula, str | Composition):
+        raise FormulaError(
+            f"formula {row} is {str(formula)[:30]!r} ({type(formula).__name__}); expected a string or a pymatgen "
+            "Composition"
+        )
+    said = f"formula {str(formula)[:LONGEST]!r}"
+    if isinstance(formula, str) and not formula.strip():
+        raise FormulaError(f"formula {row} is empty; write it like 'LiFePO4'")
+    try:
+        parts = parts_of(formula) if isinstance(formula, str) else [(1.0, formula)]
+        read = [(factor, Composition(part, strict=True)) for factor, part in parts]
+    except Exception as error:  # pymatgen raises many kinds
+        raise FormulaError(f"{said} cannot be read: {str(error)[:200]}") from None
+    for factor, amounts in read:
         if not len(amounts):
-            raise ValueError(f"formula {formula!r} holds no element")
-        for key, amount in amounts.items():
-            symbol = key.symbol if not isinstance(key, Species) else key.element.symbol
-            symbol = "H" if symbol in ("D", "T") else symbol
+            raise FormulaError(f"{said} holds no element")
+        for key, each in amounts.items():
+            element, amount = key.element if isinstance(key, Species) else key, factor * each
+            symbol = element.symbol
+            if getattr(element, "name", symbol) in ("D", "T"):
+                raise FormulaError(f"{said} holds the isotope {element.name}; matenv knows elements only: write H")
             if symbol not in alphabet.INDEX:
-                raise ValueError(
-                    f"formula {formula!r} holds {symbol}, which is outside matenv's 89 elements "
-                    "(H..Pu without Po, At, Rn, Fr, Ra)"
+                raise FormulaError(
+                    f"{said} holds {symbol}, which is outside matenv's 89 elements (H..Pu without Po, At, Rn, Fr, Ra)"
                 )
             if not (amount > 0 and math.isfinite(amount)):
-                raise ValueError(
-                    f"formula {formula!r} has an amount of {amount} for {symbol}; amounts must be positive"
-                )
-            counts[row, alphabet.INDEX[symbol]] += amount
-    return counts
+                raise FormulaError(f"{said} has an amount of {amount} for {symbol}; amounts must be positive")
+            counts[alphabet.INDEX[symbol]] += amount

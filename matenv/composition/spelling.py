@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
+from matenv.compiled.jit import njit
 
 Letters = NDArray[np.uint32]
 

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
-from matenv.composition import CompositionBatch, FormulaIndex, integer_counts
+from matenv.checks import check_choice, check_real, check_rows
+from matenv.composition import CompositionBatch, FormulaIndex, integer_counts, listed
 from matenv.data import splits
+from matenv.data.grouping import SideBySide, group_statistics, joined
+from matenv.data.report import TableReport
+from matenv.data.written import read_formulas
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 UNITS: dict[str, str] = {
     "formation_energy": "eV/atom",
@@ -63,6 +70,11 @@ class Dataset:
         system_part: Part of the `system` split: 0 train, 1 validation (a part of train), 2 test, (N,) uint8; worked
             out from the chemical systems where not given.
         frontier: Whether the `frontier` split holds the row out, (N,) bool; likewise.
+        std: Uncertainties that the table states, per label or ``formation_energy``, (N,) each, NaN where absent.
+        extra: Text that is carried along (DOI, notes, material id), (N,) each, "" where absent; of several rows of a
+            formula all that differ, separated by "; ".
+        units: Unit of each label that is not in `UNITS`.
+        report: How a table of one's own was read and what was left out; None for the embedded ones.
     """
 
     name: str
@@ -74,6 +86,10 @@ class Dataset:
     spread: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     system_part: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
     frontier: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    std: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    extra: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+    report: TableReport | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         """Fill in the split columns of a table that comes without them."""
@@ -114,6 +130,23 @@ class Dataset:
         """
         return self._index.find(compositions)
 
+    def material_id(self, formula: str) -> str:
+        """Id of a formula's ground state in the database that the table comes from.
+
+        Args:
+            formula: A formula, such as ``"Fe2O3"``.
+
+        Returns:
+            Its id, such as ``"mp-19770"``; "" where the table lacks the formula.
+
+        Raises:
+            ValueError: The table has no ids, as the embedded ones, or the formula cannot be read.
+        """
+        if "material_id" not in self.extra:
+            raise ValueError(f"{self.name} holds no material ids; a snapshot does (matenv data fetch)")
+        (row,) = self.find(CompositionBatch.from_counts(integer_counts([formula])))
+        return str(self.extra["material_id"][row]) if row >= 0 else ""
+
     def split(self, name: str = "system") -> Split:
         """Row numbers of a frozen split.
 
@@ -127,12 +160,11 @@ class Dataset:
         Raises:
             ValueError: Unknown split name.
         """
+        check_choice("name", name, ("system", "frontier"))
         if name == "system":
             held_out = self.system_part == PARTS.index("test")
-        elif name == "frontier":
-            held_out = self.frontier
         else:
-            raise ValueError(f"name={name!r} is not a split; choose 'system' or 'frontier'")
+            held_out = self.frontier
         return Split(np.flatnonzero(~held_out), np.flatnonzero(held_out))
 
     def part(self, name: str) -> NDArray[np.int64]:
@@ -147,8 +179,7 @@ class Dataset:
         Raises:
             ValueError: Unknown part.
         """
-        if name not in PARTS:
-            raise ValueError(f"name={name!r} is not a part of the system split; choose one of {', '.join(PARTS)}")
+        check_choice("name", name, PARTS)
         return np.flatnonzero(self.system_part == PARTS.index(name))
 
     def truth(self, label: str) -> NDArray[np.bool_]:
@@ -163,7 +194,7 @@ class Dataset:
         Raises:
             ValueError: The table lacks that label.
         """
-        if label not in self.labels:
+        if not isinstance(label, str) or label not in self.labels:
             raise ValueError(f"label={label!r} is not in {self.name}; it has {', '.join(self.labels)}")
         mask = np.isfinite(self.labels[label])
         if label in self.spread:
@@ -180,6 +211,9 @@ class Dataset:
         Returns:
             A new `Dataset`.
         """
+        rows = check_rows("rows", rows, len(self))
+        if name is not None and (not isinstance(name, str) or not name):
+            raise ValueError(f"name={name!r} must be text, or None for the old name")
         return replace(
             self,
             name=name or self.name,
@@ -190,7 +224,84 @@ class Dataset:
             spread={key: value[rows] for key, value in self.spread.items()},
             system_part=self.system_part[rows],
             frontier=self.frontier[rows],
+            std={key: value[rows] for key, value in self.std.items()},
+            extra={key: value[rows] for key, value in self.extra.items()},
         )
+
+    def merge(self, other: Dataset, name: str | None = None) -> Dataset:
+        """Both tables as one. Of a formula in both the lower formation energy counts, and this table's labels.
+
+        Energies above the hull (``decomposition_energy``) of either table are of its own phases: they are left out.
+
+        Args:
+            other: The other table; with energies of the same scheme, unless one of the two has none.
+            name: Name of the new table; by default both names.
+
+        Returns:
+            A new `Dataset`: this table's formulas, then those only the other has.
+
+        Raises:
+            ValueError: Energies of different schemes, or a label in different units.
+        """
+        both = [np.isfinite(table.formation_energy).any() for table in (self, other)]
+        if all(both) and self.energy_scheme != other.energy_scheme:
+            raise ValueError(
+                f"{self.name} holds energies {self.energy_scheme!r} and {other.name} {other.energy_scheme!r}, which do "
+                "not mix; convert one: other = matenv.data.fit_conversion(other, table).apply(other)"
+            )
+        for label in self.units.keys() & other.units.keys():
+            if self.units[label] != other.units[label]:
+                raise ValueError(
+                    f"{label} is in {self.units[label]!r} in {self.name} and {other.units[label]!r} in {other.name}"
+                )
+        place = self.find(other.compositions)
+        new = np.flatnonzero(place < 0)
+        compositions = CompositionBatch.concatenate([self.compositions, other.compositions[new]])
+        rows = np.where(place < 0, 0, place)
+        rows[new] = len(self) + np.arange(len(new))
+        both_rows = SideBySide(len(self), rows, len(compositions))
+        energies = np.fmin(*both_rows.numbers(self.formation_energy, other.formation_energy))
+        stale = {"decomposition_energy"} if all(both) else set[str]()
+        labels = both_rows.filled(self.labels, other.labels)
+        spread = both_rows.filled(self.spread, other.spread)
+        for key in self.labels.keys() & other.labels.keys() & spread.keys():
+            apart = np.abs(np.subtract(*both_rows.numbers(self.labels[key], other.labels[key])))
+            spread[key] = np.fmax(spread[key], apart)
+        return Dataset(
+            name=name or f"{self.name}+{other.name}",
+            formulas=np.concatenate([self.formulas, other.formulas[new]]),
+            compositions=compositions,
+            formation_energy=energies,
+            energy_scheme=self.energy_scheme if both[0] else other.energy_scheme,
+            labels={key: values for key, values in labels.items() if key not in stale},
+            spread={key: values for key, values in spread.items() if key not in stale},
+            std=both_rows.filled(self.std, other.std),
+            extra=both_rows.joined(self.extra, other.extra),
+            units={**other.units, **self.units},
+            system_part=np.concatenate([self.system_part, other.system_part[new]]),
+            frontier=np.concatenate([self.frontier, other.frontier[new]]),
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The table as a pandas frame; `load_dataset` reads it back, from any file pandas writes it to.
+
+        Returns:
+            Columns ``formula``, ``formation_energy`` and ``energy_scheme`` if there are energies, the labels, their
+            ``_std`` and ``_spread`` where they say something, and what is carried along. Units are in ``attrs``.
+        """
+        import pandas as pd
+
+        columns: dict[str, Any] = {"formula": self.formulas}
+        if np.isfinite(self.formation_energy).any():
+            columns |= {"formation_energy": self.formation_energy, "energy_scheme": self.energy_scheme}
+        columns |= self.labels
+        for suffix, belongs in (("std", self.std), ("spread", self.spread)):
+            columns |= {f"{key}_{suffix}": values for key, values in belongs.items() if np.nansum(values) > 0}
+        columns |= self.extra
+        frame = pd.DataFrame(columns)
+        units = {**UNITS, **self.units}
+        frame.attrs = {"units": {key: units[key] for key in self.labels if key in units}}
+        return frame
 
     @classmethod
     def from_formulas(
@@ -205,7 +316,7 @@ class Dataset:
         """A table of one's own. Polymorphs collapse to the lowest energy; other labels to their median.
 
         Args:
-            formulas: Formula strings (n,).
+            formulas: Formula strings (n,); amounts may be fractional.
             formation_energy: Formation energies (n,) in eV/atom, or None.
             labels: Further labels (n,) each; NaN where absent.
             name: Name of the table.
@@ -215,56 +326,91 @@ class Dataset:
             A `Dataset` of the distinct reduced formulas, in order of first appearance.
 
         Raises:
-            ValueError: Unreadable formula, non-integer formula, or a label of the wrong length or with infinite values.
+            ValueError: Unreadable formula, or a label of the wrong length or with infinite values.
         """
-        amounts = integer_counts(formulas)
+        given = listed(formulas, "formulas")
+        if not isinstance(given, list):
+            raise ValueError(f"formulas={str(formulas)[:60]} must be a list of formulas, such as ['LiFePO4', 'NaCl']")
+        batch, _, problems = read_formulas(given)
+        for row, reason in problems.items():
+            raise ValueError(f"formulas[{row}]={str(given[row])!r}: {reason}")
+        if labels is not None and not isinstance(labels, Mapping):
+            raise ValueError(f"labels={str(labels)[:60]!r} must be a dictionary of columns by name")
+        for what, text in (("name", name), ("energy_scheme", energy_scheme)):
+            if not isinstance(text, str) or not text:
+                raise ValueError(f"{what}={text!r} must be text")
         everything = {"formation_energy": formation_energy, **(labels or {})}
         columns: dict[str, NDArray[np.float64]] = {}
         for key, values in everything.items():
-            column = np.full(len(amounts), np.nan) if values is None else np.asarray(values, dtype=np.float64)
-            if column.shape != (len(amounts),):
-                raise ValueError(f"{key} has shape {column.shape}; expected ({len(amounts)},), one value per formula")
+            column = (
+                np.full(len(batch), np.nan) if values is None else check_real(key, values, "one number per formula")
+            )
+            if column.shape != (len(batch),):
+                raise ValueError(f"{key} has shape {column.shape}; expected ({len(batch)},), one value per formula")
             if np.isinf(column).any():
                 raise ValueError(f"{key}[{int(np.argmax(np.isinf(column)))}] is infinite; use NaN for an absent value")
             columns[key] = column
-        batch = CompositionBatch.from_counts(amounts)
+        energies = columns.pop("formation_energy")
+        return cls.collapse(batch, energies, columns, name=name, energy_scheme=energy_scheme)
+
+    @classmethod
+    def collapse(
+        cls,
+        batch: CompositionBatch,
+        formation_energy: NDArray[np.float64],
+        labels: Mapping[str, NDArray[np.float64]],
+        *,
+        name: str,
+        energy_scheme: str,
+        std: Mapping[str, NDArray[np.float64]] | None = None,
+        spread: Mapping[str, NDArray[np.float64]] | None = None,
+        extra: Mapping[str, NDArray[np.str_]] | None = None,
+        units: Mapping[str, str] | None = None,
+        report: TableReport | None = None,
+    ) -> Dataset:
+        """Rows to distinct formulas: the lowest formation energy, the median of every other column.
+
+        Args:
+            batch: Compositions (n), a formula perhaps more than once.
+            formation_energy: (n,) eV/atom, NaN where absent.
+            labels: Further columns (n,) each.
+            name: Name of the table.
+            energy_scheme: Which energies these are.
+            std: Stated uncertainties (n,) by label; the median of a formula's rows is kept.
+            spread: Spreads over polymorphs (n,) that the rows state; the larger of theirs and of the rows' own is kept.
+            extra: Text (n,) by column.
+            units: Unit by label.
+            report: How the rows were read.
+
+        Returns:
+            The table, in order of first appearance.
+        """
         first = batch.distinct()
         compositions = batch[first]
         members = FormulaIndex(compositions).find(batch)
-        reduced, spread = {}, {}
-        for key, column in columns.items():
-            low, middle, high = group_statistics(column, members, len(first))
-            reduced[key] = low if key == "formation_energy" else middle
-            spread[key] = high - low
-        energies = reduced.pop("formation_energy")
-        spread.pop("formation_energy")
-        return cls(name, np.array(compositions.formulas()), compositions, energies, energy_scheme, reduced, spread)
 
+        def grouped(values: NDArray[np.float64]) -> tuple[NDArray, NDArray, NDArray]:
+            return group_statistics(values, members, len(first))
 
-def group_statistics(
-    values: NDArray[np.float64], group: NDArray[np.int64], groups: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Minimum, median and maximum of the finite values of each group.
-
-    Args:
-        values: (n,) with NaN where absent.
-        group: (n,) group number of each value.
-        groups: Number of groups G.
-
-    Returns:
-        Three arrays (G,), NaN for a group without values.
-    """
-    present = np.isfinite(values)
-    order = np.lexsort((values[present], group[present]))
-    sorted_values, sorted_group = values[present][order], group[present][order]
-    start = np.searchsorted(sorted_group, np.arange(groups), side="left")
-    stop = np.searchsorted(sorted_group, np.arange(groups), side="right")
-    low, middle, high = (np.full(groups, np.nan) for _ in range(3))
-    filled = stop > start
-    s, e = start[filled], stop[filled]
-    low[filled], high[filled] = sorted_values[s], sorted_values[e - 1]
-    middle[filled] = 0.5 * (sorted_values[(s + e - 1) // 2] + sorted_values[(s + e) // 2])
-    return low, middle, high
+        middle, apart = {}, {}
+        for key, column in labels.items():
+            low, middle[key], high = grouped(column)
+            apart[key] = high - low
+        for key, column in (spread or {}).items():
+            apart[key] = np.fmax(apart[key], grouped(column)[2])
+        return cls(
+            name=name,
+            formulas=np.array(compositions.formulas()),
+            compositions=compositions,
+            formation_energy=grouped(formation_energy)[0],
+            energy_scheme=energy_scheme,
+            labels=middle,
+            spread=apart,
+            std={key: grouped(values)[1] for key, values in (std or {}).items()},
+            extra={key: joined(cells, members, len(first)) for key, cells in (extra or {}).items()},
+            units=dict(units or {}),
+            report=report,
+        )
 
 
 def assign_splits(systems: NDArray[np.str_]) -> dict[str, NDArray]:

@@ -1,17 +1,20 @@
-"""`load_dataset`: the tables shipped with the package, and a user's own CSV."""
+"""`load_dataset`: the tables shipped with the package, and a user's own."""
 
 from __future__ import annotations
 
-import csv
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matenv.composition import MAX_ELEMENTS, CompositionBatch
 from matenv.data.dataset import Dataset
+from matenv.data.snapshot import load_snapshot
+from matenv.data.table import read_table, warn
+from matenv.data.table_file import SUFFIXES
 
 EMBEDDED = {
     "mp-ground-states": "85,014 Materials Project ground states with formation energies (Bartel et al. 2020)",
@@ -27,31 +30,45 @@ NO_ENERGIES = "none"
 """Scheme of a table that holds no energies."""
 
 
-def load_dataset(name: str | Path = "mp-ground-states") -> Dataset:
-    """Load a table: a shipped one by name, or a CSV file by path.
+def load_dataset(name: Any = "mp-ground-states", **options: Any) -> Dataset:
+    """Load a table: a shipped one by name, or one's own.
 
     Args:
-        name: A key of `EMBEDDED`, or the path of a CSV with a ``formula`` column, optionally ``formation_energy``
-            (eV/atom), and any further numeric label columns (empty cells are absent values).
+        name: A key of `EMBEDDED`; or a table of one's own as `read_table` takes it: the path of a .csv, .json or
+            .parquet file, a pandas object, or a list of pymatgen entries; or the folder of a snapshot
+            (``matenv data fetch``).
+        **options: Of `read_table`: ``column``, ``energy``, ``labels``, ``units``, ``energy_scheme``, ``tolerance``,
+            ``strict``.
 
     Returns:
-        The table. Embedded tables are cached and shared: treat their arrays as read-only.
+        The table, distinct formulas. Embedded tables are cached and shared: treat their arrays as read-only. Of a table
+        of one's own `Dataset.report` says how it was read; what was left out is warned of.
 
     Raises:
-        ValueError: Unknown name, or a CSV without a formula column or with an unreadable value (line quoted).
-        FileNotFoundError: A path ending in .csv that does not exist.
+        ValueError: Unknown name, options for an embedded table, or as `read_table`.
+        FileNotFoundError: A path that does not exist.
+        ImportError: As `read_table`.
 
     Examples:
         >>> data = load_dataset("mp-ground-states")
         >>> len(data), data.fractions.shape
         (85014, (85014, 89))
     """
-    if str(name) in EMBEDDED:
-        return _load_embedded(str(name))
-    path = Path(name)
-    if path.suffix.lower() == ".csv":
-        return _load_csv(path)
-    raise ValueError(f"name={str(name)!r} is not a dataset; choose one of {', '.join(EMBEDDED)} or give a .csv path")
+    if isinstance(name, str) and name in EMBEDDED:
+        if options:
+            raise ValueError(f"{', '.join(options)}: options are for a table of one's own, not for {name!r}")
+        return _load_embedded(name)
+    if isinstance(name, str | Path) and Path(name).is_dir():
+        return load_snapshot(Path(name))
+    if isinstance(name, str) and Path(name).suffix.lower() not in SUFFIXES:
+        raise ValueError(
+            f"name={name!r} is not a dataset; choose one of {', '.join(EMBEDDED)} or give a file that ends in "
+            f"{', '.join(SUFFIXES)}"
+        )
+    data = read_table(name, **options).dataset()
+    if data.report is not None:
+        warn(data.report)
+    return data
 
 
 @lru_cache(maxsize=len(EMBEDDED))
@@ -86,25 +103,3 @@ def _unpack(size: NDArray, elements: NDArray, counts: NDArray) -> CompositionBat
     packed_elements[listed] = elements
     packed_counts[listed] = counts
     return CompositionBatch(packed_elements, packed_counts, size.astype(np.int16))
-
-
-def _load_csv(path: Path) -> Dataset:
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        header = reader.fieldnames or []
-        if "formula" not in header:
-            raise ValueError(f"{path} has columns {header}; it needs one called 'formula'")
-        rows = list(reader)
-    if not rows:
-        raise ValueError(f"{path} holds no rows")
-    columns: dict[str, list[float]] = {key: [] for key in header if key != "formula"}
-    for line, row in enumerate(rows, start=2):
-        for key, column in columns.items():
-            try:
-                column.append(float(row[key]) if row[key] and row[key].strip() else np.nan)
-            except ValueError:
-                raise ValueError(f"{path} line {line}: {key}={row[key]!r} is not a number") from None
-    energies = columns.pop("formation_energy", None)
-    return Dataset.from_formulas(
-        [row["formula"] for row in rows], energies, columns, name=path.stem, energy_scheme=f"file:{path.name}"
-    )

@@ -7,10 +7,10 @@ distance of the atom fractions (0 identical, 2 nothing in common). Pure elements
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
+from matenv.compiled.jit import njit
 from matenv.compiled.threads import run_blocks
 from matenv.composition import MAX_ELEMENTS, CompositionBatch
 

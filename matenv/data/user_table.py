@@ -1,25 +1,21 @@
-"""A user's table of compositions, solid solutions and fractional occupancies included, and how it is split."""
+"""A user's table of compositions to learn from, solid solutions included, and how it is split."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import StringIO
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
-from matenv.composition import EXACT_MAX_ATOMS, EXACT_TOLERANCE, CompositionBatch, fractions
+from matenv.composition import CompositionBatch
 from matenv.data.splits import TEST_SHARE, system_part, uniform
+from matenv.data.table import Table, read_table
 
 HOLDOUTS = ("system", "formula")
-
-YES_OR_NO = ("single_phase",)
-"""Labels that are 1 or 0."""
 
 NAMED = 5
 """Skipped rows that are named."""
@@ -33,7 +29,7 @@ class UserTable:
         name: Name of the table.
         train: Distinct compositions to learn from.
         test: Distinct compositions held out.
-        skipped: What was left out, as written, with the reason.
+        skipped: What was left out, with the reason.
         train_labels: Labels of the compositions to learn from (N, L) float32, NaN where the table has none.
         test_labels: Those of the compositions held out.
     """
@@ -41,69 +37,63 @@ class UserTable:
     name: str
     train: CompositionBatch
     test: CompositionBatch
-    skipped: tuple[tuple[str, str], ...]
+    skipped: tuple[str, ...]
     train_labels: NDArray[np.float32]
     test_labels: NDArray[np.float32]
 
     def report(self) -> str:
-        """Numbers of rows, and the first rows that were skipped, in words."""
+        """Numbers of rows, and the first that were skipped, in words."""
         text = f"{self.name}: {len(self.train):,} formulas to learn from, {len(self.test):,} held out"
         if not self.skipped:
             return text
-        named = "; ".join(f"{formula}: {reason}" for formula, reason in self.skipped[:NAMED])
-        more = ", ..." if len(self.skipped) > NAMED else ""
-        rows = "row" if len(self.skipped) == 1 else "rows"
-        return f"{text}; {len(self.skipped):,} {rows} skipped ({named}{more})"
+        more = "; ..." if len(self.skipped) > NAMED else ""
+        rows = "row or value" if len(self.skipped) == 1 else "rows or values"
+        return f"{text}; {len(self.skipped):,} {rows} skipped ({'; '.join(self.skipped[:NAMED])}{more})"
 
 
-def read_table(
-    path: str | Path,
+def split_table(
+    source: Any,
     *,
     max_count: int,
     holdout: str = "system",
     tolerance: float = 0.0,
-    column: str = "formula",
+    column: str | None = None,
     labels: Sequence[str] = (),
 ) -> UserTable:
-    """Read a CSV file with a column of formulas, and columns of labels if asked; other columns are left alone.
+    """Read a table of formulas, and of labels if asked, and hold out a part.
 
     Amounts may be fractional: La0.7Sr0.3MnO3 is read as La7Sr3Mn10O30. A formula of a single element, or one that needs
     a count above `max_count`, is skipped: the latent spaces cannot spell it.
 
     Args:
-        path: The file.
+        source: The table, as `matenv.data.read_table` takes it.
         max_count: Most atoms of one element per formula unit; the latent spaces spell counts up to 64.
         holdout: ``"system"`` holds out whole chemical systems by the frozen split, as for every other table;
             ``"formula"`` a fifth of the formulas, for a table of one system or few.
         tolerance: Largest change of an atom fraction for the sake of smaller integers; 0 for none. At 0.001
             La0.67Sr0.33MnO3 is read as La2SrMn3O9, which differs by 0.0007.
-        column: Name of the column of formulas; capitals do not matter.
-        labels: Columns to read where there are such; empty cells are absent labels.
+        column: Column of formulas.
+        labels: Labels to learn, where the table has such columns.
 
     Returns:
         The table, in order of first appearance; of a formula that is listed twice the first row counts.
 
     Raises:
-        ValueError: Not a CSV file, no column of formulas, no rows, a formula that cannot be read or has an element
-            outside the alphabet or a label that is no number (line quoted), nothing left to learn from or to hold out,
-            or a bad option.
+        ValueError: As `read_table`, nothing left to learn from or to hold out, or a bad option.
         FileNotFoundError: The file does not exist.
     """
-    path = Path(path)
     if holdout not in HOLDOUTS:
         raise ValueError(f"holdout={holdout!r} must be one of {', '.join(HOLDOUTS)}")
-    if not 0 <= tolerance < 0.1:
-        raise ValueError(f"tolerance={tolerance} must be a change of an atom fraction, 0 to 0.1")
-    rows = _rows(path, column)
-    written, values = [row[column].strip() for row in rows], _labels(path, rows, labels)
-    batch = _integers(path, written, tolerance)
-    most = batch.counts.max(axis=1)
-    skipped, spelled = [], []
-    for row, formula in enumerate(written):
+    table = read_table(source, column=column, tolerance=tolerance)
+    values = _labels(table, labels)
+    batch, report = table.compositions, table.report
+    most, names = batch.counts.max(axis=1), batch.formulas()
+    skipped, spelled = [report.words(problem) for problem in report.problems], []
+    for row, formula in enumerate(names):
         if batch.size[row] < 2:
-            skipped.append((formula, "a pure element"))
+            skipped.append(f"{formula}: a pure element")
         elif most[row] > max_count:
-            skipped.append((formula, f"needs {most[row]} atoms of one element, more than {max_count}"))
+            skipped.append(f"{formula}: needs {most[row]} atoms of one element, more than {max_count}")
         else:
             spelled.append(row)
     kept = np.array(spelled, dtype=np.int64)
@@ -111,68 +101,21 @@ def read_table(
     batch, values = batch[kept], values[kept]
     held_out = _held_out(batch, holdout)
     learn, test = np.flatnonzero(~held_out), np.flatnonzero(held_out)
-    table = UserTable(path.name, batch[learn], batch[test], tuple(skipped), values[learn], values[test])
-    if not len(table.train):
-        raise ValueError(f"nothing to learn from in {table.report()}; give formulas of more chemical systems")
-    if not len(table.test):
+    split = UserTable(report.source, batch[learn], batch[test], tuple(skipped), values[learn], values[test])
+    if not len(split.train):
+        raise ValueError(f"nothing to learn from in {split.report()}; give formulas of more chemical systems")
+    if not len(split.test):
         other = " or hold out by formula (--holdout formula)" if holdout == "system" else ""
-        raise ValueError(f"nothing is held out in {table.report()}; give formulas of more chemical systems{other}")
-    return table
+        raise ValueError(f"nothing is held out in {split.report()}; give formulas of more chemical systems{other}")
+    return split
 
 
-def _rows(path: Path, column: str) -> list[dict[str, str]]:
-    """The rows below the header, the formula under the name of `column` whatever its capitals."""
-    if path.suffix.lower() != ".csv":
-        raise ValueError(f"data={str(path)!r} is not a .csv file; give one with a column of formulas")
-    if not path.exists():
-        raise FileNotFoundError(f"data={str(path)!r} does not exist; give a .csv file with a column of formulas")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not text in UTF-8; save it again as CSV (UTF-8)") from None
-    if not text.strip():
-        raise ValueError(f"{path} is empty; it needs a header with a column {column!r}, and a formula in each line")
-    reader = csv.DictReader(StringIO(text, newline=""))
-    header = list(reader.fieldnames or [])
-    named = [name for name in header if name == column] or [n for n in header if n.strip().lower() == column.lower()]
-    if not named:
-        example = next((name for name in header if name.strip()), column)
-        advice = f"name the one that holds formulas (--column {example!r})"
-        if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-            advice = "separate columns by commas"
-        raise ValueError(f"{path} has columns {header} and none called {column!r}: {advice}, or give it a header line")
-    rows = [row | {column: row[named[0]] or ""} for row in reader]
-    if not rows:
-        raise ValueError(f"{path} holds no rows below its header")
-    return rows
-
-
-def _labels(path: Path, rows: list[dict[str, str]], names: Sequence[str]) -> NDArray[np.float32]:
-    values = np.full((len(rows), len(names)), np.nan, np.float32)
-    for row, cells in enumerate(rows):
-        for column, name in enumerate(names):
-            text = (cells.get(name) or "").strip()
-            try:
-                values[row, column] = float(text or "nan")
-            except ValueError:
-                values[row, column] = np.inf
-            if np.isinf(values[row, column]) or (name in YES_OR_NO and text and values[row, column] not in (0, 1)):
-                what = "1, 0 or empty" if name in YES_OR_NO else "a number or empty"
-                raise ValueError(f"{path} line {row + 2}: {name}={text!r} must be {what}")
-    return values
-
-
-def _integers(path: Path, written: Sequence[str], tolerance: float) -> CompositionBatch:
-    try:
-        x = fractions(written)
-    except ValueError:
-        for line, formula in enumerate(written, start=2):  # which line is it?
-            try:
-                fractions([formula])
-            except ValueError as error:
-                raise ValueError(f"{path} line {line}: {error}") from None
-        raise
-    return CompositionBatch.from_fractions(x, EXACT_MAX_ATOMS, max(tolerance, EXACT_TOLERANCE))
+def _labels(table: Table, names: Sequence[str]) -> NDArray[np.float32]:
+    """Labels (n, L), NaN where the table has no such column."""
+    columns = {"formation_energy": table.formation_energy, **table.labels}
+    absent = np.full(len(table), np.nan)
+    empty = np.zeros((len(table), 0))
+    return np.column_stack([empty, *(columns.get(name, absent) for name in names)]).astype(np.float32)
 
 
 def _held_out(batch: CompositionBatch, holdout: str) -> NDArray[np.bool_]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
+from matenv.compiled.jit import njit
 from matenv.composition import CompositionBatch
 from matenv.composition.integers import MAX_ELEMENTS
 from matenv.tasks import Task

@@ -8,40 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium.spaces import Discrete
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
 from matenv.checks import check_flag
+from matenv.compiled.jit import njit
 from matenv.composition import CompositionBatch
 from matenv.composition.integers import MAX_ELEMENTS
 from matenv.envs.arguments import Arguments
 from matenv.envs.edits import REFUSED, EditTable, Rules, allowed_edits, apply_edits, places, reduced, slots_of
+from matenv.envs.element_features import FEATURES
 from matenv.envs.episodes import Episodes
+from matenv.envs.frames import Pen, sketch_counts
 from matenv.envs.neutrality import Charges, neutral_edits
 from matenv.envs.observations import Block
-from matenv.envs.rendering import plot_counts
 from matenv.envs.state import State, Trail
 from matenv.tasks.sampling import random_formulas
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from numpy.random import Generator
 
-_FEATURES = np.nan_to_num(
-    np.stack(
-        [
-            alphabet.values("electronegativity") / 4.0,  # Pauling; F is 3.98
-            alphabet.values("group") / 18.0,
-            alphabet.values("period") / 7.0,
-            alphabet.values("mendeleev") / 103.0,
-        ],
-        axis=1,
-    )
-).astype(np.float32)
-"""What an observation says about the element in a slot (89, 4), each in [0, 1]."""
-
-_SLOT_WIDTH = 2 + _FEATURES.shape[1]  # present, count, features
+_SLOT_WIDTH = 2 + FEATURES.shape[1]  # present, count, features
 
 
 @dataclass(kw_only=True)
@@ -68,6 +55,7 @@ class ElementEpisodes(Episodes):
 
     ARGUMENTS = ElementArguments
     PENALTY = "illegal"
+    MAP = "Atoms of each element, as the edits left them"
 
     arguments: ElementArguments
 
@@ -91,7 +79,7 @@ class ElementEpisodes(Episodes):
             np.clip(state.place[:, :REFUSED] / most, 0.0, 1.0, out=view)
 
         def write_slots(state: State, view: NDArray[np.float32]) -> None:
-            _write_slots(state.place, most, _FEATURES, view)
+            _write_slots(state.place, most, FEATURES, view)
 
         return {
             "counts": Block(alphabet.NUM_ELEMENTS, 0.0, 1.0, counts),
@@ -153,9 +141,9 @@ class ElementEpisodes(Episodes):
         assert self.state is not None
         return {"refused": self.state.place[:, REFUSED].copy()}
 
-    def plot(self, axes: Axes, trail: Trail) -> None:
+    def sketch(self, pen: Pen, trail: Trail) -> None:
         """The counts of each element, step by step."""
-        plot_counts(axes, np.array(trail.places)[:, :REFUSED], self.horizon)
+        sketch_counts(pen, trail)
 
     def _allowed(self, place: NDArray[np.int32], step: NDArray[np.int64]) -> NDArray[np.bool_]:
         masks = allowed_edits(place, len(self.edits.kind), self.rules)

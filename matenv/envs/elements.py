@@ -81,12 +81,14 @@ class MaterialElementsEnv(MaterialEnv):
     that were not allowed, in this episode).
 
     ## Reset options
-    ``options={"formula": "LiFePO4"}`` starts this episode at one reduced formula unit of it.
+    ``options={"formula": "LiFePO4"}`` starts this episode at one reduced formula unit of it. ``"wish"`` as in
+    `MaterialLatent-v0`.
 
     ## Arguments
     Args:
         task: Name of a task in `matenv.tasks.TASKS`, or a `Task`.
-        horizon: Steps per episode. Set it rather than Gymnasium's `max_episode_steps`, which can only cut it short.
+        horizon: Steps per episode. Gymnasium's `max_episode_steps` cuts an episode short of it, in whatever way
+            the environment is made, and leaves ``steps_left`` as it is.
         start: ``"dataset"`` (a training formula the task allows), ``"random"`` (uniformly random elements and counts
             within the task's rules, see `matenv.tasks.sampling`) or ``"empty"`` (nothing: the first edits add
             elements).
@@ -107,7 +109,7 @@ class MaterialElementsEnv(MaterialEnv):
         min_elements: Fewest elements, in place of the task's.
         max_elements: Most elements, likewise.
         oracle: An `Oracle` to share; None for a new one.
-        reference: Phases of the hull: ``"train"`` or ``"all"``.
+        reference: Phases of the new oracle's hull: ``"train"`` (None means it) or ``"all"``.
         budget: Most distinct formulas the new oracle evaluates; later ones score 0.
         predictor: Name of the new oracle's property predictor, or one already loaded; None for ``"default"``.
             ``"two-family"`` pays for what two families of models agree on and is harder to fool.
@@ -115,9 +117,25 @@ class MaterialElementsEnv(MaterialEnv):
             is its 99 % quantile over held-out data; ``docs/guards.md`` says which guards are worth it. None for never.
         repeat_decay: Factor of the ``score`` term for each earlier visit to the formula in this episode; 1 for none.
             Below 1 the reward depends on the episode's history, and the observation gets the block ``visits``.
+        part: ``"train"`` or ``"test"``: which rows of the `system` split starts are drawn from, and which wishes; train
+            on the one, evaluate on the other.
+        wish: ``"draw"`` for a wish (`matenv.tasks.wishes`) in every episode, or one for all: a `Wish` or its fields as
+            in the reset option. The task's score is multiplied by the wish's utility and by whether its elements fit,
+            and the observation gets the block ``goal`` (the table of `MaterialLatentGoal-v0`); ``task="stable-novel"``
+            asks for nothing else.
+        improve: Improve the start formula, such as ``{"distance": 5.0}`` (valid within that element mover's distance,
+            in places of the modified Pettifor scale), ``{"edits": 3}`` (valid after at most so many moves that changed
+            the formula), ``{"replace": "Co"}`` (starts hold Co, valid formulas do not), or several of them. The reward
+            is the term ``gain``: score minus the start's utility x viability; the observation gets the block ``start``
+            (fractions of the start, shares used of distance and edits). A task with a `start` of its own does the same.
+        campaign: Number k of systems: the reward is the term ``campaign``, the rise of the mean score of the k best
+            chemical systems that the episode's steps proposed, and the observation gets the block ``campaign`` (share
+            of these systems with each element, their mean score, share of the horizon used). 16 to 64 steps suit it.
         device: Where the predictor runs.
         reachability: Allow only edits that keep a charge-neutral formula within reach.
-        render_mode: None, ``"ansi"`` or ``"rgb_array"`` (needs matplotlib).
+        info: ``"words"`` (everything) or ``"numbers"``: numbers only, flat, of the same keys and shapes at every step,
+            for what stacks infos (Minari, Tianshou, TorchRL's batches); `describe()` has the words.
+        render_mode: None, ``"ansi"`` or ``"rgb_array"`` (needs Pillow); ``"human"`` through `gymnasium.make`.
 
     ## Registered ids
     `MaterialElements-v0`

@@ -6,42 +6,44 @@ terms, observations, starts. `LatentEpisodes` and `ElementEpisodes` say how a mo
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import copy
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import gymnasium as gym
 import numpy as np
-from gymnasium.utils.seeding import np_random
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.checks import check_known, check_whole
 from matenv.composition import CompositionBatch, integer_counts
 from matenv.data import load_dataset
 from matenv.elements import ABSENT, positions
 from matenv.envs import decomposition_terms
-from matenv.envs.arguments import Arguments
+from matenv.envs.arguments import Arguments, read_options
+from matenv.envs.context import Context, Held
+from matenv.envs.core import Core, scatter
 from matenv.envs.guarding import asked_for, beyond, guard_blocks, guard_terms
-from matenv.envs.info import describe_row
+from matenv.envs.improving import Limits
+from matenv.envs.info import describe_batch, describe_ends, describe_row, numbers_of
 from matenv.envs.observations import Block, Observer, observed_scales, shared_blocks
 from matenv.envs.repeats import BLOCK as VISITS
 from matenv.envs.repeats import first_visits, next_visits, visits_block
 from matenv.envs.reservoir_terms import reservoir_terms
 from matenv.envs.rewards import TermFunction, Terms, Transition
-from matenv.envs.state import Facts, State, Trail, facts_of, replace_rows, take
+from matenv.envs.snapshot import Snapshot
+from matenv.envs.state import Facts, State, facts_of, replace_rows, take
 from matenv.guards import LATENT_GUARDS, Guards, properties_of
 from matenv.latent import LatentSpace, load_latent
-from matenv.oracle import DEFAULT_PREDICTOR, Assessment, Oracle
+from matenv.oracle import DEFAULT_PREDICTOR, DEFAULT_REFERENCE, Assessment, Oracle
 from matenv.tasks import RESTRICTIONS, load_task
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from numpy.random import Generator
+    from pymatgen.core import Composition
 
 
-class Episodes(ABC):
+class Episodes(Core):
     """N episodes, up to how a move leads to the next composition: `enter`, `sample`, `move`, `read`.
 
     Args:
@@ -52,11 +54,6 @@ class Episodes(ABC):
         arguments: All arguments, with their defaults.
         task: What is asked for.
         oracle: What is known and predicted.
-        horizon: Steps per episode.
-        state: Where the episodes stand; replaced, never changed in place.
-        generators: One random generator per row.
-        terms: Unweighted reward terms of the last step (N,) each.
-        action_space: Moves of one row.
 
     Raises:
         TypeError: Unknown arguments.
@@ -69,36 +66,43 @@ class Episodes(ABC):
     PENALTY: ClassVar[str]
     """Reward term that charges moves which leave their bounds, a key of `matenv.envs.rewards.PENALTIES`."""
 
-    action_space: gym.Space
-
     start_table: str = "mp-ground-states"
     """Dataset whose training formulas ``start="dataset"`` draws from."""
 
     def __init__(self, rows: int, given: Mapping[str, Any]) -> None:
-        check_whole("num_envs", rows, "environments")
-        check_known(given, (each.name for each in fields(self.ARGUMENTS)))
-        arguments = self.arguments = self.ARGUMENTS(**given)
-        self.horizon = arguments.horizon
+        super().__init__(rows, given)
+        arguments = self.arguments
         self.task = load_task(arguments.task, **{name: getattr(arguments, name) for name in RESTRICTIONS})
-        self.oracle = arguments.oracle or Oracle(
-            arguments.reference,
-            arguments.budget,
-            predictor=arguments.predictor or DEFAULT_PREDICTOR,
-            properties=self.task.properties,
-            device=arguments.device,
+        limits = Limits.read(arguments.improve)
+        if limits is not None and limits.replace is not None:
+            self.task = load_task(self.task, exclude=[limits.replace])
+        given_oracle = arguments.oracle
+        self.oracle = (
+            given_oracle
+            if isinstance(given_oracle, Oracle)
+            else Oracle(
+                DEFAULT_REFERENCE if arguments.reference is None else arguments.reference,
+                arguments.budget,
+                predictor=DEFAULT_PREDICTOR if arguments.predictor is None else arguments.predictor,
+                properties=self.task.properties,
+                device=arguments.device,
+            )
         )
         self.task.check(self.oracle.units)
-        self.generators: list[Generator] = [np_random(None)[0] for _ in range(rows)]
-        self.state: State | None = None
         self.prepare()
-        self._start_pool = self._allowed_starts() if arguments.start == "dataset" else None
+        self.context = Context(arguments, self.task)
+        drawn = arguments.start == "dataset" and self.task.start is None
+        self._start_pool = self._allowed_starts() if drawn else None
         objectives, decay = self.task.parts, arguments.repeat_decay
-        self.reward = Terms(arguments.reward, self.PENALTY, self.reward_terms() | guard_terms(), objectives, decay)
+        paid = self.context.reward if arguments.reward is None else arguments.reward
+        offered_terms = self.reward_terms() | guard_terms() | self.context.terms
+        self.reward = Terms(paid, self.PENALTY, offered_terms, objectives, decay)
         self.terms = {name: np.zeros(rows) for name in self.reward.weights}
         observed = self.default_blocks() if arguments.observation is None else arguments.observation
-        if decay != 1.0 and not isinstance(observed, str) and VISITS not in observed:
-            observed = (*observed, VISITS)  # the reward depends on them
-        offered = self.blocks() | shared_blocks(observed_scales(self.oracle), self.horizon)
+        if not isinstance(observed, str):  # the reward depends on these
+            needed = ((VISITS,) if decay != 1.0 else ()) + self.needed_blocks()
+            observed = (*observed, *(name for name in needed if name not in observed))
+        offered = self.blocks() | shared_blocks(observed_scales(self.oracle), self.horizon) | self.context.blocks
         self.observer = Observer(observed, offered | guard_blocks() | {VISITS: visits_block(self.horizon)})
         self.counts_visits = VISITS in self.observer.slices
         guards = asked_for(self.observer.slices, self.reward.weights, arguments.end_beyond)
@@ -119,6 +123,10 @@ class Episodes(ABC):
     @abstractmethod
     def blocks(self) -> dict[str, Block]:
         """Observation blocks of this environment alone."""
+
+    def needed_blocks(self) -> tuple[str, ...]:
+        """Observation blocks that tell what the episode asks for: always there, named or not."""
+        return tuple(self.context.blocks)
 
     def reward_terms(self) -> dict[str, TermFunction]:
         """Reward terms beside those that are always reported, by name: worked out only if `reward` names them."""
@@ -157,10 +165,6 @@ class Episodes(ABC):
     def read(self, place: NDArray) -> CompositionBatch:
         """The compositions at some places."""
 
-    @abstractmethod
-    def plot(self, axes: Axes, trail: Trail) -> None:
-        """Draw the path of an episode."""
-
     def details(self, place: NDArray) -> dict[str, Any]:
         """What one row's info says beside what all environments say; `place` is that row's."""
         return {}
@@ -173,20 +177,39 @@ class Episodes(ABC):
         """Values of the guards (B,) each, at some places and for what was assessed there."""
         return guards.of_formulas(assessment)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """The same place, from where both go their own ways; tables and models, which nothing changes, are shared."""
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        memo[id(self)] = twin
+        for name in ("generators", "seeds", "action_space", "oracle"):
+            setattr(twin, name, copy.deepcopy(getattr(self, name), memo))
+        if self.arguments.oracle is not None:
+            twin.arguments = replace(self.arguments, oracle=twin.oracle)
+        return twin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Made again from its arguments, then put where it stood: no table or shipped model is pickled."""
+        given = {each.name: getattr(self.arguments, each.name) for each in fields(self.arguments)}
+        return _made_again, (type(self), given, self.oracle, self.generators, self.seeds, self.get_state())
+
     @property
-    def rows(self) -> int:
-        """Number of episodes N."""
-        return len(self.generators)
+    def reward_threshold(self) -> float | None:
+        """Return of an episode whose every formula only just meets the target; None where more than the score pays."""
+        paid = {name: weight for name, weight in self.reward.weights.items() if weight}
+        if set(paid) != {"score"} or self.arguments.repeat_decay != 1.0 or self.context.wish is not None:
+            return None
+        return float(self.horizon * paid["score"] * self.task.success_score)
 
-    def reset(self, rows: NDArray[np.int64] | None = None, formulas: Sequence[str] | None = None) -> None:
-        """Begin new episodes in some rows.
-
-        Args:
-            rows: Row numbers, ascending; None for all.
-            formulas: Formula to start each of them from; None to draw starts.
-        """
+    def reset(self, rows: NDArray[np.int64] | None = None, options: Any = None) -> None:
+        """Begin new episodes in some rows, as `Core.reset`; options hold formulas to start from and wishes."""
         which = np.arange(self.rows) if rows is None else rows
+        asked = read_options(options, len(which))
+        wishes = self.context.wishes([self.generators[row] for row in which.tolist()], asked.wishes)
         start: CompositionBatch | None
+        formulas = asked.formulas
+        if formulas is None and self.task.start is not None:
+            formulas = [self.task.start] * len(which)
         if formulas is not None:
             start = _read_starts(formulas)
             place = self.enter(start)
@@ -198,14 +221,18 @@ class Episodes(ABC):
             start = None
             place = self.sample([self.generators[row] for row in which.tolist()])
         compositions = self.read(place)
+        held = self.context.begin(self.oracle, wishes, compositions if start is None else start, compositions)
         fresh = State(
             place=place,
             step=np.zeros(len(which), np.int64),
             compositions=compositions,
-            facts=self._facts(place, compositions),
+            facts=self._facts(place, compositions, held),
             start=compositions if start is None else start,
             round_trip=np.ones(len(which), np.bool_) if start is None else start.same_as(compositions),
             visits=first_visits(compositions, self.horizon) if self.counts_visits else None,
+            wishes=held.wishes,
+            origin=held.origin,
+            best=held.best,
         )
         self.state = fresh if self.state is None or len(which) == self.rows else replace_rows(self.state, which, fresh)
         self.terms = {name: _with_zeros(values, which) for name, values in self.terms.items()}
@@ -213,30 +240,22 @@ class Episodes(ABC):
     def step(
         self, actions: ArrayLike, rows: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
-        """Move some rows by one step.
-
-        Args:
-            actions: A move per row, as `move` takes them.
-            rows: Row numbers, ascending; None for all.
-
-        Returns:
-            rewards (N,), terminated (N,), truncated (N,); zero and False for rows that did not move.
-
-        Raises:
-            ValueError: Actions of the wrong shape or kind.
-            RuntimeError: `reset` has not been called.
-        """
+        """Move some rows by one step, as `Core.step`."""
         if self.state is None:
             raise RuntimeError("step() was called before reset(); begin an episode with reset(seed=...)")
         old = self.state if rows is None else take(self.state, rows)
         place, outside = self.move(old.place, actions, old.step)
         compositions = self.read(place)
-        facts = self._facts(place, compositions)
+        changed = ~compositions.same_as(old.compositions)
+        held = self.context.move(old, changed, compositions)
+        facts = self._facts(place, compositions, held)
         visits = None if old.visits is None else next_visits(old.visits, old.step, compositions)
-        moved = State(place, old.step + 1, compositions, facts, old.start, old.round_trip, visits)
+        best = None if held.best is None else held.best.after(compositions, facts.score)
+        moved = State(
+            place, old.step + 1, compositions, facts, old.start, old.round_trip, visits, held.wishes, held.origin, best
+        )
         truncated = moved.step >= self.horizon
         terminated = (facts.success & self.arguments.terminate_on_success) | beyond(facts, self.arguments.end_beyond)
-        changed = ~compositions.same_as(old.compositions)
         transition = Transition(old, moved, changed, outside, truncated | terminated, terminated)
         terms = self.reward(transition, self.arguments.discount)
         reward = self.reward.total(terms)
@@ -244,17 +263,12 @@ class Episodes(ABC):
             self.state, self.terms = moved, terms
             return reward, terminated, truncated
         self.state = replace_rows(self.state, rows, moved)
-        self.terms = {name: _scatter(terms[name], rows, self.rows) for name in terms}
+        self.terms = {name: scatter(terms[name], rows, self.rows) for name in terms}
         return (
-            _scatter(reward, rows, self.rows),
-            _scatter(terminated, rows, self.rows),
-            _scatter(truncated, rows, self.rows),
+            scatter(reward, rows, self.rows),
+            scatter(terminated, rows, self.rows),
+            scatter(truncated, rows, self.rows),
         )
-
-    def observe(self) -> NDArray[np.float32]:
-        """Observations of all rows (N, width), freshly allocated."""
-        assert self.state is not None
-        return self.observer(self.state)
 
     def describe(self, row: int) -> dict[str, Any]:
         """Everything about one row's current formula, in words and Python numbers; undefined values are left out.
@@ -270,17 +284,29 @@ class Episodes(ABC):
         details = self.details(self.state.place[row])
         return describe_row(self.state, row, self.terms, details, self.oracle.hull)
 
-    def _facts(self, place: NDArray, compositions: CompositionBatch) -> Facts:
+    def tell(self) -> dict[str, Any]:
+        """The `info` of a vector environment, in new arrays (N, ...)."""
+        assert self.state is not None
+        told = describe_batch(self.state, self.terms, self.arguments.potentials) | self.arrays()
+        return told if self.in_words else numbers_of(self.state, told)
+
+    def final_info(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        """Facts and words about the rows whose episode ended; other rows hold zeros and None."""
+        assert self.state is not None
+        return self.tell() | (describe_ends(self.state, rows) if self.in_words else {})
+
+    def _facts(self, place: NDArray, compositions: CompositionBatch, held: Held) -> Facts:
         guards = None if self.guards is None else partial(self.guard_values, self.guards, place)
-        return facts_of(self.oracle, self.task, compositions, guards)
+        return facts_of(self.oracle, self.task, compositions, guards, self.context.narrowing(held))
 
     def _allowed_starts(self) -> CompositionBatch:
-        data = load_dataset(self.start_table)
-        pool = data.compositions[data.split("system").train]
-        pool = pool[np.flatnonzero(self.task.admits(pool))]
+        data, limits = load_dataset(self.start_table), self.context.limits
+        pool = data.compositions[getattr(data.split("system"), self.arguments.part)]
+        replaced = None if limits is None or limits.replace is None else [limits.replace]
+        pool = pool[np.flatnonzero(load_task(self.task, require=replaced).admits(pool))]
         if len(pool) == 0:
             raise ValueError(
-                f"no training formula of {data.name!r} obeys the rules of task {self.task.name!r} "
+                f"no {self.arguments.part} formula of {data.name!r} obeys the rules of task {self.task.name!r} "
                 f"(elements={self.task.elements}, exclude={self.task.exclude}, require={self.task.require}, "
                 f"filters={self.task.filters}); widen them or use start={self.arguments.STARTS[1]!r}"
             )
@@ -293,21 +319,30 @@ def shared_latent(name: str, device: str) -> LatentSpace:
     return load_latent(name, device=device)
 
 
-def _read_starts(formulas: Sequence[str]) -> CompositionBatch:
+def _made_again(
+    kind: type[Episodes],
+    given: dict[str, Any],
+    oracle: Oracle,
+    generators: list[Generator],
+    seeds: list[int],
+    state: Snapshot,
+) -> Episodes:
+    """The episodes that `Episodes.__reduce__` describes."""
+    core = kind(len(generators), given)
+    core.oracle, core.generators, core.seeds = oracle, generators, seeds
+    core.set_state(state)
+    return core
+
+
+def _read_starts(formulas: Sequence[str | Composition]) -> CompositionBatch:
     asked = CompositionBatch.from_counts(integer_counts(formulas))
     absent = np.isin(asked.elements, positions(ABSENT)).any(axis=1)
     if absent.any():
         raise ValueError(
-            f"start formula {formulas[int(absent.argmax())]!r} holds a noble gas; the embedded data know no "
+            f"start formula {str(formulas[int(absent.argmax())])!r} holds a noble gas; the embedded data know no "
             f"compound of {', '.join(ABSENT)}"
         )
     return asked
-
-
-def _scatter(values: NDArray, rows: NDArray[np.int64], length: int) -> NDArray:
-    full = np.zeros(length, values.dtype)
-    full[rows] = values
-    return full
 
 
 def _with_zeros(values: NDArray, rows: NDArray[np.int64]) -> NDArray:

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matenv.elements import SYMBOLS
+from matenv.elements import MODIFIED_PETTIFOR, SYMBOLS
 from matenv.envs.state import State
 from matenv.oracle import unique_potentials
 from matenv.thermo import ConvexHull
 
 TermValues = Mapping[str, NDArray[np.float64]]
 """Unweighted reward terms of the last step, (N,) each."""
+
+_FARTHEST = float(max(MODIFIED_PETTIFOR))  # places; further than any two formulas are apart
 
 
 def describe_row(
@@ -65,6 +67,14 @@ def describe_row(
         info["guards"] = {name: float(values[row]) for name, values in facts.guards.items()}
     if state.visits is not None:
         info["visits"] = int(state.visits.count[row])
+    if state.wishes is not None:
+        info["wish"] = str(state.wishes.wish(row))
+    if state.origin is not None:
+        info["start_worth"] = float(state.origin.worth[row])
+        info["start_distance"] = min(float(state.origin.distance[row]), _FARTHEST)
+        info["edits"] = int(state.origin.edits[row])
+    if state.best is not None:
+        info["campaign"] = float(state.best.mean[row])
     return info
 
 
@@ -94,7 +104,30 @@ def describe_batch(state: State, terms: TermValues, potentials: bool) -> dict[st
         info["guards"] = {name: values.copy() for name, values in facts.guards.items()}
     if state.visits is not None:
         info["visits"] = state.visits.count.copy()
+    if state.origin is not None:
+        info["start_worth"], info["edits"] = state.origin.worth.copy(), state.origin.edits.copy()
+        info["start_distance"] = np.minimum(state.origin.distance, _FARTHEST)
+    if state.best is not None:
+        info["campaign"] = state.best.mean
     return info
+
+
+def numbers_of(state: State, told: Mapping[str, Any]) -> dict[str, NDArray]:
+    """The `info` of a vector environment as numbers only, flat, with the same keys and shapes at every step.
+
+    Args:
+        state: Where the episodes stand.
+        told: What the vector environment would say, as `describe_batch`.
+
+    Returns:
+        Arrays (N, ...) by name, such as ``"terms.score"``; besides ``"mean.band_gap_pbe"``, ``"std.band_gap_pbe"`` and
+        so on, 0 where nothing was predicted, and ``"step"``.
+    """
+    predicted = {"mean": state.facts.mean, "std": state.facts.std}
+    flat = {f"{part}.{name}": np.nan_to_num(values) for part, by in predicted.items() for name, values in by.items()}
+    for name, values in told.items():
+        flat |= {f"{name}.{key}": v for key, v in values.items()} if isinstance(values, Mapping) else {name: values}
+    return {**flat, "step": state.step.copy()}
 
 
 def describe_ends(state: State, rows: NDArray[np.int64]) -> dict[str, Any]:

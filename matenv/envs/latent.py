@@ -56,13 +56,15 @@ class MaterialLatentEnv(MaterialEnv):
 
     ## Reset options
     ``options={"formula": "LiFePO4"}`` starts this episode there: z = encode(formula). The composition is always
-    decode(z); ``start_round_trip`` tells whether that gives the formula back.
+    decode(z); ``start_round_trip`` tells whether that gives the formula back. ``"wish"``: what this episode asks for,
+    as in `MaterialLatentGoal-v0`, where the environment was made with one.
 
     ## Arguments
     Args:
         task: Name of a task in `matenv.tasks.TASKS`, or a `Task`.
         latent: Name of a latent space, path of a weights file, or a space already loaded.
-        horizon: Steps per episode. Set it rather than Gymnasium's `max_episode_steps`, which can only cut it short.
+        horizon: Steps per episode. Gymnasium's `max_episode_steps` cuts an episode short of it, in whatever way
+            the environment is made, and leaves ``steps_left`` as it is.
         step_size: Length of a full move along one dimension, in latent standard deviations. 0.75 suits search, 0.3
             local editing, where most random moves leave the formula as it is.
         radius: Radius of the ball z is kept in; None for the 99th percentile of the training norms.
@@ -87,7 +89,7 @@ class MaterialLatentEnv(MaterialEnv):
         min_elements: Fewest elements, in place of the task's.
         max_elements: Most elements, likewise.
         oracle: An `Oracle` to share; None for a new one.
-        reference: Phases of the hull: ``"train"`` or ``"all"``.
+        reference: Phases of the new oracle's hull: ``"train"`` (None means it) or ``"all"``.
         budget: Most distinct formulas the new oracle evaluates; later ones score 0.
         predictor: Name of the new oracle's property predictor, or one already loaded; None for ``"default"``.
             ``"two-family"`` pays for what two families of models agree on and is harder to fool.
@@ -95,8 +97,24 @@ class MaterialLatentEnv(MaterialEnv):
             is its 99 % quantile over held-out data; ``docs/guards.md`` says which guards are worth it. None for never.
         repeat_decay: Factor of the ``score`` term for each earlier visit to the formula in this episode; 1 for none.
             Below 1 the reward depends on the episode's history, and the observation gets the block ``visits``.
+        part: ``"train"`` or ``"test"``: which rows of the `system` split starts are drawn from, and which wishes; train
+            on the one, evaluate on the other.
+        wish: ``"draw"`` for a wish (`matenv.tasks.wishes`) in every episode, or one for all: a `Wish` or its fields as
+            in the reset option. The task's score is multiplied by the wish's utility and by whether its elements fit,
+            and the observation gets the block ``goal`` (the table of `MaterialLatentGoal-v0`); ``task="stable-novel"``
+            asks for nothing else.
+        improve: Improve the start formula, such as ``{"distance": 5.0}`` (valid within that element mover's distance,
+            in places of the modified Pettifor scale), ``{"edits": 3}`` (valid after at most so many moves that changed
+            the formula), ``{"replace": "Co"}`` (starts hold Co, valid formulas do not), or several of them. The reward
+            is the term ``gain``: score minus the start's utility x viability; the observation gets the block ``start``
+            (fractions of the start, shares used of distance and edits). A task with a `start` of its own does the same.
+        campaign: Number k of systems: the reward is the term ``campaign``, the rise of the mean score of the k best
+            chemical systems that the episode's steps proposed, and the observation gets the block ``campaign`` (share
+            of these systems with each element, their mean score, share of the horizon used). 16 to 64 steps suit it.
         device: Where decoder and predictor run.
-        render_mode: None, ``"ansi"`` or ``"rgb_array"`` (needs matplotlib).
+        info: ``"words"`` (everything) or ``"numbers"``: numbers only, flat, of the same keys and shapes at every step,
+            for what stacks infos (Minari, Tianshou, TorchRL's batches); `describe()` has the words.
+        render_mode: None, ``"ansi"`` or ``"rgb_array"`` (needs Pillow); ``"human"`` through `gymnasium.make`.
 
     ## Registered ids
     `MaterialLatent-v0`

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from gymnasium.spaces import Box
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv.checks import check_number
+from matenv.compiled.jit import njit
 from matenv.composition import CompositionBatch
 from matenv.envs.arguments import Arguments
 from matenv.envs.episodes import Episodes, shared_latent
+from matenv.envs.frames import Pen, sketch_path
 from matenv.envs.observations import DEFAULT_BLOCKS, Block
-from matenv.envs.rendering import plot_path
 from matenv.envs.state import State, Trail
 from matenv.guards import Guards
 from matenv.latent import LatentSpace
@@ -26,7 +26,6 @@ from matenv.latent.cloud import Cloud
 from matenv.oracle import Assessment
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from numpy.random import Generator
 
 
@@ -49,6 +48,10 @@ class LatentArguments(Arguments):
     def __post_init__(self) -> None:
         """Check its own besides."""
         super().__post_init__()
+        if not isinstance(self.latent, str | Path) and not hasattr(self.latent, "decode_batch"):
+            raise ValueError(
+                f"latent={self.latent!r} must be the name of a latent space, a .safetensors path, or a loaded one"
+            )
         what = "a positive number of standard deviations"
         self.step_size = check_number("step_size", self.step_size, 0, np.inf, what)
         if self.radius is not None:
@@ -71,6 +74,7 @@ class LatentEpisodes(Episodes):
 
     ARGUMENTS = LatentArguments
     PENALTY = "ood"
+    MAP = "Path through the latent space (grey: training formulas)"
 
     arguments: LatentArguments
 
@@ -142,9 +146,9 @@ class LatentEpisodes(Episodes):
         """Values of the guards (B,) each, at the positions themselves."""
         return guards(place, assessment)
 
-    def plot(self, axes: Axes, trail: Trail) -> None:
+    def sketch(self, pen: Pen, trail: Trail) -> None:
         """The path over a map of training formulas."""
-        plot_path(axes, self.latent, np.array(trail.places), [info["formula"] for info in trail.infos])
+        sketch_path(pen, trail, self.latent)
 
 
 def moved(

@@ -18,10 +18,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from matenv.chemistry.table import load_table
+from matenv.compiled.jit import njit
 from matenv.composition.integers import MAX_ELEMENTS
 from matenv.envs.edits import ADD, DECREMENT, INCREMENT, REFUSED, REMOVE, SWAP, Rules, slots_of
 

@@ -6,27 +6,19 @@ Normalisation constants are fixed here, so a saved policy needs no statistics fi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium.spaces import Box
-from numba import njit
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
+from matenv.compiled.jit import njit
+from matenv.envs.scales import SCALES
 from matenv.envs.state import State
 from matenv.oracle import Oracle
 
 DEFAULT_BLOCKS = ("latent", "composition")
-
-SCALES: dict[str, tuple[float, float]] = {
-    "formation_energy": (-1.5, 1.5),  # eV/atom: table mean and about 1.5 standard deviations
-    "band_gap_pbe": (1.5, 1.5),  # eV
-    "band_gap_expt": (1.5, 1.5),  # eV
-    "log10_bulk_modulus": (1.9, 0.4),  # log10 GPa
-    "log10_shear_modulus": (1.5, 0.4),  # log10 GPa
-}
-"""Centre and scale that bring each predicted property to order one."""
 
 PROPERTY_BOUND = 5.0
 """Scaled predictions are clipped to +- this."""
@@ -42,13 +34,13 @@ class Block(NamedTuple):
         width: Number of values.
         low: Lower bound of each.
         high: Upper bound of each.
-        write: Writes the block (N, width) of a batch of states into an array of zeros.
+        write: Writes the block (N, width) of a record of states into an array of zeros.
     """
 
     width: int
     low: float
     high: float
-    write: Callable[[State, NDArray[np.float32]], None]
+    write: Callable[[Any, NDArray[np.float32]], None]
 
 
 class Observer:
@@ -71,7 +63,7 @@ class Observer:
             raise ValueError(f"observation={blocks!r} must be a list of distinct blocks out of {', '.join(offered)}")
         low, high, start = [], [], 0
         self.slices: dict[str, slice] = {}
-        self._writers: list[tuple[slice, Callable[[State, NDArray[np.float32]], None]]] = []
+        self._writers: list[tuple[slice, Callable[[Any, NDArray[np.float32]], None]]] = []
         for name in blocks:
             block = offered[name]
             self.slices[name] = slice(start, start + block.width)
@@ -81,7 +73,7 @@ class Observer:
             start += block.width
         self.space = Box(np.array(low, np.float32), np.array(high, np.float32), dtype=np.float32)
 
-    def __call__(self, state: State) -> NDArray[np.float32]:
+    def __call__(self, state: Any) -> NDArray[np.float32]:
         """Observations (N, width) float32 of a batch of states, freshly allocated."""
         observation = np.zeros((len(state.step), self.space.shape[0]), np.float32)
         for where, write in self._writers:

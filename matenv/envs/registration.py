@@ -9,7 +9,27 @@ IDS = {
         "matenv.envs.elements:MaterialElementsVectorEnv",
     ),
 }
-"""Ids this package registers, with their single and their natively batched environment."""
+"""Environments with a flat observation, with their single and their natively batched class."""
+
+GOAL_IDS = {
+    "MaterialLatentGoal-v0": (
+        "matenv.envs.latent_goal:MaterialLatentGoalEnv",
+        "matenv.envs.latent_goal:MaterialLatentGoalVectorEnv",
+    ),
+    "MaterialElementsGoal-v0": (
+        "matenv.envs.elements_goal:MaterialElementsGoalEnv",
+        "matenv.envs.elements_goal:MaterialElementsGoalVectorEnv",
+    ),
+}
+"""Those whose observation holds what is achieved and what is asked for."""
+
+SYSTEM_IDS = {
+    "MaterialSystem-v0": ("matenv.envs.system:MaterialSystemEnv", "matenv.envs.system:MaterialSystemVectorEnv"),
+}
+"""The one whose reward is read from the table."""
+
+ALL_IDS = IDS | GOAL_IDS | SYSTEM_IDS
+"""Every id that this package registers."""
 
 
 def register_envs() -> None:
@@ -17,6 +37,6 @@ def register_envs() -> None:
 
     No `max_episode_steps`: the environments own their horizon, so that single and batched ones end alike.
     """
-    for env_id, (single, batched) in IDS.items():
+    for env_id, (single, batched) in ALL_IDS.items():
         if env_id not in gym.registry:
             gym.register(id=env_id, entry_point=single, vector_entry_point=batched)

@@ -1,8 +1,7 @@
-"""Rendering: the episode in words, and as a picture of its path."""
+"""Rendering: the episode in words, and as a still picture of its path (`matenv.envs.frames` draws videos)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv.data import load_dataset
-from matenv.elements import SYMBOLS
 from matenv.envs.state import Trail
 
 if TYPE_CHECKING:
@@ -47,34 +45,6 @@ def products_text(products: list[tuple[str, float]]) -> str:
     return " + ".join(f"{amount:.3f} {formula}" for formula, amount in products)
 
 
-def draw(trail: Trail, plot: Callable[[Axes, Trail], None], horizon: int) -> NDArray[np.uint8]:
-    """The episode as a picture: its path, and the score at each step.
-
-    Args:
-        trail: The episode.
-        plot: Draws the path.
-        horizon: Steps per episode.
-
-    Returns:
-        Image (H, W, 3) uint8.
-
-    Raises:
-        ImportError: matplotlib is not installed.
-    """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ImportError("render_mode='rgb_array' needs matplotlib: pip install 'matenv[agents]'") from None
-    figure = Figure(figsize=(10, 4.5), dpi=100, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
-    plot(left, trail)
-    plot_scores(right, trail, horizon)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-
 def plot_path(
     axes: Axes, space: LatentSpace, z: NDArray[np.float64], labels: list[str], own_plane: bool = False
 ) -> None:
@@ -87,7 +57,7 @@ def plot_path(
         labels: A label per position; each is written where it first occurs.
         own_plane: Project onto the plane in which the path extends most, instead of the data's two principal axes.
     """
-    background, principal = _background(space)  # type: ignore[arg-type]
+    background, principal = map_of(space)  # type: ignore[arg-type]
     plane = principal
     if own_plane and len(z) > 2:
         plane = np.linalg.svd(z - z.mean(axis=0), full_matrices=False)[2][:2]
@@ -156,28 +126,8 @@ def plot_scores(axes: Axes, trail: Trail, horizon: int) -> None:
     axes.set_title("Score and probability of stability", fontsize=9)
 
 
-def plot_counts(axes: Axes, counts: NDArray[np.int32], horizon: int) -> None:
-    """Atoms of each element that an episode held, step by step.
-
-    Args:
-        axes: Where to draw.
-        counts: Atoms (steps + 1, 89).
-        horizon: Steps per episode.
-    """
-    met = np.flatnonzero(counts.any(axis=0))
-    shown = counts[:, met].T
-    axes.imshow(np.where(shown > 0, shown, np.nan), aspect="auto", cmap="viridis", interpolation="nearest")
-    for (element, step), count in np.ndenumerate(shown):
-        if count:
-            axes.text(step, element, str(count), ha="center", va="center", fontsize=7, color="white")
-    axes.set_yticks(range(len(met)), [SYMBOLS[element] for element in met])
-    axes.set_xlim(-0.7, horizon + 0.7)
-    axes.set_xlabel("step")
-    axes.set_title("Atoms of each element, as the edits left them", fontsize=9)
-
-
 @lru_cache(maxsize=4)  # a latent space hashes by identity
-def _background(space: LatentSpace) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def map_of(space: LatentSpace) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Encodings of a fixed sample of training formulas (at most BACKGROUND, n), and their two principal axes (2, n)."""
     data = load_dataset(getattr(space, "table", "mp-ground-states"))  # what it was trained on
     train = data.split("system").train

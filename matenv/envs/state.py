@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matenv.composition import CompositionBatch
+from matenv.envs.campaigns import Best
+from matenv.envs.improving import Origin
+from matenv.envs.wishes import Wishes
 from matenv.oracle import Assessment, Oracle
-from matenv.tasks import Task
+from matenv.tasks import Task, TaskScore
 
 
 @dataclass
@@ -87,6 +90,9 @@ class State:
         start: Formulas the episodes started from: those asked for, or those decoded where none was.
         round_trip: Whether the start formula survived encoding and decoding (N,) bool.
         visits: Where the episodes have been; None if nobody asked.
+        wishes: What each episode asks for beside the task; None without wishes.
+        origin: What the start is worth and how far it is; None where there is none to improve on.
+        best: The best systems proposed so far; None outside campaigns.
     """
 
     place: NDArray
@@ -96,6 +102,9 @@ class State:
     start: CompositionBatch
     round_trip: NDArray[np.bool_]
     visits: Visits | None = None
+    wishes: Wishes | None = None
+    origin: Origin | None = None
+    best: Best | None = None
 
     @property
     def z(self) -> NDArray[np.float64]:
@@ -125,11 +134,41 @@ class Trail:
     places: list[NDArray] = field(default_factory=list)
     infos: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, state: State | None, info: dict[str, Any]) -> None:
-        """Append the current step."""
+    def add(self, state: State | None, info: dict[str, Any], row: int = 0) -> None:
+        """Append where a row stands now."""
         assert state is not None
-        self.places.append(state.place[0].copy())
+        self.places.append(state.place[row].copy())
         self.infos.append(info)
+
+
+class Narrowing(NamedTuple):
+    """What is asked of formulas beside the task.
+
+    Attributes:
+        wishes: A wish for each; None without.
+        inside: Whether each keeps to its limits (N,) bool; None without.
+    """
+
+    wishes: Wishes | None
+    inside: NDArray[np.bool_] | None
+
+    def apply(self, scored: TaskScore, assessment: Assessment) -> TaskScore:
+        """The score with what is asked besides: `utility` and `validity` are narrowed, ``without_wish`` is added."""
+        ones = np.ones(len(scored.score))
+        allowed = np.ones(len(ones), np.bool_)
+        inside = allowed if self.inside is None else self.inside
+        utility, fits, enough = ones, allowed, allowed
+        if self.wishes is not None:
+            utility, fits = self.wishes.utility(assessment.mean), self.wishes.fits(assessment.compositions)
+            enough = utility >= self.wishes.success_utility()
+        terms = dict(scored.terms)
+        terms["without_wish"] = scored.score * inside
+        if self.wishes is not None:
+            terms["wish"] = utility
+        terms["utility"] = terms["utility"] * utility
+        terms["validity"] = terms["validity"] * inside * fits
+        success = scored.success & inside & fits & enough
+        return TaskScore(scored.score * utility * inside * fits, terms, success)
 
 
 def facts_of(
@@ -137,6 +176,7 @@ def facts_of(
     task: Task,
     batch: CompositionBatch,
     guards: Callable[[Assessment], Mapping[str, NDArray[np.float64]]] | None = None,
+    narrowing: Narrowing | None = None,
 ) -> Facts:
     """Assess and score a batch of formulas.
 
@@ -145,12 +185,15 @@ def facts_of(
         task: The task.
         batch: Compositions (B).
         guards: Values of the guards that are asked for, by name, from what was assessed.
+        narrowing: What is asked beside the task.
 
     Returns:
         The facts, every array (B, ...).
     """
     assessment = oracle.assess(batch)
     scored = task.score(assessment)
+    if narrowing is not None:
+        scored = narrowing.apply(scored, assessment)
     return Facts(
         score=scored.score,
         success=scored.success,

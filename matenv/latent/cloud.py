@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import nn
 
 from matenv.compiled.folding import padded_bias
+from matenv.compiled.jit import njit
 from matenv.compiled.panels import Array, padded, panels
 from matenv.compiled.products import FASTMATH, add_product, silu
 from matenv.compiled.threads import run_blocks

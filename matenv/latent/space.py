@@ -8,9 +8,10 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from matenv.checks import check_real, check_seed
+from matenv.compiled.jit import njit
 from matenv.composition import CompositionBatch, Compositions, read
 from matenv.latent.cloud import Cloud
 from matenv.latent.networks.gaussian_process import GaussianProcess
@@ -25,6 +26,10 @@ SCORE_DRAWS = 8
 
 ENCODE_ROWS = 4096
 """Rows encoded at a time, which bounds memory."""
+
+
+MOST_POINTS = 10_000_000
+"""Most points drawn in one call."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +166,7 @@ class VAESpace:
         Raises:
             ValueError: As `decode`.
         """
-        z = np.array(Z, dtype=np.float64, order="C", ndmin=2)
+        z = np.array(check_real("Z", Z, f"points (B, {self.dim}) or ({self.dim},)"), order="C", ndmin=2)
         if z.ndim != 2 or z.shape[1] != self.dim:
             raise ValueError(f"Z has shape {np.shape(Z)}; expected (B, {self.dim}) or ({self.dim},)")
         raw, bad = _raw_points(z, self.whitening.mean, self.whitening.std)
@@ -186,11 +191,11 @@ class VAESpace:
             Points (k, n) float64, whitened coordinates.
 
         Raises:
-            ValueError: If `k` is negative.
+            ValueError: If `k` or `seed` is no whole number, or negative.
         """
         if self.anchors is None:
             return self.sample_nominal(k, seed)
-        _check_number(k)
+        _check_draw(k, seed)
         if self._anchor_posteriors is None:
             mean, log_variance = self._posterior(self.anchors)
             self._anchor_posteriors = mean, np.exp(0.5 * log_variance)
@@ -213,9 +218,9 @@ class VAESpace:
             Points (k, n) float64.
 
         Raises:
-            ValueError: If `k` is negative.
+            ValueError: If `k` or `seed` is no whole number, or negative.
         """
-        _check_number(k)
+        _check_draw(k, seed)
         raw = np.random.default_rng(seed).standard_normal((k, self.dim))
         return (raw - self.whitening.mean) / self.whitening.std
 
@@ -317,6 +322,7 @@ def _chunks(batch: CompositionBatch) -> list[CompositionBatch]:
     return [batch[start : start + ENCODE_ROWS] for start in range(0, len(batch), ENCODE_ROWS)]
 
 
-def _check_number(k: int) -> None:
-    if k < 0:
-        raise ValueError(f"k={k} must not be negative")
+def _check_draw(k: int, seed: int) -> None:
+    if not isinstance(k, int | np.integer) or isinstance(k, bool) or not 0 <= k <= MOST_POINTS:
+        raise ValueError(f"k={k!r} must be a whole number of points, 0 to {MOST_POINTS:,}")
+    check_seed("seed", seed)

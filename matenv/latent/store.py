@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from matenv.checks import check_device, check_path
 from matenv.composition import CompositionBatch
 from matenv.composition.integers import MAX_ELEMENTS
 from matenv.elements import NUM_ELEMENTS
@@ -65,6 +66,8 @@ def load_latent(name: str | Path = "vae", device: str = "cpu") -> VAESpace:
         >>> space.decode_batch(space.encode("LiFePO4")).formulas()
         ['LiFePO4']
     """
+    check_path("name", name, f"a latent space: one of {', '.join(SHIPPED)}, or a .safetensors path")
+    check_device(device)
     if str(name) in SHIPPED:
         return read(Path(str(files("matenv.latent") / "weights" / f"{name}.safetensors")), str(name), device)
     if Path(name).suffix == ".safetensors":

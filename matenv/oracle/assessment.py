@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from matenv.checks import check_real
 from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
 from matenv.composition import CompositionBatch
 from matenv.data.novelty import NOVEL_DISTANCE
@@ -17,11 +18,12 @@ from matenv.oracle.intervals import IntervalModel
 from matenv.oracle.known import look_up
 from matenv.oracle.reactions import ROUND_OFF, onset, reaction_energy
 from matenv.oracle.stability import StabilityModel
+from matenv.properties.learned import check_properties
+from matenv.properties.own import Property
 
 if TYPE_CHECKING:
     from matenv.oracle.found import FoundModel
-    from matenv.properties.distribution import Distribution
-    from matenv.properties.own import Property
+    from matenv.properties.distribution import Distribution, Hurdle
     from matenv.thermo import ConvexHull
 
 
@@ -31,6 +33,9 @@ class Assessment:
 
     Attributes:
         compositions: The canonical integer formulas assessed.
+        rounding: Largest difference (B,) between their atom fractions and those given; above
+            `matenv.composition.TOLERANCE` another composition was assessed than the one given, and it does not count as
+            known or rediscovered.
         evaluated: Whether the row was within the budget (B,) bool; the rest are unknown, not bad.
         valid: At least two elements, all of which the reference table knows (B,) bool. Rows that are not valid or not
             evaluated hold NaN below, and `p_stable` 0.
@@ -51,6 +56,7 @@ class Assessment:
     """
 
     compositions: CompositionBatch
+    rounding: NDArray[np.float64]
     evaluated: NDArray[np.bool_]
     valid: NDArray[np.bool_]
     known: NDArray[np.bool_]
@@ -107,7 +113,7 @@ class Assessment:
             ValueError: A property that is not predicted, an end that is NaN, or low not below high.
         """
         result = np.zeros(len(self))
-        ends = (end if end is None or np.ndim(end) == 0 else np.asarray(end)[self._rows] for end in (low, high))
+        ends = (self._end("low", low), self._end("high", high))
         result[self._rows] = self._of(name).prob(*ends)
         return result
 
@@ -127,7 +133,7 @@ class Assessment:
             ValueError: A property that is not predicted, or a coverage outside (0, 1).
         """
         low, high, rows = np.full(len(self), np.nan), np.full(len(self), np.nan), self._rows
-        if name not in ("formation_energy", "decomposition_energy"):
+        if not isinstance(name, str) or name not in ("formation_energy", "decomposition_energy"):
             low[rows], high[rows] = self._of(name).interval(coverage)
             return low, high
         energy, size = self._of("formation_energy"), self.compositions.size[rows]
@@ -136,6 +142,38 @@ class Assessment:
         centre = energy.mean - (self.hull_energy[rows] if name == "decomposition_energy" else 0.0)
         low[rows], high[rows] = centre - below * (energy.mean - lower), centre + above * (upper - energy.mean)
         return low, high
+
+    def p_metal(self, name: str = "band_gap_expt") -> NDArray[np.float64]:
+        """Probability that a band gap is exactly 0 (B,); NaN where nothing was predicted.
+
+        Args:
+            name: ``"band_gap_expt"`` or ``"band_gap_pbe"``.
+
+        Raises:
+            ValueError: No band gap, or one that is not predicted.
+        """
+        result = np.full(len(self), np.nan)
+        result[self._rows] = self._gap(name).p_metal
+        return result
+
+    def gap_if_no_metal(
+        self, name: str = "band_gap_expt", coverage: float = 0.9
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """A band gap given that there is one, beside `p_metal`; NaN where nothing was predicted.
+
+        Args:
+            name: As `p_metal`.
+            coverage: Probability inside the interval, between 0 and 1.
+
+        Returns:
+            Median, lower and upper end (B,) [eV].
+
+        Raises:
+            ValueError: As `p_metal`, or a coverage outside (0, 1).
+        """
+        result = np.full((3, len(self)), np.nan)
+        result[:, self._rows] = self._gap(name).if_no_metal(coverage)
+        return result[0], result[1], result[2]
 
     def disagreement(self, name: str) -> NDArray[np.float64]:
         """Standard deviation between the predictor's models (B,) in the property's unit.
@@ -235,7 +273,7 @@ class Assessment:
         Returns:
             A new assessment.
         """
-        added = [each for each in properties if each.name not in self._said]
+        added = [each for each in check_properties(properties) if each.name not in self._said]
         said = {each.name: each.of(self.compositions[self._rows]) for each in added}
         mean, std = dict(self.mean), dict(self.std)
         for name, distribution in said.items():
@@ -245,10 +283,27 @@ class Assessment:
         units = self.units | {each.name: each.unit for each in added}
         return replace(self, mean=mean, std=std, units=units, _said={**self._said, **said})
 
+    def _end(self, name: str, end: ArrayLike | None) -> ArrayLike | None:
+        """An end of a range for the rows that something is said of."""
+        if end is None:
+            return None
+        given = check_real(name, end, f"a number, one for each of the {len(self)} rows, or None for an open end")
+        if given.shape not in ((), (len(self),)):
+            raise ValueError(f"{name} has shape {given.shape}; expected a number or ({len(self)},), one per row")
+        return given if given.ndim == 0 else given[self._rows]
+
     def _of(self, name: str) -> Distribution:
-        if name not in self._said:
+        if not isinstance(name, str) or name not in self._said:
             raise ValueError(f"name={name!r} is not predicted; this oracle predicts {', '.join(self._said)}")
         return self._said[name]
+
+    def _gap(self, name: str) -> Hurdle:
+        from matenv.properties.distribution import Hurdle  # needs torch
+
+        found = self._of(name)
+        if not isinstance(found, Hurdle):
+            raise ValueError(f"name={name!r} is no band gap; choose 'band_gap_expt' or 'band_gap_pbe'")
+        return found
 
     @cached_property
     def p_found(self) -> NDArray[np.float64]:
@@ -284,6 +339,8 @@ class Assessment:
         Returns:
             An empty list for rows that are not valid or not evaluated.
         """
+        if not isinstance(row, int | np.integer) or isinstance(row, bool) or not -len(self) <= row < len(self):
+            raise ValueError(f"row={row!r} is not one of the {len(self)} rows")
         return self._hull.products(self.members[row], self.weights[row])
 
     @cached_property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,26 @@ class Ledger:
             twin._length, twin._slots = self._length, self._slots.copy()
             twin._table = CompositionBatch.concatenate([self._table])
             return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the lock, which a copy in another process has of its own."""
+        with self._lock:
+            return {key: value for key, value in vars(self).items() if key != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=Lock())
+
+    @classmethod
+    def of(cls, formulas: CompositionBatch, budget: int | None) -> Ledger:
+        """A ledger that holds some formulas, in that order.
+
+        Args:
+            formulas: Distinct compositions, as `history` returns them.
+            budget: Most distinct formulas it accepts.
+        """
+        ledger = cls(budget)
+        ledger.register(formulas)
+        return ledger
 
     def _reserve(self, length: int) -> None:
         if length > len(self._table):

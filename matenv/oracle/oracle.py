@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
+from matenv.checks import check_device, check_flag, check_whole
+from matenv.compiled.jit import njit
 from matenv.compiled.threads import alongside
-from matenv.composition import KNOWN_DISTANCE, MAX_ATOMS, TOLERANCE, CompositionBatch, read
+from matenv.composition import KNOWN_DISTANCE, TOLERANCE, CompositionBatch, read_noisy
 from matenv.data import Dataset, load_dataset
 from matenv.data.neighbours import Neighbours
 from matenv.data.novelty import known_formulas
 from matenv.oracle.assessment import Assessment
+from matenv.oracle.energies import check_energies
 from matenv.oracle.found import FoundModel
 from matenv.oracle.intervals import IntervalModel
 from matenv.oracle.known import look_up
 from matenv.oracle.ledger import Ledger
 from matenv.oracle.stability import StabilityModel
 from matenv.properties import load_predictor
-from matenv.properties.own import Property, check_properties
+from matenv.properties.element_properties import ELEMENT_PROPERTIES
+from matenv.properties.learned import check_properties
+from matenv.properties.own import Property
 from matenv.thermo import ConvexHull
 
 if TYPE_CHECKING:
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from matenv.properties.distribution import Distribution
 
 REFERENCES = ("train", "all")
+
+DEFAULT_REFERENCE = "train"
 
 DEFAULT_PREDICTOR = "default"
 
@@ -46,14 +51,16 @@ class Oracle:
 
     Args:
         reference: Phases of the hull: ``"train"`` (train rows of the `system` split, for benchmarks), ``"all"`` (the
-            whole embedded table, for design runs), or a `Dataset` of one's own. What is novel is so to the whole
-            embedded table for the first two, to the `Dataset` for the third.
+            whole embedded table, for design runs), or a `Dataset` of one's own: its energies must be those that the
+            predictor learned. If it does not say which they are, they are compared with the embedded table's. What is
+            novel is so to the whole embedded table for the first two, to the `Dataset` for the third.
         budget: Most distinct formulas evaluated; later ones are marked unevaluated. None for no limit.
         predictor: A loaded predictor, or the name or path of one, as `load_predictor` takes it. P(stable) is calibrated
             for the shipped ones, by name, and for each of the two hulls; for other predictors the calibration of
             ``"default"`` stands in, for a `Dataset` of one's own that of the hull ``"all"``, as if the table lacked no
             competitor (assign `stability` a `StabilityModel` of one's own).
-        properties: Properties of one's own (`Property`), predicted beside the built-in ones.
+        properties: Properties predicted beside the built-in ones: one's own (`Property`, or the path of a file as
+            `load_property` takes it), or names out of `ELEMENT_PROPERTIES`.
         device: Where the predictor runs: ``"cpu"``, or ``"cuda"`` with the hull on the CPU at the same time.
         judge: This oracle scores candidates that were found otherwise and pays no reward; environments refuse it. Only
             a judge may have a predictor whose role is "gold": one that has seen the labels of held-out rows.
@@ -63,6 +70,7 @@ class Oracle:
         stability: The calibrated map from predicted energies to P(E_d <= t).
         predictor: The predictor of the built-in properties.
         properties: Those of one's own.
+        copied: Whether it is a deep copy, which counts for itself.
 
     Raises:
         ValueError: Unknown reference, properties that share a name, a budget below 1, energies of different schemes, or
@@ -75,19 +83,25 @@ class Oracle:
         (['LiFePO4', 'NaCl'], 2)
     """
 
+    copied = False
+
     def __init__(
         self,
-        reference: str | Dataset = "train",
+        reference: str | Dataset = DEFAULT_REFERENCE,
         budget: int | None = None,
         *,
         predictor: str | Path | Predictor = DEFAULT_PREDICTOR,
-        properties: Iterable[Property] = (),
+        properties: Iterable[Property | str | Path] = (),
         device: str = "cpu",
         judge: bool = False,
     ) -> None:
-        if budget is not None and not isinstance(budget, int | np.integer):
-            raise ValueError(f"budget={budget!r} must be a whole number of formulas, or None for no limit")
+        if budget is not None:
+            budget = check_whole("budget", budget, "formulas, or None for no limit")
+        if not isinstance(reference, str | Dataset):
+            raise ValueError(f"reference={reference!r} is unknown; choose 'train', 'all' or pass a Dataset")
+        check_device(device)
         self._ledger = Ledger(budget)
+        self._given = {"reference": reference, "predictor": predictor, "device": device, "judge": judge}
         self.reference = reference if isinstance(reference, str) else reference.name
         self.hull, self._known, self._has_element = (
             _embedded_reference(reference) if isinstance(reference, str) else _own_reference(reference)
@@ -97,30 +111,60 @@ class Oracle:
             if isinstance(reference, str)
             else partial(FoundModel.of, reference, self.hull)
         )
+        if not isinstance(predictor, str | Path) and not hasattr(predictor, "predict_batch"):
+            raise ValueError(f"predictor={predictor!r} must be a name, a path, or what load_predictor returns")
         name = str(predictor) if isinstance(predictor, str | Path) else DEFAULT_PREDICTOR
         self.predictor = _shared_predictor(name, device) if isinstance(predictor, str | Path) else predictor
-        self.properties = check_properties(properties)
-        self.judge = bool(judge)
+        self.properties = check_properties(_named(properties))
+        self.judge = check_flag("judge", judge)
         if self.predictor.role == "gold" and not self.judge:
             raise ValueError(
                 f"predictor={predictor!r} is a gold predictor: it has seen the labels of held-out rows, so it never "
                 "pays a reward; choose 'default' or 'two-family'; pass judge=True to score candidates found otherwise"
             )
         if self.predictor.energy_scheme != self.hull.energy_scheme:
-            raise ValueError(
-                f"the predictor's energies are {self.predictor.energy_scheme!r} and the hull's "
-                f"{self.hull.energy_scheme!r}; energies of different schemes cannot be compared"
-            )
+            check_energies(reference, self.predictor.energy_scheme)
         self._elsewhere = self.predictor.device.type != "cpu"
-        hull = reference if isinstance(reference, str) else "all"
-        self.stability = StabilityModel.load(name, hull)
-        self._intervals = IntervalModel.load(name, hull)
+        self.stability = self._shipped_stability()
+        self._intervals = IntervalModel.load(name, reference if isinstance(reference, str) else "all")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Oracle:
         """Its own count from here on, the same read-only tables: Gymnasium copies what an environment was made with."""
-        twin = copy.copy(self)
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
         twin._ledger = self._ledger.copy()
+        twin.copied = True
         return twin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What it was made with and what it has counted: tables and shipped predictors are loaded again, not sent."""
+        calibrated = None if self.stability is self._shipped_stability() else self.stability
+        return _made_again, (self._given, self.properties, self._ledger, calibrated)
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments that make such an oracle, names and numbers only, as JSON holds them.
+
+        Returns:
+            ``Oracle(**arguments)`` is one with the same budget, and nothing counted.
+
+        Raises:
+            ValueError: It was made with a table, a predictor or properties of one's own, which no name stands for.
+        """
+        own = [each.name for each in self.properties if ELEMENT_PROPERTIES.get(each.name) != each]
+        objects = [name for name, value in self._given.items() if not isinstance(value, str | Path | bool)]
+        if own or objects or self.stability is not self._shipped_stability():
+            what = ", ".join((*objects, *(f"property {name!r}" for name in own))) or "stability"
+            raise ValueError(
+                f"oracle holds objects that no name stands for ({what}); only names can be written as JSON"
+            )
+        given = self._given | {"predictor": str(self._given["predictor"]), "budget": self.budget}
+        return given | {"properties": [each.name for each in self.properties]}
+
+    def _shipped_stability(self) -> StabilityModel:
+        """The map that its arguments choose."""
+        reference, predictor = self._given["reference"], self._given["predictor"]
+        name = str(predictor) if isinstance(predictor, str | Path) else DEFAULT_PREDICTOR
+        return StabilityModel.load(name, reference if isinstance(reference, str) else "all")
 
     @property
     def found(self) -> FoundModel:
@@ -151,6 +195,14 @@ class Oracle:
         """The distinct formulas assessed, in order of first assessment."""
         return self._ledger.history()
 
+    def recall(self, formulas: CompositionBatch) -> None:
+        """Count these formulas as asked, in this order, in place of what has been counted so far.
+
+        Args:
+            formulas: What `history` returned, of this oracle or of the one whose work goes on.
+        """
+        self._ledger = Ledger.of(formulas, self.budget)
+
     look_up = staticmethod(look_up)
 
     def assess(self, x: ArrayLike | str | Sequence[str] | CompositionBatch) -> Assessment:
@@ -158,8 +210,9 @@ class Oracle:
 
         Args:
             x: Atom fractions (B, 89) or (89,), a formula, a list or array of formulas, or packed compositions.
-                Fractions are first brought to canonical integer form, which everything else is computed from. An empty
-                list is an empty batch.
+                Fractions are first brought to canonical integer form (`matenv.composition.read_noisy`), which
+                everything else is computed from; `Assessment.rounding` says what that changed. An empty list is an
+                empty batch.
 
         Returns:
             The `Assessment`, in the given order.
@@ -167,10 +220,12 @@ class Oracle:
         Raises:
             ValueError: As `listed`, `check_fractions` and `parse` of `matenv.composition`.
         """
-        batch = read(x, "x", MAX_ATOMS, TOLERANCE, whole=True)  # text is not subject to the decoder's cap on atoms
-        return self._assess(batch, self._ledger.register(batch))
+        batch, rounding = read_noisy(x, "x")
+        return self._assess(batch, self._ledger.register(batch), rounding)
 
-    def _assess(self, batch: CompositionBatch, evaluated: NDArray[np.bool_]) -> Assessment:
+    def _assess(
+        self, batch: CompositionBatch, evaluated: NDArray[np.bool_], rounding: NDArray[np.float64]
+    ) -> Assessment:
         valid = _valid(batch.elements, batch.size, self._has_element)
         rows = np.flatnonzero(valid & evaluated)
         part = batch if len(rows) == len(batch) else batch[rows]
@@ -178,7 +233,7 @@ class Oracle:
         predict = alongside(partial(self._predict, part)) if self._elsewhere else partial(self._predict, part)
         distances, nearest_rows = self._known.neighbours.nearest(batch)
         distance, nearest = distances[:, 0], nearest_rows[:, 0]
-        same = distance < KNOWN_DISTANCE
+        same, meant = distance < KNOWN_DISTANCE, rounding <= TOLERANCE
         competing = self.hull.decompose(part, exclude_self=True)
         prediction = predict()
 
@@ -197,10 +252,11 @@ class Oracle:
         hull_energy = spread(competing.energy)
         return Assessment(
             compositions=batch,
+            rounding=rounding,
             evaluated=evaluated,
             valid=valid,
-            known=same & self._known.referenced[nearest],
-            rediscovered=same & self._known.held_out[nearest],
+            known=same & meant & self._known.referenced[nearest],
+            rediscovered=same & meant & self._known.held_out[nearest],
             novelty_distance=distance,
             mean=mean,
             std={name: spread(each.std) for name, each in said.items()},
@@ -217,11 +273,29 @@ class Oracle:
             _stability=self.stability,
             _found=self._found,
             _intervals=self._intervals,
-            _others=lambda others: self._assess(others, np.ones(len(others), np.bool_)),
+            _others=lambda others: self._assess(others, np.ones(len(others), np.bool_), np.zeros(len(others))),
         )
 
     def _predict(self, batch: CompositionBatch) -> Prediction:
         return self.predictor.predict_batch(batch)
+
+
+def _named(properties: Iterable[Property | str | Path]) -> Any:
+    """Those that ship, given by name, in place of their names; `check_properties` judges the rest."""
+    if isinstance(properties, Property | str):
+        return properties
+    return [ELEMENT_PROPERTIES.get(each, each) if isinstance(each, str) else each for each in properties]
+
+
+def _made_again(
+    given: dict[str, Any], properties: tuple[Property, ...], ledger: Ledger, stability: StabilityModel | None
+) -> Oracle:
+    """The oracle that `Oracle.__reduce__` describes."""
+    oracle = Oracle(**given, properties=properties)
+    oracle._ledger = ledger
+    if stability is not None:
+        oracle.stability = stability
+    return oracle
 
 
 @njit(cache=True, nogil=True)

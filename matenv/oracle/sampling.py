@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from matenv.compiled.jit import njit
 from matenv.composition import CompositionBatch
 from matenv.elements import NUM_ELEMENTS
 

@@ -26,9 +26,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from matenv.compiled.jit import njit
 from matenv.composition import CompositionBatch
 from matenv.data import load_dataset
 from matenv.elements import NUM_ELEMENTS

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from matenv.compiled.jit import njit
 from matenv.oracle.assessment import Assessment
 
 TOO_GOOD: dict[int, float] = {3: -0.62, 4: -0.29, 5: -0.16, 6: -0.13}

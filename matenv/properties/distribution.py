@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from matenv.checks import check_real, check_share
 from matenv.compiled.threads import run_blocks
 from matenv.properties import heads, mixture
 
@@ -166,8 +167,8 @@ class Bell:
         Raises:
             ValueError: An end that is NaN; low not below high.
         """
-        lower = self._values(-np.inf if low is None else low)
-        upper = self._values(np.inf if high is None else high)
+        lower = self._values(-np.inf if low is None else low, "low")
+        upper = self._values(np.inf if high is None else high, "high")
         if not (lower < upper).all():
             if np.isnan(lower).any() or np.isnan(upper).any():
                 raise ValueError(f"low={low!r}, high={high!r}: an end is NaN; use None for an open end")
@@ -181,14 +182,14 @@ class Bell:
             coverage: Probability inside, between 0 and 1.
 
         Returns:
-            Lower and upper ends (B,), in the property's unit; a gap's lower end is 0 where metals are likely.
+            Lower and upper ends (B,), in the property's unit.
 
         Raises:
             ValueError: `coverage` outside (0, 1).
         """
-        if not 0.0 < coverage < 1.0:
-            raise ValueError(f"coverage={coverage} must lie between 0 and 1, for example 0.9")
-        return self._quantile(0.5 - 0.5 * coverage), self._quantile(0.5 + 0.5 * coverage)
+        check_share("coverage", coverage)
+        half = 0.5 * coverage
+        return self._quantile(0.5 - half), self._quantile(0.5 + half)
 
     def disagreement(self) -> Array:
         """Standard deviation between the locations that the models state, before any calibration.
@@ -213,7 +214,7 @@ class Bell:
         centre, scale, *_ = self._bell
         return centre - 40.0 * scale, centre + 40.0 * scale
 
-    def _quantile(self, q: float) -> Array:
+    def _quantile(self, q: float | Array) -> Array:
         """By bisection: the cdf of a mixture has no closed inverse."""
         low, high = self._ends()
         for _ in range(60):
@@ -222,13 +223,13 @@ class Bell:
             low, high = np.where(above, low, middle), np.where(above, middle, high)
         return high
 
-    def _values(self, value: ArrayLike) -> Array:
+    def _values(self, value: ArrayLike, name: str = "value") -> Array:
         """Contiguous (B,)."""
-        array, rows = np.asarray(value, dtype=np.float64), len(self.mean)
+        array, rows = check_real(name, value, "a number, or one per row"), len(self.mean)
         if array.shape == ():
             return np.full(rows, array)
         if array.shape != (rows,):
-            raise ValueError(f"a value has shape {array.shape}; expected a number or ({rows},), one per row")
+            raise ValueError(f"{name} has shape {array.shape}; expected a number or ({rows},), one per row")
         return np.ascontiguousarray(array)
 
 
@@ -240,8 +241,46 @@ class Hurdle(Bell):
     def cdf(self, value: ArrayLike) -> Array:
         """As `Bell.cdf`; 0 below 0."""
         centre, scale, weights, widths = self._bell
-        zero = self._raw.zero[heads.HURDLE.index(self._k)]
-        return mixture.hurdle_cdf(self._values(value), centre, scale, zero, weights, widths)
+        return mixture.hurdle_cdf(self._values(value), centre, scale, self.p_metal, weights, widths)
+
+    @property
+    def p_metal(self) -> Array:
+        """Probability that the gap is exactly 0 (B,)."""
+        return self._raw.zero[heads.HURDLE.index(self._k)]
+
+    def interval(self, coverage: float = 0.9) -> tuple[Array, Array]:
+        """Central interval that holds the gap with at least a given probability, made to hold its expected value.
+
+        Where a metal is all but certain the central interval is the point 0, and what little chance there is of a gap
+        lifts the expected value above it.
+
+        Args:
+            coverage: Probability inside, between 0 and 1.
+
+        Returns:
+            Lower and upper ends (B,), in the property's unit; the lower end is 0 where metals are likely.
+
+        Raises:
+            ValueError: `coverage` outside (0, 1).
+        """
+        low, high = super().interval(coverage)
+        return np.minimum(low, self.mean), np.maximum(high, self.mean)
+
+    def if_no_metal(self, coverage: float = 0.9) -> tuple[Array, Array, Array]:
+        """The gap given that there is one: the answer of a hurdle beside `p_metal`.
+
+        Args:
+            coverage: Probability inside the central interval, between 0 and 1.
+
+        Returns:
+            Median, lower and upper end (B,), in the property's unit.
+
+        Raises:
+            ValueError: `coverage` outside (0, 1).
+        """
+        tail, rest = 0.5 - 0.5 * check_share("coverage", coverage), 1.0 - self.p_metal
+        median, low, high = (self._quantile(self.p_metal + rest * q) for q in (0.5, tail, 1.0 - tail))
+        return median, low, high
 
     def _under(self, value: Array) -> Array:
         return np.where(value <= 0.0, 0.0, self.cdf(value))  # the share of exact zeros lies inside [0, high]
@@ -327,11 +366,18 @@ class Prediction:
         """`Bell.interval` of a property, (B,) each; an unknown name is a ValueError."""
         return self._of(name).interval(coverage)
 
+    def if_no_metal(self, name: str, coverage: float = 0.9) -> tuple[Array, Array, Array]:
+        """`Hurdle.if_no_metal` of a band gap, (B,) each; any other name is a ValueError."""
+        found = self._of(name)
+        if not isinstance(found, Hurdle):
+            raise ValueError(f"name={name!r} is no band gap; choose one of {', '.join(self.zero_probability)}")
+        return found.if_no_metal(coverage)
+
     def disagreement(self, name: str) -> Array:
         """`Bell.disagreement` of a property (B,); an unknown name is a ValueError."""
         return self._of(name).disagreement()
 
     def _of(self, name: str) -> Bell:
-        if name not in self.by_name:
+        if not isinstance(name, str) or name not in self.by_name:
             raise ValueError(f"name={name!r} is not a predicted property; choose one of {', '.join(heads.NAMES)}")
         return self.by_name[name]

@@ -6,14 +6,14 @@ takes it too. A formula with an element whose value is unknown has the value NaN
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from matenv.compiled.jit import njit
 from matenv.composition import CompositionBatch
 from matenv.elements import values
 from matenv.properties.own import Normal, Property
@@ -33,7 +33,7 @@ class ElementProperty(Property):
         rule: `MASS`, `LOG_MASS`, `LOG_LEAST`, `ANY` or `ATOM`.
     """
 
-    predict: Any = None
+    predict: Any = field(default=None, compare=False, repr=False)  # follows from the rest
     column: str = ""
     rule: int = MASS
 

@@ -11,9 +11,10 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
+
+from matenv.compiled.jit import njit
 
 NAMES = ("formation_energy", "band_gap_pbe", "band_gap_expt", "log10_bulk_modulus", "log10_shear_modulus")
 """Predicted properties, in the order of every array of this package."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
+from matenv.checks import check_number, check_real, check_share
 from matenv.composition import CompositionBatch
 from matenv.data.dataset import UNITS
 
@@ -48,8 +49,8 @@ class Normal:
         Raises:
             ValueError: low not below high, or an end that is NaN.
         """
-        lower = np.asarray(-np.inf if low is None else low, np.float64)
-        upper = np.asarray(np.inf if high is None else high, np.float64)
+        lower = check_real("low", -np.inf if low is None else low, "a number, or None for an open end")
+        upper = check_real("high", np.inf if high is None else high, "a number, or None for an open end")
         if not (lower < upper).all():
             raise ValueError(f"low={low!r} must be below high={high!r}; use None for an open end")
         inside = (lower <= self.mean) & (self.mean <= upper)
@@ -57,8 +58,7 @@ class Normal:
 
     def interval(self, coverage: float = 0.9) -> tuple[Array, Array]:
         """Central interval that holds the property with a given probability: lower and upper ends (B,)."""
-        if not 0.0 < coverage < 1.0:
-            raise ValueError(f"coverage={coverage} must lie between 0 and 1, for example 0.9")
+        check_share("coverage", coverage)
         reach = ndtri(0.5 + 0.5 * coverage) * self.std
         return self.mean - reach, self.mean + reach
 
@@ -122,10 +122,8 @@ class Property:
                 f"Property({self.name!r}): predict={self.predict!r} is a classifier, whose labels are no property; "
                 "pass the probability of the class you want: predict=lambda x: model.predict_proba(x)[:, 1]"
             )
-        if not np.isfinite(self.centre) or not (np.isfinite(self.scale) and self.scale > 0):
-            raise ValueError(
-                f"Property({self.name!r}): centre={self.centre}, scale={self.scale} must be finite, scale above 0"
-            )
+        check_number(f"Property({self.name!r}): centre", self.centre, -np.inf, np.inf, "a finite number")
+        check_number(f"Property({self.name!r}): scale", self.scale, 0, np.inf, "a finite number above 0")
 
     def of(self, batch: CompositionBatch) -> Normal:
         """Predict.
@@ -189,30 +187,6 @@ class Property:
             row = int(finite.argmin())
             raise ValueError(f"{self._says} {column[row]} among the {what}, for {_named(batch, row)}")
         return column
-
-
-def check_properties(properties: Iterable[Property]) -> tuple[Property, ...]:
-    """Properties with distinct names.
-
-    Args:
-        properties: What was given to an `Oracle`.
-
-    Returns:
-        The same as a tuple.
-
-    Raises:
-        ValueError: Something that is no `Property`, or a name twice.
-    """
-    if isinstance(properties, Property):
-        raise ValueError(f"properties={properties.name!r} must be a list: properties=[{properties.name}]")
-    checked = tuple(properties)
-    for entry in checked:
-        if not isinstance(entry, Property):
-            raise ValueError(f"properties holds {entry!r}; expected matenv.Property(name, unit, predict)")
-    names = [entry.name for entry in checked]
-    if len(set(names)) < len(names):
-        raise ValueError(f"properties {names} must have distinct names")
-    return checked
 
 
 def _named(batch: CompositionBatch, row: int) -> str:

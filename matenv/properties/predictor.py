@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
+from matenv.checks import check_device
+from matenv.compiled.jit import njit
 from matenv.composition import CompositionBatch, Compositions, amounts_of, check_fractions
 from matenv.composition.integers import MAX_ELEMENTS
 from matenv.data.dataset import UNITS
@@ -142,6 +143,10 @@ class Predictor:
         Raises:
             ValueError: A row is empty or holds a noble gas.
         """
+        if not isinstance(batch, CompositionBatch):
+            raise ValueError(
+                f"batch={str(batch)[:60]!r} must be a CompositionBatch; `predict` takes formulas and amounts"
+            )
         return self._predict(batch.elements, batch.counts, batch.size)
 
     def uncalibrated(self, batch: CompositionBatch) -> tuple[Array, Array, Array, Array]:
@@ -210,4 +215,5 @@ def load_predictor(name: str | Path = "default", device: str = "cpu") -> Predict
             registered (`families.register`); a committee whose parts have changed since it was calibrated.
         FileNotFoundError: A path that does not exist.
     """
+    check_device(device)
     return Predictor.from_weights(store.read(name), device)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from matenv import elements as alphabet
 from matenv.compiled.threads import run_blocks
-from matenv.composition import CompositionBatch
+from matenv.composition import MOST_ATOMS, CompositionBatch
 from matenv.data.dataset import PARTS
 from matenv.properties import families, heads, student
 from matenv.properties.labels import ALL, labelled_rows
@@ -109,7 +109,7 @@ def _table(role: str) -> References:
 
 def _told(references: References, elements: NDArray, amounts: NDArray, size: NDArray) -> NDArray[np.float32]:
     """What the table says of each listed element; of amounts that are no formula, by the nearest integer formula."""
-    if (amounts == np.floor(amounts)).all():
+    if (amounts == np.floor(amounts)).all() and amounts.max(initial=0) <= MOST_ATOMS:
         counts = amounts.astype(np.int32)
         return references.describe(CompositionBatch(elements, counts // np.gcd.reduce(counts, axis=1)[:, None], size))
     dense = np.zeros((len(size), alphabet.NUM_ELEMENTS))

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from matenv.checks import check_path
 from matenv.properties import heads
 from matenv.properties.distribution import Calibration
 from matenv.properties.networks.features import element_features
@@ -121,6 +122,7 @@ def locate(name: str | Path) -> Path:
     Raises:
         ValueError: Neither of them.
     """
+    check_path("name", name, f"a predictor: one of {', '.join(SHIPPED)}, or a .safetensors or .json path")
     if str(name) in SHIPPED:
         return FOLDER / f"{name}.{'json' if name in COMMITTEES else 'safetensors'}"
     path = Path(name)

@@ -13,10 +13,10 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from matenv.compiled.jit import njit
 from matenv.properties.heads import CENTRES, HURDLE, NAMES, WIDTHS
 
 OUTPUTS = 3 * len(NAMES) + len(HURDLE)

@@ -142,6 +142,30 @@ BENCHMARK_TASKS = (
         regime="ionic",
         elements=ABUNDANT,
     ),
+    Task(
+        "co-free-cathode",
+        "LiCoO2 without cobalt: a new insertion cathode within an element mover's distance of 4 of LiCoO2, as "
+        "li-cathode asks. What counts is the gain over LiCoO2.",
+        (LithiumCathode(),),
+        novel=True,
+        regime="ionic",
+        require=("Li", tuple(symbol for symbol in REDOX if symbol != "Co")),
+        exclude=(*RADIOACTIVE, "Co"),
+        success_utility=0.2,
+        start="LiCoO2",
+        within=4.0,
+    ),
+    Task(
+        "pb-free-perovskite",
+        "CsPbI3 without lead, other toxic elements and precious metals: P(PBE gap 1-2 eV) times viability of a new "
+        "compound within an element mover's distance of 4 of CsPbI3. What counts is the gain over CsPbI3.",
+        (Window("band_gap_pbe", 1.0, 2.0),),
+        novel=True,
+        regime="ionic",
+        exclude=(*RADIOACTIVE, *PRECIOUS, "As", "Be", "Cd", "Hg", "Pb", "Se", "Tl"),
+        start="CsPbI3",
+        within=4.0,
+    ),
     # Pan et al., arXiv:2210.11931: five steps, an element and 0-9 atoms each, the last one oxygen; no stability.
     Task(
         "pan-oxides",

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from matenv import elements as alphabet
+from matenv.tasks.as_data import task_from_data
 from matenv.tasks.benchmark_tasks import BENCHMARK_TASKS
 from matenv.tasks.objectives import Window
 from matenv.tasks.stable_against import StableAgainst
@@ -27,7 +28,7 @@ DEFAULT_TASK = "stiff-stable"
 
 
 def load_task(
-    task: str | Task = DEFAULT_TASK,
+    task: str | Task | Mapping[str, Any] = DEFAULT_TASK,
     elements: Sequence[str] | None = None,
     exclude: Sequence[str] | None = None,
     require: Sequence[str | Sequence[str]] | None = None,
@@ -39,7 +40,7 @@ def load_task(
     """A task by name, optionally restricted further.
 
     Args:
-        task: Name of a registered task, or a `Task`.
+        task: Name of a registered task, a `Task`, or one as plain data (`matenv.tasks.as_data`).
         elements: If given, the only elements allowed; one named here is allowed even if the task leaves it out.
         exclude: Elements never allowed, beside those the task leaves out.
         require: Elements that every formula must hold, beside those the task requires; ``"F|Cl|Br"`` or a tuple asks
@@ -68,6 +69,8 @@ def load_task(
         if task not in TASKS:
             raise ValueError(f"task={task!r} is not registered; choose one of {', '.join(TASKS)} or pass a Task")
         task = TASKS[task]
+    if isinstance(task, Mapping):
+        task = task_from_data(task)
     if not isinstance(task, Task):
         raise ValueError(f"task={task!r} must be the name of a task or a Task")
     for parameter, symbols in (("elements", elements), ("exclude", exclude)):

@@ -11,15 +11,17 @@ from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
+from matenv.checks import check_number
 from matenv.chemistry import COMMON_SHARE, is_electronegativity_balanced
-from matenv.composition import CompositionBatch
+from matenv.compiled.jit import njit
+from matenv.composition import CompositionBatch, integer_counts
+from matenv.composition.movers import movers_distance
 from matenv.data.novelty import is_novel, train_formulas
 from matenv.oracle import Assessment
-from matenv.oracle.viability import viability_of
+from matenv.oracle.viability import ROOT, viability_of
 from matenv.properties.element_properties import ELEMENT_PROPERTIES, ElementProperty
 from matenv.properties.own import Property
 from matenv.tasks.objectives import Objective, Window
@@ -99,6 +101,9 @@ class Task:
         valence_share: In the regime ``"ionic"``, the smallest share of an element's reports that an oxidation state may
             make up (`min_share` of `matenv.is_electronegativity_balanced`); reachability masks keep to it, too. The
             default leaves out Ca 1+, N 4- and B 1+; 0 takes every state that three reports in the ICSD claim.
+        start: Formula that is to be improved; environments start every episode there.
+        within: Largest element mover's distance from it (`matenv.composition.movers`) of a valid formula, in places of
+            the modified Pettifor scale.
     """
 
     name: str
@@ -121,6 +126,8 @@ class Task:
     valence_share: float = COMMON_SHARE
     require: tuple[str | tuple[str, ...], ...] = ()
     filters: tuple[Objective, ...] = ()
+    start: str | None = None
+    within: float | None = None
 
     def __post_init__(self) -> None:
         """Check the limits and the element lists."""
@@ -168,6 +175,13 @@ class Task:
                 f"min_elements={self.min_elements} elements to use"
             )
         self._check_required()
+        if self.start is not None:
+            integer_counts([self.start])  # refuses what is no formula
+        if self.within is not None:
+            if self.start is None:
+                raise ValueError(f"within={self.within!r} is a distance from start, a formula; give it, too")
+            what = "a distance in places of the modified Pettifor scale, above 0"
+            check_number("within", self.within, 0, np.inf, what)
         # What ships with the package need not be built to be asked for.
         shipped = [ELEMENT_PROPERTIES[name] for name in sorted(self._properties) if name in ELEMENT_PROPERTIES]
         own = {each.name for each in self.properties}
@@ -200,6 +214,12 @@ class Task:
         """Names under which `TaskScore.terms` holds the objectives' utilities, then the filters'."""
         return [each.name for each in self.objectives] + [f"filter_{each.name}" for each in self.filters]
 
+    @property
+    def success_score(self) -> float:
+        """Score of a formula that only just meets the target."""
+        viability = {"p_found": STABLE_SUCCESS * FOUND_SUCCESS**ROOT, "p_stable": STABLE_SUCCESS, "none": 1.0}
+        return self.success_utility * viability[self.viability]
+
     @cached_property
     def required(self) -> NDArray[np.bool_]:
         """The elements of each entry of `require` (k, 89) bool: a formula must hold one or more of each row."""
@@ -230,6 +250,17 @@ class Task:
         named = (each.property_name for each in asked if hasattr(each, "property_name"))
         return frozenset((*named, *(name for each in asked for name in getattr(each, "needs", ()))))
 
+    @cached_property
+    def _start(self) -> CompositionBatch:
+        """The formula to improve (1)."""
+        return CompositionBatch.from_counts(integer_counts([self.start]))  # type: ignore[list-item]
+
+    def near_start(self, batch: CompositionBatch) -> NDArray[np.bool_]:
+        """Whether each composition lies `within` the distance from `start` that is asked for, if one is (B,) bool."""
+        if self.within is None:
+            return np.ones(len(batch), np.bool_)
+        return movers_distance(batch, self._start) <= self.within
+
     def allows(self, batch: CompositionBatch) -> NDArray[np.bool_]:
         """Whether each composition obeys the task's rules on elements and counts (B,) bool."""
         return _obeys(
@@ -249,9 +280,9 @@ class Task:
     def screen(self, batch: CompositionBatch) -> NDArray[np.bool_]:
         """Which formulas pass every check that costs no call of an oracle: rows without one would score 0.
 
-        The rules on elements and counts, filters that a composition alone decides, electronegativity balance in the
-        regime ``"ionic"``, and if the task asks for it, novelty, or not being in the train part. Benchmarks allow it
-        to every method.
+        The rules on elements and counts, the distance from `start`, filters that a composition alone decides,
+        electronegativity balance in the regime ``"ionic"``, and if the task asks for it, novelty, or not being in the
+        train part. Benchmarks allow it to every method.
 
         Args:
             batch: Compositions (B).
@@ -265,7 +296,7 @@ class Task:
             >>> load_task("wide-gap-ionic-novel").screen(pair).tolist()
             [False, False, True]
         """
-        passed = self.admits(batch)
+        passed = self.admits(batch) & self.near_start(batch)
         if self.regime == "ionic":
             rows = np.flatnonzero(passed)
             passed[rows] = is_electronegativity_balanced(batch[rows], min_share=self.valence_share)
@@ -308,6 +339,7 @@ class Task:
             self.check(assessment.units)
             assessment = assessment.also(self._by_elements.values())
         validity = self.allows(assessment.compositions) & assessment.valid & assessment.evaluated
+        validity = validity & self.near_start(assessment.compositions)
         if self.regime == "ionic":
             batch = assessment.compositions
             validity = validity & is_electronegativity_balanced(batch, min_share=self.valence_share)

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from matenv.checks import check_choice, check_flag, check_real, check_whole
 from matenv.compiled.threads import available_threads
 from matenv.composition import EXACT_TOLERANCE, CompositionBatch, Compositions
-from matenv.data import Dataset
+from matenv.data import Dataset, read_table
 from matenv.elements import INDEX, NUM_ELEMENTS
 from matenv.thermo import solver, window
 from matenv.thermo.decomposition import Decomposition, largest_first
 from matenv.thermo.open_hull import OpenDecomposition, OpenHull, check_potentials
 from matenv.thermo.own_formula import route
+from matenv.thermo.phase_diagram import from_phase_diagram, to_phase_diagram
 from matenv.thermo.phases import PhaseTable
 from matenv.thermo.queries import ROUND_OFF, Queries
 from matenv.thermo.simplex import ABSENT, OWN_SYSTEM, PhaseIndex
 from matenv.thermo.solver import Solution
+
+if TYPE_CHECKING:
+    from pymatgen.analysis.phase_diagram import PhaseDiagram
 
 STABLE = 1e-7
 """eV/atom; phases up to this far above the hull are kept. Dropping the others cannot change any energy."""
@@ -60,8 +65,8 @@ class ConvexHull:
     """
 
     def __init__(self, phases: PhaseTable, energy_scheme: str, name: str = "user", threads: int | None = None) -> None:
-        if threads is not None and threads < 1:
-            raise ValueError(f"threads={threads} must be at least 1")
+        if threads is not None:
+            threads = check_whole("threads", threads, "threads, or None for all")
         self.name = name
         self.energy_scheme = energy_scheme
         self.threads = threads or available_threads()
@@ -101,6 +106,70 @@ class ConvexHull:
             f"ConvexHull({self.name!r}, {len(self):,} stable of {len(self._phases):,} compounds, "
             f"energy_scheme={self.energy_scheme!r})"
         )
+
+    def add(self, entries: Any, energy_scheme: str | None = None) -> ConvexHull:
+        """The hull with more phases; this one stays as it is.
+
+        Args:
+            entries: A `Dataset`; or what `matenv.data.read_table` takes, such as a frame with formulas and formation
+                energies, or pymatgen entries with those of the pure elements among them.
+            energy_scheme: Which energies these are, unless `entries` says so; they must be the hull's.
+
+        Returns:
+            The new hull; of a formula that was there the lower energy counts.
+
+        Raises:
+            ValueError: Energies of another scheme or of none that is stated, or as `read_table` with ``strict``.
+
+        Examples:
+            >>> import matenv
+            >>> hull = matenv.ConvexHull.from_dataset(matenv.load_dataset("mp-ground-states"))
+            >>> mine = {"formula": ["Na3Cl5"], "formation_energy": [-1.8]}
+            >>> "Na3Cl5" in hull.add(mine, hull.energy_scheme).formulas
+            True
+        """
+        data = entries
+        if not isinstance(entries, Dataset):
+            data = read_table(entries, energy_scheme=energy_scheme, strict=True).dataset()
+        if (energy_scheme or data.energy_scheme) != self.energy_scheme:
+            raise ValueError(
+                f"the hull's energies are {self.energy_scheme!r} and those of {data.name} {data.energy_scheme!r}, "
+                f"which do not mix; name them by energy_scheme={self.energy_scheme!r} if they are the same, or convert "
+                "them (matenv.data.fit_conversion)"
+            )
+        phases = self._phases.with_more(PhaseTable.from_dataset(data))
+        return ConvexHull(phases, self.energy_scheme, f"{self.name}+{data.name}", self.threads)
+
+    @classmethod
+    def from_phase_diagram(cls, diagram: Any, energy_scheme: str, *, threads: int | None = None) -> ConvexHull:
+        """The hull of a pymatgen `PhaseDiagram`.
+
+        Args:
+            diagram: The diagram; its entries' formation energies are taken, against its own elements.
+            energy_scheme: Which energies these are.
+            threads: As `from_dataset`.
+
+        Returns:
+            The hull.
+
+        Raises:
+            ValueError: No compound in it, or as `from_dataset`.
+        """
+        return cls.from_dataset(from_phase_diagram(diagram, energy_scheme), threads=threads)
+
+    def to_phase_diagram(self, elements: Iterable[str]) -> PhaseDiagram:
+        """A chemical system of the hull as a pymatgen `PhaseDiagram`, for its plots and its other tools.
+
+        Args:
+            elements: Symbols of the system, such as ``["Li", "Fe", "O"]``; subsystems are included.
+
+        Returns:
+            The diagram of every phase, unstable ones too; energies are formation energies, pure elements at zero.
+
+        Raises:
+            ValueError: An unknown element.
+        """
+        return to_phase_diagram(self._phases.compositions, self._phases.energy, elements)
 
     @cached_property
     def formulas(self) -> NDArray[np.str_]:
@@ -147,7 +216,7 @@ class ConvexHull:
             X: Amounts (B, 89) or (89,) of any scale, decomposed exactly as given; a `CompositionBatch`; a formula or a
                 list of formulas. At most 10 elements each.
             exclude_self: Leave the composition's own reduced formula out. A float vector's own formula is the one of
-                at most 1000 atoms within 2e-7 of its fractions, if any.
+                at most 1000 atoms, or of the table, within 2e-7 of its fractions, if any.
             potentials: Chemical potentials [eV/atom against the pure elements] of elements that are exchanged with
                 reservoirs: ``{"Li": 0.0}`` in contact with lithium metal. The mixture is then the one of lowest grand
                 potential.
@@ -166,6 +235,7 @@ class ConvexHull:
             >>> hull.decompose("Li3PS4", potentials={"Li": 0.0}).reaction(0)
             'Li3PS4 + 8 Li -> 4 Li2S + Li3P'
         """
+        check_flag("exclude_self", exclude_self)
         if potentials is not None:
             if exclude_self:
                 raise ValueError("exclude_self=True and potentials: give one; at fixed potentials every phase counts")
@@ -252,14 +322,16 @@ class ConvexHull:
             >>> reduction.round(2).tolist(), oxidation.round(2).tolist()
             ([0.0, 1.72], [6.36, 2.36])
         """
-        if ion not in window.CHARGES:
-            raise ValueError(f"ion={ion!r} is unknown; choose one of {', '.join(window.CHARGES)}")
+        check_choice("ion", ion, window.CHARGES)
         queries, element, charge = Queries.of(X), INDEX[ion], window.CHARGES[ion]
         amounts = queries.scatter(queries.amounts, 0.0)
         amounts /= np.maximum(amounts.sum(axis=1, keepdims=True), ABSENT)
         energy = self.known_energy(X)
         if formation_energy is not None:
-            energy = np.where(np.isfinite(energy), energy, np.asarray(formation_energy, np.float64))
+            given = check_real("formation_energy", formation_energy, f"energies ({len(queries)},) in eV/atom")
+            if given.shape not in ((), (len(queries),)):
+                raise ValueError(f"formation_energy has shape {given.shape}; expected ({len(queries)},)")
+            energy = np.where(np.isfinite(energy), energy, given)
 
         def voltage(step: NDArray[np.float64]) -> NDArray[np.float64]:
             beside = amounts.copy()
@@ -282,9 +354,9 @@ class ConvexHull:
             Lowest formation energy of each formula among the reference phases (B,) eV/atom; 0 for a pure element, NaN
             for a formula that is none of them.
         """
-        formulas = Queries.of(X).formulas
-        row = self._phases.find(formulas)
-        return np.where(row >= 0, self._phases.energy[row], np.where(formulas.size == 1, 0.0, np.nan))
+        queries = Queries.of(X)
+        row, pure = self._phases.find_own(queries)[0], queries.formulas.size == 1
+        return np.where(row >= 0, self._phases.energy[row], np.where(pure, 0.0, np.nan))
 
     def products(self, members: NDArray[np.int32], weights: NDArray[np.float64]) -> list[tuple[str, float]]:
         """Put one row of a decomposition into words.
@@ -301,10 +373,11 @@ class ConvexHull:
     def _answer(self, queries: Queries, exclude_self: bool, detailed: bool) -> Solution:
         if not exclude_self:
             return self._solve(self._index, queries, None, detailed)
-        own = self._phases.find(queries.formulas)
+        own, deviation = self._phases.find_own(queries)
+        size = np.maximum(queries.formulas.size, 2 * (own >= 0)).astype(np.int16)
         # Only a stable phase is missed when it is taken away; what replaces it was computed once, or is solved here.
         excluded, position, exact, stored, nearly = route(
-            own, queries.formulas.size, queries.deviation, self._stable_position, EXACT_TOLERANCE, ROUND_OFF
+            own, size, deviation, self._stable_position, EXACT_TOLERANCE, ROUND_OFF
         )
         solution = self._solve(self._index, queries, excluded, detailed)
         if stored:

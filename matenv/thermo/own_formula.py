@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from matenv.compiled.jit import njit
 from matenv.thermo.simplex import KEEP_ALL, SKIP
 
 

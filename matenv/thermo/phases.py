@@ -8,10 +8,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.composition import CompositionBatch, FormulaIndex
+from matenv.checks import check_rows
+from matenv.composition import EXACT_MAX_ATOMS, EXACT_TOLERANCE, CompositionBatch, FormulaIndex
 from matenv.composition.keys import units
 from matenv.data import Dataset
 from matenv.elements import NUM_ELEMENTS
+from matenv.thermo.queries import Queries
 from matenv.thermo.simplex import PhaseIndex
 
 ENERGY_SHARE = 1e-9
@@ -59,7 +61,11 @@ class PhaseTable:
             ValueError: `rows` out of range or of the wrong type, no finite formation energy, an infinite one, or a pure
                 element below its reference.
         """
-        chosen = _row_numbers(rows, len(data))
+        if not isinstance(data, Dataset):
+            raise ValueError(
+                f"data={str(data)[:60]!r} must be a matenv.Dataset, such as load_dataset('mp-ground-states')"
+            )
+        chosen = np.arange(len(data)) if rows is None else check_rows("rows", rows, len(data))
         energy = np.asarray(data.formation_energy, dtype=np.float64)[chosen]
         if np.isinf(energy).any():
             row = int(chosen[np.argmax(np.isinf(energy))])
@@ -104,6 +110,11 @@ class PhaseTable:
         energy = energy[kept]
         return cls(compositions[kept], energy, energy + ENERGY_SHARE * units(first[lowest])), kept
 
+    def with_more(self, other: PhaseTable) -> PhaseTable:
+        """The phases of both tables; of a formula in both the lower energy counts."""
+        batch = CompositionBatch.concatenate([self.compositions, other.compositions])
+        return self.distinct(batch, np.concatenate([self.energy, other.energy]))[0]
+
     def find(self, compositions: CompositionBatch) -> NDArray[np.int64]:
         """Row of each composition in this table.
 
@@ -114,6 +125,33 @@ class PhaseTable:
             Rows (B,) int64, -1 where the table lacks the formula.
         """
         return self._index.find(compositions)
+
+    def find_own(self, queries: Queries) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The phase that each composition is, if it is one, to within `EXACT_TOLERANCE`.
+
+        Args:
+            queries: Compositions (B).
+
+        Returns:
+            Rows (B,) int64 as `find`, and the largest difference of an atom fraction from that phase, or from the
+            integer formula (B,); (0,) if all are exact.
+        """
+        row, deviation = self.find(queries.formulas), queries.deviation
+        # Formulas of that many atoms are not recovered from fractions: they are compared with each such phase.
+        unread = np.flatnonzero(deviation > EXACT_TOLERANCE) if len(self._large) else self._large
+        if len(unread):
+            row, deviation = row.copy(), deviation.copy()
+            x = queries[unread].scatter(queries.amounts[unread], 0.0)
+            x /= x.sum(axis=1, keepdims=True)
+            for phase, y in zip(self._large.tolist(), self.compositions[self._large].fractions(), strict=True):
+                apart = np.abs(x - y).max(axis=1)
+                same = apart < np.minimum(deviation[unread], EXACT_TOLERANCE)
+                row[unread[same]], deviation[unread[same]] = phase, apart[same]
+        return row, deviation
+
+    @cached_property
+    def _large(self) -> NDArray[np.int64]:
+        return np.flatnonzero(self.compositions.atoms > EXACT_MAX_ATOMS)
 
     @cached_property
     def _index(self) -> FormulaIndex:
@@ -177,18 +215,3 @@ class PhaseTable:
             shift=COMPOSITION_SHARE * units(np.arange(NUM_ELEMENTS).astype(np.uint64)),
             reference=(NUM_ELEMENTS + rows[order]).astype(np.int32),
         )
-
-
-def _row_numbers(rows: ArrayLike | None, length: int) -> NDArray[np.int64]:
-    if rows is None:
-        return np.arange(length)
-    chosen = np.asarray(rows)
-    if chosen.dtype == np.bool_:
-        if chosen.shape != (length,):
-            raise ValueError(f"rows is a mask of shape {chosen.shape}; expected ({length},), one flag per row of data")
-        return np.flatnonzero(chosen)
-    if chosen.ndim != 1 or not np.issubdtype(chosen.dtype, np.integer):
-        raise ValueError(f"rows has dtype {chosen.dtype} and shape {chosen.shape}; expected row numbers or a mask")
-    if chosen.size and not (0 <= chosen.min() and chosen.max() < length):
-        raise ValueError(f"rows spans {chosen.min()}..{chosen.max()}; data has rows 0..{length - 1}")
-    return chosen.astype(np.int64)

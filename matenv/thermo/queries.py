@@ -8,7 +8,16 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from matenv.composition import EXACT_MAX_ATOMS, EXACT_TOLERANCE, CompositionBatch, Compositions, amounts_of
+from matenv.composition import (
+    EXACT_MAX_ATOMS,
+    EXACT_TOLERANCE,
+    MAX_ELEMENTS,
+    CompositionBatch,
+    Compositions,
+    amounts_of,
+    listed,
+    parse,
+)
 from matenv.composition.packing import pack, scatter
 
 ROUND_OFF = 1e-13
@@ -49,6 +58,12 @@ class Queries:
         """
         if isinstance(X, CompositionBatch):
             return cls(X.elements, X.counts.astype(np.float64), X.size, X)
+        if isinstance(text := listed(X), list):
+            amounts = parse(text)
+            # Whole amounts are that formula, however many atoms it has: no search for the nearest small one.
+            if (amounts == np.floor(amounts)).all() and (amounts > 0).sum(axis=1).max(initial=0) <= MAX_ELEMENTS:
+                return cls.of(CompositionBatch.from_counts(amounts))
+            return cls(*pack(amounts))
         return cls(*pack(amounts_of(X)))
 
     @property

@@ -14,8 +14,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from matenv.compiled.jit import njit
+from matenv.composition import TRACE
 
 MAX_ELEMENTS = 10
 NUM_ELEMENTS = 89
@@ -42,7 +44,7 @@ OWN_SYSTEM = -3
 
 REDUCED_COST = 1e-12  # eV/atom; a phase enters only if it lowers the energy by more per atom
 PIVOT = 1e-11  # smallest pivot element
-ABSENT = 1e-12  # fractions and weights at or below it count as zero
+ABSENT = TRACE  # fractions and weights at or below it count as zero
 MASS_ERROR = 1e-11  # certificate: largest mismatch of an atom fraction
 DUAL_ERROR = 1e-10  # certificate: largest mismatch of a basic phase's energy, eV/atom
 

@@ -7,9 +7,9 @@ some off. Only compiled code and what calls it.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from matenv.compiled.jit import njit
 from matenv.compiled.threads import run_blocks
 from matenv.thermo.queries import Queries
 from matenv.thermo.simplex import (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -99,5 +100,14 @@ def fingerprint(network: nn.Module) -> str:
 def _replace(path: Path, fill: Callable[[Path], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
-    fill(temporary)
+    try:
+        fill(temporary)
+    except (OSError, RuntimeError) as error:  # torch says neither which file nor why, as of a full disk
+        temporary.unlink(missing_ok=True)
+        cause = error if isinstance(error, OSError) else error.__context__ or error
+        free = shutil.disk_usage(path.parent).free
+        raise OSError(
+            f"{path} cannot be written ({str(cause)[:200]}; {free / 2**20:.0f} MiB free there); make room and run the "
+            "same command again, which goes on from the last checkpoint"
+        ) from error
     os.replace(temporary, path)

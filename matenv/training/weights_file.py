@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,14 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+
+
+def ordered(content: bytes) -> bytes:
+    """A safetensors file with its header in order: safetensors writes entries of a header as they come, at random."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[end:]
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,7 @@ class WeightsFormat:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".part")
         sealed = {**header, "format": self.tag, "sha256": self._checksum(tensors, header)}
-        temporary.write_bytes(save(dict(tensors), sealed))
+        temporary.write_bytes(ordered(save(dict(tensors), sealed)))
         os.replace(temporary, path)
 
     def read(self, path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -35,6 +35,8 @@ class RecordMoves(gym.vector.VectorWrapper):
     def __init__(self, env: gym.vector.VectorEnv) -> None:
         super().__init__(env)
         self._core: Any = env.unwrapped.core  # type: ignore[attr-defined]
+        if not self._core.in_words:
+            raise ValueError("info='numbers' leaves out what RecordMoves reads; make the environment with info='words'")
         self._parts: list[Moves] = []
 
     def step(self, actions: Any) -> Any:

@@ -16,6 +16,9 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices
 
 EMPTY: dict[str, Any] = {}
 
+PER_ROW = ("action_masks", "formulas")
+"""Methods of the vector environments that answer for each row."""
+
 
 class SB3VecEnv(VecEnv):
     """A Stable-Baselines3 `VecEnv` over a Gymnasium vector environment.
@@ -45,6 +48,7 @@ class SB3VecEnv(VecEnv):
             )
         self.envs = envs
         self.info_keys = tuple(info_keys)
+        self.metadata = envs.metadata
         self._actions: NDArray | None = None
         self._seed: int | None = None
         super().__init__(envs.num_envs, envs.single_observation_space, envs.single_action_space)
@@ -61,10 +65,9 @@ class SB3VecEnv(VecEnv):
         self._seed = seed
         return [None if seed is None else seed + row for row in range(self.num_envs)]
 
-    def reset(self) -> NDArray:  # type: ignore[override]
-        """Begin an episode in every row and return the observations (N, width)."""
-        options = self._options[0] if self._options and self._options[0] else None
-        observations, info = self.envs.reset(seed=self._seed, options=options)
+    def reset(self) -> Any:
+        """Begin an episode in every row and return the observations, (N, width) or a dictionary of such."""
+        observations, info = self.envs.reset(seed=self._seed, options=_together(self._options))
         self._seed = None
         self._reset_options()
         self.reset_infos = self._row_infos(info)
@@ -74,11 +77,11 @@ class SB3VecEnv(VecEnv):
         """Take the actions (N, n) of the coming step."""
         self._actions = actions
 
-    def step_wait(self) -> tuple[NDArray, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:  # type: ignore[override]
+    def step_wait(self) -> tuple[Any, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:  # type: ignore[override]
         """Step every row.
 
         Returns:
-            Observations (N, width), rewards (N,) float32, dones (N,) bool, infos (list of N dictionaries).
+            Observations as `reset`, rewards (N,) float32, dones (N,) bool, infos (list of N dictionaries).
         """
         observations, rewards, terminated, truncated, info = self.envs.step(self._actions)
         done = terminated | truncated
@@ -90,10 +93,15 @@ class SB3VecEnv(VecEnv):
                 infos[row] = {
                     **infos[row],
                     **words,
-                    "terminal_observation": np.asarray(final_observation[row]),
+                    "terminal_observation": _row_of(final_observation, row),
                     "TimeLimit.truncated": bool(truncated[row] and not terminated[row]),
                 }
         return observations, rewards.astype(np.float32), done, infos
+
+    def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
+        """A picture of each row, where the environment was made with ``render_mode="rgb_array"``."""
+        frames: Any = self.envs.render()
+        return [None] * self.num_envs if frames is None else list(frames)
 
     def close(self) -> None:
         """Close the environment."""
@@ -112,15 +120,15 @@ class SB3VecEnv(VecEnv):
     def env_method(self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any) -> list[Any]:
         """Call a method of the environment.
 
-        `describe` is called for each row. Any other method is called once; a result with one entry per row, such as
-        `action_masks()`, is split by row, anything else is repeated.
+        `describe` is called for each row. Any other method is called once: results of `PER_ROW`, which hold an entry
+        for each row, are split by row, anything else is repeated.
         """
         method: Callable[..., Any] = getattr(self.envs.unwrapped, method_name)
         rows = self._rows(indices)
         if method_name == "describe":
             return [method(row, *args, **kwargs) for row in rows]
         result = method(*args, **kwargs)
-        if isinstance(result, np.ndarray | list | tuple) and len(result) == self.num_envs:
+        if method_name in PER_ROW:
             return [result[row] for row in rows]
         return [result] * len(rows)
 
@@ -150,6 +158,24 @@ class SB3VecEnv(VecEnv):
         ]
 
 
+def _together(options: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The reset options of all rows as one, as a vector environment takes them: a list of formulas, one per row.
+
+    Raises:
+        ValueError: Rows with different keys: an option holds for all rows or for none.
+    """
+    if not any(options):
+        return None
+    names = set().union(*options)
+    for row, own in enumerate(options):
+        if missing := names - set(own):
+            raise ValueError(
+                f"options[{row}] lacks {sorted(missing)}, which other rows have; give all rows the same options, or "
+                "reset rows by the vector environment's reset_mask"
+            )
+    return {name: [own[name] for own in options] for name in names}
+
+
 def _rows_of(info: dict[str, Any], rows: Iterable[int]) -> dict[int, dict[str, Any]]:
     """The entries of a vector info that belong to some rows; masks (``_name``) say where a value is defined."""
 
@@ -161,6 +187,12 @@ def _rows_of(info: dict[str, Any], rows: Iterable[int]) -> dict[int, dict[str, A
         }
 
     return {int(row): pick(info, int(row)) for row in rows}
+
+
+def _row_of(observations: Any, row: int) -> Any:
+    if isinstance(observations, dict):
+        return {name: np.asarray(part[row]) for name, part in observations.items()}
+    return np.asarray(observations[row])
 
 
 def _plain(value: Any) -> Any:

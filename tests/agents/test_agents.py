@@ -7,12 +7,15 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from matenv.agents import compare as comparison
+from matenv.agents.candidate_files import write_candidates
 from matenv.agents.candidates import rank_candidates, show_table, write_csv
 from matenv.agents.demo import demo
-from matenv.agents.evaluation import evaluate_policy
+from matenv.agents.evaluation import evaluate_both, evaluate_policy
 from matenv.agents.hyperparameters import load_hyperparameters
 from matenv.agents.policies import RandomPolicy
-from matenv.agents.train import ALGORITHMS, EDITING, load, train
+from matenv.agents.seeds import EVALUATION_SEEDS, ROWS, training_seeds
+from matenv.agents.train import ALGORITHMS, EDITING, create, load, train
+from pymatgen.core import Composition
 from stable_baselines3 import SAC
 
 import matenv
@@ -96,12 +99,15 @@ def test_training_refusals(tmp_path):
 
 def test_evaluation_agrees_with_a_hand_run_of_singles():
     space = gym.make("MaterialLatent-v0").action_space
+    data = matenv.load_dataset("mp-ground-states")
+    held_out = set(data.formulas[data.part("test")].tolist())
     e = evaluate_policy(RandomPolicy(space, 3), episodes=3, seed=20, horizon=4)
     random = RandomPolicy(space, 3)
     moves = [random.predict(np.zeros((3, 1)))[0] for _ in range(4)]
     for i in range(3):
-        env = gym.make("MaterialLatent-v0", horizon=4)
-        _, info = env.reset(seed=20 + i)
+        env = gym.make("MaterialLatent-v0", horizon=4, part="test")
+        _, info = env.reset(seed=EVALUATION_SEEDS + 20 + i)
+        assert e.start_formulas[i] == info["formula"] and info["start_formula"] in held_out
         total, best = 0.0, info["score"]
         for move in moves:
             _, reward, _, _, info = env.step(move[i])
@@ -113,6 +119,67 @@ def test_evaluation_agrees_with_a_hand_run_of_singles():
         assert info["formula"] in e.visited
     with pytest.raises(ValueError, match="episodes=0"):
         evaluate_policy(random, episodes=0)
+
+
+class Counter:
+    """A recurrent policy: its state counts the steps of each episode, and its move is the count."""
+
+    def __init__(self, width):
+        self.width, self.seen = width, []
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=False):
+        assert (state is None) == bool(episode_start.all())
+        count = np.zeros(len(observation)) if state is None else np.where(episode_start, 0, state[0] + 1)
+        self.seen.append((count.tolist(), episode_start.tolist(), deterministic))
+        return np.full((len(observation), self.width), 0.1 * deterministic, np.float32), (count,)
+
+
+def test_a_recurrent_policy_keeps_its_state_and_both_ways_to_act_are_reported():
+    space: Any = gym.make("MaterialLatent-v0").action_space
+    policy = Counter(space.shape[0])
+    both = evaluate_both(policy, episodes=2, horizon=3)
+    assert [row[0] for row in policy.seen] == [[0, 0], [1, 1], [2, 2]] * 2
+    assert [row[1] for row in policy.seen] == [[True, True], [False, False], [False, False]] * 2
+    assert [row[2] for row in policy.seen] == [False] * 3 + [True] * 3
+    assert both["stochastic"].start_formulas == both["deterministic"].start_formulas
+    assert both["stochastic"].final_formulas == both["stochastic"].start_formulas  # a zero move
+
+
+def test_goals_and_systems_are_evaluated_likewise():
+    for env_id in ("MaterialElementsGoal-v0", "MaterialSystem-v0"):
+        random = RandomPolicy(gym.make(env_id).action_space, 0)
+        e = evaluate_policy(random, env_id, episodes=40)
+        assert e.returns.shape == (40,) and (e.returns >= 0).all() and len(e.final_formulas) == 40
+    assert e.returns.sum() > 0  # one phase or more by chance
+
+
+def test_training_and_evaluation_share_no_row():
+    blocks = [range(training_seeds(seed), training_seeds(seed) + ROWS) for seed in range(40)]
+    assert all(a.stop <= b.start for a, b in zip(blocks, blocks[1:], strict=False))
+    assert all(training_seeds(seed) + ROWS <= EVALUATION_SEEDS for seed in (0, 1, 32_767, 2**32 - 1))
+    _, envs = create("ppo", "MaterialLatent-v0", 3)
+    envs.reset()
+    seeds = envs.get_attr("core")[0].seeds
+    assert seeds == list(range(training_seeds(3), training_seeds(3) + envs.num_envs))
+    envs.close()
+
+
+def check_files(found, folder):
+    listed = json.loads(write_candidates(found, folder, "json").read_text())
+    assert [each["formula"] for each in listed["candidates"]] == [each.formula for each in found] and listed["note"]
+    answer = json.loads(write_candidates(found, folder, "optimade").read_text())
+    assert answer["meta"]["api_version"] and answer["meta"]["data_returned"] == len(found)
+    for entry, candidate in zip(answer["data"], found, strict=True):
+        said = entry["attributes"]
+        composition = Composition(candidate.formula)
+        assert said["elements"] == sorted(element.symbol for element in composition) and entry["type"] == "structures"
+        assert sum(said["elements_ratios"]) == pytest.approx(1) and said["_matenv_score"] == candidate.score
+        amounts = sorted(map(int, composition.reduced_composition.values()), reverse=True)  # the largest is A
+        expected = "".join(f"{letter}{n if n > 1 else ''}" for letter, n in zip("ABCDEF", amounts, strict=False))
+        assert said["chemical_formula_anonymous"] == expected
+        assert Composition(said["chemical_formula_reduced"]) == composition.reduced_composition
+    with pytest.raises(ValueError, match="format='xml' is unknown; choose one of csv, json, optimade"):
+        write_candidates(found, folder, "xml")
 
 
 def test_candidates_are_ranked_one_per_chemical_system(tmp_path, oracle, capsys):
@@ -130,6 +197,7 @@ def test_candidates_are_ranked_one_per_chemical_system(tmp_path, oracle, capsys)
     assert len(rows) == 3 and all("not a statement about synthesis" in row["note"] for row in rows)
     assert float(rows[0]["decomposition_energy [eV/atom]"]) == found[0].decomposition_energy
     assert float(rows[0]["reward_score"]) == found[0].reward_score
+    check_files(found, tmp_path)
     show_table(found, "Test")
     out = capsys.readouterr().out
     assert found[0].formula in out and "stable, E_d" in out
@@ -158,7 +226,7 @@ def test_comparison_stores_each_run_and_resumes(tmp_path, monkeypatch, capsys):
     )
     table = comparison.compare(tmp_path, **arguments)
     assert set(table) == {"random", "ppo", "prior, 20 calls"}
-    assert json.loads((tmp_path / "ppo-1.json").read_text())["timesteps"] >= 64
+    assert json.loads((tmp_path / "ppo-1.json").read_text())["result"]["timesteps"] >= 64
     monkeypatch.setattr(comparison, "train", lambda *a, **k: pytest.fail("a finished run was trained again"))
     assert comparison.compare(tmp_path, **arguments) == table
     assert "95 % interval" in capsys.readouterr().out

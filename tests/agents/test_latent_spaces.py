@@ -94,13 +94,18 @@ def test_page_needs_its_markers(tmp_path):
 
 
 def test_comparison_resumes_from_what_is_stored(tmp_path, monkeypatch):
-    (tmp_path / "vae-metrics.json").write_text(json.dumps(ROW["metrics"]))
-    (tmp_path / "vae-ppo-0.json").write_text(json.dumps({"ppo": 2.0, "ppo_score": 0.2, "random": 1.0}))
+    monkeypatch.setattr(latent_spaces, "measure_space", lambda name: ROW["metrics"])
+    result = {"ppo": 2.0, "ppo_score": 0.2, "random": 1.0}
+    settings = {"task": latent_spaces.TASKS.get("vae", "stiff-stable"), "seed": 0, "timesteps": 10}
+    settings = {"spaces": ["vae"], **settings, "files": {}, "matenv": matenv.__version__}
+    (tmp_path / "vae-ppo-0.json").write_text(json.dumps({"settings": settings, "result": result}))
     monkeypatch.setattr(latent_spaces, "ROWS", 8)
     monkeypatch.setattr(latent_spaces, "ROUNDS", 1)
-    result = latent_spaces.compare_spaces(tmp_path, ["vae"], seeds=1, timesteps=10)
-    assert result["vae"]["ppo"][0] == 2.0 and result["vae"]["steps_per_second"] > 0
+    table = latent_spaces.compare_spaces(tmp_path, ["vae"], seeds=1, timesteps=10)
+    assert table["vae"]["ppo"][0] == 2.0 and table["vae"]["steps_per_second"] > 0
     assert json.loads((tmp_path / "table.json").read_text())["vae"]["metrics"] == ROW["metrics"]
+    with pytest.raises(ValueError, match="another timesteps"):
+        latent_spaces.compare_spaces(tmp_path, ["vae"], seeds=1, timesteps=11)
     with pytest.raises(ValueError, match="at least one"):
         latent_spaces.compare_spaces(tmp_path, [])
 

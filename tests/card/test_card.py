@@ -64,6 +64,17 @@ def test_dft_leads_and_each_kind_of_value_has_its_line(data):
     assert unknown.dft_stable is None and "DFT: nothing known" in str(unknown)
 
 
+def test_a_gap_on_the_card_is_a_hurdle():
+    card, a = matenv.explain("AlAs"), matenv.Oracle("all").assess(["AlAs", "Fe"])
+    assert set(card.gaps) == {"band_gap_pbe", "band_gap_expt"} == set(card.gold.gaps)
+    gap, (median, low, high) = card.gaps["band_gap_expt"], a.gap_if_no_metal()
+    assert (gap.p_metal, gap.median, gap.low, gap.high) == (a.p_metal()[0], median[0], low[0], high[0])
+    assert f"P(metal)              {gap.p_metal:8.3f}" in str(card) and "if no metal [eV]" in str(card)
+    assert not a.valid[1] and np.isnan([a.p_metal()[1], median[1]]).all()  # an element
+    with pytest.raises(ValueError, match="'formation_energy' is no band gap"):
+        a.p_metal("formation_energy")
+
+
 def test_only_train_rows_taught_the_proxy(data):
     said = {"train": "was trained on", "validation": "was not trained on", "test": "has never seen"}
     for part, words in said.items():

@@ -222,7 +222,7 @@ def test_errors_at_the_door():
             rule("XxO2")
         with pytest.raises(ValueError, match="fractional amounts"):
             rule(["NaCl", "Li0.5CoO2"])
-        with pytest.raises(ValueError, match="row 1 has 2,000,001 atoms"):
+        with pytest.raises(ValueError, match="has 2,000,001 atoms"):
             rule(["NaCl", "Na1000001Cl1000000"])
 
 
@@ -255,7 +255,7 @@ def test_validity_acts_in_the_ionic_regime_only(oracle):
     assert rare == replace(common, valence_share=0.0) and common.valence_share == Task("t", "", ()).valence_share
     assert rare.score(odd).terms["validity"].all()
     assert common.score(odd).terms["validity"].tolist() == [False] * 4 + [True] * 4
-    assert [name for name, task in TASKS.items() if task.regime == "ionic"] == ["wide-gap-ionic-novel"]
+    assert TASKS["wide-gap-ionic-novel"].regime == "ionic" and TASKS["superhard"].regime == "any"
     with pytest.raises(ValueError, match="regime='metallic' is unknown; choose one of any, ionic"):
         Task("t", "", (), regime="metallic")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"valence_share=3 must lie in \[0, 1\]"):

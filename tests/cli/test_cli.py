@@ -38,7 +38,7 @@ def test_help_imports_nothing_heavy():
 @pytest.mark.parametrize(("command", "config"), [(predictor.train, TrainConfig), (predictor.distil, DistilConfig)])
 def test_every_setting_of_a_training_is_an_option(command, config):
     options = {name: parameter.default for name, parameter in signature(command).parameters.items()}
-    beside = {"context", "out", "threads", "calibrated_on"}
+    beside = {"context", "out", "threads", "calibrated_on", "data", "column", "unit", "formulas", "log10", "name"}
     assert {name: given for name, given in options.items() if name not in beside} == {
         field.name: field.default for field in fields(config)
     }
@@ -98,7 +98,7 @@ def test_train_then_evaluate(tmp_path):
     assert result.exit_code == 0 and "Saved to" in result.output, result.output
     assert json.loads((run / "config.json").read_text())["env_kwargs"]["require"] == ["Li", "F|Cl|Br"]
     result = runner.invoke(app, ["evaluate", str(run), "--episodes", "16", "--top", "3"])
-    assert result.exit_code == 0 and "16 episodes: return" in result.output, result.output
+    assert result.exit_code == 0 and "16 episodes, stochastic: return" in result.output, result.output
 
 
 def end_of(arguments, monkeypatch):

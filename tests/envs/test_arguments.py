@@ -2,11 +2,13 @@
 
 import inspect
 import re
+from typing import Any
 
 import gymnasium as gym
 import pytest
 
-from matenv.envs.registration import IDS
+from matenv.envs.registration import ALL_IDS, IDS
+from matenv.tasks.wishes import Wish
 
 PAGES = [gym.envs.registration.load_env_creator(single) for single, _ in IDS.values()]
 BATCHES = [gym.envs.registration.load_env_creator(batched) for _, batched in IDS.values()]
@@ -16,7 +18,10 @@ def arguments_of(env):
     return {name: each.default for name, each in inspect.signature(env).parameters.items()}
 
 
-@pytest.mark.parametrize("env", PAGES)
+EVERY_PAGE = [gym.envs.registration.load_env_creator(single) for single, _ in ALL_IDS.values()]
+
+
+@pytest.mark.parametrize("env", EVERY_PAGE)
 def test_the_page_describes_the_arguments_that_the_signature_has(env):
     text = env.__doc__[env.__doc__.index("    Args:") : env.__doc__.index("## Registered ids")]
     assert sorted(re.findall(r"^ {8}(\w+):", text, re.MULTILINE)) == sorted(arguments_of(env))
@@ -37,9 +42,28 @@ def test_a_misspelt_argument_is_named_with_its_neighbour(env_id):
             make(env_id, horizn=3)
 
 
+@pytest.mark.parametrize("env_id", ALL_IDS)
+def test_every_id_is_made_single_and_batched_from_its_spec_as_text(env_id):
+    env = gym.make(env_id, horizon=12, part="test")
+    again: Any = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))  # type: ignore[union-attr]
+    assert again.unwrapped.core.arguments.part == "test" and again.unwrapped.core.horizon == 12
+    assert again.observation_space == env.observation_space
+    envs: Any = gym.make_vec(env_id, num_envs=2)
+    assert type(envs.unwrapped).__name__ == ALL_IDS[env_id][1].split(":")[1]
+    again.reset(seed=0)
+    again.unwrapped.describe()
+
+
 @pytest.mark.parametrize("env_id", IDS)
 def test_an_environment_is_made_again_from_its_spec(env_id):
     env = gym.make(env_id, horizon=3, discount=0.5)
     assert env.spec is not None and env.spec.kwargs == {"horizon": 3, "discount": 0.5}
     again = gym.make(env.spec).unwrapped
     assert again.core.arguments.horizon == 3 and again.core.arguments.discount == 0.5  # type: ignore[attr-defined]
+
+
+def test_a_wish_is_part_of_the_spec_as_text():
+    wish = Wish({"band_gap_pbe": (2.0, 0.45)}, required=("Zn", "O"))
+    env = gym.make("MaterialElementsGoal-v0", wish=wish)
+    again: Any = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))  # type: ignore[union-attr]
+    assert again.reset(seed=0)[1]["wish"] == "band_gap_pbe 2 +- 0.45, with O Zn"

@@ -39,8 +39,9 @@ def test_both_checkers_are_clean_with_guards_on(env_id):
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_a_batch_equals_its_singles_with_guards_on(env_id):
-    envs: Any = gym.make_vec(env_id, num_envs=5, **ON)
-    singles: list[Any] = [gym.make(env_id, **ON) for _ in range(5)]
+    far: dict[str, Any] = {"pull": 0, "step_size": 1.0} if env_id == "MaterialLatent-v0" else {}
+    envs: Any = gym.make_vec(env_id, num_envs=5, **ON, **far)
+    singles: list[Any] = [gym.make(env_id, **ON, **far) for _ in range(5)]
     envs.reset(seed=2)
     for i, env in enumerate(singles):
         env.reset(seed=2 + i)
@@ -81,7 +82,10 @@ def test_off_by_default_and_without_a_say_in_the_reward(env_id):
 
 
 def test_penalty_observation_and_end_follow_the_guard():
-    env: Any = gym.make("MaterialLatent-v0", observation=["cycle"], reward={"cycle": 2.0}, end_beyond={"cycle": 1.1})
+    far: dict[str, Any] = {"pull": 0, "step_size": 1.0}
+    env: Any = gym.make(
+        "MaterialLatent-v0", observation=["cycle"], reward={"cycle": 2.0}, end_beyond={"cycle": 1.1}, **far
+    )
     ends = 0
     for seed in range(4):
         observation, info = env.reset(seed=seed)
@@ -99,7 +103,7 @@ def test_penalty_observation_and_end_follow_the_guard():
 
 def test_going_to_and_fro_pays_less_each_time_and_is_seen():
     def play(**kwargs):
-        env: Any = gym.make("MaterialLatent-v0", horizon=9, **kwargs)
+        env: Any = gym.make("MaterialLatent-v0", horizon=9, pull=0, **kwargs)
         observation, info = env.reset(seed=0, options={"formula": "W2C"})
         there = np.ones(env.action_space.shape, np.float32)
         rows = []

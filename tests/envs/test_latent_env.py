@@ -221,7 +221,7 @@ def test_bad_calls():
         env.reset(options={"formula": "Mg("})
     with pytest.raises(ValueError, match="noble gas"):
         env.reset(options={"formula": "XeF2"})
-    with pytest.raises(ValueError, match="must be a formula"):
+    with pytest.raises(ValueError, match="is not understood"):
         env.reset(options={"formula": 3})
     with pytest.raises(ValueError, match="must be a dictionary"):
         env.reset(options="NaCl")

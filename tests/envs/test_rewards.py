@@ -54,6 +54,7 @@ def test_a_term_of_ones_own_is_weighted_and_reported(env_id):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", message=".*not out-of-the-box.*render.*")
+        warnings.filterwarnings("ignore", message=".*oracle is a copy.*")
         check_env(env.unwrapped, skip_render_check=True)
         sb3_check_env(env.unwrapped, warn=True)
     _, info = env.reset(seed=0)
@@ -182,6 +183,7 @@ def test_terms_about_the_decomposition(env_id, data):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", message=".*not out-of-the-box.*render.*")
+        warnings.filterwarnings("ignore", message=".*oracle is a copy.*")
         check_env(env.unwrapped, skip_render_check=True)
         sb3_check_env(env.unwrapped, warn=True)
     space = matenv.load_latent("vae")

@@ -28,7 +28,7 @@ class Moves:
         arguments = {"task": task, "reward": reward, "discount": DISCOUNT, "terminate_on_success": terminate_on_success}
         core: Any = gym.make("MaterialElements-v0", **arguments).unwrapped
         core = core.core
-        core.reset(formulas=["MgO"])
+        core.reset(options={"formula": "MgO"})
         found = {core.state.place[0].tobytes(): core.state.place[0]}
         queue, edges = list(found), {}
         while queue:

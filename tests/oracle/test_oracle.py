@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -162,6 +163,21 @@ def test_oracle_refusals():
     mine = Dataset.from_formulas(["MgO"], [-3.0], energy_scheme="my-r2scan")
     with pytest.raises(ValueError, match="different schemes"):
         matenv.Oracle(mine)
+
+
+def test_a_table_that_names_no_scheme_is_compared_with_the_embedded_one(data, tmp_path):
+    frame = data.subset(np.arange(0, len(data), 100)).to_pandas().drop(columns="energy_scheme")
+    frame.to_csv(tmp_path / "mine.csv", index=False)
+    mine = matenv.load_dataset(tmp_path / "mine.csv")
+    assert mine.energy_scheme == "file:mine.csv"
+    assert np.isfinite(matenv.Oracle(mine).assess(["MgO", "LiFeO2"]).p_stable).all()
+    other = replace(mine, formation_energy=mine.formation_energy - 0.2)
+    with pytest.raises(ValueError, match="they differ by 0.200 eV/atom. Convert them: matenv.data.fit_conversion"):
+        matenv.Oracle(other)
+    converted = matenv.data.fit_conversion(other, data).apply(other)
+    assert matenv.Oracle(converted).hull.energy_scheme == data.energy_scheme
+    with pytest.warns(UserWarning, match="shares 1 formulas, which differ by .* too few to tell"):
+        matenv.Oracle(Dataset.from_formulas(["MgO"], [-3.0]))
 
 
 def test_probability_of_stability_is_calibrated_on_held_out_systems(oracle, data):

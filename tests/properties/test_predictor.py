@@ -150,10 +150,48 @@ def test_interval_holds_what_it_says(model):
     prediction = model.distribution(FORMULAS)
     for name in NAMES:
         low, high = prediction.interval(name, 0.9)
-        smooth = high > 1e-9  # at a gap of 0 the cdf jumps
+        # At a gap of 0 the cdf jumps, and where little is beyond it the expected value is the upper end.
+        smooth = (high > 1e-9) & (high > prediction.mean[name])
         np.testing.assert_allclose(prediction.cdf(name, high)[smooth], 0.95, atol=1e-6, err_msg=name)
         assert (low <= high).all() and (prediction.cdf(name, high) > 0.95 - 1e-6).all()
         assert (prediction.cdf(name, low - 1e-6) < 0.05 + 1e-4).all()
+
+
+def test_no_expected_value_lies_outside_its_interval(model, held_out):
+    prediction = model.predict_batch(held_out.compositions)
+    for name in NAMES:
+        for coverage in (0.5, 0.9):
+            low, high = prediction.interval(name, coverage)
+            assert ((low <= prediction.mean[name]) & (prediction.mean[name] <= high)).all(), name
+
+
+def test_a_gap_is_answered_by_whether_there_is_one_and_how_wide_it_then_is(model):
+    prediction = model.distribution(FORMULAS)
+    for name in ("band_gap_pbe", "band_gap_expt"):
+        p0, (median, low, high) = prediction.zero_probability[name], prediction.if_no_metal(name, 0.8)
+        assert ((0 < low) & (low < median) & (median < high)).all()
+        for value, share in ((low, 0.1), (median, 0.5), (high, 0.9)):
+            np.testing.assert_allclose((prediction.cdf(name, value) - p0) / (1 - p0), share, atol=1e-4)
+    with pytest.raises(ValueError, match="'formation_energy' is no band gap"):
+        prediction.if_no_metal("formation_energy")
+    with pytest.raises(ValueError, match="coverage=0"):
+        prediction.if_no_metal("band_gap_pbe", 0.0)
+
+
+def test_insulators_are_no_metals(model):
+    said = model.distribution(["Be3Al2(SiO3)6", "LiFePO4", "P2O5", "AlAs", "Na2SO4", "Cu3Au", "TiNi"])
+    p_metal, mean = said.zero_probability["band_gap_expt"], said.mean["band_gap_expt"]
+    assert (p_metal[:5] < 0.2).all() and (p_metal[5:] > 0.9).all()
+    assert (mean[[0, 1, 2, 4]] > 3.0).all() and mean[3] == pytest.approx(2.2, abs=0.5)  # AlAs: 2.16 eV
+
+
+def test_held_out_gaps_are_covered_and_none_is_answered_by_zero(model, data):
+    rows = data.part("test")
+    rows = rows[(data.labels["band_gap_expt"][rows] > 0) & (data.labels["band_gap_pbe"][rows] > 1)]
+    truth, said = data.labels["band_gap_expt"][rows], model.predict_batch(data.compositions[rows])
+    low, high = said.interval("band_gap_expt", 0.9)
+    assert len(rows) > 100 and 0.85 <= ((low <= truth) & (truth <= high)).mean() <= 0.95
+    assert (said.zero_probability["band_gap_expt"] < 0.95).all() and (high > 0.5).all()
 
 
 def test_held_out_rows_are_predicted_and_covered(model, held_out):

@@ -41,7 +41,7 @@ def test_required_elements_in_a_task():
         ({"require": ["Li", "Na", "K"], "max_elements": 2}, "leave no room"),
         ({"limits": {"price": 5}}, "must be a pair"), ({"limits": 5}, "must be a dictionary"),
         ({"limits": {"price": (5, 1)}}, "must lie below"),
-        ({"stable_against": "Li"}, "must be a list"), ({"stable_against": ["acid"]}, "environment='acid'"),
+        ({"stable_against": "Li"}, "must be a list"), ({"stable_against": ["acid"]}, "'acid' is unknown"),
     ],
 )  # fmt: skip
 def test_contradictions_are_refused_at_the_door(given, says):

@@ -11,10 +11,10 @@ from typing import NamedTuple, cast
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 
 from matenv.compiled.folding import beside, fold, numbers
+from matenv.compiled.jit import njit
 from matenv.compiled.panels import Array, padded
 from matenv.compiled.products import FASTMATH, add_product, silu, standardise
 from matenv.compiled.threads import run_blocks

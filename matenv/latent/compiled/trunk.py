@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor, nn
 
 from matenv.compiled.folding import beside, cut, fold, padded_bias
+from matenv.compiled.jit import njit
 from matenv.compiled.panels import PANEL, Array, padded
 from matenv.compiled.products import FASTMATH, add_product, silu, standardise
 from matenv.latent.networks.counts_vae import Residual

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from matenv.compiled.jit import njit
 from matenv.compiled.products import FASTMATH, exp_minus
 from matenv.composition import CompositionBatch
 from matenv.composition.integers import MAX_ELEMENTS

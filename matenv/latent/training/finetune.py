@@ -21,7 +21,7 @@ import torch
 from matenv.composition import CompositionBatch, FormulaIndex
 from matenv.data import Dataset, load_dataset
 from matenv.data.dataset import label_columns
-from matenv.data.user_table import UserTable, digest, read_table
+from matenv.data.user_table import UserTable, digest, split_table
 from matenv.latent import cloud
 from matenv.latent.evaluation.evaluate import kl_divergence, prevalence, recovery
 from matenv.latent.networks.counts_vae import MAX_COUNT
@@ -58,7 +58,7 @@ SAMPLES = 10_000
 
 def finetune(
     source: str | Path,
-    data: str | Path,
+    data: Any,
     out: str | Path,
     *,
     epochs: int | None = None,
@@ -66,7 +66,7 @@ def finetune(
     replay: float = 1.0,
     holdout: str = "system",
     tolerance: float = 0.0,
-    column: str = "formula",
+    column: str | None = None,
     threads: int = 1,
     progress: bool = True,
 ) -> Path:
@@ -74,15 +74,15 @@ def finetune(
 
     Args:
         source: Name of a shipped space, or path of a weights file.
-        data: CSV file with a column of formulas; amounts may be fractional (`matenv.data.user_table.read_table`).
+        data: A table with a column of formulas, as `matenv.data.read_table` takes it; amounts may be fractional.
             Columns named like the labels that the space learns from, ``single_phase`` for instance, are learnt too.
         out: Folder of the run.
         epochs: Passes over the table; by default as many as make 600 steps.
         seed: Seed of everything random.
         replay: Rows of the original table shown per row of one's own, at least 2,048 an epoch; 0 for none.
-        holdout: As `read_table`.
-        tolerance: As `read_table`.
-        column: As `read_table`.
+        holdout: As `split_table`.
+        tolerance: As `split_table`.
+        column: As `split_table`.
         threads: PyTorch threads.
         progress: Whether to show a progress bar (needs tqdm).
 
@@ -91,7 +91,7 @@ def finetune(
 
     Raises:
         ValueError: `epochs`, `threads` or `replay` out of range; a space that is not a variational autoencoder trained
-            on compositions; a table as `read_table` refuses it; `out` holds a checkpoint of another run or is the
+            on compositions; a table as `split_table` refuses it; `out` holds a checkpoint of another run or is the
             source's own folder.
         FileNotFoundError: The source or the table does not exist.
     """
@@ -104,7 +104,7 @@ def finetune(
     if path.exists() and Path(source).exists() and path.samefile(source):
         raise ValueError(f"out={str(out)!r} is the source's own folder, whose weights would be overwritten")
     recipe = recipe_for(before)
-    table = read_table(
+    table = split_table(
         data, max_count=MAX_COUNT, holdout=holdout, tolerance=tolerance, column=column, labels=recipe.labels
     )
     original = load_dataset(before.table)

@@ -12,10 +12,10 @@ from typing import cast
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 
 from matenv.compiled.folding import cut, fold, numbers, padded_bias
+from matenv.compiled.jit import njit
 from matenv.compiled.panels import PANEL, Array, padded
 from matenv.compiled.products import FASTMATH, add_product, silu, standardise
 from matenv.properties.networks.features import FRACTION_FEATURES, list_tokens

@@ -12,11 +12,11 @@ from typing import cast
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import nn
 
 from matenv.compiled.folding import cut, fold, padded_bias
+from matenv.compiled.jit import njit
 from matenv.compiled.panels import PANEL, Array, padded
 from matenv.compiled.products import FASTMATH
 from matenv.properties.compiled.set_network import activate, multiply, standardise_rows, zeros

@@ -15,6 +15,9 @@ from matenv.properties.predictor import Predictor, load_predictor
 LEVELS = (0.50, 0.90, 0.95)
 """Nominal coverages of the central intervals that are checked."""
 
+WIDE_GAP = 1.0
+"""eV: materials with a PBE gap above it must not be answered as metals."""
+
 _SIZES = (("2", 2, 2), ("3", 3, 3), ("4", 4, 4), ("5+", 5, 99))
 
 
@@ -27,7 +30,8 @@ def held_out(model: Predictor) -> dict[str, Any]:
     Returns:
         For each property: rows and mean absolute error (of the mean) over all labelled test rows, the same and the
         coverage over truth rows (`Dataset.truth`: no wide spread over polymorphs). Formation energy has no spread and
-        adds ``by_elements``; band gaps add how well metals are told from the rest.
+        adds ``by_elements``; band gaps add how well metals are told from the rest, and how often the interval holds
+        the gap of materials that have one and whose PBE gap is above `WIDE_GAP`.
     """
     data = load_dataset("mp-ground-states")
     data = data.subset(data.part("test"))
@@ -54,6 +58,8 @@ def held_out(model: Predictor) -> dict[str, Any]:
             }
         if name in prediction.zero_probability:
             entry["metals"] = _metals(truth[trusted] == 0.0, prediction.zero_probability[name][trusted])
+            wide = trusted & (truth > 0.0) & (data.labels["band_gap_pbe"] > WIDE_GAP)
+            entry["wide_gaps"] = _wide_gaps(prediction, name, truth, wide)
         report[name] = entry
     return report
 
@@ -124,6 +130,18 @@ def _metals(is_zero: NDArray[np.bool_], probability: Array) -> dict[str, float]:
     }
 
 
+def _wide_gaps(prediction: Prediction, name: str, truth: Array, rows: NDArray[np.bool_]) -> dict[str, float]:
+    """Rows, mean absolute error, share inside the 90 % interval, and how many are answered by a gap of zero."""
+    low, high = prediction.interval(name, 0.9)
+    inside, certain = (low <= truth) & (truth <= high), prediction.cdf(name, 0.0) >= 0.95  # the upper 5 % are zeros too
+    return {
+        "rows": int(rows.sum()),
+        "mae": float(np.abs(prediction.mean[name] - truth)[rows].mean()),
+        "inside_90": float(inside[rows].mean()),
+        "answered_zero": int(certain[rows].sum()),
+    }
+
+
 def report(name: str) -> str:
     """The held-out table of a predictor, in words and Markdown.
 
@@ -142,7 +160,8 @@ def report(name: str) -> str:
     found = held_out(model)
     lines = ["Test part of the `system` split (chemical systems held out), embedded ground states.\n", table(found)]
     for key, entry in found.items():
-        if "metals" in entry:
-            shares = ", ".join(f"{of} {value:.3f}" for of, value in entry["metals"].items())
-            lines.append(f"\n{key}, metals: {shares}")
+        for part, words in (("metals", "metals"), ("wide_gaps", f"with a gap, PBE gap > {WIDE_GAP:g} eV")):
+            if part in entry:
+                shares = ", ".join(f"{of} {value:.3g}" for of, value in entry[part].items())
+                lines.append(f"\n{key}, {words}: {shares}")
     return "\n".join(lines)

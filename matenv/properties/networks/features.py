@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
 from matenv import elements as alphabet
+from matenv.compiled.jit import njit
 from matenv.composition import CompositionBatch
 
 HARMONICS = 16

@@ -16,7 +16,7 @@ import typer
 
 from matenv.data import load_dataset
 from studies import IMAGES, RESULTS
-from studies.papers.elawady.page import write_page
+from studies.papers.elawady.page import EMBEDDED, write_page
 from studies.papers.elawady.pictures import draw_all
 from studies.papers.elawady.plan import Plan
 from studies.papers.elawady.report import make_results
@@ -30,8 +30,11 @@ PLAN = Plan()
 
 def main(
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/elawady"),
-    page: Annotated[Path, typer.Option(help="Page to write, pictures beside it.")] = IMAGES.parent / "elawady.md",
-    result: Annotated[Path, typer.Option(help="File of the numbers.")] = RESULTS / "elawady.json",
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Page to write, pictures beside it; docs/elawady.md, or in OUT for another table."),
+    ] = None,
+    result: Annotated[Path | None, typer.Option(help="File of the numbers; likewise.")] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training rows in the scan.")] = PLAN.epochs,
     long: Annotated[int, typer.Option(help="Passes for the network the paper describes.")] = PLAN.long,
     trial: Annotated[int, typer.Option(help="Passes when a schedule is tried.")] = PLAN.trial,
@@ -40,18 +43,24 @@ def main(
     ] = None,
     seeds: Annotated[int, typer.Option(help="Seeds of the paper's width.")] = len(PLAN.seeds),
     rows: Annotated[int, typer.Option(help="Use every so many-th row of the table, for a quick look.")] = 1,
+    data: Annotated[
+        str, typer.Option(help="The table: mp-ground-states, or the folder of a snapshot (matenv data fetch).")
+    ] = EMBEDDED,
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
     progress: Annotated[bool, typer.Option(help="Show progress bars.")] = True,
 ) -> None:
     """Make the report."""
     torch.set_num_threads(threads)
-    data, chosen = load_dataset(), tuple(widths or PLAN.widths)
+    shipped = data == EMBEDDED
+    page = page or (IMAGES.parent if shipped else out) / "elawady.md"
+    result = result or (RESULTS if shipped else out) / "elawady.json"
+    table, chosen = load_dataset(data), tuple(widths or PLAN.widths)
     tried = tuple(width for width in PLAN.tried if width in chosen)
     plan = Plan(chosen, tried, seeds=tuple(range(seeds)), epochs=epochs, long=long, trial=trial)
     if rows > 1:
-        data = data.subset(np.arange(0, len(data), rows), f"every {rows}th row")
+        table = table.subset(np.arange(0, len(table), rows), f"every {rows}th row of {table.name}")
     try:
-        results = rounded(make_results(out, data, plan, progress))
+        results = rounded(make_results(out, table, plan, progress))
     except KeyboardInterrupt:
         raise SystemExit(f"\nInterrupted. What is finished is kept in {out}; the same command goes on") from None
     images = page.parent / "images"

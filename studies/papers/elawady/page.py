@@ -18,6 +18,9 @@ from studies.papers.elawady.sections import (
     table,
 )
 
+EMBEDDED = "mp-ground-states"
+"""The table that ships with matenv, and the one of results that name none."""
+
 
 def write_page(results: dict[str, Any], path: Path) -> None:
     """Write the report.
@@ -34,6 +37,16 @@ def write_page(results: dict[str, Any], path: Path) -> None:
     path.write_text("\n\n".join(part.strip() for part in parts) + "\n")
 
 
+def _table(r: dict[str, Any]) -> str:
+    name = r.get("table", EMBEDDED)
+    return "the table that ships with matenv" if name == EMBEDDED else f"the table `{name}`"
+
+
+def _command(r: dict[str, Any]) -> str:
+    words = ["python", "-m", "studies.papers.elawady"]
+    return " ".join(words if r.get("table", EMBEDDED) == EMBEDDED else [*words, "--data", r["table"]])
+
+
 def _head(r: dict[str, Any]) -> str:
     plan = r["plan"]
     return f"""
@@ -41,13 +54,13 @@ def _head(r: dict[str, Any]) -> str:
 
 K. El-Awady (arXiv:2401.06779) trains a small VAE on compositions, finds that its samples look like its data, and that a
 material's latent vector is close to the weighted sum of those of what it decomposes into. This page repeats the paper on
-the table that ships with matenv. One command makes it, pictures and numbers included, and resumes if interrupted:
+{_table(r)}. One command makes it, pictures and numbers included, and resumes if interrupted:
 
 ```console
-python -m studies.papers.elawady
+{_command(r)}
 ```
 
-- **Data**: `mp-ground-states`, {r["statistics"]["rows"]:,} formulas, one ground state each. The paper has about 154,000
+- **Data**: `{r.get("table", EMBEDDED)}`, {r["statistics"]["rows"]:,} formulas, one ground state each. The paper has about 154,000
   entries of the Materials Project, in which a formula can occur more than once.
 - **Split**: our frozen `system` split, in which whole chemical systems are held out: {r["rows"]["train"]:,} rows to learn
   from, {r["rows"]["validation"]:,} to choose by, {r["rows"]["test"]:,} to test. The paper holds out 20 % of its entries, it seems at

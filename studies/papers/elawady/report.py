@@ -81,6 +81,7 @@ def make_results(folder: Path, data: Dataset, plan: Plan, progress: bool = True)
     x = torch.from_numpy(data.fractions[data.split("system").test]).float()
     return {
         "machine": made,
+        "table": data.name,
         "plan": asdict(plan),
         "choices": choices,
         "samples": SAMPLES,

@@ -1,0 +1,238 @@
+"""Checkpoints of a training run: all that its next step depends on, in one file without pickled objects.
+
+A checkpoint is taken between two rollouts, and the training that is resumed from it takes the steps that the
+uninterrupted one would have taken, to the bit.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.save_util import recursive_getattr
+from stable_baselines3.common.vec_env import VecMonitor
+
+from matenv.composition import CompositionBatch
+from matenv.training.weights_file import ordered
+
+CHECKPOINT, MODEL = "checkpoint.safetensors", "model.zip"
+
+FORMAT = "matenv-checkpoint-1"
+
+COUNTERS = (
+    "num_timesteps", "_episode_num", "_n_updates", "_n_calls", "exploration_rate", "_current_progress_remaining",
+)  # fmt: skip
+"""Plain numbers of an agent; those it has are kept."""
+
+ARRAYS = ("_last_obs", "_last_episode_starts", "_last_original_obs")
+
+NOT_SAVED = (
+    "ep_info_buffer", "ep_success_buffer", "start_time", "_last_obs", "_last_episode_starts", "_last_original_obs",
+    "_num_timesteps_at_start", "_total_timesteps",
+)  # fmt: skip
+"""Left out of ``model.zip``: it says nothing about the agent, and times differ between equal runs."""
+
+STORED = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+
+
+def save_checkpoint(path: Path, agent: BaseAlgorithm, notes: dict[str, Any]) -> None:
+    """Write a checkpoint; an interruption leaves the old one.
+
+    Args:
+        path: The file.
+        agent: The agent, between two rollouts.
+        notes: What else the run wants to know again, as JSON holds it.
+    """
+    envs = _monitored(agent)
+    arrays: dict[str, NDArray] = {"parameters": _parameters_as_bytes(agent)}
+    arrays |= {f"agent.{n}": np.asarray(v) for n in ARRAYS if (v := getattr(agent, n, None)) is not None}
+    arrays |= {"monitor.returns": envs.episode_returns, "monitor.lengths": envs.episode_lengths}
+    header: dict[str, Any] = {
+        "notes": notes,
+        "counters": {n: getattr(agent, n) for n in COUNTERS if hasattr(agent, n)},
+        "monitor": envs.episode_count,
+        "random": _generators(agent),
+    }
+    arrays["random.torch"] = torch.get_rng_state().numpy()
+    buffer = getattr(agent, "replay_buffer", None)
+    if isinstance(buffer, ReplayBuffer):
+        header["buffer"] = {"pos": int(buffer.pos), "full": bool(buffer.full)}
+        arrays |= {f"buffer.{n}": getattr(buffer, n)[: buffer.size()] for n in STORED if hasattr(buffer, n)}
+    if (world := _world(agent)) is not None:
+        snapshot, history = world.get_state(), world.core.oracle.history()
+        arrays |= {f"world.{name}": array for name, array in snapshot.arrays().items()}
+        arrays |= dict(zip(("asked.elements", "asked.counts", "asked.size"), history.arrays, strict=True))
+        header["world"] = {"generators": snapshot.generators, "seeds": world.core.seeds}
+    partial = path.with_suffix(".partial")
+    contiguous = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
+    partial.write_bytes(ordered(save(contiguous, {"format": FORMAT, "state": json.dumps(header, sort_keys=True)})))
+    partial.replace(path)
+
+
+def restore_checkpoint(path: Path, agent: BaseAlgorithm) -> dict[str, Any]:
+    """Put an agent and its environments, made with the same arguments, where a checkpoint was taken.
+
+    Args:
+        path: The file.
+        agent: The agent, untrained.
+
+    Returns:
+        The notes.
+
+    Raises:
+        ValueError: The file is damaged, or of a run with other arguments.
+    """
+    try:
+        with safe_open(path, "numpy") as file:
+            meta = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if meta.get("format") != FORMAT:
+            raise ValueError(f"its format is {meta.get('format')!r}, not {FORMAT!r}")
+        header = json.loads(meta["state"])
+        _restore(agent, header, arrays)
+    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{path} cannot be resumed from ({error}); train again into another folder") from None
+    return header["notes"]
+
+
+def _restore(agent: BaseAlgorithm, header: dict[str, Any], arrays: dict[str, NDArray]) -> None:
+    envs = _monitored(agent)
+    envs.reset()
+    _set_parameters(agent, torch.load(io.BytesIO(arrays["parameters"].tobytes()), weights_only=True))
+    for name, value in header["counters"].items():
+        setattr(agent, name, value)
+    for name in ARRAYS:
+        if (array := arrays.get(f"agent.{name}")) is not None:
+            setattr(agent, name, array)
+    envs.episode_returns, envs.episode_lengths = arrays["monitor.returns"], arrays["monitor.lengths"]
+    envs.episode_count = header["monitor"]
+    buffer = getattr(agent, "replay_buffer", None)
+    if isinstance(buffer, ReplayBuffer):
+        buffer.pos, buffer.full = header["buffer"]["pos"], header["buffer"]["full"]
+        for name in STORED:
+            if hasattr(buffer, name):
+                getattr(buffer, name)[: buffer.size()] = arrays[f"buffer.{name}"]
+    if (world := _world(agent)) is not None:
+        told = {name.removeprefix("world."): array for name, array in arrays.items() if name.startswith("world.")}
+        world.set_state(world.get_state().with_arrays(told, header["world"]["generators"]))
+        world.core.seeds = header["world"]["seeds"]
+        world.core.oracle.recall(CompositionBatch(*(arrays[f"asked.{n}"] for n in ("elements", "counts", "size"))))
+    _set_generators(agent, header["random"])
+    torch.set_rng_state(torch.from_numpy(arrays["random.torch"].copy()))
+
+
+def save_model(path: Path, agent: BaseAlgorithm) -> None:
+    """Write an agent as Stable-Baselines3 does, so that it loads there; equal agents give equal bytes.
+
+    Args:
+        path: The ``.zip`` file, replaced when the new one is complete.
+        agent: The agent.
+    """
+    whole = io.BytesIO()
+    agent.save(whole, exclude=NOT_SAVED)
+    partial = path.with_suffix(".partial")
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(partial, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name == "data":  # readable remarks beside the objects hold addresses in memory
+                kept = {k: _without_remarks(v) for k, v in json.loads(content).items()}
+                content = json.dumps(kept, indent=4).encode()
+            target.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
+    partial.replace(path)
+
+
+def load_parameters(path: Path, agent: BaseAlgorithm) -> None:
+    """Give an agent, made with the same arguments, the weights in a ``model.zip``: tensors and counters, no objects.
+
+    Args:
+        path: The file.
+        agent: The agent, untrained.
+
+    Raises:
+        ValueError: The file is damaged, holds other things than tensors, or weights of another agent.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.endswith(".pth")]
+            parts = {name: torch.load(io.BytesIO(archive.read(name)), weights_only=True) for name in names}
+            data = json.loads(archive.read("data"))
+        variables = parts.pop("pytorch_variables.pth", None) or {}
+        states = {name.removesuffix(".pth"): part for name, part in parts.items()}
+        _set_parameters(agent, {"states": states, "variables": variables})
+        for name in COUNTERS:
+            if isinstance(data.get(name), int | float):
+                setattr(agent, name, data[name])
+    except Exception as error:  # whatever a foreign file may raise
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"{path} does not hold the weights of the agent that its config.json describes "
+            f"({type(error).__name__}: {reason}); if you trust whoever made it, trust=True (--trust) loads it as "
+            "Stable-Baselines3 does, which runs what it contains"
+        ) from None
+
+
+def _parameters_as_bytes(agent: BaseAlgorithm) -> NDArray[np.uint8]:
+    _, names = agent._get_torch_save_params()
+    buffer = io.BytesIO()
+    variables = {name: recursive_getattr(agent, name) for name in names}
+    torch.save({"states": agent.get_parameters(), "variables": variables}, buffer)
+    return np.frombuffer(buffer.getvalue(), np.uint8)
+
+
+def _set_parameters(agent: BaseAlgorithm, parameters: dict[str, Any]) -> None:
+    agent.set_parameters(parameters["states"], exact_match=True, device=agent.device)
+    for name, value in parameters["variables"].items():
+        recursive_getattr(agent, name).data.copy_(value.data)
+
+
+def _generators(agent: BaseAlgorithm) -> dict[str, Any]:
+    """States of the generators that draw while an agent trains."""
+    kind, key, position, has_gauss, gauss = np.random.get_state()
+    version, internal, normal = random.getstate()
+    explorer = getattr(agent, "explorer", None)
+    return {
+        "numpy": [kind, np.asarray(key).tolist(), position, has_gauss, gauss],
+        "python": [version, list(internal), normal],
+        "actions": agent.action_space.np_random.bit_generator.state,
+        "explorer": None if explorer is None else explorer.random.bit_generator.state,
+    }
+
+
+def _set_generators(agent: BaseAlgorithm, states: dict[str, Any]) -> None:
+    kind, key, *rest = states["numpy"]
+    np.random.set_state((kind, np.array(key, np.uint32), *rest))
+    version, internal, normal = states["python"]
+    random.setstate((version, tuple(internal), normal))
+    agent.action_space.np_random.bit_generator.state = states["actions"]
+    if states["explorer"] is not None:
+        agent.explorer.random.bit_generator.state = states["explorer"]  # type: ignore[attr-defined]
+
+
+def _monitored(agent: BaseAlgorithm) -> VecMonitor:
+    envs = agent.get_env()
+    assert isinstance(envs, VecMonitor)
+    return envs
+
+
+def _world(agent: BaseAlgorithm) -> Any:
+    """The batched environment behind an agent's, if it can say where it stands."""
+    world = getattr(_monitored(agent).unwrapped, "envs", None)
+    world = None if world is None else world.unwrapped
+    return world if hasattr(world, "get_state") else None
+
+
+def _without_remarks(value: Any) -> Any:
+    if isinstance(value, dict) and ":serialized:" in value:
+        return {key: value[key] for key in (":type:", ":serialized:")}
+    return value

@@ -1,0 +1,114 @@
+"""Design in one call: from what is wanted to a list of candidates, found by the formula policy, with their cards."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from matenv.agents.candidates import Candidate, rank_candidates
+from matenv.agents.reinvent import Reinvent
+
+from matenv import Oracle, Task, Window, explain, load_task
+from matenv.benchmark import Problem, play
+
+CALLS = 2_000
+"""Formulas assessed: about 20 s of one core."""
+
+LOGARITHMIC = {"bulk_modulus": "log10_bulk_modulus", "shear_modulus": "log10_shear_modulus"}
+"""Names in GPa of properties that are predicted as logarithms."""
+
+
+def parse_want(text: str) -> Window:
+    """A range in words.
+
+    Args:
+        text: ``"band_gap_expt=1.1..1.6"``, or with one end: ``"bulk_modulus=200.."`` [GPa], ``"price=..50"``.
+
+    Returns:
+        The objective.
+
+    Raises:
+        ValueError: Text of another form.
+
+    Examples:
+        >>> parse_want("band_gap_expt=1.1..1.6")
+        Window(property_name='band_gap_expt', low=1.1, high=1.6)
+        >>> parse_want("bulk_modulus=100..")
+        Window(property_name='log10_bulk_modulus', low=2.0, high=None)
+    """
+    name, given, ends = text.partition("=")
+    low, dots, high = ends.partition("..")
+    name = name.strip()
+    try:
+        if not (given and dots and name and (low.strip() or high.strip())):
+            raise ValueError
+        values = [float(end) if end.strip() else None for end in (low, high)]
+        if name in LOGARITHMIC:
+            values = [None if value is None else math.log10(value) for value in values]
+    except ValueError:
+        raise ValueError(
+            f"want={text!r} is no range such as 'band_gap_expt=1.1..1.6', 'bulk_modulus=200..' or 'price=..50'"
+        ) from None
+    return Window(LOGARITHMIC.get(name, name), *values)
+
+
+def design_task(
+    want: Sequence[str] = (),
+    contains: Sequence[str] = (),
+    without: Sequence[str] = (),
+    ionic: bool = False,
+    novel: bool = True,
+    max_elements: int | None = None,
+) -> Task:
+    """What is wanted as a task; viability is part of its score.
+
+    Args:
+        want: Ranges, as `parse_want` takes them; each counts with the probability of lying inside.
+        contains: Elements that must occur; ``"F|Cl|Br"`` for one of several.
+        without: Elements that must not.
+        ionic: Oxidation states must balance.
+        novel: Only what is no near-copy of a formula of the embedded table.
+        max_elements: Most elements; 6 by default.
+
+    Returns:
+        The task.
+
+    Raises:
+        ValueError: As `parse_want`, `Task` and `load_task`.
+    """
+    task = Task(
+        "design",
+        "; ".join(want) or "A stable compound.",
+        tuple(parse_want(text) for text in want),
+        novel=novel,
+        regime="ionic" if ionic else "any",
+        success_utility=0.5 ** max(len(want), 1),
+    )
+    return load_task(task, require=contains, exclude=without, max_elements=max_elements)
+
+
+def design(task: Task, top: int = 20, calls: int = CALLS, seed: int = 0) -> list[Candidate]:
+    """Search with the formula policy, and rank what it found.
+
+    Args:
+        task: What is wanted, as `design_task` makes it.
+        top: Candidates.
+        calls: Formulas assessed on the way.
+        seed: Of the search.
+
+    Returns:
+        At most `top` candidates, one per chemical system, best first by the hull of the whole table.
+
+    Raises:
+        ValueError: `calls` below 1, or a task about what is not predicted.
+    """
+    oracle = Oracle("all", calls, properties=task.properties)
+    task.check(oracle.units)
+    found = play(Reinvent(seed), Problem(task, oracle), seed)
+    return rank_candidates(found.formulas, task, Oracle("all", properties=task.properties), top)
+
+
+def cards(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
+    """The candidate card of each, as plain data."""
+    return [explain(candidate.formula).to_dict() for candidate in candidates]

@@ -1,0 +1,209 @@
+"""`Reinvent`: the formula policy as a search, moved from its prior towards what scores well.
+
+REINVENT's loss (Olivecrona and co-workers, J. Cheminform. 9, 48, 2017) with replay: (log p_prior + sigma score -
+log p)^2 over the new formulas and the best met so far, one per chemical system. As options: no learning, maximum
+likelihood of the best, the trajectory balance of GFlowNets (Malkin and co-workers, NeurIPS 2022; each formula has one
+trajectory here), children of the best formulas beside the policy's own, and a surrogate that picks among many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from matenv.agents.archive import Archive
+from matenv.agents.formula_policy import FormulaRules, Sequences, Unrolled, load_prior
+from matenv.agents.searches.children import children
+from matenv.agents.searches.genetic_table import unasked
+from matenv.agents.surrogate import Surrogate
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from matenv.benchmark import Problem, register
+from matenv.composition import CompositionBatch
+from matenv.elements import NUM_ELEMENTS
+
+Update = Literal["none", "likelihood", "reinvent", "balance"]
+
+FEW_CALLS = 2_000
+"""Budgets up to this one are spent in small batches."""
+
+_ENOUGH = 10  # systems with a score, from which on there is something to learn
+_PATIENCE = 12  # draws in search of formulas that pass, after which a batch is as small as it is
+_MOST_DRAWN = 6_000
+_PER_SYSTEM = 4  # formulas of one chemical system in a batch that the surrogate picks
+_EXPLORED = 0.1  # share of such a batch that is taken by chance
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the policy is moved.
+
+    Attributes:
+        update: The loss; ``"none"`` samples the prior.
+        batch: Formulas per update; None for 25 at budgets of at most 2,000 calls and 100 beyond.
+        steps: Gradient steps per update.
+        rate: Learning rate.
+        sigma: Weight of a score of 1, where the best met so far counts as 1 [nat].
+        kept: Chemical systems kept for replay.
+        fresh: New formulas, and as many replayed, in each gradient step.
+        children: Share of a batch that are children of the best, made as a genetic search makes them.
+        screen: Candidates per call from which an online surrogate picks; 0 for none.
+    """
+
+    update: Update = "reinvent"
+    batch: int | None = None
+    steps: int = 8
+    rate: float = 1e-3
+    sigma: float = 40.0
+    kept: int = 250
+    fresh: int = 32
+    children: float = 0.0
+    screen: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        if self.update not in get_args(Update):
+            raise ValueError(f"update={self.update!r} is unknown; choose one of {', '.join(get_args(Update))}")
+        if not 0 <= self.children <= 1:
+            raise ValueError(f"children={self.children} must lie in [0, 1]: a share of a batch")
+        for name in ("steps", "kept", "fresh"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+
+
+class Reinvent:
+    """The policy as a search by ask and tell.
+
+    Args:
+        seed: Of everything random.
+        options: How the policy is moved.
+    """
+
+    def __init__(self, seed: int = 0, options: Options | None = None) -> None:
+        self.seed, self.options = seed, options or Options()
+
+    def begin(self, problem: Problem) -> None:
+        """A new problem: back to the prior."""
+        torch.set_num_threads(1)  # more gain nothing for networks this small
+        self.problem, self.rules = problem, FormulaRules.of(problem.task)
+        self.rng, self.generator = np.random.default_rng(self.seed), torch.Generator().manual_seed(self.seed)
+        self.policy, self.prior = load_prior(), load_prior().requires_grad_(False)
+        self.log_z = nn.Parameter(torch.tensor(0.0))
+        groups: list[dict[str, Any]] = [{"params": self.policy.parameters()}, {"params": [self.log_z], "lr": 0.05}]
+        self.optimizer = torch.optim.Adam(groups, self.options.rate)
+        self.archive = Archive(self.options.kept)
+        self.surrogate: Surrogate | None = None
+        self.passing = 0.5  # share of samples that pass, estimated as they are drawn
+
+    def ask(self, n: int) -> CompositionBatch:
+        """A batch of formulas that pass the free checks and were not assessed before."""
+        batch = self.options.batch or (25 if self.problem.budget <= FEW_CALLS else 100)
+        room = min(n, batch)
+        wanted = room * max(self.options.screen, 1) if self.surrogate is not None else room
+        bred = int(wanted * self.options.children) if len(self.archive) >= 2 * _ENOUGH else 0
+        found = self._gather(bred, self._children)
+        found = self._gather(wanted, self._samples, found)
+        if self.surrogate is not None and len(found) > room:
+            return found[self._picked(found, room)]
+        return found[self.rng.permutation(len(found))[:room]]
+
+    def tell(self, compositions: CompositionBatch, scores: NDArray[np.float64]) -> None:
+        """Keep the best and learn."""
+        self.archive.add(compositions, scores)
+        if self.options.screen and len(compositions):
+            self._teach_surrogate(compositions, scores)
+        if self.options.update != "none" and len(self.archive) >= _ENOUGH and len(compositions):
+            self._learn(compositions, scores)
+
+    def _gather(
+        self, number: int, draw: Callable[[int], CompositionBatch], found: CompositionBatch | None = None
+    ) -> CompositionBatch:
+        """Draw until there are that many distinct formulas that pass, or patience ends."""
+        if found is None:
+            found = CompositionBatch.from_counts(np.zeros((0, NUM_ELEMENTS), np.int64))
+        for _ in range(_PATIENCE):
+            if len(found) >= number:
+                break
+            drawn = int(min((number - len(found)) / max(self.passing, 0.02) * 1.3 + 20, _MOST_DRAWN))
+            new = unasked(self.problem, draw(drawn))
+            self.passing = 0.7 * self.passing + 0.3 * len(new) / drawn
+            found = CompositionBatch.concatenate([found, new])
+            found = found[found.distinct()]
+        return found[:number]
+
+    def _samples(self, number: int) -> CompositionBatch:
+        return self.policy.sample(number, self.rules, self.generator)[0].compositions()
+
+    def _children(self, number: int) -> CompositionBatch:
+        parents = self.archive.compositions[self.archive.draw(number, self.rng)]
+        bred = children(parents, self.archive.compositions, self.problem.task, self.rng)
+        return bred[np.flatnonzero((bred.size <= 6) & (bred.counts.max(axis=1) <= 12))]
+
+    def _learn(self, new: CompositionBatch, scores: NDArray[np.float64]) -> None:
+        """Gradient steps on the new formulas and on the best."""
+        options, best = self.options, len(self.archive)
+        formulas = CompositionBatch.concatenate([self.archive.compositions, new])
+        known = Unrolled.of(Sequences.of(formulas), self.rules)
+        with torch.no_grad():
+            prior = self.prior.log_prob_of(known)
+        score = np.concatenate([self.archive.scores, scores]) / max(self.archive.scores[0], 1e-3)
+        worth = torch.from_numpy(score).float()
+        alone = options.update == "likelihood"
+        for _ in range(options.steps):
+            replayed = self.archive.draw(options.fresh * (2 if alone else 1), self.rng)
+            fresh = best + self.rng.integers(len(new), size=0 if alone else options.fresh)
+            rows = torch.from_numpy(np.concatenate([replayed, fresh]))
+            loss = self._loss(self.policy.log_prob_of(known[rows]), prior[rows], worth[rows])
+            self.optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.policy.parameters(), 1.0)
+            self.optimizer.step()
+
+    def _loss(self, log_p: Tensor, prior: Tensor, score: Tensor) -> Tensor:
+        if self.options.update == "likelihood":
+            return -log_p.mean()
+        if self.options.update == "reinvent":
+            return ((prior + self.options.sigma * score - log_p) ** 2).mean() / 100
+        # Reward prior^0.3 (score + 0.001)^8: sharp enough that the best are most of its mass.
+        return ((self.log_z + log_p - 0.3 * prior - 8.0 * torch.log(score + 1e-3)) ** 2).mean() / 100
+
+    def _teach_surrogate(self, compositions: CompositionBatch, scores: NDArray[np.float64]) -> None:
+        """The factors of the score, which are smoother than their product."""
+        parts = [*self.problem.task.parts[: len(self.problem.task.objectives)], "viability"]
+        told = self.problem.terms
+        factors = [told[name] for name in parts] if set(parts) <= told.keys() else [scores]
+        labels = np.clip(np.nan_to_num(np.stack(factors, axis=1)), 0.0, 1.0)
+        first = self.surrogate is None
+        if self.surrogate is None:
+            self.surrogate = Surrogate(labels.shape[1], seed=self.seed)
+        self.surrogate.tell(compositions, labels, steps=150 if first else 40)
+
+    def _picked(self, found: CompositionBatch, room: int) -> NDArray[np.int64]:
+        """Rows of the most promising, few of each system, and some by chance."""
+        assert self.surrogate is not None
+        said = self.surrogate.predict(found).prod(axis=2)
+        promise = said.mean(axis=0) + self.rng.random() * said.std(axis=0)
+        explored = int(room * _EXPLORED)
+        chosen: list[int] = []
+        met: dict[int, int] = {}
+        systems = found.systems().keys().tolist()
+        for row in np.argsort(-promise, kind="stable").tolist():
+            if len(chosen) == room - explored:
+                break
+            met[systems[row]] = met.get(systems[row], 0) + 1
+            if met[systems[row]] <= _PER_SYSTEM:
+                chosen.append(row)
+        others = self.rng.permutation(np.setdiff1d(np.arange(len(found)), chosen))
+        return np.array([*chosen, *others[: room - len(chosen)].tolist()], np.int64)
+
+
+register("formula prior", partial(Reinvent, options=Options("none")))
+register("REINVENT", Reinvent, ("single", "amortised"))
+register("REINVENT, screened", partial(Reinvent, options=Options(screen=10)))
+register("formula MLE", partial(Reinvent, options=Options("likelihood")))
+register("formula GFlowNet", partial(Reinvent, options=Options("balance")))

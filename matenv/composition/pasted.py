@@ -1,0 +1,66 @@
+"""Formulas as people paste them, brought to plain text: subscripts of any kind, and the parts of a hydrate."""
+
+from __future__ import annotations
+
+import re
+
+_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉．（）［］", "0123456789.()[]")
+_MARKED = re.compile(r"<sub>\s*([\d.]+)\s*</sub>|\\?_\{\s*([\d.]+)\s*\}|\\?_([\d.]+)")
+"""A subscript in HTML or LaTeX."""
+
+_DOT = re.compile(r"\s*[·•∙⋅・‧*]\s*")
+"""What joins the parts of a hydrate; a full stop might as well be a decimal point."""
+
+_PART = re.compile(r"(\d+\.?\d*|\.\d+)?\s*(.*)", re.DOTALL)
+_MAYBE_HYDRATE = re.compile(r"(?<![\d.])([1-9]\d*)\.([\d.]+)\s*(H2O|\(H2O\)|NH3|\(NH3\))$")
+_ISOTOPE = re.compile(r"([DT])(?![a-z])")
+_CHARGE = re.compile(r"[⁺⁻⁰¹²³⁴-⁹^]|[+\-−–](?=\s*$|\]|\d+\s*$)|\d[+\-−–]\s*$")
+_ZERO = re.compile(r"([A-Z][a-z]?|[)\]}])(?:0+(?:\.0*)?|\.0+)(?![\d.])")
+_PLAIN = re.compile(r"[A-Za-z0-9.()\[\]{}\s]*")
+_UNKNOWN = re.compile(r"\d[-−–+±][a-zδ]|(?<![A-Z])[xyznδ](?=[A-Z(]|$)")
+
+
+def parts_of(text: str) -> list[tuple[float, str]]:
+    """The parts of a formula with how often each counts: one, or more in a hydrate or an adduct.
+
+    Args:
+        text: Such as ``"LiFePO4"``, ``"Fe₂O₃"``, ``"Fe$_{2}$O$_3$"`` or ``"CuSO4·5H2O"``.
+
+    Returns:
+        Factor and plain formula of each part, such as ``[(1.0, "CuSO4"), (5.0, "H2O")]``.
+
+    Raises:
+        ValueError: A charge, an isotope, an open amount (x), an amount of zero, a full stop that may stand for the dot
+            of a hydrate or for a decimal point, or a character that no formula has. The message says what to write,
+            without naming the formula.
+    """
+    plain = text.translate(_SUBSCRIPTS).replace("$", "")
+    plain = _MARKED.sub(lambda found: next(filter(None, found.groups())), plain).strip()
+    if _UNKNOWN.search(plain):
+        raise ValueError("an amount is left open (x, y, δ); write a number")
+    if _CHARGE.search(plain):
+        raise ValueError("it carries a charge; compositions are neutral, so leave the charge out ('SO4', 'Fe')")
+    parts = _DOT.split(plain)
+    if found := _MAYBE_HYDRATE.search(parts[-1]):
+        whole, rest, guest = found.groups()
+        head = parts[-1][: found.start()] + whole
+        other = f", or '{head}.{rest}{guest}1' for an amount of {whole}.{rest}" if "." not in rest else ""
+        raise ValueError(
+            "its full stop may be a decimal point or the dot of a hydrate; write "
+            f"'{head}·{rest}{guest}' for the hydrate{other}"
+        )
+    if found := _ISOTOPE.search(plain):
+        raise ValueError(f"{found[1]} is an isotope; matenv knows elements only: write H")
+    if bad := _ZERO.search(plain):
+        raise ValueError(f"{bad[1]} has an amount of zero; leave it out")
+    read = []
+    for part in parts:
+        match = _PART.fullmatch(part)
+        factor, formula = match.groups() if match and len(parts) > 1 else (None, part)
+        if not formula or (factor is not None and not float(factor) > 0):
+            raise ValueError("a part beside its dot is empty; write it like 'CuSO4·5H2O'")
+        rest = _PLAIN.sub("", formula)
+        if rest:
+            raise ValueError(f"{rest[0]!r} has no place in a formula; write it like 'LiFePO4' or 'CuSO4·5H2O'")
+        read.append((float(factor or 1), formula))
+    return read

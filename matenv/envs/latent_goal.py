@@ -1,0 +1,93 @@
+"""`MaterialLatentGoal-v0`: move through a latent space towards what an episode wishes for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from matenv.envs.goals import DEFAULT_TASK, GoalEpisodes, GoalReward, arguments_of, check_goal_arguments
+from matenv.envs.latent import MaterialLatentEnv
+from matenv.envs.latent_moves import LatentArguments, LatentEpisodes
+from matenv.envs.single import MaterialEnv
+from matenv.envs.vector import MaterialVectorEnv
+from matenv.tasks import Task
+from matenv.tasks.wishes import Wish
+
+
+@dataclass(kw_only=True)
+class LatentGoalArguments(LatentArguments):
+    """Arguments of `LatentArguments`, with a wish in every episode."""
+
+    task: str | Task | Mapping[str, Any] = DEFAULT_TASK
+    wish: str | Wish | Mapping[str, Any] | None = "draw"
+
+    def __post_init__(self) -> None:
+        """Check its own besides."""
+        super().__post_init__()
+        check_goal_arguments(self)
+
+
+class LatentGoalEpisodes(GoalEpisodes, LatentEpisodes):
+    """Latent moves towards a wish."""
+
+    ARGUMENTS = LatentGoalArguments
+
+
+@arguments_of(MaterialLatentEnv)
+class MaterialLatentGoalEnv(GoalReward, MaterialEnv):
+    """Design a material by moving through a latent space, towards what the episode wishes for.
+
+    ## Description
+    Every episode wishes for something else, and a policy must read what: one or two predicted properties near a value,
+    elements that must and must not occur, perhaps a number of elements (`matenv.tasks.wishes`). Wishes are made from
+    formulas of the train part, so that something like them exists. ``part="train"`` and ``part="test"`` never ask for
+    the same pair of required elements. Moves, oracle and episode end are those of `MaterialLatent-v0`.
+
+    ## Action space
+    That of `MaterialLatent-v0`.
+
+    ## Observation space
+    A `Dict`: ``observation``, the flat `Box` of `MaterialLatent-v0` without the wish; ``achieved_goal`` and
+    ``desired_goal``, `Box(-10, 10, (184,), float32)` each, of one form:
+
+    | Values | What is asked for | What is achieved |
+    |---|---|---|
+    | 0-1 | log10 bulk modulus and PBE gap, scaled; 0 if not asked for | predicted means, scaled |
+    | 2-3 | whether they are asked for | whether they are predicted |
+    | 4-92 | elements that must occur | elements present |
+    | 93-181 | elements that must not | zeros |
+    | 182 | number of elements / 10; 0 for two to four | number of elements / 10 |
+    | 183 | 1 | the task's score without the wish: novelty x viability x validity |
+
+    ## Reward
+    ``compute_reward(achieved_goal, desired_goal, info)``, bit for bit: the product over the targets of
+    exp(-((predicted mean - target) / tolerance)^2 / 2), tolerance 0.1 (log10 GPa) and 0.45 eV, times 1 if the
+    elements fit, times the last value of what is achieved. It is batched and needs no `info`, so that hindsight
+    experience replay (Andrychowicz et al., NeurIPS 2017; `HerReplayBuffer` of Stable-Baselines3) can ask what a
+    formula would have earned had it been the goal: a relabelled goal asks for that formula's properties and elements.
+    ``info["score"]`` is the same in double precision.
+
+    ## Episode end
+    As `MaterialLatent-v0`.
+
+    ## Info
+    As `MaterialLatent-v0`, and ``wish`` in words.
+
+    ## Reset options
+    ``options={"wish": wish}``, a `matenv.tasks.wishes.Wish` or its fields, such as
+    ``{"targets": {"band_gap_pbe": 2.0}, "required": ["Zn", "O"], "excluded": ["Pb"], "elements": 3}``;
+    ``"formula"`` as in `MaterialLatent-v0`. Vector environments take one for all or a list.
+    """
+
+    EPISODES = LatentGoalEpisodes
+
+    core: LatentGoalEpisodes
+
+
+class MaterialLatentGoalVectorEnv(GoalReward, MaterialVectorEnv):
+    """N episodes of `MaterialLatentGoalEnv` in one batch; arguments likewise."""
+
+    EPISODES = LatentGoalEpisodes
+
+    core: LatentGoalEpisodes

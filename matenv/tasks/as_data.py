@@ -1,0 +1,97 @@
+"""A task as plain data, for JSON: its name if it is registered, otherwise its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from matenv.properties.element_properties import ELEMENT_PROPERTIES
+from matenv.tasks.band_edges import WaterSplitting
+from matenv.tasks.battery import LithiumCathode, LithiumWindow
+from matenv.tasks.hardness import Hardness
+from matenv.tasks.objectives import Objective, Ramp, Window
+from matenv.tasks.single_phase import SINGLE_PHASE
+from matenv.tasks.stable_against import StableAgainst
+from matenv.tasks.task import Task
+
+KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (Ramp, Window, StableAgainst, Hardness, WaterSplitting, LithiumWindow, LithiumCathode)
+}
+"""Objectives that can be written, by name."""
+
+PROPERTIES = {**ELEMENT_PROPERTIES, SINGLE_PHASE.name: SINGLE_PHASE}
+"""Properties that ship, by name."""
+
+
+def task_to_data(task: Task) -> dict[str, Any]:
+    """A task's fields as lists, numbers and text.
+
+    Args:
+        task: The task.
+
+    Returns:
+        What `task_from_data` and, as ``task=``, the environments read.
+
+    Raises:
+        ValueError: An objective or property of one's own, which holds code.
+    """
+    data = {each.name: getattr(task, each.name) for each in fields(task)}
+    for part in ("objectives", "filters"):
+        data[part] = [_objective_to_data(task, each) for each in data[part]]
+    unknown = [each.name for each in task.properties if PROPERTIES.get(each.name) != each]
+    if unknown:
+        raise ValueError(f"task {task.name!r} has properties of your own, {unknown}, which hold code; JSON cannot")
+    data["properties"] = [each.name for each in task.properties]
+    return data
+
+
+def task_from_data(data: Mapping[str, Any]) -> Task:
+    """The task that `task_to_data` wrote.
+
+    Args:
+        data: Its fields, lists in place of tuples.
+
+    Returns:
+        The task.
+
+    Raises:
+        ValueError: An unknown field, kind of objective or property, or a value that `Task` refuses.
+    """
+    known = {each.name for each in fields(Task)}
+    if unknown := sorted(map(str, set(data) - known)):
+        raise ValueError(f"task={dict(data)!r} has unknown fields {unknown}; known: {', '.join(sorted(known))}")
+    given = {key: _tuples(value) for key, value in data.items()}
+    for part in ("objectives", "filters"):
+        given[part] = tuple(map(_objective_from_data, data.get(part, ())))
+    names = data.get("properties", ())
+    if unknown := [name for name in names if name not in PROPERTIES]:
+        raise ValueError(f"task={data.get('name')!r} names properties {unknown}; shipped are {', '.join(PROPERTIES)}")
+    given["properties"] = tuple(PROPERTIES[name] for name in names)
+    try:
+        return Task(**given)
+    except TypeError as error:
+        raise ValueError(f"task={dict(data)!r} lacks a field: {error}") from None
+
+
+def _objective_to_data(task: Task, objective: Objective) -> dict[str, Any]:
+    kind = type(objective).__name__
+    if KINDS.get(kind) is not type(objective):
+        raise ValueError(
+            f"task {task.name!r} has an objective of your own, {objective!r}; JSON holds only {', '.join(KINDS)}"
+        )
+    return {"kind": kind} | {f.name: getattr(objective, f.name) for f in fields(KINDS[kind]) if f.init}
+
+
+def _objective_from_data(data: Any) -> Objective:
+    if not isinstance(data, Mapping) or data.get("kind") not in KINDS:
+        raise ValueError(f"objective {data!r} must be a dictionary with a kind out of {', '.join(KINDS)}")
+    try:
+        return KINDS[data["kind"]](**{key: _tuples(value) for key, value in data.items() if key != "kind"})
+    except TypeError as error:
+        raise ValueError(f"objective {dict(data)!r}: {error}") from None
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value

@@ -1,0 +1,44 @@
+"""Agents that learn on many wishes: what they remember, and that it pays on wishes they never saw."""
+
+import numpy as np
+import pytest
+from matenv.agents.amortised import MemoryGenetic, MemorySearch, PriorModel
+from matenv.agents.memory import OUTPUTS, Memory, worth
+
+from matenv import CompositionBatch, Oracle, fractions
+from matenv.benchmark import Problem, Training, play
+from matenv.benchmark.tracks import test_wishes as unseen_wishes
+from matenv.tasks.wishes import TOLERANCES, Wish
+
+
+def batch(*formulas):
+    return CompositionBatch.from_fractions(fractions(formulas))
+
+
+def test_a_formula_is_worth_most_where_it_hits_the_wish():
+    wish = Wish({"band_gap_pbe": (2.0, 0.45)}, required=("Zn", "O"))
+    names = list(TOLERANCES)
+    told = np.full((4, OUTPUTS), 1.0)
+    told[:, names.index("band_gap_pbe")] = np.array([2.0, 2.45, 2.0, np.nan]) / TOLERANCES["band_gap_pbe"]
+    told[2, -1] = 0.5
+    value = worth(told, wish.task())
+    assert value == pytest.approx([1.0, np.exp(-0.5), 0.5, 0.0])
+
+
+def test_memory_answers_with_what_obeys_the_wish():
+    memory = Memory()
+    memory.add(batch("Zn3O2", "Zn5S4", "ZnNa3O"), np.ones((3, OUTPUTS)))
+    task = Wish({"band_gap_pbe": (0.45, 0.45)}, required=("Zn", "O"), novel=False).task()
+    assert memory.best(Problem(task, Oracle("train", 10))).formulas() == ["Zn3O2", "Na3ZnO"]
+
+
+@pytest.mark.parametrize("kind", [MemorySearch, MemoryGenetic, PriorModel])
+def test_agents_keep_to_their_calls_and_to_the_wish(kind):
+    agent, training = kind(0), Training("amortised", 60)
+    agent.train(training)
+    assert training.remaining == 0
+    wish = unseen_wishes(0)[0]
+    problem = Problem(wish.task(), Oracle("train", 30))
+    found = play(agent, problem)
+    assert len(found.compositions) == 30
+    assert problem.screen(found.compositions).all()

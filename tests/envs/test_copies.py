@@ -1,0 +1,183 @@
+"""Environments copied, pickled, put back and written down: what goes on from there is the same."""
+
+import copy
+import json
+import pickle
+import time
+from dataclasses import replace
+from typing import Any
+
+import cloudpickle
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.envs.registration import EnvSpec
+
+import matenv
+from matenv.envs.registration import IDS
+from matenv.envs.snapshot import Snapshot
+from matenv.tasks.as_data import task_from_data, task_to_data
+
+
+def walk(env: Any, moves) -> list:
+    trace = []
+    for move in moves:
+        observation, reward, terminated, truncated, info = env.step(move)
+        trace.append((observation.tolist(), np.asarray(reward).tolist(), info["score"]))
+        if np.ndim(truncated) == 0 and (terminated or truncated):
+            trace.append(env.reset()[0].tolist())
+    return trace
+
+
+def same(one: list, two: list) -> bool:
+    return json.dumps(one, default=lambda x: x.tolist()) == json.dumps(two, default=lambda x: x.tolist())
+
+
+def moves_of(env, number=20):
+    env.action_space.seed(1)
+    return [env.action_space.sample() for _ in range(number)]
+
+
+COPIES = {
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda env: pickle.loads(pickle.dumps(env)),
+    "cloudpickle": lambda env: cloudpickle.loads(cloudpickle.dumps(env)),
+}
+
+
+@pytest.mark.parametrize("way", COPIES)
+@pytest.mark.parametrize("env_id", IDS)
+def test_a_copy_goes_on_as_the_original_and_apart_from_it(env_id, way):
+    for env in (gym.make(env_id, horizon=6, budget=12), gym.make_vec(env_id, num_envs=3, horizon=6, budget=12)):
+        env.reset(seed=4)
+        moves = moves_of(env)
+        walk(env, moves[:3])
+        calls = env.unwrapped.core.oracle.calls  # type: ignore[union-attr]
+        twin = COPIES[way](env)
+        went = walk(twin, moves)
+        assert env.unwrapped.core.oracle.calls == calls < twin.unwrapped.core.oracle.calls  # type: ignore[union-attr]
+        assert same(went, walk(env, moves))
+
+
+def test_a_shared_oracle_is_shared_no_more_by_a_copy_but_is_one_within_it():
+    oracle = matenv.Oracle(budget=50)
+    env = gym.make("MaterialLatent-v0", oracle=oracle)
+    env.reset(seed=0)
+    core: Any = copy.deepcopy(env).unwrapped.core  # type: ignore[attr-defined]
+    assert core.oracle is core.arguments.oracle and core.oracle is not oracle and core.oracle.hull is oracle.hull
+
+
+def test_copies_are_cheap_and_snapshots_cheaper():
+    env: Any = gym.make("MaterialLatent-v0")
+    env.reset(seed=0)
+
+    def seconds(function) -> float:
+        best = np.inf
+        for _ in range(20):
+            started = time.process_time()
+            function()
+            best = min(best, time.process_time() - started)
+        return best
+
+    assert seconds(lambda: copy.deepcopy(env)) < 0.005
+    assert seconds(lambda: env.unwrapped.set_state(env.unwrapped.get_state())) < 0.0005
+    assert len(pickle.dumps(env)) < 200_000  # no weights, no tables
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_a_search_can_take_its_moves_back(env_id):
+    env: Any = gym.make(env_id, repeat_decay=0.5)
+    env.reset(seed=2)
+    moves = moves_of(env, 8)
+    walk(env, moves[:2])
+    before = env.unwrapped.get_state()
+    first = walk(env, moves)
+    env.unwrapped.set_state(before)
+    assert same(walk(env, moves), first)
+    calls = env.unwrapped.core.oracle.calls
+    env.unwrapped.set_state(before)
+    assert env.unwrapped.core.oracle.calls == calls  # what is paid for stays paid for
+    for wrong in (None, gym.make_vec(env_id, num_envs=2).unwrapped.get_state()):  # type: ignore[attr-defined]
+        with pytest.raises(ValueError, match="state"):
+            env.unwrapped.set_state(wrong)
+
+
+def test_a_snapshot_survives_as_arrays():
+    envs: Any = gym.make_vec("MaterialElements-v0", num_envs=4, horizon=5, autoreset_mode="NextStep", repeat_decay=0.9)
+    envs.reset(seed=0)
+    moves = moves_of(envs)
+    walk(envs, moves[:5])
+    kept: Snapshot = envs.unwrapped.get_state()
+    arrays, generators = kept.arrays(), json.loads(json.dumps(kept.generators))
+    went = walk(envs, moves)
+    other: Any = gym.make_vec("MaterialElements-v0", num_envs=4, horizon=5, autoreset_mode="NextStep", repeat_decay=0.9)
+    other.reset(seed=9)
+    other.unwrapped.set_state(other.unwrapped.get_state().with_arrays(arrays, generators))
+    assert same(walk(other, moves), went)
+    with pytest.raises(ValueError, match=r"array 'state.place' is missing"):
+        kept.with_arrays({}, generators)
+
+
+def test_every_row_says_its_seed():
+    envs = gym.make_vec("MaterialLatent-v0", num_envs=3)
+    envs.reset(seed=5)
+    assert envs.np_random_seed == (5, 6, 7) and len(envs.np_random) == 3  # type: ignore[comparison-overlap, arg-type]
+    envs.reset(seed=[None, 1, None])  # type: ignore[arg-type]
+    assert envs.np_random_seed == (5, 1, 7)  # type: ignore[comparison-overlap]
+
+
+def test_a_spec_goes_through_json_with_its_task_and_oracle():
+    task = matenv.load_task("wide-gap-novel", limits={"price": (None, 50.0)}, stable_against=["Li"], require=["Li"])
+    task = replace(task, name="own")
+    oracle = matenv.Oracle("all", budget=50, properties=["price"])
+    env: Any = gym.make("MaterialLatent-v0", task=task, oracle=oracle, horizon=5)
+    again: Any = gym.make(EnvSpec.from_json(env.spec.to_json()))
+    core = again.unwrapped.core
+    assert core.task == task and core.horizon == 5
+    assert core.oracle.reference == "all" and core.oracle.budget == 50 and core.oracle.calls == 0
+    assert core.oracle.units == oracle.units
+    envs = gym.make_vec("MaterialLatent-v0", num_envs=2, task="stable-novel", horizon=5)
+    assert gym.make_vec(EnvSpec.from_json(envs.spec.to_json())).num_envs == 2  # type: ignore[union-attr]
+    assert task_from_data(json.loads(json.dumps(task_to_data(task)))) == task
+
+
+def test_what_json_cannot_hold_is_refused_by_name():
+    density = matenv.Property("density", "g/cm3", lambda x: x.sum(axis=1))
+    task = matenv.Task("dense", "Dense.", (matenv.maximise("density", 0, 1),), properties=(density,))
+    for arguments in ({"task": task}, {"oracle": matenv.Oracle(properties=[density])}):
+        with pytest.raises(ValueError, match="density"):
+            gym.make("MaterialLatent-v0", **arguments).spec.to_json()  # type: ignore[union-attr]
+    for wrong, message in (
+        ({"name": "x"}, "lacks a field"),
+        ({"colour": 1}, "unknown fields"),
+        ({"name": "x", "description": "", "objectives": [{"kind": "Slope"}]}, "kind out of Ramp, Window"),
+        ({"name": "x", "description": "", "objectives": [], "properties": ["mass"]}, "shipped are price"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            matenv.load_task(wrong)
+
+
+def test_the_spec_knows_the_horizon_and_what_success_pays():
+    spec = gym.make("MaterialLatent-v0", horizon=7, task="single-phase-alloy").spec
+    assert spec is not None and spec.max_episode_steps == 7
+    assert spec.reward_threshold == pytest.approx(7 * 0.9)  # no viability: the utility itself
+    paid = gym.make("MaterialLatent-v0", reward={"novelty": 1.0}).spec
+    assert paid is not None and paid.reward_threshold is None
+
+
+def test_infos_of_numbers_have_one_structure():
+    env = gym.make("MaterialElements-v0", info="numbers", start="empty")
+    _, info = env.reset(seed=0)
+    first = {key: type(value) for key, value in info.items()}
+    for move in moves_of(env, 16):
+        _, _, _, _, info = env.step(move)
+        assert {key: type(value) for key, value in info.items()} == first
+        assert all(np.isfinite(value) for value in info.values())
+    envs: Any = gym.make_vec("MaterialElements-v0", num_envs=2, info="numbers", horizon=2)
+    keys = set(envs.reset(seed=0)[1])
+    for move in moves_of(envs, 2):
+        *_, info = envs.step(move)
+    assert keys == set(info) - {"final_obs", "_final_obs", "final_info", "_final_info"} == set(info["final_info"])
+    assert keys == set(first) and envs.unwrapped.describe(0)["formula"]
+    with pytest.raises(ValueError, match="info='poems'"):
+        gym.make("MaterialLatent-v0", info="poems")

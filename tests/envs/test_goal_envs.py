@@ -1,0 +1,115 @@
+"""Goal environments: three observations, one reward, and hindsight that works."""
+
+import warnings
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stable_baselines3 import DQN, SAC
+from stable_baselines3.common.env_checker import check_env as sb3_check_env
+from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
+
+from matenv.envs.registration import GOAL_IDS
+from matenv.wrappers import SB3VecEnv
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("env_id", GOAL_IDS)
+def test_both_checkers_are_clean(env_id):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        env = gym.make(env_id)
+        warnings.filterwarnings("ignore", message=".*not out-of-the-box.*render.*")
+        check_env(env.unwrapped, skip_render_check=True)
+        sb3_check_env(env.unwrapped, warn=True)
+
+
+@pytest.mark.parametrize("env_id", GOAL_IDS)
+def test_a_batch_equals_its_singles_and_rewards_are_those_of_compute_reward(env_id):
+    envs: Any = gym.make_vec(env_id, num_envs=4, horizon=4)
+    singles: list[Any] = [gym.make(env_id, horizon=4) for _ in range(4)]
+    seen, _ = envs.reset(seed=5)
+    alone = [env.reset(seed=5 + i)[0] for i, env in enumerate(singles)]
+    envs.action_space.seed(1)
+    for _ in range(9):
+        assert all(same({k: v[i] for k, v in seen.items()}, one) for i, one in enumerate(alone))
+        assert all(v.dtype == np.float32 for v in seen.values()) and envs.observation_space.contains(seen)
+        moves = envs.action_space.sample()
+        seen, rewards, _, truncated, info = envs.step(moves)
+        after = info["final_obs"] if truncated.any() else seen
+        reached, desired = after["achieved_goal"], after["desired_goal"]
+        assert np.array_equal(envs.unwrapped.compute_reward(reached, desired, {}), rewards)
+        assert rewards == pytest.approx((info["final_info"] if truncated.any() else info)["score"], abs=1e-5)
+        for i, env in enumerate(singles):
+            one, reward, _, u, _ = env.step(moves[i])
+            assert reward == rewards[i] == env.unwrapped.compute_reward(one["achieved_goal"], one["desired_goal"], {})
+            alone[i] = env.reset()[0] if u else one
+
+
+@given(st.integers(0, 10**6), st.integers(1, 6))
+@settings(max_examples=20, deadline=None)
+def test_compute_reward_is_the_steps_for_random_actions(seed, rows):
+    envs = _elements(rows)
+    envs.reset(seed=seed)
+    envs.action_space.seed(seed)
+    seen, rewards, *_ = envs.step(envs.action_space.sample())
+    assert np.array_equal(
+        envs.unwrapped.compute_reward(seen["achieved_goal"], seen["desired_goal"], [{}] * rows), rewards
+    )
+    # What was reached, asked for in hindsight, earns what its novelty and viability are worth.
+    hindsight = envs.unwrapped.compute_reward(seen["achieved_goal"], seen["achieved_goal"], [{}] * rows)
+    assert (hindsight >= rewards - 1e-12).all()
+
+
+_MADE: dict[int, Any] = {}
+
+
+def _elements(rows):
+    if rows not in _MADE:
+        _MADE[rows] = gym.make_vec("MaterialElementsGoal-v0", num_envs=rows)
+    return _MADE[rows]
+
+
+def test_a_wish_that_is_met_pays_and_one_that_is_not_does_not():
+    env: Any = gym.make("MaterialElementsGoal-v0", task="stiff-stable", max_elements=4)
+    seen, info = env.reset(options={"formula": "MgO", "wish": {"targets": {}}})
+    value, reached, desired = info["score"], seen["achieved_goal"], seen["desired_goal"]
+    assert value == pytest.approx(env.unwrapped.compute_reward(reached, desired, info), abs=1e-6) and value > 0.1
+    gap = info["predicted"]["band_gap_pbe"][0]
+    for wish, share in (
+        ({"targets": {"band_gap_pbe": gap}}, 1.0),
+        ({"targets": {"band_gap_pbe": gap + 0.45}}, np.exp(-0.5)),
+        ({"required": ["O"]}, 1.0),
+        ({"required": ["S"]}, 0.0),
+        ({"excluded": ["Mg"]}, 0.0),
+        ({"elements": 2}, 1.0),
+        ({"elements": 3}, 0.0),
+    ):
+        _, info = env.reset(options={"formula": "MgO", "wish": wish})
+        assert info["score"] == pytest.approx(share * value, rel=1e-4)
+
+
+def test_what_a_goal_reward_cannot_hold_is_refused():
+    for arguments in ({"wish": None}, {"reward": {"score": 1.0}}, {"repeat_decay": 0.5}, {"campaign": 3}):
+        with pytest.raises(ValueError, match="goal environment"):
+            gym.make("MaterialLatentGoal-v0", **arguments)
+
+
+@pytest.mark.parametrize(("algorithm", "env_id"), [(SAC, "MaterialLatentGoal-v0"), (DQN, "MaterialElementsGoal-v0")])
+@pytest.mark.parametrize("batched", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_hindsight_experience_replay_trains(algorithm, env_id, batched):
+    env: Any = SB3VecEnv(gym.make_vec(env_id, num_envs=4, horizon=8)) if batched else gym.make(env_id, horizon=8)
+    agent = algorithm(
+        "MultiInputPolicy", env, replay_buffer_class=HerReplayBuffer, learning_starts=100, batch_size=16,
+        train_freq=(16, "step"), gradient_steps=1, policy_kwargs={"net_arch": [16]}, seed=0,
+    )  # fmt: skip
+    agent.learn(200 if batched else 500)
+    sample = agent.replay_buffer.sample(256)
+    assert float(sample.rewards.mean()) > float(agent.replay_buffer.rewards.mean())  # relabelled goals are met more
