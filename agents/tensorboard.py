@@ -1,4 +1,4 @@
-"""What TensorBoard is told besides Stable-Baselines3's own numbers: every reward term, and the parts of final scores."""
+"""What TensorBoard is told beside Stable-Baselines3's own numbers: every reward term, the parts of final scores."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ EVERY = 1_000
 
 
 class RewardTerms(BaseCallback):
-    """Logs means since the last log: ``reward/NAME`` of each unweighted reward term over all steps, ``final/NAME`` of each
-    part of the score where an episode ended, ``oracle/calls`` the distinct formulas assessed.
+    """Logs means since the last log.
+
+    ``reward/NAME`` is an unweighted reward term over all steps, ``final/NAME`` a part of the score where an episode
+    ended, ``oracle/calls`` the distinct formulas assessed.
 
     Args:
         every: As `EVERY`.
-    """  # fmt: skip
+    """
 
     def __init__(self, every: int = EVERY) -> None:
         super().__init__()

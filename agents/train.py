@@ -25,7 +25,7 @@ from matenv.agents.hyperparameters import load_hyperparameters
 from matenv.agents.seeds import training_seeds
 from matenv.agents.tensorboard import RewardTerms
 from sb3_contrib import TQC, MaskablePPO, RecurrentPPO
-from stable_baselines3 import PPO, SAC, TD3, HerReplayBuffer
+from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.noise import NormalActionNoise

@@ -1,4 +1,4 @@
-"""Search the hyperparameters of an agent on a task with Optuna; the study is a file, and a second call goes on with it."""
+"""Search hyperparameters of an agent on a task with Optuna; the study is a file, and a second call goes on with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from optuna import Study, Trial
 
 REPORTS = 4
-"""Evaluations of a trial, after equal parts of its steps; a trial below the median of earlier ones there is cut short."""
+"""Evaluations of a trial, after equal parts of its steps; one below the median of earlier trials there is cut short."""
 
 SCORED_ON = 5_000
 """Seed of the starts that a trial is scored on; other than those of training and of `matenv evaluate`."""
@@ -185,7 +185,9 @@ def _written(study: Study, folder: Path, algorithm: str, env_id: str, arguments:
     block = load_hyperparameters(algorithm, env_id) | (_suggested(fixed, algorithm) if best.params else {})
     path = folder / f"{algorithm}.yml"
     text = yaml.safe_dump({env_id: block}, sort_keys=False)
-    path.write_text(f"# Trial {best.number} of {len(study.trials)}: {best.value:.4f}. Format of rl-baselines3-zoo.\n{text}")
+    path.write_text(
+        f"# Trial {best.number} of {len(study.trials)}: {best.value:.4f}. Format of rl-baselines3-zoo.\n{text}"
+    )
     command = (
         f"matenv train {algorithm} --env {env_id} --env-kwargs '{json.dumps(arguments)}' --hyperparams {path} --out "
         f"{folder / 'agent'}"

@@ -1,7 +1,7 @@
 """Bayesian optimisation in the latent space, by the library `botorch`: expected improvement, and trust regions.
 
-The points of a Gaussian process are the encodings of the formulas asked, so that a formula has one point. Candidates are
-points that decode to new formulas which pass the free checks; the acquisition chooses among them.
+A Gaussian process sees a formula at its encoding, so that each has one point. Candidates are points that decode to new
+formulas which pass the free checks; the acquisition chooses among them.
 """
 
 from __future__ import annotations
@@ -112,7 +112,9 @@ class BayesSearch(LatentSearch):
         self.mean, self.spread = float(worth.mean()), max(float(worth.std(ddof=1)), 1e-9)
         target = torch.from_numpy((worth - self.mean) / self.spread)[:, None]
         model = SingleTaskGP(self._scaled(self.points[rows]), target, outcome_transform=None)
-        fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": {"maxiter": 30}})
+        fit_gpytorch_mll(
+            ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": {"maxiter": 30}}
+        )
         return model
 
     @torch.no_grad()
@@ -139,9 +141,10 @@ CHANGED = 20
 
 
 class TurboSearch(BayesSearch):
-    """TuRBO-1 (Eriksson et al., arXiv:1910.01739): Thompson sampling in a box around the best point, which grows and
-    shrinks with success and begins anew, from the prior, once it is small.
-    """  # fmt: skip
+    """TuRBO-1: Thompson sampling in a box around the best point (Eriksson et al., arXiv:1910.01739).
+
+    The box grows with success, shrinks without, and begins anew, from the prior, once it is small.
+    """
 
     def begin(self, problem: Problem) -> None:
         """No region yet."""
@@ -188,7 +191,8 @@ class TurboSearch(BayesSearch):
         return model.posterior(candidates).rsample()[0, :, 0].numpy()
 
     def _restart(self) -> None:
-        self.first, self.length, self.successes, self.failures = len(self.scores), LENGTH, 0, 0
+        self.first, self.length = len(self.scores), LENGTH
+        self.successes = self.failures = 0
 
 
 register("GP-EI", BayesSearch, ("single", "amortised"), REQUIRES)

@@ -81,12 +81,12 @@ def _exchange(counts: NDArray[np.int64], task: Task, rng: Generator, near: int) 
     present = counts > 0
     lacking = _lacking(present, task)
     holds = present[:, None, :] & task.required  # (B, k, 89): elements that meet a requirement
-    needed = (holds & (holds.sum(axis=2) == 1)[:, :, None]).any(axis=1)
+    needed = np.any(holds & (holds.sum(axis=2) == 1)[:, :, None], axis=1)
     leaves = _pick(present * np.where(task.allowed, np.where(needed, 1e-6, 1.0), 1e6), rng)
     chance = _alike(task.allowed, near)[leaves]
-    if lacking.any():
+    if np.any(lacking):
         group = task.required[lacking.argmax(axis=1)] & task.allowed
-        chance = np.where(lacking.any(axis=1)[:, None], group, chance)
+        chance = np.where(np.any(lacking, axis=1)[:, None], group, chance)
     enters = _pick(np.where(present, 0.0, chance), rng)
     rows = np.flatnonzero(np.take_along_axis(np.where(present, 0.0, chance), enters[:, None], axis=1)[:, 0] > 0)
     counts = counts.copy()
@@ -97,10 +97,10 @@ def _exchange(counts: NDArray[np.int64], task: Task, rng: Generator, near: int) 
 
 def _lacking(present: NDArray[np.bool_], task: Task) -> NDArray[np.bool_]:
     """Which of the task's requirements formulas (B, 89) do not meet (B, k)."""
-    return ~(present[:, None, :] & task.required).any(axis=2)
+    return ~np.any(present[:, None, :] & task.required, axis=2)
 
 
-def _pick(weight: NDArray[np.float64], rng: Generator) -> NDArray[np.int64]:
+def _pick(weight: NDArray, rng: Generator) -> NDArray[np.int64]:
     """A column (B,) of each row, by chance in proportion to weights (B, 89)."""
     with np.errstate(divide="ignore"):
         return (np.log(weight) + rng.gumbel(size=weight.shape)).argmax(axis=1)

@@ -27,7 +27,9 @@ def demo(
 
 
 def train(
-    algorithm: Annotated[str, typer.Argument(help="ppo, sac, td3, tqc, recurrent_ppo; maskable_ppo, dqn on MaterialElements-v0.")],
+    algorithm: Annotated[
+        str, typer.Argument(help="ppo, sac, td3, tqc, recurrent_ppo; maskable_ppo, dqn on MaterialElements-v0.")
+    ],
     out: Out,
     timesteps: Annotated[
         int | None, typer.Option(min=1, help="Environment steps; default: the hyperparameter file's.")

@@ -31,5 +31,7 @@ def test_forbidden_edits_are_never_drawn():
 
 
 def test_reinforce_is_a_method_that_learns_within_the_budget():
-    found = play(find("REINFORCE, edits").factory(0), Problem(matenv.load_task("stable-novel"), matenv.Oracle(budget=80)))
+    found = play(
+        find("REINFORCE, edits").factory(0), Problem(matenv.load_task("stable-novel"), matenv.Oracle(budget=80))
+    )
     assert len(found.formulas) == 80

@@ -37,7 +37,9 @@ def fresh(task, budget, **kwargs):
 
 
 def test_all_searches_are_registered_for_the_single_track():
-    assert {"retrieval", "point", "substitution", "walk", "CMA-ES", "MAP-Elites", "GP-EI", "TuRBO", "screening"} <= {*NAMES}
+    assert {"retrieval", "point", "substitution", "walk", "CMA-ES", "MAP-Elites", "GP-EI", "TuRBO", "screening"} <= {
+        *NAMES
+    }
     assert all("single" in METHODS[name].tracks for name in NAMES)
 
 
@@ -63,7 +65,9 @@ def test_a_search_that_learns_beats_chance(name):
 
 
 def test_what_is_not_installed_is_named(monkeypatch):
-    monkeypatch.setitem(METHODS, "far", type(METHODS["random"])("far", METHODS["random"].factory, ("single",), ("no_such_module", "bo")))
+    monkeypatch.setitem(
+        METHODS, "far", type(METHODS["random"])("far", METHODS["random"].factory, ("single",), ("no_such_module", "bo"))
+    )
     assert METHODS["far"].lacking == "pip install 'matenv[bo]'" and not METHODS["random"].lacking
     with pytest.raises(ImportError, match=r"method='far' needs what is not installed: pip install 'matenv\[bo\]'"):
         find("far")
@@ -86,7 +90,10 @@ def test_retrieval_asks_the_table_and_then_its_nearest_substitutes(data):
 
 
 def test_exchanges_bring_formulas_under_the_rules():
-    task, rng = load_task("stiff-stable", exclude=["Co"], require=["Li", "F|Cl|Br"], max_elements=3), np.random.default_rng(0)
+    task, rng = (
+        load_task("stiff-stable", exclude=["Co"], require=["Li", "F|Cl|Br"], max_elements=3),
+        np.random.default_rng(0),
+    )
     children = exchanged(batch("LiCoO2"), task, rng, 200)
     with_both = children[task.allows(children)]
     assert len(with_both) == 200  # cobalt goes first, and a halogen stands in for it
@@ -116,7 +123,7 @@ def test_cma_es_remembers_what_was_assessed_and_begins_anew():
     for _ in range(40):
         asked = method.ask(500)
         method.tell(asked, np.zeros(len(asked)))
-    assert method.run is not run and np.random.get_state()[0]  # restarted
+    assert method.run is not run  # restarted
 
 
 def test_the_ensemble_learns_what_it_is_told():
@@ -131,9 +138,8 @@ def test_the_ensemble_learns_what_it_is_told():
     assert len(method.model) == 60
 
 
-def test_a_point_is_held_in_the_environment_whatever_is_asked():
+def test_a_point_is_held_in_the_environment_whatever_it_starts_from():
     search = PointSearch(0)
-    play(search, fresh(load_task("stiff-stable"), 400))
-    env = gym.make(LATENT)
-    result = evaluate_policy(ToPoint(search.point, env), LATENT, 24, horizon=24)
-    assert search.score > 0.3 and (result.final_scores > 0.8 * search.score).mean() > 0.8
+    play(search, fresh(load_task("stiff-stable"), 200))
+    result = evaluate_policy(ToPoint(search.point, gym.make(LATENT)), LATENT, 24, horizon=24)
+    assert search.score > 0.3 and (np.abs(result.final_scores - search.score) < 1e-4).mean() > 0.8
