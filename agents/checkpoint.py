@@ -40,7 +40,7 @@ ARRAYS = ("_last_obs", "_last_episode_starts", "_last_original_obs")
 
 NOT_SAVED = (
     "ep_info_buffer", "ep_success_buffer", "start_time", "_last_obs", "_last_episode_starts", "_last_original_obs",
-    "_num_timesteps_at_start", "_total_timesteps",
+    "_num_timesteps_at_start", "_total_timesteps", "action_noise",
 )  # fmt: skip
 """Left out of ``model.zip``: it says nothing about the agent, and times differ between equal runs."""
 

@@ -183,8 +183,8 @@ def _make_agent(algorithm: str, envs: VecMonitor, settings: dict[str, Any], seed
     if noise is not None:
         if noise != "normal":
             raise ValueError(f"noise_type={noise!r} is unknown; only 'normal' is made here")
-        shape = envs.action_space.shape
-        settings["action_noise"] = NormalActionNoise(np.zeros(shape), np.full(shape, float(spread or 0.0)))
+        middle = np.zeros(envs.action_space.shape or ())
+        settings["action_noise"] = NormalActionNoise(middle, middle + float(spread or 0.0))
     policy = POLICIES.get(settings["policy"], settings["policy"])
     agent = ALGORITHMS[algorithm](env=envs, seed=seed, device="cpu", **{**settings, "policy": policy})
     envs.seed(training_seeds(seed))  # in place of `seed` itself, which neighbouring runs' rows would share

@@ -191,8 +191,10 @@ class TurboSearch(BayesSearch):
         return model.posterior(candidates).rsample()[0, :, 0].numpy()
 
     def _restart(self) -> None:
-        self.first, self.length = len(self.scores), LENGTH
-        self.successes = self.failures = 0
+        self.first: int = len(self.scores)
+        self.length: float = LENGTH
+        self.successes: int = 0
+        self.failures: int = 0
 
 
 register("GP-EI", BayesSearch, ("single", "amortised"), REQUIRES)

@@ -35,7 +35,12 @@ def toy(env_id):
     return {"task": task, "horizon": 6} | ({"start": "random"} if edits else {})
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+COSTLY = ("td3", "tqc", "recurrent_ppo")
+
+
+@pytest.mark.parametrize(
+    "algorithm", [pytest.param(name, marks=pytest.mark.slow) if name in COSTLY else name for name in ALGORITHMS]
+)
 def test_agent_learns_a_toy_task(algorithm):
     timesteps, overrides = SETTINGS[algorithm]
     env_id = "MaterialElements-v0" if algorithm in EDITING else "MaterialLatent-v0"

@@ -43,7 +43,13 @@ def test_all_searches_are_registered_for_the_single_track():
     assert all("single" in METHODS[name].tracks for name in NAMES)
 
 
-@pytest.mark.parametrize("name", NAMES)
+def costly(names):
+    """Those that train a model for every batch of formulas are tested with the slow tests."""
+    models = ("GP-EI", "TuRBO", "screening")
+    return [pytest.param(name, marks=pytest.mark.slow) if name in models else name for name in names]
+
+
+@pytest.mark.parametrize("name", costly(NAMES))
 def test_a_search_spends_its_budget_passes_the_free_checks_and_repeats_under_a_seed(name):
     if (needs := METHODS[name].needs) is not None:
         pytest.importorskip(needs[0])
@@ -55,13 +61,13 @@ def test_a_search_spends_its_budget_passes_the_free_checks_and_repeats_under_a_s
     assert other.formulas != one.formulas[:20]
 
 
-@pytest.mark.parametrize("name", ["point", "CMA-ES", "MAP-Elites", "GP-EI", "TuRBO", "screening"])
+@pytest.mark.parametrize("name", costly(["point", "CMA-ES", "MAP-Elites", "GP-EI", "TuRBO", "screening"]))
 def test_a_search_that_learns_beats_chance(name):
     if (needs := METHODS[name].needs) is not None:
         pytest.importorskip(needs[0])
     found = play(find(name).factory(0), fresh(RICH, 200))
-    first, last = found.scores[:40].mean(), found.scores[-40:].mean()
-    assert last > first + 0.15, (first, last)
+    chance = search("prior", RICH, matenv.Oracle(budget=200, properties=RICH.properties)).scores.mean()
+    assert found.scores[100:].mean() > chance + 0.1, chance
 
 
 def test_what_is_not_installed_is_named(monkeypatch):
@@ -71,6 +77,14 @@ def test_what_is_not_installed_is_named(monkeypatch):
     assert METHODS["far"].lacking == "pip install 'matenv[bo]'" and not METHODS["random"].lacking
     with pytest.raises(ImportError, match=r"method='far' needs what is not installed: pip install 'matenv\[bo\]'"):
         find("far")
+
+
+@pytest.mark.parametrize("name", ["GP-EI", "screening"])
+def test_a_search_with_a_model_asks_for_what_passes_and_repeats(name):
+    if (needs := METHODS[name].needs) is not None:
+        pytest.importorskip(needs[0])
+    one, two = (play(find(name).factory(1), fresh(RICH, 15)) for _ in range(2))
+    assert one.formulas == two.formulas and len(one.formulas) == 15 and RICH.screen(one.compositions).all()
 
 
 def test_fresh_rows_are_distinct_allowed_and_not_asked():
@@ -97,10 +111,10 @@ def test_exchanges_bring_formulas_under_the_rules():
     children = exchanged(batch("LiCoO2"), task, rng, 200)
     with_both = children[task.allows(children)]
     assert len(with_both) == 200  # cobalt goes first, and a halogen stands in for it
-    assert {"Li" in formula for formula in with_both.formulas()} == {True} and len({*with_both.formulas()}) > 20
+    assert {"Li" in formula for formula in with_both.formulas()} == {True} and len({*with_both.formulas()}) > 15
     near = exchanged(batch("TiO2"), RICH, rng, 500, near=1, most=1)
     assert len({*near.formulas()}) == 4  # a neighbour on either side of Ti, and of O
-    assert within_reach(batch("LiCoO2", "NaCl", "CsI", "BaTiO3"), task, 1).formulas() == ["NaCl"]
+    assert within_reach(batch("LiCoO2", "NaCl", "CsI", "BaTiO3"), task, 1).formulas() == ["LiCoO2", "NaCl"]
     assert len(within_reach(batch("BaTiO3"), load_task("stiff-stable", require=["Li", "Cl", "H"]), 1)) == 1
 
 
