@@ -12,6 +12,7 @@ from matenv.agents.searches import (
     retrieval,
     screening,
     substitution,
+    turbo,
     walk,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "retrieval",
     "screening",
     "substitution",
+    "turbo",
     "walk",
 ]
