@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
+from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.save_util import recursive_getattr
@@ -39,7 +40,7 @@ ARRAYS = ("_last_obs", "_last_episode_starts", "_last_original_obs")
 
 NOT_SAVED = (
     "ep_info_buffer", "ep_success_buffer", "start_time", "_last_obs", "_last_episode_starts", "_last_original_obs",
-    "_num_timesteps_at_start", "_total_timesteps",
+    "_num_timesteps_at_start", "_total_timesteps", "action_noise",
 )  # fmt: skip
 """Left out of ``model.zip``: it says nothing about the agent, and times differ between equal runs."""
 
@@ -57,6 +58,8 @@ def save_checkpoint(path: Path, agent: BaseAlgorithm, notes: dict[str, Any]) -> 
     envs = _monitored(agent)
     arrays: dict[str, NDArray] = {"parameters": _parameters_as_bytes(agent)}
     arrays |= {f"agent.{n}": np.asarray(v) for n in ARRAYS if (v := getattr(agent, n, None)) is not None}
+    if (memory := getattr(agent, "_last_lstm_states", None)) is not None:
+        arrays |= {f"memory.{k}": part.numpy() for k, part in enumerate((*memory.pi, *memory.vf))}
     arrays |= {"monitor.returns": envs.episode_returns, "monitor.lengths": envs.episode_lengths}
     header: dict[str, Any] = {
         "notes": notes,
@@ -115,6 +118,9 @@ def _restore(agent: BaseAlgorithm, header: dict[str, Any], arrays: dict[str, NDA
     for name in ARRAYS:
         if (array := arrays.get(f"agent.{name}")) is not None:
             setattr(agent, name, array)
+    if "memory.0" in arrays:
+        parts = [torch.from_numpy(arrays[f"memory.{k}"].copy()) for k in range(4)]
+        agent._last_lstm_states = RNNStates((parts[0], parts[1]), (parts[2], parts[3]))  # type: ignore[attr-defined]
     envs.episode_returns, envs.episode_lengths = arrays["monitor.returns"], arrays["monitor.lengths"]
     envs.episode_count = header["monitor"]
     buffer = getattr(agent, "replay_buffer", None)

@@ -13,7 +13,7 @@ from typing import Any
 
 import gymnasium as gym
 import torch
-from matenv.agents import searches
+from matenv.agents import reinforce, searches
 from matenv.agents.edit_policy import RandomKinds
 from matenv.agents.policies import Policy, RandomPolicy
 from matenv.agents.train import create
@@ -120,6 +120,9 @@ _register("random, edits by kind", Walk, RandomKinds, ELEMENTS)
 _register("random, edits reachable", Walk, RandomKinds, ELEMENTS, reachability=True)
 _register("PPO, latent", Learner, "ppo", LATENT)
 _register("SAC, latent", Learner, "sac", LATENT)
+_register("TD3, latent", Learner, "td3", LATENT)
+_register("TQC, latent", Learner, "tqc", LATENT)
+_register("RecurrentPPO, latent", Learner, "recurrent_ppo", LATENT)
 _register("PPO, edits unmasked", Learner, "ppo", ELEMENTS)
 _register("MaskablePPO, edits", Learner, "maskable_ppo", ELEMENTS)
 _register("MaskablePPO, edits reachable", Learner, "maskable_ppo", ELEMENTS, reachability=True)
@@ -141,7 +144,7 @@ def equal_budget(
         budget: Distinct formulas each run may assess.
         seeds: Number of seeds.
         tasks: Task names.
-        methods: Names of methods; None for all that ship.
+        methods: Names of methods; None for all that ship and are installed.
         processes: Runs at once.
 
     Returns:
@@ -150,7 +153,8 @@ def equal_budget(
     Raises:
         ValueError: As `matenv.benchmark.plans`.
     """
-    wanted = plans(methods or list(METHODS), "single", tasks, seeds, budget)
+    installed = [name for name, method in METHODS.items() if not method.lacking and "single" in method.tracks]
+    wanted = plans(methods or installed, "single", tasks, seeds, budget)
     folder = Path(out) / "runs"
     results = [Result.read(path) for path in sweep(wanted, folder, processes)]
     text = leaderboard(results) + "\n" + burden(results)
@@ -162,4 +166,4 @@ def equal_budget(
     return results
 
 
-__all__ = ["ELEMENTS", "LATENT", "Learner", "Walk", "equal_budget", "searches"]
+__all__ = ["ELEMENTS", "LATENT", "Learner", "Walk", "equal_budget", "reinforce", "searches"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import torch
 from matenv.agents.callbacks import Checkpoint, EpisodeLog
 from matenv.agents.checkpoint import (
@@ -22,10 +23,12 @@ from matenv.agents.edit_dqn import EditDQN
 from matenv.agents.edit_policy import EditPolicy, EditQPolicy
 from matenv.agents.hyperparameters import load_hyperparameters
 from matenv.agents.seeds import training_seeds
-from sb3_contrib import MaskablePPO
-from stable_baselines3 import PPO, SAC
+from matenv.agents.tensorboard import RewardTerms
+from sb3_contrib import TQC, MaskablePPO, RecurrentPPO
+from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import CallbackList
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecMonitor
 
@@ -33,8 +36,14 @@ import matenv
 from matenv.benchmark.results import write_whole
 from matenv.wrappers import SB3VecEnv
 
-ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "sac": SAC, "maskable_ppo": MaskablePPO, "dqn": EditDQN}
-"""Algorithms by name: PPO and SAC move in a latent space, MaskablePPO and DQN (with masks) edit formulas."""
+ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
+    "ppo": PPO, "sac": SAC, "td3": TD3, "tqc": TQC, "recurrent_ppo": RecurrentPPO,
+    "maskable_ppo": MaskablePPO, "dqn": EditDQN,
+}  # fmt: skip
+"""Algorithms by name: MaskablePPO and DQN (with masks) edit formulas, the others move in a latent space."""
+
+EDITING = ("maskable_ppo", "dqn")
+"""Those that edit formulas."""
 
 POLICIES: dict[str, type[BasePolicy]] = {"EditPolicy": EditPolicy, "EditQPolicy": EditQPolicy}
 """Policies of this package, by the name a hyperparameter file uses; other names are Stable-Baselines3's."""
@@ -53,6 +62,7 @@ def train(
     progress: bool = True,
     threads: int = 1,
     checkpoint_every: int = 50_000,
+    tensorboard: str | Path | None = None,
 ) -> BaseAlgorithm:
     """Train an agent; what it learns is on disk as it goes, and a second call goes on to the bit as if never stopped.
 
@@ -72,6 +82,7 @@ def train(
         progress: Show a progress bar.
         threads: Torch threads. For networks this small a second one gains little, and on a busy machine it costs much.
         checkpoint_every: Steps between checkpoints, at least; they are taken between rollouts.
+        tensorboard: Folder for TensorBoard, which gets losses, returns and every reward term; None for no log.
 
     Returns:
         The trained agent.
@@ -109,10 +120,14 @@ def train(
         remaining = timesteps - agent.num_timesteps
         if remaining > 0:
             checkpoint = Checkpoint(folder, checkpoint_every, log)
+            callbacks: list[BaseCallback] = [log, checkpoint]
+            if tensorboard is not None:
+                agent.tensorboard_log = str(tensorboard)
+                callbacks.append(RewardTerms())
             try:
                 with checkpoint.stopping_on_signals():
-                    agent.learn(remaining, CallbackList([log, checkpoint]), reset_num_timesteps=not resuming,
-                                progress_bar=progress)  # fmt: skip
+                    agent.learn(remaining, CallbackList(callbacks), tb_log_name=folder.name,
+                                reset_num_timesteps=not resuming, progress_bar=progress)  # fmt: skip
             except KeyboardInterrupt:
                 print(f"interrupted at {agent.num_timesteps} steps; the same command resumes from {folder}")
                 raise
@@ -163,6 +178,13 @@ def _make_envs(
 
 
 def _make_agent(algorithm: str, envs: VecMonitor, settings: dict[str, Any], seed: int) -> BaseAlgorithm:
+    settings = {**settings}
+    noise, spread = settings.pop("noise_type", None), settings.pop("noise_std", None)  # rl-zoo's names
+    if noise is not None:
+        if noise != "normal":
+            raise ValueError(f"noise_type={noise!r} is unknown; only 'normal' is made here")
+        middle = np.zeros(envs.action_space.shape or ())
+        settings["action_noise"] = NormalActionNoise(middle, middle + float(spread or 0.0))
     policy = POLICIES.get(settings["policy"], settings["policy"])
     agent = ALGORITHMS[algorithm](env=envs, seed=seed, device="cpu", **{**settings, "policy": policy})
     envs.seed(training_seeds(seed))  # in place of `seed` itself, which neighbouring runs' rows would share

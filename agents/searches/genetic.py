@@ -52,8 +52,7 @@ class GeneticSearch(AskTell):
             parents = [as_formula(self.best, row) for row in range(len(self.best))]
             children += [child_of(parents, self.allowed, self.rng) for _ in range(room - len(children))]
             batch = pack(children)
-            batch = batch[batch.distinct()]
-            batch = batch[self.problem.screen(batch) & ~self.problem.asked(batch)]
+            batch = batch[self.problem.fresh(batch)]
             if len(batch):
                 break
         return batch

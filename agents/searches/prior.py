@@ -24,7 +24,7 @@ class PriorSearch(AskTell):
         """New formulas, at most n."""
         for _ in range(TRIES):
             batch = self.space.decode_batch(self.space.sample(BATCH, int(self.rng.integers(2**31))))
-            batch = batch[self.problem.screen(batch) & ~self.problem.asked(batch)]
+            batch = batch[self.problem.fresh(batch)]
             if len(batch):
                 break
         return batch[:n]

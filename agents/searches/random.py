@@ -20,7 +20,7 @@ class RandomSearch(AskTell):
         """New formulas, at most n."""
         for _ in range(TRIES):
             batch = random_formulas(self.problem.task, BATCH, int(self.rng.integers(2**31)))
-            batch = batch[self.problem.screen(batch) & ~self.problem.asked(batch)]
+            batch = batch[self.problem.fresh(batch)]
             if len(batch):
                 break
         return batch[:n]

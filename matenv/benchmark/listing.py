@@ -6,7 +6,7 @@ import inspect
 from pathlib import Path
 
 from matenv.benchmark.leaderboard import COLUMNS
-from matenv.benchmark.method import find, names
+from matenv.benchmark.method import METHODS, find, names
 from matenv.benchmark.results import PROTOCOL_VERSION, Result
 from matenv.benchmark.systems import PROPOSALS
 from matenv.benchmark.tracks import BUDGETS, TRAINING_CALLS, WISHES
@@ -32,7 +32,8 @@ def listing() -> str:
     lines += ["", "Training wheels: tasks that one point or one formula answers"]
     lines += [f"  {name:30s}{TASKS[name].description}" for name in TRAINING_WHEELS]
     lines += ["", "Methods"]
-    lines += [f"  {name:30s}{', '.join(find(name).tracks)}" for name in names()]
+    known = [METHODS[name] for name in names()]
+    lines += [f"  {each.name:30s}{', '.join(each.tracks)}{each.lacking and f'; {each.lacking}'}" for each in known]
     return "\n".join([*lines, "  module:Name or file.py:Name    one of your own (docs/benchmark.md)"])
 
 

@@ -90,24 +90,39 @@ class Registered:
         name: Its name.
         factory: Makes it from a seed.
         tracks: Tracks it can run in.
+        needs: A module that it imports and the extra that installs it; None for what is always there.
     """
 
     name: str
     factory: Callable[[int], Method]
     tracks: tuple[str, ...]
+    needs: tuple[str, str] | None = None
+
+    @property
+    def lacking(self) -> str:
+        """How to install what it needs and is not there; empty if nothing is missing."""
+        if self.needs is None or importlib.util.find_spec(self.needs[0]) is not None:
+            return ""
+        return f"pip install 'matenv[{self.needs[1]}]'"
 
 
 METHODS: dict[str, Registered] = {}
 """Methods by name, in the order they were registered."""
 
 
-def register(name: str, factory: Callable[[int], Method], tracks: Sequence[str] = ("single",)) -> None:
+def register(
+    name: str,
+    factory: Callable[[int], Method],
+    tracks: Sequence[str] = ("single",),
+    needs: tuple[str, str] | None = None,
+) -> None:
     """Enter a method among those that can be run.
 
     Args:
         name: Its name in commands, files and tables, without a colon.
         factory: Makes the method from a seed: a class, or a function.
         tracks: Tracks it can run in.
+        needs: As `Registered`: ``("botorch", "bo")``.
 
     Raises:
         ValueError: A name that is taken or holds a colon, or an unknown track.
@@ -116,7 +131,7 @@ def register(name: str, factory: Callable[[int], Method], tracks: Sequence[str] 
         raise ValueError(f"name={name!r} is taken or holds a colon; give the method another name")
     if unknown := set(tracks) - set(TRACKS):
         raise ValueError(f"tracks={tracks!r} holds {sorted(unknown)}; choose from {', '.join(TRACKS)}")
-    METHODS[name] = Registered(name, factory, tuple(tracks))
+    METHODS[name] = Registered(name, factory, tuple(tracks), needs)
 
 
 def find(name: str) -> Registered:
@@ -131,7 +146,7 @@ def find(name: str) -> Registered:
 
     Raises:
         ValueError: No such method.
-        ImportError: No such module.
+        ImportError: No such module, or one that an extra of this package installs.
     """
     module, _, own = name.rpartition(":")
     if module:
@@ -145,6 +160,8 @@ def find(name: str) -> Registered:
         raise ValueError(
             f"method={name!r} is unknown; choose from {', '.join(map(repr, METHODS))}; or give module:Name"
         )
+    if METHODS[own].lacking:
+        raise ImportError(f"method={name!r} needs what is not installed: {METHODS[own].lacking}")
     return METHODS[own]
 
 

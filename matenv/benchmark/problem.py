@@ -67,6 +67,13 @@ class Problem:
         """Which formulas were assessed here before (B,)."""
         return np.array([key in self._seen for key in packed(compositions).keys().tolist()], np.bool_)
 
+    def fresh(self, compositions: Proposals) -> NDArray[np.int64]:
+        """Rows worth a call, ascending: distinct formulas that pass `screen` and were not assessed here before."""
+        batch = packed(compositions)
+        rows = batch.distinct()
+        rows = rows[self.screen(batch[rows])]
+        return rows[~self.asked(batch[rows])]
+
     def assess(self, compositions: Proposals) -> NDArray[np.float64]:
         """Score formulas; what is new among them counts, in row order.
 

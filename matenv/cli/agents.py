@@ -28,7 +28,9 @@ def demo(
 
 
 def train(
-    algorithm: Annotated[str, typer.Argument(help="ppo or sac; maskable_ppo or dqn on MaterialElements-v0.")],
+    algorithm: Annotated[
+        str, typer.Argument(help="ppo, sac, td3, tqc, recurrent_ppo; maskable_ppo, dqn on MaterialElements-v0.")
+    ],
     out: Out,
     timesteps: Annotated[
         int | None, typer.Option(min=1, help="Environment steps; default: the hyperparameter file's.")
@@ -40,21 +42,49 @@ def train(
     ] = "{}",
     require: Require = None,
     hyperparams: Annotated[Path | None, typer.Option(help="A YAML file in rl-zoo format.")] = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Folder for TensorBoard: losses, returns, every reward term.")
+    ] = None,
     progress: Progress = True,
 ) -> None:
     """Train an agent and save it."""
     from matenv.agents.train import train
 
-    try:
-        arguments: dict[str, Any] = json.loads(env_kwargs)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"--env-kwargs={env_kwargs!r} is not JSON: {error}") from None
-    if not isinstance(arguments, dict):
-        raise ValueError(f"--env-kwargs={env_kwargs!r} must be a JSON object of arguments by name")
+    arguments = _arguments(env_kwargs)
     if require:
         arguments["require"] = [*arguments.get("require", []), *require]
-    train(algorithm, out, timesteps, seed, env, arguments, hyperparams, progress)
+    train(algorithm, out, timesteps, seed, env, arguments, hyperparams, progress, tensorboard=tensorboard)
     print(f"Saved to {out}; evaluate with: matenv evaluate {out}")
+
+
+def tune(
+    algorithm: Annotated[str, typer.Argument(help="As `matenv train`.")],
+    out: Out,
+    task: TaskName = "stiff-stable",
+    trials: Annotated[int, typer.Option(help="Trials in all, those of earlier calls included.")] = 20,
+    timesteps: Annotated[int, typer.Option(help="Environment steps of each trial.")] = 50_000,
+    episodes: Annotated[int, typer.Option(help="Evaluation episodes, four times a trial.")] = 128,
+    seed: Seed = 0,
+    env: Annotated[str | None, typer.Option(help="Registered environment id; default: the algorithm's.")] = None,
+    env_kwargs: Annotated[str, typer.Option(help="Arguments of the environment as JSON.")] = "{}",
+    progress: Progress = True,
+) -> None:
+    """Search hyperparameters of an agent on a task; the study is kept and goes on."""
+    from matenv.agents.tune import tune
+
+    found = tune(algorithm, out, task, trials, timesteps, episodes, seed, env, _arguments(env_kwargs), progress)
+    print(f"Best mean final score {found.score:.4f}, trial {found.number}; train with it: {found.command}")
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    """Arguments of an environment, from JSON."""
+    try:
+        arguments = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"--env-kwargs={text!r} is not JSON: {error}") from None
+    if not isinstance(arguments, dict):
+        raise ValueError(f"--env-kwargs={text!r} must be a JSON object of arguments by name")
+    return arguments
 
 
 def evaluate(

@@ -5,7 +5,7 @@ from copy import deepcopy
 import pytest
 from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.policies import RandomPolicy
-from matenv.agents.train import ALGORITHMS, create
+from matenv.agents.train import ALGORITHMS, EDITING, create
 
 import matenv
 
@@ -16,7 +16,10 @@ FRESH = {"n_envs": 32, "n_steps": 8, **SMALL}
 REPLAYED = {"n_envs": 16, "learning_starts": 512, "gradient_steps": 4, **SMALL}
 SETTINGS = {
     "ppo": (4_096, FRESH),
+    "recurrent_ppo": (8_192, {**FRESH, "policy_kwargs": {"net_arch": [64], "lstm_hidden_size": 32}}),
     "sac": (3_000, {**REPLAYED, "tau": 0.05}),
+    "td3": (3_000, {**REPLAYED, "tau": 0.05}),
+    "tqc": (3_000, {**REPLAYED, "tau": 0.05}),
     "maskable_ppo": (4_096, FRESH),
     "dqn": (3_000, {**REPLAYED, "target_update_interval": 200}),
 }
@@ -32,10 +35,15 @@ def toy(env_id):
     return {"task": task, "horizon": 6} | ({"start": "random"} if edits else {})
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+COSTLY = ("td3", "tqc", "recurrent_ppo")
+
+
+@pytest.mark.parametrize(
+    "algorithm", [pytest.param(name, marks=pytest.mark.slow) if name in COSTLY else name for name in ALGORITHMS]
+)
 def test_agent_learns_a_toy_task(algorithm):
     timesteps, overrides = SETTINGS[algorithm]
-    env_id = "MaterialLatent-v0" if algorithm in ("ppo", "sac") else "MaterialElements-v0"
+    env_id = "MaterialElements-v0" if algorithm in EDITING else "MaterialLatent-v0"
     arguments = toy(env_id)
     agent, envs = create(algorithm, env_id, 0, arguments, overrides=deepcopy(overrides))
     chance = evaluate_policy(RandomPolicy(envs.action_space, 0), env_id, 64, **arguments).final_scores.mean()

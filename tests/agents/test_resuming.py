@@ -16,7 +16,7 @@ import torch
 from matenv.agents import compare as comparison
 from matenv.agents.callbacks import Checkpoint
 from matenv.agents.evaluation import evaluate_policy
-from matenv.agents.train import ALGORITHMS, ENV_ID, load, train
+from matenv.agents.train import ALGORITHMS, EDITING, ENV_ID, load, train
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import PPO
 
@@ -25,6 +25,10 @@ from matenv.wrappers import SB3VecEnv
 BLOCKS = {
     "ppo": "{n_envs: 4, n_timesteps: 192, policy: MlpPolicy, n_steps: 8, batch_size: 16, n_epochs: 2}",
     "sac": "{n_envs: 4, n_timesteps: 96, policy: MlpPolicy, learning_starts: 16, batch_size: 16, buffer_size: 1000}",
+    "td3": "{n_envs: 4, n_timesteps: 96, policy: MlpPolicy, learning_starts: 16, batch_size: 16, buffer_size: 1000,"
+    " noise_type: normal, noise_std: 0.2}",
+    "tqc": "{n_envs: 4, n_timesteps: 96, policy: MlpPolicy, learning_starts: 16, batch_size: 16, buffer_size: 1000}",
+    "recurrent_ppo": "{n_envs: 4, n_timesteps: 192, policy: MlpLstmPolicy, n_steps: 8, batch_size: 16, n_epochs: 2}",
     "maskable_ppo": "{n_envs: 4, n_timesteps: 192, policy: EditPolicy, n_steps: 8, batch_size: 16, n_epochs: 2}",
     "dqn": "{n_envs: 4, n_timesteps: 96, policy: EditQPolicy, learning_starts: 16, batch_size: 16, buffer_size: 1000,"
     " train_freq: 1}",
@@ -36,7 +40,7 @@ class Stopped(Exception):
 
 
 def run(algorithm, folder, settings, **arguments):
-    env_id = ENV_ID if algorithm in ("ppo", "sac") else "MaterialElements-v0"
+    env_id = "MaterialElements-v0" if algorithm in EDITING else ENV_ID
     path = Path(folder).parent / f"{algorithm}.yml"
     path.write_text(f"{env_id}: {BLOCKS[algorithm]}\n")
     given = {"seed": 1, "env_id": env_id, "hyperparameters": path, "progress": False, "env_kwargs": settings}

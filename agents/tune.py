@@ -1,0 +1,195 @@
+"""Search hyperparameters of an agent on a task with Optuna; the study is a file, and a second call goes on with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import yaml
+from matenv.agents.evaluation import evaluate_policy
+from matenv.agents.hyperparameters import load_hyperparameters
+from matenv.agents.train import ALGORITHMS, EDITING, ENV_ID, check_seed, create
+
+from matenv.tasks import load_task
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+
+REPORTS = 4
+"""Evaluations of a trial, after equal parts of its steps; one below the median of earlier trials there is cut short."""
+
+SCORED_ON = 5_000
+"""Seed of the starts that a trial is scored on; other than those of training and of `matenv evaluate`."""
+
+Suggest = Callable[["Trial"], Any]
+
+BOTH: dict[str, Suggest] = {
+    "learning_rate": lambda trial: trial.suggest_float("learning_rate", 1e-4, 3e-3, log=True),
+    "gamma": lambda trial: 1.0 - trial.suggest_float("1 - gamma", 0.01, 0.5, log=True),
+    "batch_size": lambda trial: trial.suggest_categorical("batch_size", [64, 128, 256, 512]),
+}
+"""What every agent has."""
+
+ON_POLICY: dict[str, Suggest] = {
+    "n_steps": lambda trial: trial.suggest_categorical("n_steps", [16, 32, 64]),
+    "n_epochs": lambda trial: trial.suggest_int("n_epochs", 2, 12),
+    "gae_lambda": lambda trial: 1.0 - trial.suggest_float("1 - gae_lambda", 0.01, 0.3, log=True),
+    "ent_coef": lambda trial: trial.suggest_float("ent_coef", 1e-5, 3e-2, log=True),
+    "clip_range": lambda trial: trial.suggest_categorical("clip_range", [0.1, 0.2, 0.3]),
+}
+"""PPO and its kin."""
+
+OFF_POLICY: dict[str, Suggest] = {
+    "gradient_steps": lambda trial: trial.suggest_categorical("gradient_steps", [1, 2, 4, 8]),
+    "learning_starts": lambda trial: trial.suggest_categorical("learning_starts", [500, 1_000, 2_000]),
+}
+"""Agents with a replay buffer."""
+
+SPACES: dict[str, dict[str, Suggest]] = {
+    **{name: BOTH | ON_POLICY for name in ("ppo", "maskable_ppo", "recurrent_ppo")},
+    **{
+        name: BOTH | OFF_POLICY | {"tau": lambda trial: trial.suggest_float("tau", 2e-3, 5e-2, log=True)}
+        for name in ("sac", "tqc")
+    },
+    "td3": BOTH | OFF_POLICY | {"noise_std": lambda trial: trial.suggest_float("noise_std", 0.05, 0.5)},
+    "dqn": BOTH
+    | OFF_POLICY
+    | {
+        "target_update_interval": lambda trial: trial.suggest_categorical("target_update_interval", [200, 500, 1_000]),
+        "exploration_fraction": lambda trial: trial.suggest_float("exploration_fraction", 0.02, 0.4),
+    },
+}
+"""Hyperparameters searched, by algorithm; all others stay as its file has them."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The best trial of a study.
+
+    Attributes:
+        number: Its number.
+        score: Mean final score over the evaluation's episodes.
+        path: The hyperparameter file, in rl-zoo's format.
+        command: What trains an agent with it.
+    """
+
+    number: int
+    score: float
+    path: Path
+    command: str
+
+
+def tune(
+    algorithm: str,
+    out: str | Path,
+    task: str = "stiff-stable",
+    trials: int = 20,
+    timesteps: int = 50_000,
+    episodes: int = 128,
+    seed: int = 0,
+    env_id: str | None = None,
+    env_kwargs: dict[str, Any] | None = None,
+    progress: bool = True,
+) -> Tuned:
+    """Search hyperparameters; first the shipped ones are tried, then what a tree of Parzen estimators suggests.
+
+    Writes ``study.db`` (SQLite, for ``optuna-dashboard``, too) and ``ALGORITHM.yml`` into `out`.
+
+    Args:
+        algorithm: A name in `matenv.agents.train.ALGORITHMS`.
+        out: Folder of the study.
+        task: Name of the task.
+        trials: Trials in all, those of earlier calls included.
+        timesteps: Environment steps of each trial.
+        episodes: Evaluation episodes, after each quarter of a trial.
+        seed: Of the suggestions, and of every agent.
+        env_id: Registered environment id; None for the algorithm's.
+        env_kwargs: Arguments of the environment.
+        progress: Show a line for every trial.
+
+    Returns:
+        The best trial.
+
+    Raises:
+        ImportError: Optuna is not installed.
+        ValueError: An unknown algorithm or task, numbers below 1, or a folder that holds another study.
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        raise ImportError("tuning needs the extra 'tune': pip install 'matenv[tune]'") from error
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"algorithm={algorithm!r} is unknown; choose one of {', '.join(ALGORITHMS)}")
+    numbers = {"trials": trials, "timesteps": timesteps, "episodes": episodes}
+    if wrong := [f"{name}={number}" for name, number in numbers.items() if number < 1]:
+        raise ValueError(f"{', '.join(wrong)} must be at least 1")
+    check_seed(seed)
+    env_id = env_id or ("MaterialElements-v0" if algorithm in EDITING else ENV_ID)
+    arguments = {"task": load_task(task).name, **(env_kwargs or {})}
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    optuna.logging.set_verbosity(optuna.logging.INFO if progress else optuna.logging.WARNING)
+    study = optuna.create_study(
+        storage=f"sqlite:///{(folder / 'study.db').resolve()}", study_name=algorithm, load_if_exists=True,
+        direction="maximize", pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
+    )  # fmt: skip
+    _same(study, folder, {"env_id": env_id, "env_kwargs": arguments, "timesteps": timesteps, "episodes": episodes})
+    done = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+    study.sampler = optuna.samplers.TPESampler(seed=seed + len(done))  # a second call suggests something else
+    torch.set_num_threads(1)
+
+    first = len(study.trials) if all(trial.params for trial in done) else -1  # the shipped ones were not tried yet
+
+    def score(trial: Trial) -> float:
+        overrides = {} if trial.number == first else _suggested(trial, algorithm)
+        agent, envs = create(algorithm, env_id, seed, arguments, overrides=overrides)
+        try:
+            for part in range(1, REPORTS + 1):
+                agent.learn(timesteps // REPORTS + 1, reset_num_timesteps=part == 1)
+                result = evaluate_policy(agent, env_id, episodes, SCORED_ON, **arguments)
+                trial.report(float(result.final_scores.mean()), part)
+                if part < REPORTS and trial.should_prune():
+                    raise optuna.TrialPruned
+        finally:
+            envs.close()
+        return float(result.final_scores.mean())
+
+    study.optimize(score, n_trials=max(trials - len(done), 0))
+    return _written(study, folder, algorithm, env_id, arguments)
+
+
+def _suggested(trial: Trial, algorithm: str) -> dict[str, Any]:
+    """Hyperparameters of a trial."""
+    return {name: suggest(trial) for name, suggest in SPACES[algorithm].items()}
+
+
+def _same(study: Study, folder: Path, settings: dict[str, Any]) -> None:
+    """Remember what a study is about; a folder that holds another is an error."""
+    kept = study.user_attrs.get("settings")
+    if kept is None:
+        study.set_user_attr("settings", settings)
+    elif changed := sorted(name for name, value in json.loads(json.dumps(settings)).items() if kept.get(name) != value):
+        raise ValueError(f"{folder} holds a study with another {', '.join(changed)}; choose another folder")
+
+
+def _written(study: Study, folder: Path, algorithm: str, env_id: str, arguments: dict[str, Any]) -> Tuned:
+    """The best trial, its hyperparameters in a file that `matenv train` takes."""
+    from optuna.trial import FixedTrial
+
+    best = study.best_trial
+    fixed: Any = FixedTrial(best.params)
+    block = load_hyperparameters(algorithm, env_id) | (_suggested(fixed, algorithm) if best.params else {})
+    path = folder / f"{algorithm}.yml"
+    text = yaml.safe_dump({env_id: block}, sort_keys=False)
+    path.write_text(
+        f"# Trial {best.number} of {len(study.trials)}: {best.value:.4f}. Format of rl-baselines3-zoo.\n{text}"
+    )
+    command = (
+        f"matenv train {algorithm} --env {env_id} --env-kwargs '{json.dumps(arguments)}' --hyperparams {path} --out "
+        f"{folder / 'agent'}"
+    )
+    return Tuned(best.number, float(best.value or 0.0), path, command)

@@ -1,0 +1,78 @@
+from typing import Any
+
+import pytest
+import yaml
+from matenv.agents.hyperparameters import load_hyperparameters
+from matenv.agents.train import ALGORITHMS, EDITING, create, train
+from matenv.agents.tune import SPACES, tune
+
+from matenv.agents import tune as tuning  # isort: skip
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Rollouts of a few steps."""
+    read = load_hyperparameters
+
+    def little(algorithm, env_id, path=None):
+        return read(algorithm, env_id, path) | {"n_envs": 4, "n_steps": 4, "batch_size": 16, "n_epochs": 1}
+
+    monkeypatch.setattr("matenv.agents.train.load_hyperparameters", little)
+    monkeypatch.setattr(tuning, "SPACES", {"ppo": {"learning_rate": SPACES["ppo"]["learning_rate"]}})
+
+
+def test_a_study_is_kept_and_goes_on_and_its_best_can_be_trained(tmp_path, small):
+    optuna = pytest.importorskip("optuna")
+    asked: dict[str, Any] = {"timesteps": 64, "episodes": 4, "env_kwargs": {"horizon": 3}, "progress": False}
+    tune("ppo", tmp_path, trials=2, **asked)
+    found = tune("ppo", tmp_path, trials=3, **asked)
+    study = optuna.load_study(study_name="ppo", storage=f"sqlite:///{tmp_path / 'study.db'}")
+    assert len(study.trials) == 3 and not study.trials[0].params  # the shipped ones first
+    rates = [trial.params["learning_rate"] for trial in study.trials[1:]]
+    assert rates[0] != rates[1] and found.score == study.best_value and found.number == study.best_trial.number
+    assert tune("ppo", tmp_path, trials=3, **asked) == found
+    block = yaml.safe_load(found.path.read_text())["MaterialLatent-v0"]
+    assert block["policy"] == "MlpPolicy" and f"--hyperparams {found.path}" in found.command
+    train("ppo", tmp_path / "agent", 16, hyperparameters=found.path, env_kwargs={"horizon": 3}, progress=False)
+    with pytest.raises(ValueError, match="another timesteps"):
+        tune("ppo", tmp_path, trials=3, **{**asked, "timesteps": 65})
+    with pytest.raises(ValueError, match="trials=0"):
+        tune("ppo", tmp_path, trials=0)
+    with pytest.raises(ValueError, match="algorithm='dreamer'"):
+        tune("dreamer", tmp_path)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_suggestions_make_an_agent(algorithm):
+    optuna = pytest.importorskip("optuna")
+    trial = optuna.create_study().ask()
+    overrides = {name: suggest(trial) for name, suggest in SPACES[algorithm].items()}
+    env_id = "MaterialElements-v0" if algorithm in EDITING else "MaterialLatent-v0"
+    agent, envs = create(algorithm, env_id, 0, overrides=overrides)
+    assert vars(agent)["gamma"] == overrides["gamma"]
+    envs.close()
+
+
+def test_tensorboard_holds_every_reward_term(tmp_path):
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    path = tmp_path / "tiny.yml"
+    path.write_text("MaterialLatent-v0: {n_envs: 8, n_timesteps: 64, policy: MlpPolicy, n_steps: 8, batch_size: 32}\n")
+    weights = {"reward": {"score": 1.0, "novelty": 0.1}, "horizon": 4}
+    train(
+        "ppo",
+        tmp_path / "run",
+        64,
+        1,
+        env_kwargs=weights,
+        hyperparameters=path,
+        progress=False,
+        tensorboard=tmp_path / "tb",
+    )
+    (folder,) = (tmp_path / "tb").iterdir()
+    log = events.EventAccumulator(str(folder))
+    log.Reload()
+    tags = log.Tags()["scalars"]
+    assert {"reward/score", "reward/ood", "reward/novelty", "final/utility", "final/viability", "oracle/calls"} <= {
+        *tags
+    }
+    assert 0 <= log.Scalars("reward/score")[-1].value <= 1 and log.Scalars("oracle/calls")[-1].value > 8
