@@ -1,4 +1,4 @@
-"""The demonstration: two policies learn on the embedded data; the materials they propose, judged by DFT, with pictures."""
+"""The demonstration: two policies learn on the embedded data; what they propose, judged by DFT, with pictures."""
 
 from __future__ import annotations
 
@@ -28,11 +28,8 @@ from matenv.report.pictures import draw_learning_curve, draw_trajectory
 EPISODES = 512
 """Evaluation episodes of each policy."""
 
-LAST = 1_000
-"""Proposals at the end of a search that are judged."""
-
-TOP = 100
-"""Best proposals that are judged."""
+TOP = 256
+"""Proposals that a list is cut to, the best of each chemical system."""
 
 CAMPAIGN = {"campaign": 8, "horizon": 32}
 """What PPO's episodes are: campaigns for the eight best chemical systems in 32 steps."""
@@ -50,7 +47,7 @@ def demo(
     progress: bool = True,
     require: Sequence[str] = (),
     kind: str = "csv",
-    calls: int = 10_000,
+    calls: int = 5_000,
 ) -> list[Candidate]:
     """Let two policies learn, set what they propose beside what needs no learning, rank it, draw.
 
@@ -147,54 +144,51 @@ class Truth:
 
     Attributes:
         number: Distinct formulas proposed.
-        last: The last of them that are judged: what a policy proposes once it has learned.
-        stable: How many of those are stable compounds of held-out chemical systems.
-        systems: Distinct chemical systems among the last `EPISODES` proposals.
-        ranked: How many of the best `TOP` of all, one per chemical system, by the reward's own score are.
+        stable: How many of them are stable compounds of held-out chemical systems.
+        best: Number of the best `TOP`, one per chemical system, by the reward's own score.
+        ranked: How many of those are such compounds.
     """
 
     number: int
-    last: int
     stable: int
-    systems: int
+    best: int
     ranked: int
 
     @property
     def rate(self) -> float:
-        """Stable ones of 1,000."""
-        return 1000 * self.stable / self.last
+        """Stable ones of 1,000 proposed."""
+        return 1000 * self.stable / self.number
 
     @classmethod
     def of(cls, formulas: Sequence[str], task: Task, oracle: Oracle) -> Truth:
-        """Judge formulas in the order in which they were proposed."""
+        """Judge distinct formulas."""
         batch = CompositionBatch.from_counts(integer_counts(list(formulas)))
-        last = formulas[-LAST:]
-        best = best_by_system(batch, task.score(oracle.assess(batch)).score, TOP)
+        best = best_by_system(batch, task.score(oracle.assess(batch)).score, TOP).tolist()
         return cls(
-            len(formulas), len(last), _held_out_and_stable(last), _systems(formulas[-EPISODES:]),
-            _held_out_and_stable([formulas[row] for row in best.tolist()]),
-        )  # fmt: skip
+            len(formulas), _held_out_and_stable(formulas), len(best), _held_out_and_stable([formulas[i] for i in best])
+        )
 
 
 def _show_truth(truths: Mapping[str, Truth]) -> None:
     """The table, and in one sentence what the first row is worth."""
-    print(
-        f"{'':16s}{'proposed':>10s}{f'of the last {LAST:,}':>18s}{'of 1,000':>10s}{f'best {TOP}':>10s}{'systems':>10s}"
-    )
+    heads = ("proposed", "held out, stable", "of 1,000", f"of its best {TOP}")
+    print(f"{'':16s}" + "".join(f"{head:>18s}" for head in heads))
     for name, t in truths.items():
-        print(f"{name:16s}{t.number:10,}{t.stable:18,}{t.rate:10.1f}{t.ranked:10,}{t.systems:10,}")
+        print(f"{name:16s}{t.number:18,}{t.stable:18,}{t.rate:18.1f}{t.ranked:18,}")
     print(
-        "(stable compounds, by DFT, of chemical systems that predictor, latent space, hull and policy have never seen, "
-        f"among\n the last {LAST:,} distinct proposals, and among the best {TOP} of all by the reward's score, one per "
-        f"system: a ranking that any\n list of proposals can have. Systems: distinct ones among the last {EPISODES} "
-        "proposals.)"
+        "(held out, stable: stable by DFT, of chemical systems that predictor, latent space, hull and policy have "
+        f"never seen.\n Best {TOP}: one per chemical system, by the reward's score, a ranking that any list of "
+        "proposals can have.)"
     )
-    if {"formula policy", "random policy", "prior samples"} <= truths.keys():
-        policy, chance, prior = (truths[name] for name in ("formula policy", "random policy", "prior samples"))
+    policy, chance, prior = (truths.get(name) for name in ("formula policy", "random policy", "prior samples"))
+    if policy and chance and prior:
+        share = 1000 * policy.ranked / policy.best
         print(
-            f"Of the formula policy's last {policy.last:,} proposals {policy.stable} are stable compounds of held-out "
-            f"systems that nothing here has seen:\n{policy.rate / max(chance.rate, 1e-9):.1f} times the random policy's "
-            f"rate, {policy.rate / max(prior.rate, 1e-9):.1f} times that of prior samples."
+            f"Of the formula policy's {policy.best} proposals, each of another chemical system, {policy.ranked} are "
+            "stable compounds of held-out systems that\nnothing here has seen: "
+            f"{share / max(chance.rate, 1e-9):.1f} times the random policy's rate per distinct formula, "
+            f"{share / max(prior.rate, 1e-9):.1f} times that of prior samples;\nprior samples ranked likewise: "
+            f"{prior.ranked} of {prior.best}."
         )
 
 

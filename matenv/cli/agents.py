@@ -15,7 +15,7 @@ def demo(
     out: Out = Path("demo-output"),
     task: TaskName = "rediscovery-abundant",
     timesteps: Annotated[int, typer.Option(min=1, help="Training steps of PPO.")] = 100_000,
-    calls: Annotated[int, typer.Option(min=10, help="Formulas that the formula policy may assess.")] = 10_000,
+    calls: Annotated[int, typer.Option(min=10, help="Formulas that the formula policy may assess.")] = 5_000,
     seed: Seed = 0,
     require: Require = None,
     kind: Annotated[str, typer.Option("--format", help="File of the candidates: csv, json or optimade.")] = "csv",
