@@ -55,7 +55,9 @@ def plot_path(
         space: The latent space.
         z: Positions (steps + 1, n).
         labels: A label per position; each is written where it first occurs.
-        own_plane: Project onto the plane in which the path extends most, instead of the data's two principal axes.
+        own_plane: Draw in the plane in which the path extends most, instead of the data's two principal axes. A path
+            lies flat in that plane and training formulas do not, so the distance from the middle is drawn by rank: a
+            position as far out as half of the training formulas are stands as far out as half of the grey points.
     """
     background, principal = map_of(space)  # type: ignore[arg-type]
     plane = principal
@@ -64,6 +66,8 @@ def plot_path(
     shown = background @ plane.T
     axes.scatter(shown[:, 0], shown[:, 1], s=3, color="0.85", rasterized=True, zorder=1)
     path = z @ plane.T
+    if own_plane:
+        path = _by_rank(path, np.linalg.norm(z, axis=1), background, shown)
     axes.plot(path[:, 0], path[:, 1], color="tab:blue", linewidth=1, zorder=2)
     axes.scatter(path[:, 0], path[:, 1], c=np.arange(len(path)), cmap="viridis", s=30, zorder=3)
     axes.scatter(
@@ -71,11 +75,21 @@ def plot_path(
     )
     axes.scatter(path[-1, 0], path[-1, 1], marker="*", s=140, color="tab:red", zorder=5, label="end")
     axes.legend(loc="upper right", fontsize=8)
-    axes.set_xlabel("latent axis 1 [standard deviations]")
-    axes.set_ylabel("latent axis 2 [standard deviations]")
+    how = "own plane of the path, distance by rank" if own_plane else "standard deviations"
+    axes.set_xlabel(f"latent axis 1 [{how}]")
+    axes.set_ylabel(f"latent axis 2 [{how}]")
     axes.set_title("Path through the latent space (grey: training formulas)", fontsize=9)
     first = [i for i, label in enumerate(labels) if label and label not in labels[:i]]
     _place_labels(axes, path[first], [f"{i} {labels[i]}" for i in first])
+
+
+def _by_rank(
+    path: NDArray[np.float64], norm: NDArray[np.float64], background: NDArray[np.float64], shown: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Points of a path (T, 2) moved along their direction to where the grey points of the same rank of norm lie."""
+    share = np.searchsorted(np.sort(np.linalg.norm(background, axis=1)), norm) / len(background)
+    radius = np.quantile(np.linalg.norm(shown, axis=1), np.clip(share, 0.0, 1.0))
+    return path * (radius / np.maximum(np.linalg.norm(path, axis=1), 1e-9))[:, None]
 
 
 def _place_labels(axes: Axes, points: NDArray[np.float64], labels: list[str]) -> None:
