@@ -34,6 +34,7 @@ def train(
     ] = None,
     seed: Seed = 0,
     env: Annotated[str, typer.Option(help="Registered environment id.")] = "MaterialLatent-v0",
+    task: Annotated[str | None, typer.Option(help="Task name, or a task's file; default: the environment's.")] = None,
     env_kwargs: Annotated[
         str, typer.Option(help="Arguments of the environment as JSON, e.g. '{\"horizon\": 8}'.")
     ] = "{}",
@@ -50,6 +51,10 @@ def train(
         raise ValueError(f"--env-kwargs={env_kwargs!r} is not JSON: {error}") from None
     if not isinstance(arguments, dict):
         raise ValueError(f"--env-kwargs={env_kwargs!r} must be a JSON object of arguments by name")
+    if task is not None:
+        if "task" in arguments:
+            raise ValueError(f"--task={task!r} and --env-kwargs both give a task; leave it out of one")
+        arguments["task"] = task
     if require:
         arguments["require"] = [*arguments.get("require", []), *require]
     train(algorithm, out, timesteps, seed, env, arguments, hyperparams, progress)

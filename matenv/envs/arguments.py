@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import gymnasium as gym
@@ -58,7 +59,7 @@ class Arguments:
     STARTS: ClassVar[tuple[str, ...]]
     """Ways to start an episode; the first is a training formula, the others are those that the moves know."""
 
-    task: str | Task | Mapping[str, Any] = DEFAULT_TASK
+    task: str | Path | Task | Mapping[str, Any] = DEFAULT_TASK
     horizon: int = 16
     start: str = "dataset"
     observation: Sequence[str] | None = None
@@ -118,8 +119,8 @@ class Arguments:
         for name in ("min_elements", "max_elements"):
             if (value := getattr(self, name)) is not None:
                 setattr(self, name, check_whole(name, value, "elements, or None for the task's"))
-        if not isinstance(self.task, str | Task):
-            raise ValueError(f"task={self.task!r} must be the name of a task, or a matenv.Task")
+        if not isinstance(self.task, str | Path | Task | Mapping):
+            raise ValueError(f"task={self.task!r} must be the name of a task, the path of its file, or a matenv.Task")
         if self.reference is not None and not isinstance(self.reference, str):
             raise ValueError(
                 f"reference={self.reference!r} must be 'train' or 'all'; a table goes to Oracle(reference=)"
