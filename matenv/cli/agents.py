@@ -51,10 +51,10 @@ def train(
         raise ValueError(f"--env-kwargs={env_kwargs!r} is not JSON: {error}") from None
     if not isinstance(arguments, dict):
         raise ValueError(f"--env-kwargs={env_kwargs!r} must be a JSON object of arguments by name")
-    if task is not None:
-        if "task" in arguments:
-            raise ValueError(f"--task={task!r} and --env-kwargs both give a task; leave it out of one")
-        arguments["task"] = task
+    for name, value in (("task", task), ("bundle", bundle)):
+        if value is not None and name in arguments:
+            raise ValueError(f"--{name}={str(value)!r} and --env-kwargs both give {name}; leave it out of one")
+        arguments |= {} if value is None else {name: str(value)}
     if require:
         arguments["require"] = [*arguments.get("require", []), *require]
     train(algorithm, out, timesteps, seed, env, arguments, hyperparams, progress)
@@ -71,7 +71,7 @@ def evaluate(
     ] = False,
 ) -> None:
     """Evaluate a trained agent from held-out starts, with and without exploration, and list the best it met."""
-    from matenv import Oracle, load_task
+    from matenv import Oracle, load_bundle, load_task
     from matenv.agents.candidates import rank_candidates, show_table
     from matenv.agents.evaluation import evaluate_both
     from matenv.agents.train import load, read_config
@@ -89,5 +89,8 @@ def evaluate(
     visited = {name: score for each in found.values() for name, score in each.visited.items()}
     restricted = {name: arguments[name] for name in RESTRICTIONS if name in arguments}
     task = load_task(arguments.get("task", "stiff-stable"), **restricted)
-    oracle = Oracle(arguments.get("reference", "train"), properties=task.properties)
+    if "bundle" in arguments:
+        oracle = load_bundle(arguments["bundle"]).oracle(properties=task.properties)
+    else:
+        oracle = Oracle(arguments.get("reference", "train"), properties=task.properties)
     show_table(rank_candidates(list(visited), task, oracle, top), f"Best of {len(visited)} formulas met")

@@ -12,7 +12,7 @@ try:
 except ImportError:  # pragma: no cover - only without the extra
     sys.exit("The command line needs the extra 'agents': pip install 'matenv[agents]'")
 
-from matenv.cli import agents, benchmark, data, latent, predictor
+from matenv.cli import agents, benchmark, build, data, latent, predictor
 
 
 def explain(
@@ -64,7 +64,7 @@ app = typer.Typer(
     help="Reinforcement-learning environments for the inverse design of inorganic materials.",
 )
 for command in (
-    agents.demo, agents.train, agents.evaluate, benchmark.compare, benchmark.equal_budget, explain, benchmark.gap,
+    agents.demo, agents.train, agents.evaluate, build.build, benchmark.compare, benchmark.equal_budget, explain, benchmark.gap,
     version,
 ):  # fmt: skip
     app.command()(command)

@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from matenv import elements as alphabet
-from matenv.checks import check_choice, check_device, check_flag, check_listed, check_number, check_whole
+from matenv.checks import check_choice, check_device, check_flag, check_listed, check_number, check_path, check_whole
 from matenv.composition import listed
 from matenv.envs.guarding import check_limits
 from matenv.envs.improving import Limits
@@ -78,6 +78,7 @@ class Arguments:
     reference: str | None = None
     budget: int | None = None
     predictor: str | Predictor | None = None
+    bundle: str | Path | None = None
     end_beyond: Mapping[str, float] | None = None
     repeat_decay: float = 1.0
     part: str = "train"
@@ -125,6 +126,8 @@ class Arguments:
             raise ValueError(
                 f"reference={self.reference!r} must be 'train' or 'all'; a table goes to Oracle(reference=)"
             )
+        if self.bundle is not None:
+            self._check_bundle()
         if self.oracle is None:
             return
         if isinstance(self.oracle, Mapping):
@@ -144,6 +147,13 @@ class Arguments:
                 "oracle was made with judge=True, to score candidates that were found otherwise; an environment pays "
                 "rewards and needs one without it"
             )
+
+    def _check_bundle(self) -> None:
+        """A bundle brings its own of these; it is loaded, and so checked, where the episodes are made."""
+        check_path("bundle", self.bundle, "the folder of a bundle, which matenv build makes")
+        for name in ("latent", "oracle", "reference", "predictor"):
+            if (value := getattr(self, name, None)) is not None:
+                raise ValueError(f"bundle= and {name}={value!r}: the bundle brings its own; give one of them")
 
     def _check_context(self) -> None:
         """Check what is asked beside the task."""

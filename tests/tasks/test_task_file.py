@@ -42,7 +42,7 @@ def write(folder, text, name="mine.yml"):
 def hardness(tmp_path):
     rng = np.random.default_rng(0)
     arrays = {
-        "centre": np.zeros(89), "scale": np.ones(89), "shown": rng.random((3, 89)), "root": np.eye(3),
+        "centre": np.zeros(63), "scale": np.ones(63), "shown": rng.random((3, 63)), "root": np.eye(3),
         "middle": np.array(0.0), "weights": np.zeros(3),
         "length": np.array(1.0), "scale_": np.array(1.0), "noise": np.array(0.1),
     }  # fmt: skip
