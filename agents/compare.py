@@ -85,7 +85,13 @@ def compare(
 
 
 def _run(
-    folder: Path, agent: str, seed: int, timesteps: int | None, episodes: int, task: TaskData, progress: bool,
+    folder: Path,
+    agent: str,
+    seed: int,
+    timesteps: int | None,
+    episodes: int,
+    task: TaskData,
+    progress: bool,
     env_id: str,
 ) -> dict[str, float]:
     """One agent and seed, or its stored result."""

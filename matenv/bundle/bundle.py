@@ -60,9 +60,7 @@ class Bundle:
         """The phases of the hull: the embedded table and one's own, energies of one scheme."""
         return joint_reference(self.dataset, self.energies)
 
-    def oracle(
-        self, budget: int | None = None, *, properties: Iterable[Property] = (), device: str = "cpu"
-    ) -> Oracle:
+    def oracle(self, budget: int | None = None, *, properties: Iterable[Property] = (), device: str = "cpu") -> Oracle:
         """An oracle that has counted nothing: the shipped predictor, the bundle's properties and its hull.
 
         Args:

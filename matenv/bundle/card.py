@@ -24,9 +24,7 @@ def card(request: Request, content: Mapping[str, Any], files: Mapping[str, Mappi
     """
     data = request.data
     space = _json(folder / content["latent"])
-    measured = "\n".join(
-        f"| {key} | {value:g} | {space['after'][key]:g} |" for key, value in space["before"].items()
-    )
+    measured = "\n".join(f"| {key} | {value:g} | {space['after'][key]:g} |" for key, value in space["before"].items())
     learned = "\n".join(_row(each, folder) for each in request.learned) or "| none | | | | | |"
     hashes = "\n".join(f"| {name} | {entry['bytes']:,} | `{entry['sha256']}` |" for name, entry in files.items())
     left_out = "" if data.report is None or data.report.good else f"\n- {data.report.summary()}."
@@ -36,7 +34,7 @@ def card(request: Request, content: Mapping[str, Any], files: Mapping[str, Mappi
 - Table `{data.name}`: {len(data):,} formulas of {len(set(data.systems.tolist())):,} chemical systems.{left_out}
 - Hull: {request.energies.said}.
 - Latent space `{request.latent}`, fine-tuned: {space["table"]}.
-- Energies are predicted by the shipped predictor `default`; what it says of a table it has not seen is not measured here.
+- Energies are predicted by the shipped predictor `default`; its errors on this table are not measured.
 - Made with {versions}; seed {request.seed}.
 
 | property | unit | kind | rows | error on left-out systems | of the mean of the table |

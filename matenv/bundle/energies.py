@@ -72,8 +72,8 @@ def judge_energies(data: Dataset, convert: bool) -> Energies:
         return Energies("converted", f"energies converted, {step}", step)
     shown = f"; on {number:,} shared formulas they differ by {apart:.3f} eV/atom" if number else ""
     raise ValueError(
-        f"{data.name} holds energies of the scheme {data.energy_scheme!r}, the predictor's are {ENERGY_SCHEME!r}{shown}. "
-        f"Fit a step between them: --convert (convert=True); or name the scheme, if it is this one: "
+        f"{data.name} holds energies of the scheme {data.energy_scheme!r}, the predictor's are {ENERGY_SCHEME!r}"
+        f"{shown}. Fit a step between them: --convert (convert=True); or name the scheme, if it is this one: "
         f"--energy-scheme {ENERGY_SCHEME}"
     )
 

@@ -25,7 +25,7 @@ from matenv.properties.training.from_table import LEAST_ROWS
 from matenv.training.checkpoint import fingerprint
 
 NOT_LEARNED = ("energy_above_hull", "theoretical")
-"""Columns of snapshots that are not learned unless they are named: the hull gives the one, nobody predicts the other."""
+"""Columns of snapshots that are learned only if named: the hull gives the one, nobody predicts the other."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Learned:
 
 @dataclass(frozen=True)
 class Request:
-    """What a bundle is built from; see `matenv.bundle.build.build` for the arguments.
+    """What a bundle is built from; see `matenv.bundle.building.build` for the arguments.
 
     Attributes:
         data: The table.
@@ -96,7 +96,9 @@ class Request:
             try:
                 import sklearn  # noqa: F401
             except ImportError:
-                raise ImportError("learning a property needs the extra 'tables': pip install 'matenv[tables]'") from None
+                raise ImportError(
+                    "learning a property needs the extra 'tables': pip install 'matenv[tables]'"
+                ) from None
         space = load_latent(latent)
         split_table(data.to_pandas(), max_count=MAX_COUNT, holdout=holdout, labels=recipe_for(space).labels)
         energies = judge_energies(data, check_flag("convert", convert))

@@ -35,6 +35,7 @@ def train(
     seed: Seed = 0,
     env: Annotated[str, typer.Option(help="Registered environment id.")] = "MaterialLatent-v0",
     task: Annotated[str | None, typer.Option(help="Task name, or a task's file; default: the environment's.")] = None,
+    bundle: Annotated[Path | None, typer.Option(help="Folder of a bundle (matenv build) to train on.")] = None,
     env_kwargs: Annotated[
         str, typer.Option(help="Arguments of the environment as JSON, e.g. '{\"horizon\": 8}'.")
     ] = "{}",

@@ -128,7 +128,9 @@ def equal_budget(
 
 
 def gap(
-    tasks: Annotated[list[str] | None, typer.Argument(help="Tasks, or files of tasks; default: all that are registered.")] = None,
+    tasks: Annotated[
+        list[str] | None, typer.Argument(help="Tasks, or files of tasks; default: all that are registered.")
+    ] = None,
     calls: Annotated[int, typer.Option(min=1, help="Distinct formulas per search.")] = 10_000,
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions of every search.")] = 3,
     reward: Annotated[

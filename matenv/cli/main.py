@@ -64,8 +64,8 @@ app = typer.Typer(
     help="Reinforcement-learning environments for the inverse design of inorganic materials.",
 )
 for command in (
-    agents.demo, agents.train, agents.evaluate, build.build, benchmark.compare, benchmark.equal_budget, explain, benchmark.gap,
-    version,
+    agents.demo, agents.train, agents.evaluate, build.build, benchmark.compare, benchmark.equal_budget, explain,
+    benchmark.gap, version,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(benchmark.app, name="benchmark")

@@ -68,5 +68,7 @@ def dataset_of(contents: Mapping[str, bytes]) -> Dataset:
         frontier=arrays["frontier"],
         extra={name: np.array(column, np.str_) for name, column in text["extra"].items()},
         units=text["units"],
-        **grouped,
+        labels=grouped["labels"],
+        spread=grouped["spread"],
+        std=grouped["std"],
     )

@@ -51,7 +51,11 @@ class LatentArguments(Arguments):
     def __post_init__(self) -> None:
         """Check its own besides."""
         super().__post_init__()
-        if self.latent is not None and not isinstance(self.latent, str | Path) and not hasattr(self.latent, "decode_batch"):
+        if (
+            self.latent is not None
+            and not isinstance(self.latent, str | Path)
+            and not hasattr(self.latent, "decode_batch")
+        ):
             raise ValueError(
                 f"latent={self.latent!r} must be the name of a latent space, a .safetensors path, or a loaded one"
             )

@@ -115,7 +115,9 @@ def load_property(path: str | Path) -> Property:
         raise FORMAT.foreign(file, "it stands on other shipped networks than this version has")
     arrays = {key: tensor.numpy() for key, tensor in tensors.items()}
     low, high = settings["widening"]
-    model = LearnedModel(settings["kind"], arrays, settings["centre"], settings["scale"], (low, high), str(file.resolve()))
+    model = LearnedModel(
+        settings["kind"], arrays, settings["centre"], settings["scale"], (low, high), str(file.resolve())
+    )
     return Property(settings["name"], settings["unit"], model, centre=settings["centre"], scale=settings["scale"])
 
 

@@ -1,4 +1,4 @@
-"""Tasks from a file, YAML or TOML: ``task="my-task.yml"`` wherever a task's name would do. docs/tasks.md has the keys."""
+"""Tasks from a file, YAML or TOML: ``task="my-task.yml"`` wherever a task's name would do (docs/tasks.md)."""
 
 from __future__ import annotations
 
@@ -118,7 +118,9 @@ def _required(value: Any) -> tuple[Any, ...]:
 
 def _objectives(part: str, listed: Any) -> tuple[Objective, ...]:
     if not isinstance(listed, list):
-        raise ValueError(f"{part}={listed!r} must be a list, such as [{{kind: Window, property: band_gap_pbe, low: 5}}]")
+        raise ValueError(
+            f"{part}={listed!r} must be a list, such as [{{kind: Window, property: band_gap_pbe, low: 5}}]"
+        )
     return tuple(_objective(f"{part}[{row}]", each) for row, each in enumerate(listed))
 
 
@@ -217,7 +219,9 @@ def _parsed(path: Path) -> Any:
     except UnicodeDecodeError as error:
         raise ValueError(f"is not UTF-8 text ({error}); save it as UTF-8") from None
     except ImportError:
-        raise ImportError(f"{path}: YAML needs PyYAML (pip install 'matenv[agents]'); a .toml file needs none") from None
+        raise ImportError(
+            f"{path}: YAML needs PyYAML (pip install 'matenv[agents]'); a .toml file needs none"
+        ) from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ValueError(f"cannot be read as {path.suffix[1:].upper()}: {error}") from None
 

@@ -11,6 +11,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def _build(folder: Path, request: Request, progress: bool, say: Callable[[str], 
     part(TABLE, lambda work: {**request.files, "report.txt": report.encode()})
     part(LATENT, lambda work: _latent(work, request, progress))
     for learned in request.learned:
-        part(f"{PROPERTIES}/{learned.name}", lambda work, learned=learned: _property(work, request, learned))
+        part(f"{PROPERTIES}/{learned.name}", partial(_property, request=request, learned=learned))
     (space,) = (name for name in files if name.startswith(f"{LATENT}/") and _is_space(name))
     content = {
         "name": folder.resolve().name,
