@@ -55,7 +55,8 @@ def train(
     for name, value in (("task", task), ("bundle", bundle)):
         if value is not None and name in arguments:
             raise ValueError(f"--{name}={str(value)!r} and --env-kwargs both give {name}; leave it out of one")
-        arguments |= {} if value is None else {name: str(value)}
+        if value is not None:
+            arguments[name] = str(value.resolve() if isinstance(value, Path) else value)
     if require:
         arguments["require"] = [*arguments.get("require", []), *require]
     train(algorithm, out, timesteps, seed, env, arguments, hyperparams, progress)
