@@ -96,7 +96,7 @@ def load_bundle(path: str | Path) -> Bundle:
         ValueError: Not a bundle, an unfinished one or one of another version; a file that is truncated or changed; or
             this version of matenv ships another table or predictor than it was built with.
     """
-    check_path("bundle", path, "the folder of a bundle, which matenv build makes")
+    check_path("path", path, "the folder of a bundle, which matenv build makes")
     folder = Path(path).resolve()
     manifest = read_manifest(folder)
     contents = read_files(folder, manifest)

@@ -211,3 +211,66 @@ def test_columns_without_unit_or_values_are_named(tmp_path):
     table["heaviness"] = [1.0] * 80
     with pytest.raises(ValueError, match="80 values of 'heaviness'; 30 that differ are due"):
         build(table, tmp_path / "out", columns=["heaviness"], units={"heaviness": "u"}, **OPTIONS)
+
+
+@pytest.mark.slow
+def test_the_command_builds_from_a_file_and_from_a_snapshot(tmp_path, monkeypatch):
+    import pandas as pd
+    from typer.testing import CliRunner
+
+    from matenv.cli import app
+
+    for name, value in QUICK.items():
+        monkeypatch.setattr(name, value)
+
+    def run(*words):
+        return CliRunner().invoke(app, ["build", *map(str, words), "--epochs", "1", "--replay", "0", "--no-progress"])
+
+    table = columns()
+    table["heaviness"] = table.pop("heaviness (u)")
+    pd.DataFrame(table).to_csv(tmp_path / "mine.csv", sep=";", index=False)
+    out = tmp_path / "bundle"
+    assert "states no unit; give one: --unit heaviness=GPa" in str(run(tmp_path / "mine.csv", "--out", out).exception)
+    assert "must be COLUMN=UNIT" in str(run(tmp_path / "mine.csv", "--out", out, "--unit", "u").exception)
+    said = run(tmp_path / "mine.csv", "--out", out, "--unit", "heaviness=u", "--log10", "heaviness")
+    assert said.exit_code == 0 and f'gym.make("MaterialLatent-v0", bundle="{out}")' in said.output
+    bundle = matenv.load_bundle(out)
+    assert [(each.name, each.unit) for each in bundle.properties] == [("log10_heaviness", "log10(u)")]
+
+    snapshot = tmp_path / "snapshot"
+    write_small_snapshot(snapshot)
+    assert "--convert" in str(run(snapshot, "--out", tmp_path / "second").exception)
+    assert "is a snapshot, which says all of it" in str(
+        run(snapshot, "--out", tmp_path / "second", "--energy", "e").exception
+    )
+    assert run(snapshot, "--out", tmp_path / "second", "--convert").exit_code == 0
+    second = matenv.load_bundle(tmp_path / "second")
+    assert second.energies.kind == "converted" and [each.name for each in second.properties] == ["density"]
+    assert second.dataset.material_id(str(second.dataset.formulas[0])) == "mp-0"
+
+
+def write_small_snapshot(folder):
+    """A snapshot's files with rows of the embedded table, as matenv.data.snapshot writes them."""
+    import hashlib
+    import io
+
+    from matenv.data.ground_states import LABELS
+
+    data = matenv.load_dataset().subset(np.arange(0, 80_000, 400))
+    absent = np.full(len(data), np.nan)
+    batch = data.compositions
+    density = data.fractions @ matenv.elements.values("mass")
+    arrays = {"elements": batch.elements, "counts": batch.counts, "size": batch.size}
+    arrays |= {"formation_energy": data.formation_energy, "spread.formation_energy": absent}
+    arrays |= {f"label.{name}": density if name == "density" else absent for name in LABELS}
+    arrays |= {f"spread.{name}": absent for name in LABELS}
+    arrays["material_id"] = np.array([f"mp-{row}" for row in range(len(data))])
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    folder.mkdir()
+    contents = {"ground_states.npz": buffer.getvalue(), "entries.jsonl.gz": b""}
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    sha256 = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    manifest = {"format": "matenv-snapshot", "version": 1, "energy_scheme": "mp-gga-gga+u", "sha256": sha256}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
