@@ -16,7 +16,7 @@ MANIFEST, WORK = "manifest.json", ".build"
 
 KEYS = {"format", "version", "files", "latent", "properties", "energies", "stands_on", "request", "seal"}
 
-AGAIN = "build it again: matenv build DATA --out FOLDER"
+AGAIN = "remove the folder and build it again: matenv build DATA --out FOLDER"
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
