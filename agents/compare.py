@@ -21,11 +21,16 @@ from matenv import Oracle, load_task
 from matenv.benchmark import search
 from matenv.benchmark.results import stored_with, write_whole
 from matenv.benchmark.statistics import mean_interval
+from matenv.tasks.as_data import task_to_data
+from matenv.tasks.task_file import is_task_file
 
 MEASURES = ("return", "final_score", "best_score", "success")
 
 AGENTS = {ENV_ID: ("random", "ppo", "sac"), "MaterialElements-v0": ("random", "maskable_ppo", "dqn")}
 """Agents compared on each environment."""
+
+TaskData = str | dict[str, Any]
+"""A registered task's name, or what a task's file said."""
 
 CALLS = 1_000
 """Distinct formulas that the search which never learns may assess."""
@@ -37,7 +42,7 @@ def compare(
     seeds: int = 5,
     timesteps: dict[str, int] | None = None,
     episodes: int = 256,
-    task: str = "stiff-stable",
+    task: str | Path = "stiff-stable",
     progress: bool = True,
     env_id: str = ENV_ID,
 ) -> dict[str, Any]:
@@ -49,7 +54,7 @@ def compare(
         seeds: Number of seeds S; seed s trains with s and is evaluated on starts that no training used.
         timesteps: Training steps by algorithm; the hyperparameter file's own where absent.
         episodes: Evaluation episodes per seed.
-        task: Task name.
+        task: Task name, or path of a task's file.
         progress: Show progress bars.
         env_id: Registered environment id.
 
@@ -58,6 +63,7 @@ def compare(
     """
     if seeds < 1:
         raise ValueError(f"seeds={seeds} must be at least 1")
+    wanted = task_to_data(load_task(task)) if is_task_file(task) else str(task)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     table: dict[str, Any] = {}
@@ -65,21 +71,28 @@ def compare(
         raise ValueError(f"env_id={env_id!r} has no agents of its own; name some in agents, or use {', '.join(AGENTS)}")
     for agent in AGENTS[env_id] if agents is None else agents:
         runs = [
-            _run(folder, agent, seed, (timesteps or {}).get(agent), episodes, task, progress, env_id)
+            _run(folder, agent, seed, (timesteps or {}).get(agent), episodes, wanted, progress, env_id)
             for seed in range(seeds)
         ]
         table[agent] = {measure: mean_interval([run[measure] for run in runs]) for measure in MEASURES}
         table[agent]["timesteps"] = runs[0]["timesteps"]
     name = "prior" if env_id == ENV_ID else "random"
-    found = [_search(folder / f"{name}-search-{seed}.json", name, seed, task) for seed in range(seeds)]
+    found = [_search(folder / f"{name}-search-{seed}.json", name, seed, wanted) for seed in range(seeds)]
     table[f"{name}, {CALLS:,} calls"] = {"top10": mean_interval(found)}
     write_whole(folder / "table.json", json.dumps(table, indent=1) + "\n")
-    _show(table, seeds, episodes, task)
+    _show(table, seeds, episodes, str(task))
     return table
 
 
 def _run(
-    folder: Path, agent: str, seed: int, timesteps: int | None, episodes: int, task: str, progress: bool, env_id: str
+    folder: Path,
+    agent: str,
+    seed: int,
+    timesteps: int | None,
+    episodes: int,
+    task: TaskData,
+    progress: bool,
+    env_id: str,
 ) -> dict[str, float]:
     """One agent and seed, or its stored result."""
 
@@ -107,7 +120,7 @@ def _run(
     return stored_with(folder / f"{agent}-{seed}.json", settings, measure)
 
 
-def _search(path: Path, name: str, seed: int, task: str) -> float:
+def _search(path: Path, name: str, seed: int, task: TaskData) -> float:
     """Mean of the ten best scores that a search finds with `CALLS` calls, or its stored result."""
 
     def measure() -> dict[str, float]:

@@ -56,7 +56,7 @@ def demo(
 
     Args:
         out: Output folder; an interrupted training in it is resumed.
-        task: Task name.
+        task: Task name, or path of a task's file.
         timesteps: Training steps of PPO.
         seed: Seed of training.
         top: Candidates to list.

@@ -12,6 +12,7 @@ from matenv.envs.registration import register_envs
 
 if TYPE_CHECKING:
     from matenv import elements
+    from matenv.bundle import load_bundle
     from matenv.card import Card, explain
     from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
     from matenv.composition import CompositionBatch, formula, fractions
@@ -34,6 +35,7 @@ _HOMES = {
     "fractions": "matenv.composition",
     "is_charge_neutral": "matenv.chemistry",
     "is_electronegativity_balanced": "matenv.chemistry",
+    "load_bundle": "matenv.bundle",
     "Dataset": "matenv.data",
     "load_dataset": "matenv.data",
     "Card": "matenv.card",
@@ -72,6 +74,7 @@ __all__ = [
     "fractions",
     "is_charge_neutral",
     "is_electronegativity_balanced",
+    "load_bundle",
     "load_dataset",
     "load_latent",
     "load_predictor",

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 # Rooms in import order: a room may import those above it (DESIGN: one direction, no cycles).
 ROOMS = [
     "elements", "checks", "compiled", "composition", "training", "chemistry", "data", "thermo", "latent", "properties",
-    "oracle", "guards", "tasks", "card", "benchmark", "envs", "wrappers", "report", "agents", "cli",
+    "oracle", "bundle", "guards", "tasks", "card", "benchmark", "envs", "wrappers", "report", "agents", "cli",
 ]  # fmt: skip
 
 

@@ -34,6 +34,7 @@ def _callables() -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
         "load_latent": (matenv.load_latent, {"name": "vae"}),
         "load_predictor": (matenv.load_predictor, {"name": "default"}),
         "load_dataset": (matenv.load_dataset, {"name": "mp-ground-states"}),
+        "load_bundle": (matenv.load_bundle, {"path": "absent"}),
         "Property": (matenv.Property, {"name": "mass", "unit": "u", "predict": lambda x: x.sum(axis=1)}),
         "CompositionBatch.from_counts": (matenv.CompositionBatch.from_counts, {}),
         "CompositionBatch.from_fractions": (matenv.CompositionBatch.from_fractions, {"fractions": np.eye(89)}),

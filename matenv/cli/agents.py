@@ -37,6 +37,8 @@ def train(
     ] = None,
     seed: Seed = 0,
     env: Annotated[str, typer.Option(help="Registered environment id.")] = "MaterialLatent-v0",
+    task: Annotated[str | None, typer.Option(help="Task name, or a task's file; default: the environment's.")] = None,
+    bundle: Annotated[Path | None, typer.Option(help="Folder of a bundle (matenv build) to train on.")] = None,
     env_kwargs: Annotated[
         str, typer.Option(help="Arguments of the environment as JSON, e.g. '{\"horizon\": 8}'.")
     ] = "{}",
@@ -51,6 +53,11 @@ def train(
     from matenv.agents.train import train
 
     arguments = _arguments(env_kwargs)
+    for name, value in (("task", task), ("bundle", bundle)):
+        if value is not None and name in arguments:
+            raise ValueError(f"--{name}={str(value)!r} and --env-kwargs both give {name}; leave it out of one")
+        if value is not None:
+            arguments[name] = str(value.resolve() if isinstance(value, Path) else value)
     if require:
         arguments["require"] = [*arguments.get("require", []), *require]
     train(algorithm, out, timesteps, seed, env, arguments, hyperparams, progress, tensorboard=tensorboard)
@@ -97,7 +104,7 @@ def evaluate(
     ] = False,
 ) -> None:
     """Evaluate a trained agent from held-out starts, with and without exploration, and list the best it met."""
-    from matenv import Oracle, load_task
+    from matenv import Oracle, load_bundle, load_task
     from matenv.agents.candidates import rank_candidates, show_table
     from matenv.agents.evaluation import evaluate_both
     from matenv.agents.train import load, read_config
@@ -115,7 +122,10 @@ def evaluate(
     visited = {name: score for each in found.values() for name, score in each.visited.items()}
     restricted = {name: arguments[name] for name in RESTRICTIONS if name in arguments}
     task = load_task(arguments.get("task", "stiff-stable"), **restricted)
-    oracle = Oracle(arguments.get("reference", "train"), properties=task.properties)
+    if "bundle" in arguments:
+        oracle = load_bundle(arguments["bundle"]).oracle(properties=task.properties)
+    else:
+        oracle = Oracle(arguments.get("reference", "train"), properties=task.properties)
     show_table(rank_candidates(list(visited), task, oracle, top), f"Best of {len(visited)} formulas met")
 
 

@@ -15,7 +15,7 @@ Method = Annotated[
     list[str] | None,
     typer.Option(help="Method; several: --method A --method B; one of your own: module:Name or file.py:Name."),
 ]
-TaskNames = Annotated[list[str] | None, typer.Option(help="Task name; several: --task A --task B.")]
+TaskNames = Annotated[list[str] | None, typer.Option(help="Task name, or a task's file; several: --task A --task B.")]
 Files = Annotated[list[Path], typer.Argument(help="Result files, or folders of them.")]
 Processes = Annotated[int, typer.Option(help="Runs at once, each in a process of its own.")]
 
@@ -128,7 +128,9 @@ def equal_budget(
 
 
 def gap(
-    tasks: Annotated[list[str] | None, typer.Argument(help="Tasks; default: all that are registered.")] = None,
+    tasks: Annotated[
+        list[str] | None, typer.Argument(help="Tasks, or files of tasks; default: all that are registered.")
+    ] = None,
     calls: Annotated[int, typer.Option(min=1, help="Distinct formulas per search.")] = 10_000,
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions of every search.")] = 3,
     reward: Annotated[

@@ -12,7 +12,7 @@ try:
 except ImportError:  # pragma: no cover - only without the extra
     sys.exit("The command line needs the extra 'agents': pip install 'matenv[agents]'")
 
-from matenv.cli import agents, benchmark, data, latent, predictor
+from matenv.cli import agents, benchmark, build, data, latent, predictor
 
 
 def explain(
@@ -64,8 +64,8 @@ app = typer.Typer(
     help="Reinforcement-learning environments for the inverse design of inorganic materials.",
 )
 for command in (
-    agents.demo, agents.train, agents.tune, agents.evaluate, agents.design, benchmark.compare, benchmark.equal_budget,
-    explain, benchmark.gap, version,
+    agents.demo, agents.train, agents.tune, agents.evaluate, agents.design, build.build, benchmark.compare,
+    benchmark.equal_budget, explain, benchmark.gap, version,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(benchmark.app, name="benchmark")

@@ -9,7 +9,9 @@ import typer
 
 Out = Annotated[Path, typer.Option(help="Output folder; an interrupted run in it is resumed.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed.")]
-TaskName = Annotated[str, typer.Option(help="Task name, such as stiff-stable, wide-gap-novel or stable-novel.")]
+TaskName = Annotated[
+    str, typer.Option(help="Task name, such as stiff-stable or wide-gap-novel, or a task's file: my-task.yml.")
+]
 Require = Annotated[
     list[str] | None,
     typer.Option(

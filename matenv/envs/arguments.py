@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import gymnasium as gym
@@ -12,7 +13,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from matenv import elements as alphabet
-from matenv.checks import check_choice, check_device, check_flag, check_listed, check_number, check_whole
+from matenv.checks import check_choice, check_device, check_flag, check_listed, check_number, check_path, check_whole
 from matenv.composition import listed
 from matenv.envs.guarding import check_limits
 from matenv.envs.improving import Limits
@@ -58,7 +59,7 @@ class Arguments:
     STARTS: ClassVar[tuple[str, ...]]
     """Ways to start an episode; the first is a training formula, the others are those that the moves know."""
 
-    task: str | Task | Mapping[str, Any] = DEFAULT_TASK
+    task: str | Path | Task | Mapping[str, Any] = DEFAULT_TASK
     horizon: int = 16
     start: str = "dataset"
     observation: Sequence[str] | None = None
@@ -77,6 +78,7 @@ class Arguments:
     reference: str | None = None
     budget: int | None = None
     predictor: str | Predictor | None = None
+    bundle: str | Path | None = None
     end_beyond: Mapping[str, float] | None = None
     repeat_decay: float = 1.0
     part: str = "train"
@@ -118,12 +120,14 @@ class Arguments:
         for name in ("min_elements", "max_elements"):
             if (value := getattr(self, name)) is not None:
                 setattr(self, name, check_whole(name, value, "elements, or None for the task's"))
-        if not isinstance(self.task, str | Task | Mapping):
-            raise ValueError(f"task={self.task!r} must be the name of a task, or a matenv.Task")
+        if not isinstance(self.task, str | Path | Task | Mapping):
+            raise ValueError(f"task={self.task!r} must be the name of a task, the path of its file, or a matenv.Task")
         if self.reference is not None and not isinstance(self.reference, str):
             raise ValueError(
                 f"reference={self.reference!r} must be 'train' or 'all'; a table goes to Oracle(reference=)"
             )
+        if self.bundle is not None:
+            self._check_bundle()
         if self.oracle is None:
             return
         if isinstance(self.oracle, Mapping):
@@ -143,6 +147,13 @@ class Arguments:
                 "oracle was made with judge=True, to score candidates that were found otherwise; an environment pays "
                 "rewards and needs one without it"
             )
+
+    def _check_bundle(self) -> None:
+        """A bundle brings its own of these; it is loaded, and so checked, where the episodes are made."""
+        check_path("bundle", self.bundle, "the folder of a bundle, which matenv build makes")
+        for name in ("latent", "oracle", "reference", "predictor"):
+            if (value := getattr(self, name, None)) is not None:
+                raise ValueError(f"bundle= and {name}={value!r}: the bundle brings its own; give one of them")
 
     def _check_context(self) -> None:
         """Check what is asked beside the task."""

@@ -86,7 +86,7 @@ class MaterialElementsEnv(MaterialEnv):
 
     ## Arguments
     Args:
-        task: Name of a task in `matenv.tasks.TASKS`, or a `Task`.
+        task: Name of a task in `matenv.tasks.TASKS`, path of a task's file (.yml, .yaml, .toml), or a `Task`.
         horizon: Steps per episode. Gymnasium's `max_episode_steps` cuts an episode short of it, in whatever way
             the environment is made, and leaves ``steps_left`` as it is.
         start: ``"dataset"`` (a training formula the task allows), ``"random"`` (uniformly random elements and counts
@@ -113,6 +113,8 @@ class MaterialElementsEnv(MaterialEnv):
         budget: Most distinct formulas the new oracle evaluates; later ones score 0.
         predictor: Name of the new oracle's property predictor, or one already loaded; None for ``"default"``.
             ``"two-family"`` pays for what two families of models agree on and is harder to fool.
+        bundle: Folder of a bundle (``matenv build``), which brings hull, properties and starts; in
+            place of `oracle`, `reference` and `predictor`.
         end_beyond: Limit by guard, such as ``{"uncertainty": 1.0}``: the episode ends beyond it. A guard's unit
             is its 99 % quantile over held-out data; ``docs/guards.md`` says which guards are worth it. None for never.
         repeat_decay: Factor of the ``score`` term for each earlier visit to the formula in this episode; 1 for none.

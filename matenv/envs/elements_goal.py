@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from matenv.tasks.wishes import Wish
 class ElementGoalArguments(ElementArguments):
     """Arguments of `ElementArguments`, with a wish in every episode."""
 
-    task: str | Task | Mapping[str, Any] = DEFAULT_TASK
+    task: str | Path | Task | Mapping[str, Any] = DEFAULT_TASK
     wish: str | Wish | Mapping[str, Any] | None = "draw"
 
     def __post_init__(self) -> None:

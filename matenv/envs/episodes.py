@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from matenv.bundle import load_bundle
 from matenv.composition import CompositionBatch, integer_counts
 from matenv.data import load_dataset
 from matenv.elements import ABSENT, positions
@@ -76,18 +77,8 @@ class Episodes(Core):
         limits = Limits.read(arguments.improve)
         if limits is not None and limits.replace is not None:
             self.task = load_task(self.task, exclude=[limits.replace])
-        given_oracle = arguments.oracle
-        self.oracle = (
-            given_oracle
-            if isinstance(given_oracle, Oracle)
-            else Oracle(
-                DEFAULT_REFERENCE if arguments.reference is None else arguments.reference,
-                arguments.budget,
-                predictor=DEFAULT_PREDICTOR if arguments.predictor is None else arguments.predictor,
-                properties=self.task.properties,
-                device=arguments.device,
-            )
-        )
+        self.bundle = None if arguments.bundle is None else load_bundle(arguments.bundle)
+        self.oracle = self._make_oracle()
         self.task.check(self.oracle.units)
         self.prepare()
         self.context = Context(arguments, self.task)
@@ -111,6 +102,21 @@ class Episodes(Core):
             space = self.space() if set(guards) & set(LATENT_GUARDS) else None
             properties = properties_of(self.task, self.oracle.predictor)
             self.guards = Guards(guards, space, self.oracle.predictor, properties)
+
+    def _make_oracle(self) -> Oracle:
+        """The oracle that the arguments ask for."""
+        arguments, properties = self.arguments, self.task.properties
+        if isinstance(arguments.oracle, Oracle):
+            return arguments.oracle
+        if self.bundle is not None:
+            return self.bundle.oracle(arguments.budget, properties=properties, device=arguments.device)
+        return Oracle(
+            DEFAULT_REFERENCE if arguments.reference is None else arguments.reference,
+            arguments.budget,
+            predictor=DEFAULT_PREDICTOR if arguments.predictor is None else arguments.predictor,
+            properties=properties,
+            device=arguments.device,
+        )
 
     @abstractmethod
     def prepare(self) -> None:
@@ -300,7 +306,8 @@ class Episodes(Core):
         return facts_of(self.oracle, self.task, compositions, guards, self.context.narrowing(held))
 
     def _allowed_starts(self) -> CompositionBatch:
-        data, limits = load_dataset(self.start_table), self.context.limits
+        data = load_dataset(self.start_table) if self.bundle is None else self.bundle.dataset
+        limits = self.context.limits
         pool = data.compositions[getattr(data.split("system"), self.arguments.part)]
         replaced = None if limits is None or limits.replace is None else [limits.replace]
         pool = pool[np.flatnonzero(load_task(self.task, require=replaced).admits(pool))]

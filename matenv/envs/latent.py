@@ -61,8 +61,9 @@ class MaterialLatentEnv(MaterialEnv):
 
     ## Arguments
     Args:
-        task: Name of a task in `matenv.tasks.TASKS`, or a `Task`.
-        latent: Name of a latent space, path of a weights file, or a space already loaded.
+        task: Name of a task in `matenv.tasks.TASKS`, path of a task's file (.yml, .yaml, .toml), or a `Task`.
+        latent: Name of a latent space, path of a weights file, or a space already loaded; None for ``"vae"``, or the
+            bundle's.
         horizon: Steps per episode. Gymnasium's `max_episode_steps` cuts an episode short of it, in whatever way
             the environment is made, and leaves ``steps_left`` as it is.
         step_size: Length of a full move along one dimension, in latent standard deviations. 0.75 suits search, 0.3
@@ -93,6 +94,8 @@ class MaterialLatentEnv(MaterialEnv):
         budget: Most distinct formulas the new oracle evaluates; later ones score 0.
         predictor: Name of the new oracle's property predictor, or one already loaded; None for ``"default"``.
             ``"two-family"`` pays for what two families of models agree on and is harder to fool.
+        bundle: Folder of a bundle (``matenv build``), which brings latent space, hull, properties and starts; in
+            place of `latent`, `oracle`, `reference` and `predictor`.
         end_beyond: Limit by guard, such as ``{"uncertainty": 1.0}``: the episode ends beyond it. A guard's unit
             is its 99 % quantile over held-out data; ``docs/guards.md`` says which guards are worth it. None for never.
         repeat_decay: Factor of the ``score`` term for each earlier visit to the formula in this episode; 1 for none.

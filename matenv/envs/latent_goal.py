@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from matenv.envs.goals import DEFAULT_TASK, GoalEpisodes, GoalReward, arguments_of, check_goal_arguments
@@ -19,7 +20,7 @@ from matenv.tasks.wishes import Wish
 class LatentGoalArguments(LatentArguments):
     """Arguments of `LatentArguments`, with a wish in every episode."""
 
-    task: str | Task | Mapping[str, Any] = DEFAULT_TASK
+    task: str | Path | Task | Mapping[str, Any] = DEFAULT_TASK
     wish: str | Wish | Mapping[str, Any] | None = "draw"
 
     def __post_init__(self) -> None:

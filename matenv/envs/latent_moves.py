@@ -34,13 +34,16 @@ DEFAULT_PULL = 1.5
 nearest training point as held-out formulas lie; docs/latent_moves.md compares it with others."""
 
 
+DEFAULT_LATENT = "vae"
+
+
 @dataclass(kw_only=True)
 class LatentArguments(Arguments):
     """Arguments of the latent environment; `matenv.envs.latent.MaterialLatentEnv` says what they mean."""
 
     STARTS = ("dataset", "prior")
 
-    latent: str | Path | LatentSpace = "vae"
+    latent: str | Path | LatentSpace | None = None
     step_size: float = 0.75
     radius: float | None = None
     pull: float | None = None
@@ -48,7 +51,11 @@ class LatentArguments(Arguments):
     def __post_init__(self) -> None:
         """Check its own besides."""
         super().__post_init__()
-        if not isinstance(self.latent, str | Path) and not hasattr(self.latent, "decode_batch"):
+        if (
+            self.latent is not None
+            and not isinstance(self.latent, str | Path)
+            and not hasattr(self.latent, "decode_batch")
+        ):
             raise ValueError(
                 f"latent={self.latent!r} must be the name of a latent space, a .safetensors path, or a loaded one"
             )
@@ -81,6 +88,8 @@ class LatentEpisodes(Episodes):
     def prepare(self) -> None:
         """A move is a vector in the latent space."""
         latent = self.arguments.latent
+        if latent is None:
+            latent = DEFAULT_LATENT if self.bundle is None else self.bundle.latent_on(self.arguments.device)
         if isinstance(latent, str | Path):
             latent = shared_latent(str(latent), self.arguments.device)
         self.latent: LatentSpace = latent

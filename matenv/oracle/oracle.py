@@ -136,6 +136,27 @@ class Oracle:
         twin.copied = True
         return twin
 
+    def anew(self, budget: int | None = None, properties: Iterable[Property | str | Path] | None = None) -> Oracle:
+        """One with the same hull and predictor, which are shared, and nothing counted.
+
+        Args:
+            budget: As `Oracle`.
+            properties: As `Oracle`; None for this one's.
+
+        Returns:
+            The oracle.
+
+        Raises:
+            ValueError: As `Oracle`.
+        """
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        limit = None if budget is None else check_whole("budget", budget, "formulas, or None for no limit")
+        twin._ledger, twin.copied = Ledger(limit), False
+        if properties is not None:
+            twin.properties = check_properties(_named(properties))
+        return twin
+
     def __reduce__(self) -> tuple[Any, ...]:
         """What it was made with and what it has counted: tables and shipped predictors are loaded again, not sent."""
         calibrated = None if self.stability is self._shipped_stability() else self.stability

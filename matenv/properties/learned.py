@@ -37,6 +37,7 @@ class LearnedModel:
         scale: Their standard deviation.
         widening: a, b: the calibrated standard deviation is sqrt((a s)^2 + b^2), with s the model's own and b in the
             property's unit.
+        file: Absolute path of the file it was read from; "" if of none.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class LearnedModel:
     centre: float
     scale: float
     widening: tuple[float, float]
+    file: str = ""
 
     def predict(self, fractions: Array, return_std: bool = False) -> Array | tuple[Array, Array]:
         """Predict.
@@ -113,7 +115,9 @@ def load_property(path: str | Path) -> Property:
         raise FORMAT.foreign(file, "it stands on other shipped networks than this version has")
     arrays = {key: tensor.numpy() for key, tensor in tensors.items()}
     low, high = settings["widening"]
-    model = LearnedModel(settings["kind"], arrays, settings["centre"], settings["scale"], (low, high))
+    model = LearnedModel(
+        settings["kind"], arrays, settings["centre"], settings["scale"], (low, high), str(file.resolve())
+    )
     return Property(settings["name"], settings["unit"], model, centre=settings["centre"], scale=settings["scale"])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -166,7 +166,7 @@ class Property:
             return model
         last = model.steps[-1][1] if hasattr(model, "steps") else model  # a scikit-learn Pipeline passes options on
         if "return_std" in inspect.signature(last.predict).parameters:
-            return lambda x: model.predict(x, return_std=True)
+            return partial(model.predict, return_std=True)  # a lambda could not be pickled
         return model.predict
 
     @property

@@ -7,6 +7,8 @@ from dataclasses import fields
 from typing import Any
 
 from matenv.properties.element_properties import ELEMENT_PROPERTIES
+from matenv.properties.learned import LearnedModel, load_property
+from matenv.properties.own import Property
 from matenv.tasks.band_edges import WaterSplitting
 from matenv.tasks.battery import LithiumCathode, LithiumWindow
 from matenv.tasks.hardness import Hardness
@@ -14,15 +16,19 @@ from matenv.tasks.objectives import Objective, Ramp, Window
 from matenv.tasks.single_phase import SINGLE_PHASE
 from matenv.tasks.stable_against import StableAgainst
 from matenv.tasks.task import Task
+from matenv.tasks.wishes import Near
 
 KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (Ramp, Window, StableAgainst, Hardness, WaterSplitting, LithiumWindow, LithiumCathode)
+    for kind in (Ramp, Window, Near, StableAgainst, Hardness, WaterSplitting, LithiumWindow, LithiumCathode)
 }
 """Objectives that can be written, by name."""
 
 PROPERTIES = {**ELEMENT_PROPERTIES, SINGLE_PHASE.name: SINGLE_PHASE}
 """Properties that ship, by name."""
+
+FILE = ".safetensors"
+"""How the file of a property ends that was learned from a table."""
 
 
 def task_to_data(task: Task) -> dict[str, Any]:
@@ -35,15 +41,16 @@ def task_to_data(task: Task) -> dict[str, Any]:
         What `task_from_data` and, as ``task=``, the environments read.
 
     Raises:
-        ValueError: An objective or property of one's own, which holds code.
+        ValueError: An objective or property of one's own, which holds code. A property that was read from a file is
+            written as that file's path.
     """
     data = {each.name: getattr(task, each.name) for each in fields(task)}
     for part in ("objectives", "filters"):
         data[part] = [_objective_to_data(task, each) for each in data[part]]
-    unknown = [each.name for each in task.properties if PROPERTIES.get(each.name) != each]
-    if unknown:
+    written = {each.name: _property_to_data(each) for each in task.properties}
+    if unknown := [name for name, text in written.items() if text is None]:
         raise ValueError(f"task {task.name!r} has properties of your own, {unknown}, which hold code; JSON cannot")
-    data["properties"] = [each.name for each in task.properties]
+    data["properties"] = list(written.values())
     return data
 
 
@@ -58,6 +65,7 @@ def task_from_data(data: Mapping[str, Any]) -> Task:
 
     Raises:
         ValueError: An unknown field, kind of objective or property, or a value that `Task` refuses.
+        FileNotFoundError: The file of a property does not exist.
     """
     known = {each.name for each in fields(Task)}
     if unknown := sorted(map(str, set(data) - known)):
@@ -66,13 +74,24 @@ def task_from_data(data: Mapping[str, Any]) -> Task:
     for part in ("objectives", "filters"):
         given[part] = tuple(map(_objective_from_data, data.get(part, ())))
     names = data.get("properties", ())
-    if unknown := [name for name in names if name not in PROPERTIES]:
-        raise ValueError(f"task={data.get('name')!r} names properties {unknown}; shipped are {', '.join(PROPERTIES)}")
-    given["properties"] = tuple(PROPERTIES[name] for name in names)
+    if unknown := [name for name in names if name not in PROPERTIES and not str(name).endswith(FILE)]:
+        raise ValueError(
+            f"task={data.get('name')!r} names properties {unknown}; shipped are {', '.join(PROPERTIES)}, one's own is "
+            f"the path of its {FILE} file"
+        )
+    given["properties"] = tuple(PROPERTIES[name] if name in PROPERTIES else load_property(name) for name in names)
     try:
         return Task(**given)
     except TypeError as error:
         raise ValueError(f"task={dict(data)!r} lacks a field: {error}") from None
+
+
+def _property_to_data(given: Property) -> str | None:
+    """Its name if it ships, its file if it was learned from a table, else None."""
+    if PROPERTIES.get(given.name) == given:
+        return given.name
+    file = given.predict.file if isinstance(given.predict, LearnedModel) else ""
+    return file or None
 
 
 def _objective_to_data(task: Task, objective: Objective) -> dict[str, Any]:

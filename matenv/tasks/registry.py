@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from matenv import elements as alphabet
@@ -13,6 +14,7 @@ from matenv.tasks.benchmark_tasks import BENCHMARK_TASKS
 from matenv.tasks.objectives import Window
 from matenv.tasks.stable_against import StableAgainst
 from matenv.tasks.task import Task, check_require
+from matenv.tasks.task_file import SUFFIXES, is_task_file, read_task
 from matenv.tasks.training_wheels import TRAINING_WHEEL_TASKS
 
 TASKS: dict[str, Task] = {task.name: task for task in (*TRAINING_WHEEL_TASKS, *BENCHMARK_TASKS)}
@@ -28,7 +30,7 @@ DEFAULT_TASK = "stiff-stable"
 
 
 def load_task(
-    task: str | Task | Mapping[str, Any] = DEFAULT_TASK,
+    task: str | Path | Task | Mapping[str, Any] = DEFAULT_TASK,
     elements: Sequence[str] | None = None,
     exclude: Sequence[str] | None = None,
     require: Sequence[str | Sequence[str]] | None = None,
@@ -40,7 +42,8 @@ def load_task(
     """A task by name, optionally restricted further.
 
     Args:
-        task: Name of a registered task, a `Task`, or one as plain data (`matenv.tasks.as_data`).
+        task: Name of a registered task, path of a file (.yml, .yaml, .toml; `matenv.tasks.task_file`), a `Task`, or
+            one as plain data (`matenv.tasks.as_data`).
         elements: If given, the only elements allowed; one named here is allowed even if the task leaves it out.
         exclude: Elements never allowed, beside those the task leaves out.
         require: Elements that every formula must hold, beside those the task requires; ``"F|Cl|Br"`` or a tuple asks
@@ -56,7 +59,9 @@ def load_task(
         The task.
 
     Raises:
-        ValueError: Unknown name or element, an element both wanted and excluded, or limits that are no pair.
+        ValueError: Unknown name or element, an element both wanted and excluded, limits that are no pair, or as
+            `matenv.tasks.task_file.read_task`.
+        FileNotFoundError: A file that does not exist.
 
     Examples:
         >>> task = load_task("stiff-stable", require=["Li", "F|Cl|Br"], limits={"price": (None, 50.0)})
@@ -65,9 +70,14 @@ def load_task(
         >>> load_task("stiff-stable", exclude=["Os", "Ir"]).exclude[-2:]
         ('Os', 'Ir')
     """
+    if is_task_file(task):
+        task = read_task(task)  # type: ignore[arg-type]
     if isinstance(task, str):
         if task not in TASKS:
-            raise ValueError(f"task={task!r} is not registered; choose one of {', '.join(TASKS)} or pass a Task")
+            raise ValueError(
+                f"task={task!r} is not registered; choose one of {', '.join(TASKS)}, pass a Task, or give a file "
+                f"({', '.join(SUFFIXES)})"
+            )
         task = TASKS[task]
     if isinstance(task, Mapping):
         task = task_from_data(task)
