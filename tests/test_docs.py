@@ -25,7 +25,7 @@ NAMING += [
 """Whatever names commands and files: pages, cards, results, sources."""
 
 
-SLOW = {"large_formulas.md"}
+SLOW = {"large_formulas.md", "generative.md", "energies.md"}
 
 
 @pytest.mark.parametrize(
@@ -87,6 +87,7 @@ def misunderstood(words):
     return []
 
 
+@pytest.mark.slow
 def test_every_command_named_exists():
     wrong = []
     for path in NAMING:

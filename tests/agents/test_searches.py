@@ -61,6 +61,7 @@ def test_a_search_spends_its_budget_passes_the_free_checks_and_repeats_under_a_s
     assert other.formulas != one.formulas[:20]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", costly(["point", "CMA-ES", "MAP-Elites", "GP-EI", "TuRBO", "screening"]))
 def test_a_search_that_learns_beats_chance(name):
     if (needs := METHODS[name].needs) is not None:
@@ -79,6 +80,7 @@ def test_what_is_not_installed_is_named(monkeypatch):
         find("far")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["GP-EI", "screening"])
 def test_a_search_with_a_model_asks_for_what_passes_and_repeats(name):
     if (needs := METHODS[name].needs) is not None:
@@ -140,6 +142,7 @@ def test_cma_es_remembers_what_was_assessed_and_begins_anew():
     assert method.run is not run  # restarted
 
 
+@pytest.mark.slow
 def test_the_ensemble_learns_what_it_is_told():
     formulas = fresh(RICH, 1).formulas[:400]
     share = formulas.fractions()[:, [OXYGEN]]

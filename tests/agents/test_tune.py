@@ -21,6 +21,7 @@ def small(monkeypatch):
     monkeypatch.setattr(tuning, "SPACES", {"ppo": {"learning_rate": SPACES["ppo"]["learning_rate"]}})
 
 
+@pytest.mark.slow
 def test_a_study_is_kept_and_goes_on_and_its_best_can_be_trained(tmp_path, small):
     optuna = pytest.importorskip("optuna")
     asked: dict[str, Any] = {"timesteps": 64, "episodes": 4, "env_kwargs": {"horizon": 3}, "progress": False}

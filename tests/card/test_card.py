@@ -82,6 +82,7 @@ def test_only_train_rows_taught_the_proxy(data):
         assert card.part == part and f"The proxy {words} this formula" in str(card)
 
 
+@pytest.mark.slow
 def test_large_formulas_are_marked_and_can_be_left_out(data):
     card = matenv.explain("MgH2")
     assert card.large == {"Mg149H": 150} and card.without_large is not None

@@ -167,6 +167,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
     assert f"goes on with: matenv latent train vae --out {tmp_path}\n" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_last_words_go_to_stderr(tmp_path):
     command = [sys.executable, "-m", "matenv.cli", "evaluate", "nowhere"]
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)

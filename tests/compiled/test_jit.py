@@ -43,6 +43,7 @@ def run(folder: Path, *prepare: str, **environment: str) -> tuple[list[str], str
     return said.stdout.split(), said.stderr
 
 
+@pytest.mark.slow
 def test_an_edit_of_a_callee_or_of_a_constant_is_seen(tmp_path):
     write(tmp_path)
     assert run(tmp_path)[0] == ["5.0", "1", "0"]
@@ -53,6 +54,7 @@ def test_an_edit_of_a_callee_or_of_a_constant_is_seen(tmp_path):
     assert run(tmp_path)[0] == ["61.0", "1", "0"]
 
 
+@pytest.mark.slow
 def test_a_damaged_cache_is_written_anew(tmp_path):
     write(tmp_path)
     run(tmp_path)

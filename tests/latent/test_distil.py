@@ -69,6 +69,7 @@ def test_the_former_decoder_is_imitated(tmp_path, teacher, monkeypatch, loss, we
     assert history[-1][loss] < history[0][loss] - 2
 
 
+@pytest.mark.slow
 def test_distil_exports_the_same_space_and_a_card(tmp_path, teacher, monkeypatch):
     monkeypatch.setattr("matenv.latent.training.model_card.evaluate", partial(evaluate, samples=300))
     monkeypatch.setattr("matenv.latent.training.distil.POINTS", 300)

@@ -157,6 +157,7 @@ def test_a_generator_is_not_fine_tuned(table, tmp_path):
         finetune(source, table(*solid_solutions(50)), tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_one_command_fine_tunes_and_the_result_moves(table, tmp_path, monkeypatch):
     """A small untrained space, a few epochs: the card compares, the path moves, other runs are refused."""
     monkeypatch.setattr("matenv.latent.training.finetune.choose_anchors", partial(choose_anchors, number=200))
@@ -184,6 +185,7 @@ def test_one_command_fine_tunes_and_the_result_moves(table, tmp_path, monkeypatc
         finetune(out / "vae.safetensors", path, out, epochs=25, progress=False)
 
 
+@pytest.mark.slow
 def test_alloys_fine_tune_with_labels_of_their_own(table, tmp_path, monkeypatch):
     """The user's labels contradict the shipped head, which has to give in."""
     monkeypatch.setattr("matenv.latent.training.finetune.choose_anchors", partial(choose_anchors, number=200))

@@ -198,6 +198,7 @@ def test_a_table_without_the_label_is_refused(tmp_path):
     assert "it has price" in message and "add a column 'formation_energy'" in message
 
 
+@pytest.mark.slow
 def test_moving_in_and_predicting_need_no_gpytorch(space, tmp_path):
     path = tmp_path / "own.safetensors"
     write(space, path)

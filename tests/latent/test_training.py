@@ -153,6 +153,7 @@ def test_alike_elements_replace_each_other():
     assert (np.diag(probability) == 0).all()
 
 
+@pytest.mark.slow
 def test_weights_match_the_target_statistics():
     target = DATA.compositions[training_rows(DATA)]
     candidates = Augmenter(target).vary(target, np.random.default_rng(1), substituted=0.9, recounted=0.0)

@@ -137,6 +137,7 @@ def test_other_settings_do_not_resume(tiny_run):
         distil.distil(tiny_run[0], distil.DistilConfig(epochs=4, width=8, layers=1), progress=False)
 
 
+@pytest.mark.slow
 def test_exported_student_loads(tiny_run):
     run, path = tiny_run
     card = export_student(run, run / "tiny.safetensors", "a command")

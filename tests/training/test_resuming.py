@@ -161,6 +161,7 @@ def test_predictor(settings, tmp_path):
         assert best_is_last == (config.keep == "last")
 
 
+@pytest.mark.slow
 def test_student(tmp_path, monkeypatch):
     for slow in ("load_predictor", "TransferSource"):
         monkeypatch.setattr(distil, slow, cache(getattr(distil, slow)))
