@@ -131,6 +131,8 @@ class Arguments:
         if self.oracle is None:
             return
         if isinstance(self.oracle, Mapping):
+            if not all(isinstance(key, str) for key in self.oracle):
+                raise ValueError(f"oracle={self.oracle!r} must name arguments of an Oracle, such as {{'budget': 100}}")
             self.oracle = Oracle(**self.oracle)
         if not isinstance(self.oracle, Oracle):
             raise ValueError(f"oracle={self.oracle!r} must be a matenv.Oracle, or None for a new one")

@@ -303,7 +303,7 @@ class Oracle:
 
 def _named(properties: Iterable[Property | str | Path]) -> Any:
     """Those that ship, given by name, in place of their names; `check_properties` judges the rest."""
-    if isinstance(properties, Property | str):
+    if isinstance(properties, Property | str | Path) or not isinstance(properties, Iterable):
         return properties
     return [ELEMENT_PROPERTIES.get(each, each) if isinstance(each, str) else each for each in properties]
 
