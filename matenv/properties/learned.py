@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,7 @@ class LearnedModel:
     """
 
     kind: str
-    arrays: Mapping[str, NDArray]
+    arrays: Mapping[str, NDArray] = field(repr=False)
     centre: float
     scale: float
     widening: tuple[float, float]
