@@ -21,8 +21,7 @@ from matenv import Oracle, load_task
 from matenv.benchmark import search
 from matenv.benchmark.results import stored_with, write_whole
 from matenv.benchmark.statistics import mean_interval
-from matenv.tasks.as_data import task_to_data
-from matenv.tasks.task_file import is_task_file
+from matenv.tasks.registry import task_for_storage
 
 MEASURES = ("return", "final_score", "best_score", "success")
 
@@ -63,7 +62,7 @@ def compare(
     """
     if seeds < 1:
         raise ValueError(f"seeds={seeds} must be at least 1")
-    wanted = task_to_data(load_task(task)) if is_task_file(task) else str(task)
+    wanted = task_for_storage(task)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     table: dict[str, Any] = {}

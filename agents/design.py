@@ -10,7 +10,9 @@ from matenv.agents.candidates import Candidate, rank_candidates
 from matenv.agents.reinvent import Reinvent
 
 from matenv import Oracle, Task, Window, explain, load_task
+from matenv import elements as alphabet
 from matenv.benchmark import Problem, play
+from matenv.tasks.task import check_require
 
 CALLS = 2_000
 """Formulas assessed: about 20 s of one core."""
@@ -77,6 +79,8 @@ def design_task(
     Raises:
         ValueError: As `parse_want`, `Task` and `load_task`.
     """
+    check_require(contains, "contains")
+    alphabet.positions(without, "without")
     task = Task(
         "design",
         "; ".join(want) or "A stable compound.",

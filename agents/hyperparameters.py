@@ -27,7 +27,11 @@ def load_hyperparameters(algorithm: str, env_id: str, path: str | Path | None = 
     """
     source = Path(path) if path is not None else files("matenv.agents") / "hyperparams" / f"{algorithm}.yml"
     if not source.is_file():
-        raise ValueError(f"no hyperparameters for algorithm={algorithm!r}: {source} does not exist")
+        raise ValueError(
+            f"no hyperparameters for algorithm={algorithm!r}: {source} is no file"
+            if path is None
+            else f"hyperparams={str(path)!r} is no file; give a YAML file in rl-zoo's format, as matenv tune writes it"
+        )
     try:
         blocks = yaml.safe_load(source.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

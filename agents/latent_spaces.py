@@ -79,6 +79,8 @@ def compare_spaces(
     """
     if not spaces or seeds < 1:
         raise ValueError(f"spaces={list(spaces)}, seeds={seeds}: at least one of each")
+    if page is not None:
+        _between_markers(Path(page))  # now, not after the training
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     result: dict[str, dict[str, Any]] = {
@@ -110,12 +112,22 @@ def write_between_markers(page: Path, text: str) -> None:
     """Put `text` between `BEGIN` and `END` of a page.
 
     Raises:
+        FileNotFoundError: There is no such page.
         ValueError: The page lacks a marker.
     """
-    old = page.read_text()
-    if BEGIN not in old or END not in old:
+    before, after = _between_markers(page)
+    write_whole(page, before + BEGIN + text + END + after)
+
+
+def _between_markers(page: Path) -> tuple[str, str]:
+    """What stands before and after the tables of a page."""
+    if not page.is_file():
+        raise FileNotFoundError(f"page={str(page)!r} does not exist; give a page with the lines {BEGIN!r} and {END!r}")
+    before, begun, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, ended, after = rest.partition(END)
+    if not begun or not ended:
         raise ValueError(f"page={str(page)!r} lacks the lines {BEGIN.strip()!r} and {END!r}")
-    page.write_text(old[: old.index(BEGIN)] + BEGIN + text + old[old.index(END) :])
+    return before, after
 
 
 def tables(result: dict[str, Any], seeds: int, timesteps: int) -> str:

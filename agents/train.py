@@ -33,9 +33,8 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecMonitor
 
 import matenv
-from matenv import load_task
 from matenv.benchmark.results import write_whole
-from matenv.tasks.as_data import task_to_data
+from matenv.tasks.registry import task_for_storage
 from matenv.tasks.task_file import is_task_file
 from matenv.wrappers import SB3VecEnv
 
@@ -98,8 +97,8 @@ def train(
     settings = load_hyperparameters(algorithm, env_id, hyperparameters)
     n_envs, default_steps = settings.pop("n_envs"), settings.pop("n_timesteps")
     env_kwargs = {**settings.pop("env_kwargs", {}), **(env_kwargs or {})}
-    if is_task_file(env_kwargs.get("task")):  # the run keeps what the file says now, not where it lies
-        env_kwargs["task"] = task_to_data(load_task(env_kwargs["task"]))
+    if is_task_file(env_kwargs.get("task")):
+        env_kwargs["task"] = task_for_storage(env_kwargs["task"])
     timesteps = default_steps if timesteps is None else timesteps
     if timesteps < 1:
         raise ValueError(f"timesteps={timesteps} must be at least 1")
@@ -247,7 +246,9 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     """
     path = Path(folder) / "config.json"
     if not path.is_file() or not (Path(folder) / MODEL).is_file():
-        raise FileNotFoundError(f"{folder} holds no trained agent; train one with `matenv train ppo --out {folder}`")
+        raise FileNotFoundError(
+            f"run_folder={str(folder)!r} holds no trained agent; train one with `matenv train ppo --out {folder}`"
+        )
     return _parse_config(path)
 
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import yaml
 from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.hyperparameters import load_hyperparameters
 from matenv.agents.train import ALGORITHMS, EDITING, ENV_ID, check_seed, create
 
-from matenv.tasks import load_task
+from matenv.benchmark.results import write_whole
+from matenv.tasks.registry import task_for_storage
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
+    from optuna.trial import FrozenTrial
 
 REPORTS = 4
 """Evaluations of a trial, after equal parts of its steps; one below the median of earlier trials there is cut short."""
@@ -71,7 +75,7 @@ class Tuned:
     """The best trial of a study.
 
     Attributes:
-        number: Its number.
+        number: Its number among the trials that ended.
         score: Mean final score over the evaluation's episodes.
         path: The hyperparameter file, in rl-zoo's format.
         command: What trains an agent with it.
@@ -97,12 +101,13 @@ def tune(
 ) -> Tuned:
     """Search hyperparameters; first the shipped ones are tried, then what a tree of Parzen estimators suggests.
 
-    Writes ``study.db`` (SQLite, for ``optuna-dashboard``, too) and ``ALGORITHM.yml`` into `out`.
+    A trial that was stopped, in whatever way, is run again by the next call, so that the end is the same. Writes
+    ``study.db`` (SQLite, for ``optuna-dashboard``, too) and ``ALGORITHM.yml`` into `out`.
 
     Args:
         algorithm: A name in `matenv.agents.train.ALGORITHMS`.
         out: Folder of the study.
-        task: Name of the task.
+        task: Name of the task, or path of a task's file.
         trials: Trials in all, those of earlier calls included.
         timesteps: Environment steps of each trial.
         episodes: Evaluation episodes, after each quarter of a trial.
@@ -129,7 +134,8 @@ def tune(
         raise ValueError(f"{', '.join(wrong)} must be at least 1")
     check_seed(seed)
     env_id = env_id or ("MaterialElements-v0" if algorithm in EDITING else ENV_ID)
-    arguments = {"task": load_task(task).name, **(env_kwargs or {})}
+    arguments = {"task": task_for_storage(task), **(env_kwargs or {})}
+    load_hyperparameters(algorithm, env_id)  # refuses an environment that it has no block for
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.INFO if progress else optuna.logging.WARNING)
@@ -137,15 +143,12 @@ def tune(
         storage=f"sqlite:///{(folder / 'study.db').resolve()}", study_name=algorithm, load_if_exists=True,
         direction="maximize", pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
     )  # fmt: skip
-    _same(study, folder, {"env_id": env_id, "env_kwargs": arguments, "timesteps": timesteps, "episodes": episodes})
-    done = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
-    study.sampler = optuna.samplers.TPESampler(seed=seed + len(done))  # a second call suggests something else
+    settings = {"env_id": env_id, "env_kwargs": arguments, "timesteps": timesteps, "episodes": episodes, "seed": seed}
+    _same(study, folder, settings)
     torch.set_num_threads(1)
 
-    first = len(study.trials) if all(trial.params for trial in done) else -1  # the shipped ones were not tried yet
-
-    def score(trial: Trial) -> float:
-        overrides = {} if trial.number == first else _suggested(trial, algorithm)
+    def score(trial: Trial, is_first: bool) -> float:
+        overrides = {} if is_first else _suggested(trial, algorithm)
         agent, envs = create(algorithm, env_id, seed, arguments, overrides=overrides)
         try:
             for part in range(1, REPORTS + 1):
@@ -158,8 +161,18 @@ def tune(
             envs.close()
         return float(result.final_scores.mean())
 
-    study.optimize(score, n_trials=max(trials - len(done), 0))
+    for number in range(len(_ended(study)), trials):
+        # A stream for each trial: what it suggests does not depend on where an earlier call stopped.
+        study.sampler = optuna.samplers.TPESampler(seed=int(np.random.default_rng([seed, number]).integers(2**32)))
+        study.optimize(partial(score, is_first=number == 0), n_trials=1)
     return _written(study, folder, algorithm, env_id, arguments)
+
+
+def _ended(study: Study) -> list[FrozenTrial]:
+    """Trials that came to their end; not those that were stopped."""
+    from optuna.trial import TrialState
+
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
 def _suggested(trial: Trial, algorithm: str) -> dict[str, Any]:
@@ -180,16 +193,15 @@ def _written(study: Study, folder: Path, algorithm: str, env_id: str, arguments:
     """The best trial, its hyperparameters in a file that `matenv train` takes."""
     from optuna.trial import FixedTrial
 
-    best = study.best_trial
+    best, ended = study.best_trial, _ended(study)
+    number = [trial.number for trial in ended].index(best.number)
     fixed: Any = FixedTrial(best.params)
     block = load_hyperparameters(algorithm, env_id) | (_suggested(fixed, algorithm) if best.params else {})
     path = folder / f"{algorithm}.yml"
     text = yaml.safe_dump({env_id: block}, sort_keys=False)
-    path.write_text(
-        f"# Trial {best.number} of {len(study.trials)}: {best.value:.4f}. Format of rl-baselines3-zoo.\n{text}"
-    )
+    write_whole(path, f"# Trial {number} of {len(ended)}: {best.value:.4f}. Format of rl-baselines3-zoo.\n{text}")
     command = (
         f"matenv train {algorithm} --env {env_id} --env-kwargs '{json.dumps(arguments)}' --hyperparams {path} --out "
         f"{folder / 'agent'}"
     )
-    return Tuned(best.number, float(best.value or 0.0), path, command)
+    return Tuned(number, float(best.value or 0.0), path, command)

@@ -200,6 +200,61 @@ def check_listed(name: str, value: Any, what: str) -> None:
         raise ValueError(f"{name}={value!r} must be a list of {what}")
 
 
+def check_made(name: str, value: Any, kind: type, how: str) -> None:
+    """An object of one of this package's classes.
+
+    Args:
+        name: Parameter name.
+        value: What was given.
+        kind: The class.
+        how: What makes such an object, for the message.
+
+    Raises:
+        ValueError: Anything else.
+    """
+    if not isinstance(value, kind):
+        raise ValueError(f"{name}={str(value)[:60]!r} must be a {kind.__name__}, as {how} makes it")
+
+
+def check_row(name: str, value: Any, length: int) -> int:
+    """The number of a row; negative ones count from the end.
+
+    Args:
+        name: Parameter name.
+        value: What was given.
+        length: Rows that there are.
+
+    Returns:
+        The number.
+
+    Raises:
+        ValueError: Anything else.
+    """
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or not -length <= value < length:
+        raise ValueError(f"{name}={value!r} is not one of the {length} rows")
+    return int(value)
+
+
+def check_text(name: str, value: Any, what: str) -> str:
+    """Text, not empty.
+
+    Args:
+        name: Parameter name.
+        value: What was given.
+        what: What it says, for the message.
+
+    Returns:
+        The text.
+
+    Raises:
+        ValueError: Anything else.
+    """
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name}={value!r} must be text: {what}")
+    return value
+
+
 def check_real(name: str, value: Any, what: str) -> NDArray[np.float64]:
     """Real numbers in an array of any shape.
 

@@ -5,7 +5,7 @@ composition vector in matenv ("modified 1-hot", El-Awady, arXiv:2401.06779): Ac 
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -226,9 +226,9 @@ def positions(symbols: Sequence[str], parameter: str = "elements") -> NDArray[np
     Raises:
         ValueError: If `symbols` is a bare string or holds a symbol outside the 89-element alphabet.
     """
-    if isinstance(symbols, str):
+    if isinstance(symbols, str | bytes) or not isinstance(symbols, Collection):
         raise ValueError(f"{parameter}={symbols!r} must be a list of symbols, such as ['Li', 'Fe', 'O']")
-    unknown = [symbol for symbol in symbols if symbol not in INDEX]
+    unknown = [symbol for symbol in symbols if not isinstance(symbol, str) or symbol not in INDEX]
     if unknown:
         raise ValueError(
             f"{parameter} holds {unknown}, which matenv's 89-element alphabet (H..Pu without Po, At, Rn, Fr, Ra) lacks"

@@ -8,6 +8,7 @@ one per chemical system: among prior samples of the latent space, and among what
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -16,14 +17,17 @@ from pathlib import Path
 
 import numpy as np
 
+import matenv
 from matenv.benchmark.bare import bare_oracle
 from matenv.benchmark.found import best_by_system
 from matenv.benchmark.play import search
+from matenv.benchmark.results import file_name, stored_with, write_whole
 from matenv.benchmark.truth import error_correlations, markdown, truth_check
 from matenv.oracle import Oracle
 from matenv.properties import load_predictor
 from matenv.properties.store import SHIPPED
 from matenv.tasks import TASKS, Task, load_task
+from matenv.tasks.registry import task_for_storage
 
 TOP = 100
 """Candidates judged, one per chemical system."""
@@ -150,35 +154,39 @@ def table(gaps: list[Gap]) -> str:
 
 
 def report(tasks: Sequence[str], calls: int, seeds: int, out: Path | None, rewards: Sequence[str] = REWARDS) -> str:
-    """Measure and describe everything.
+    """Measure and describe everything; what a search found is kept in `out`, and the same call goes on from there.
 
     Args:
-        tasks: Names of tasks.
+        tasks: Names or files of tasks.
         calls: Distinct formulas per search.
         seeds: Repetitions of every search, with the seeds 0, 1, ...
-        out: Folder for ``gap.json`` and ``gap.md``, or None.
+        out: Folder for ``gap.json``, ``gap.md`` and ``parts/``, a file per search; or None.
         rewards: As `measure`.
 
     Returns:
         The text.
+
+    Raises:
+        ValueError: As `measure`, or a folder that holds results of other settings.
     """
     gaps, truths = [], []
-    for name in tasks:
-        task = load_task(name)
+    wanted = [load_task(name) for name in tasks]
+    if out is not None:
+        (out / "parts").mkdir(parents=True, exist_ok=True)
+    for task in wanted:
         gaps += [
-            average([measure(task, reward, source, calls, seed) for seed in range(seeds)])
+            average([_kept(task, reward, source, calls, seed, out) for seed in range(seeds)])
             for source in SOURCES
             for reward in rewards
         ]
         truths += [truth_check(task, predictor) for predictor in ("default", "two-family", "gold-train")]
-        print(f"{name}: done", file=sys.stderr, flush=True)
+        print(f"{task.name}: done", file=sys.stderr, flush=True)
     correlations = error_correlations(("default", "statistics", "two-family", "gold-train"))
     text = (
         f"Top {TOP} by the reward's own score, one per chemical system, of {calls:,} formulas; {seeds} seeds.\n\n"
         f"{table(gaps)}\n\n{markdown(truths, correlations)}"
     )
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
         content = {
             "calls": calls,
             "seeds": seeds,
@@ -186,6 +194,21 @@ def report(tasks: Sequence[str], calls: int, seeds: int, out: Path | None, rewar
             "truth": [asdict(t) for t in truths],
             "error_correlations": [asdict(c) for c in correlations],
         }
-        (out / "gap.json").write_text(json.dumps(content, indent=1) + "\n")
-        (out / "gap.md").write_text(text + "\n")
+        write_whole(out / "gap.json", json.dumps(content, indent=1) + "\n")
+        write_whole(out / "gap.md", text + "\n")
     return text
+
+
+def _kept(task: Task, reward: str, source: str, calls: int, seed: int, out: Path | None) -> Gap:
+    """As `measure`, or what an earlier call measured."""
+    if out is None:
+        return measure(task, reward, source, calls, seed)
+    predictor = Path(reward.removeprefix(BARE))
+    settings = {
+        "task": task_for_storage(task), "reward": reward, "source": source, "calls": calls, "seed": seed,
+        "predictor": hashlib.sha256(predictor.read_bytes()).hexdigest() if predictor.is_file() else "shipped",
+        "matenv": matenv.__version__,
+    }  # fmt: skip
+    path = out / "parts" / file_name([task.name, reward, source, str(calls), str(seed)])
+    found = stored_with(path, settings, lambda: asdict(measure(task, reward, source, calls, seed)))
+    return Gap(**{**found, "examples": tuple(found["examples"])})

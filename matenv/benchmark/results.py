@@ -48,7 +48,7 @@ class Plan:
         """Name of the run's file."""
         size = [str(self.training)] if self.track == "amortised" else [str(self.systems)] if self.systems else []
         words = [self.track, self.method, self.task, str(self.budget), *size, str(self.seed)]
-        return "-".join(re.sub("[^a-z0-9]+", "-", word.lower()).strip("-") for word in words) + ".json"
+        return file_name(words)
 
 
 @dataclass(frozen=True)
@@ -130,9 +130,14 @@ def result_files(paths: Iterable[str | Path]) -> list[Path]:
 
     Raises:
         ValueError: None at all.
+        FileNotFoundError: A path that does not exist.
     """
     files: list[Path] = []
     for path in map(Path, paths):
+        if not path.exists():
+            raise FileNotFoundError(
+                f"files hold {str(path)!r}, which does not exist; `matenv benchmark run` makes them"
+            )
         files += sorted(path.glob("*.json")) if path.is_dir() else [path]
     if not files:
         raise ValueError("there are no result files; make some with `matenv benchmark run`")
@@ -176,6 +181,11 @@ def stored_with(path: Path, settings: Mapping[str, Any], measure: Callable[[], A
         changed = sorted(key for key in {*settings, *before} if before.get(key) != settings.get(key))
         raise ValueError(f"{path} holds a result with another {', '.join(changed)}; choose another folder")
     return found["result"]
+
+
+def file_name(words: Iterable[str]) -> str:
+    """Name of a JSON file from words of any kind."""
+    return "-".join(re.sub("[^a-z0-9]+", "-", word.lower()).strip("-") for word in words) + ".json"
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -52,7 +52,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         ValueError: Not a bundle, an unfinished one, one of another version, or a manifest that was changed.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"bundle={str(folder)!r} does not exist; make one: matenv build DATA --out {folder}")
+        raise FileNotFoundError(
+            f"path={str(folder)!r}: there is no such bundle; make one: matenv build DATA --out {folder}"
+        )
     path = folder / MANIFEST
     if not path.exists():
         if (folder / WORK).is_dir():

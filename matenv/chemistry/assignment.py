@@ -174,9 +174,13 @@ def is_ionic(states: States | None) -> bool:
 
     Returns:
         Whether every cation is less electronegative than every anion, and at most one state is rare.
+
+    Raises:
+        ValueError: Something else.
     """
     if states is None:
         return False
+    _check(states)
     level = load_table().electronegativity
     cations: list[float] = []
     anions: list[float] = []
@@ -196,12 +200,16 @@ def spelled(states: States) -> str:
     Returns:
         One line.
 
+    Raises:
+        ValueError: Something else.
+
     Examples:
         >>> spelled({"Fe": {2: 1, 3: 2}, "O": -2}), spelled({"K": 1, "O": -0.5})
         ('1 Fe+2, 2 Fe+3, O-2', 'K+1, O-1/2 (superoxide)')
         >>> spelled({"K": 1, "Fe": 6, "O": -2})
         'K+1, Fe+6 (rare: 0.04 % of reports), O-2'
     """
+    _check(states)
     rare, words = rare_states(states), []
     for symbol, held in states.items():
         for state, atoms in held.items() if isinstance(held, dict) else [(held, None)]:
@@ -350,3 +358,8 @@ def _exact(value: float) -> float:
 
 def _is_whole(value: float) -> bool:
     return abs(value - round(value)) < 1e-9
+
+
+def _check(states: States) -> None:
+    if not isinstance(states, Mapping) or not all(symbol in alphabet.INDEX for symbol in states):
+        raise ValueError(f"states={str(states)[:60]!r} must be what oxidation_states returns, such as {{'Na': 1}}")

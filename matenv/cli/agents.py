@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from matenv.cli.options import Out, Progress, Require, Seed, TaskName
+from matenv.cli.options import Out, Progress, Require, Seed, TaskName, file, folder
 
 
 def demo(
@@ -44,9 +44,7 @@ def train(
     ] = "{}",
     require: Require = None,
     hyperparams: Annotated[Path | None, typer.Option(help="A YAML file in rl-zoo format.")] = None,
-    tensorboard: Annotated[
-        Path | None, typer.Option(help="Folder for TensorBoard: losses, returns, every reward term.")
-    ] = None,
+    tensorboard: Annotated[Path | None, folder("Folder for TensorBoard: losses, returns, every reward term.")] = None,
     progress: Progress = True,
 ) -> None:
     """Train an agent and save it."""
@@ -150,7 +148,7 @@ def design(
     calls: Annotated[int, typer.Option(min=1, help="Formulas assessed on the way.")] = 2_000,
     seed: Seed = 0,
     show_cards: Annotated[int, typer.Option("--cards", min=0, help="Candidates whose whole card is printed.")] = 1,
-    csv: Annotated[Path | None, typer.Option(help="Write the candidates to this file, too.")] = None,
+    csv: Annotated[Path | None, file("Write the candidates to this file, too.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of candidates with cards.")] = False,
 ) -> None:
     """Propose materials: what is wanted goes in, candidates with their reasons come out."""

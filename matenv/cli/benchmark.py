@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from matenv.cli.options import Out, Progress, TaskName
+from matenv.cli.options import Out, Progress, TaskName, file, folder
 
 app = typer.Typer(no_args_is_help=True, help="The protocol: run methods, check and rank their results.")
 
@@ -82,7 +82,7 @@ def validate(files: Files) -> None:
 @app.command()
 def leaderboard(
     files: Files,
-    out: Annotated[Path | None, typer.Option(help="Markdown file to write; a picture goes beside it.")] = None,
+    out: Annotated[Path | None, file("Markdown file to write; a picture goes beside it.")] = None,
 ) -> None:
     """Rank methods from result files, whoever made them."""
     from matenv.benchmark import read_results
@@ -105,12 +105,17 @@ def compare(
     episodes: Annotated[int, typer.Option(min=1, help="Evaluation episodes per seed.")] = 256,
     task: TaskName = "stiff-stable",
     env: Annotated[str, typer.Option(help="Registered environment id.")] = "MaterialLatent-v0",
+    timesteps: Annotated[
+        int | None, typer.Option(min=1, help="Training steps of each agent; default: its hyperparameter file's.")
+    ] = None,
     progress: Progress = True,
 ) -> None:
     """Learning agents beside a random policy and a search that never learns, over several seeds."""
     from matenv.agents.compare import compare
+    from matenv.agents.train import ALGORITHMS
 
-    compare(out, seeds=seeds, episodes=episodes, task=task, progress=progress, env_id=env)
+    steps = None if timesteps is None else dict.fromkeys(ALGORITHMS, timesteps)
+    compare(out, seeds=seeds, timesteps=steps, episodes=episodes, task=task, progress=progress, env_id=env)
 
 
 def equal_budget(
@@ -137,7 +142,7 @@ def gap(
         list[str] | None,
         typer.Option(help="Predictor or file, bare-NAME for one taken at its word; several: --reward A --reward B."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for gap.json and gap.md.")] = None,
+    out: Annotated[Path | None, folder("Folder for gap.json and gap.md; the same command goes on in it.")] = None,
 ) -> None:
     """Proxy, gold, truth: how far rewards can be trusted, by task."""
     from matenv.benchmark.gap import REWARDS, TASKS_WITH_TRUTH, report

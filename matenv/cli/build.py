@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from matenv.cli.options import Progress, Seed, Threads
+from matenv.cli.options import Progress, Seed, Threads, folder
 
 
 def build(
     data: Annotated[Path, typer.Argument(help="A .csv, .json or .parquet file, or the folder of a snapshot.")],
-    out: Annotated[Path, typer.Option(help="Folder of the bundle; a build that was stopped in it goes on.")],
+    out: Annotated[Path, folder("Folder of the bundle; a build that was stopped in it goes on.")],
     columns: Annotated[
         list[str] | None,
         typer.Option("--columns", "--column", help="Column to learn; repeat. Default: all that are not built in."),

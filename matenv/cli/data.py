@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from matenv.cli.options import Progress
+from matenv.cli.options import Progress, folder_to_write
 
 app = typer.Typer(no_args_is_help=True, help="Data of one's own: check a table, fetch from the Materials Project.")
 
@@ -39,7 +39,10 @@ def check(
 
 @app.command()
 def fetch(
-    out: Annotated[Path, typer.Argument(help="Folder of the snapshot; an interrupted download in it goes on.")],
+    out: Annotated[
+        Path,
+        typer.Argument(help="Folder of the snapshot; an interrupted download in it goes on.", callback=folder_to_write),
+    ],
     chemsys: Annotated[
         list[str] | None, typer.Option(help="Chemical system with all its subsystems, such as Li-Fe-P-O; repeat.")
     ] = None,
@@ -53,7 +56,9 @@ def fetch(
     endpoint: Annotated[str | None, typer.Option(help="Address of the API; by default the client's.")] = None,
     page_size: Annotated[int, typer.Option(min=1, max=1000, help="Materials per part that is kept.")] = 1000,
     attempts: Annotated[int, typer.Option(min=1, help="How often a question is asked before giving up.")] = 8,
-    wait: Annotated[float, typer.Option(min=0, help="Seconds before the second attempt; doubled from then on.")] = 1.0,
+    wait: Annotated[
+        float, typer.Option(min=0, max=3600, help="Seconds before the second attempt; doubled from then on.")
+    ] = 1.0,
     timeout: Annotated[int, typer.Option(min=1, help="Seconds to wait for a reply.")] = 60,
     progress: Progress = True,
 ) -> None:

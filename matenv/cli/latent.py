@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from matenv.cli.options import Out, Progress, Seed, Threads
+from matenv.cli.options import Out, Progress, Seed, Threads, file, folder
 
 app = typer.Typer(no_args_is_help=True, help="Latent spaces: train, distil, evaluate, compare, interpolate, map.")
 
@@ -146,7 +146,7 @@ def smoothness(
 def interpolate(
     first: Annotated[str, typer.Argument(help="Formula to start from.")],
     last: Annotated[str, typer.Argument(help="Formula to end at.")],
-    out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("interpolation.png"),
+    out: Annotated[Path, file("Picture to write.")] = Path("interpolation.png"),
     points: Annotated[int, typer.Option(min=2, help="Points on the line.")] = 201,
     latent: Latent = "vae",
 ) -> None:
@@ -166,7 +166,7 @@ def interpolate(
 @app.command("map")
 def draw(
     name: Annotated[str, typer.Argument(help="Name of a latent space, or a weights file.")] = "vae",
-    out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("latent-map.png"),
+    out: Annotated[Path, file("Picture to write.")] = Path("latent-map.png"),
     property: Annotated[
         str | None, typer.Option(help="Label that colours the first map; default: the formation energy, or one phase.")
     ] = None,
@@ -187,7 +187,7 @@ def compare(
     out: Out = Path("runs/latent-compare"),
     seeds: Annotated[int, typer.Option(min=1, help="Training runs per space.")] = 3,
     timesteps: Annotated[int, typer.Option(min=1, help="Environment steps of each training run.")] = 100_000,
-    page: Annotated[Path | None, typer.Option(help="Markdown page to write the tables into.")] = None,
+    page: Annotated[Path | None, file("Markdown page to write the tables into.")] = None,
 ) -> None:
     """Every latent space beside every other: recovery, samples, speed, and what PPO reaches in it."""
     from matenv.agents.latent_spaces import compare_spaces
@@ -202,7 +202,7 @@ def generators(
         list[str] | None,
         typer.Argument(help="Latent spaces or weights files; default: vae, vae-elawady, cvae, wgan-gp."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for generative.json and conditioning.png.")] = Path("generators"),
+    out: Annotated[Path, folder("Folder for generative.json and conditioning.png.")] = Path("generators"),
     samples: Annotated[int, typer.Option(min=1, help="Formulas of each.")] = 10_000,
     at_each: Annotated[int, typer.Option(min=1, help="Samples at each value asked of a conditional space.")] = 500,
     seed: Seed = 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 import sys
@@ -80,6 +81,7 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line; a user's mistake is one line, not a traceback."""
+    _refuse_empty(sys.argv)
     try:
         code = app(prog_name="matenv", standalone_mode=False)
     except (ValueError, TypeError, OSError, ImportError) as error:
@@ -96,6 +98,14 @@ def main() -> None:
         again = shlex.join(["matenv", *sys.argv[1:]])
         print(f"\nmatenv: stopped; a run that keeps what is finished goes on with: {again}", file=sys.stderr)
     sys.exit(code)
+
+
+def _refuse_empty(words: list[str]) -> None:
+    """End where a value is empty, as of a shell's variable that is not set: a path would be the folder at hand."""
+    for before, word in itertools.pairwise(words):
+        if not word or (word.startswith("--") and word.endswith("=")):
+            named = word.removesuffix("=") or before
+            sys.exit(f"matenv: {named}='' is empty; give a value after {named}, or leave it out")
 
 
 def _given(error: Any) -> str:

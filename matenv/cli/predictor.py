@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from matenv.cli.options import Out, Seed, Threads
+from matenv.cli.options import Out, Seed, Threads, file
 
 app = typer.Typer(no_args_is_help=True, help="The property predictor: train, distil, evaluate, combine, time.")
 
@@ -118,7 +118,7 @@ def committee(
     parts: Annotated[
         list[str], typer.Argument(help="Predictors and their shares in the mean, such as default=0.7 statistics=0.3.")
     ],
-    out: Annotated[Path, typer.Option(help="The .json file to write; its card goes beside it.")],
+    out: Annotated[Path, file("The .json file to write; its card goes beside it.")],
     caution: Annotated[
         float, typer.Option(min=0, max=1000, help="Factor of the disagreement beyond what fits table rows; 1 for none.")
     ] = 9.0,

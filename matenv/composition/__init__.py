@@ -11,6 +11,7 @@ from matenv.composition.batch import (
     MAX_ATOMS,
     TOLERANCE,
     CompositionBatch,
+    check_packed,
 )
 from matenv.composition.formulas import (
     PAPER_THRESHOLD,
@@ -45,6 +46,7 @@ __all__ = [
     "FormulaIndex",
     "amounts_of",
     "check_fractions",
+    "check_packed",
     "formula",
     "fractions",
     "integer_counts",

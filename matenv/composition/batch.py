@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.checks import check_share, check_whole
+from matenv.checks import check_made, check_seed, check_share, check_whole
 from matenv.composition.integers import MAX_ELEMENTS, MOST_ATOMS, smallest_counts
 from matenv.composition.keys import Packed, fill_slots, find, keys_of, same_rows
 from matenv.composition.packing import restore, scatter
@@ -31,6 +32,9 @@ EXACT_TOLERANCE = 2e-7
 KNOWN_DISTANCE = 1e-9
 """L1 distance of atom fractions below which two compositions are the same formula (rounding noise only)."""
 
+LARGEST_SEED = 2**63 - 1
+"""Largest seed of `CompositionBatch.keys`."""
+
 LARGEST = 2**53
 """Largest count that a float holds exactly, before a formula is reduced."""
 
@@ -40,6 +44,11 @@ def check_rounding(max_atoms: int, tolerance: float) -> None:
     if check_whole("max_atoms", max_atoms, f"atoms, at most {MOST_ATOMS:,}") > MOST_ATOMS:
         raise ValueError(f"max_atoms={max_atoms} must be at most {MOST_ATOMS:,}")
     check_share("tolerance", tolerance)
+
+
+def check_packed(name: str, value: Any) -> None:
+    """Refuse, by a ValueError that names the parameter, what is no `CompositionBatch`."""
+    check_made(name, value, CompositionBatch, "CompositionBatch.from_fractions(matenv.fractions(formulas))")
 
 
 @dataclass(frozen=True)
@@ -78,15 +87,22 @@ class CompositionBatch:
         return self.elements, self.counts, self.size
 
     def keys(self, seed: int = 0) -> NDArray[np.uint64]:
-        """A 64-bit number (B,) for each formula, the same in every process; another seed gives other numbers."""
-        return keys_of(self.arrays, seed)
+        """A 64-bit number (B,) for each formula, the same in every process; another seed gives other numbers.
+
+        Raises:
+            ValueError: A seed that is no whole number from 0 to 2^63 - 1.
+        """
+        if seed is None or not check_seed("seed", seed) <= LARGEST_SEED:
+            raise ValueError(f"seed={seed!r} must be a whole number from 0 to {LARGEST_SEED:,}")
+        return keys_of(self.arrays, int(seed))
 
     def same_as(self, other: CompositionBatch) -> NDArray[np.bool_]:
         """Whether each row is the same formula as that row of another batch (B,).
 
         Raises:
-            ValueError: Another number of rows.
+            ValueError: Another number of rows, or something else than a batch.
         """
+        check_packed("other", other)
         if len(self) != len(other):
             raise ValueError(f"other has {len(other)} rows; expected {len(self)}, as many as it is compared with")
         return same_rows(self.arrays, other.arrays)
@@ -114,7 +130,15 @@ class CompositionBatch:
 
     @classmethod
     def concatenate(cls, batches: Sequence[CompositionBatch]) -> CompositionBatch:
-        """Several batches, at least one, as one."""
+        """Several batches, at least one, as one.
+
+        Raises:
+            ValueError: No batch, or something else.
+        """
+        if not isinstance(batches, Sequence) or not batches:
+            raise ValueError(f"batches={str(batches)[:60]!r} must be a list of one CompositionBatch or more")
+        for batch in batches:
+            check_packed("batches", batch)
         parts = zip(*((batch.elements, batch.counts, batch.size) for batch in batches), strict=True)
         return cls(*map(np.concatenate, parts))
 

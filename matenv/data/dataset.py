@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
-from matenv.checks import check_choice, check_real, check_rows
-from matenv.composition import CompositionBatch, FormulaIndex, integer_counts, listed
+from matenv.checks import check_choice, check_made, check_real, check_rows, check_text
+from matenv.composition import CompositionBatch, FormulaIndex, check_packed, integer_counts, listed
 from matenv.data import splits
 from matenv.data.grouping import SideBySide, group_statistics, joined
 from matenv.data.report import TableReport
@@ -128,6 +128,7 @@ class Dataset:
         Returns:
             Rows (B,) int64, -1 where the table lacks the formula.
         """
+        check_packed("compositions", compositions)
         return self._index.find(compositions)
 
     def material_id(self, formula: str) -> str:
@@ -142,6 +143,7 @@ class Dataset:
         Raises:
             ValueError: The table has no ids, as the embedded ones, or the formula cannot be read.
         """
+        check_text("formula", formula, "a formula, such as 'Fe2O3'")
         if "material_id" not in self.extra:
             raise ValueError(f"{self.name} holds no material ids; a snapshot does (matenv data fetch)")
         (row,) = self.find(CompositionBatch.from_counts(integer_counts([formula])))
@@ -241,8 +243,11 @@ class Dataset:
             A new `Dataset`: this table's formulas, then those only the other has.
 
         Raises:
-            ValueError: Energies of different schemes, or a label in different units.
+            ValueError: Energies of different schemes, a label in different units, or something else than a table.
         """
+        check_made("other", other, Dataset, "load_dataset")
+        if name is not None:
+            check_text("name", name, "a name, or None for both names")
         both = [np.isfinite(table.formation_energy).any() for table in (self, other)]
         if all(both) and self.energy_scheme != other.energy_scheme:
             raise ValueError(

@@ -54,6 +54,8 @@ def load_dataset(name: Any = "mp-ground-states", **options: Any) -> Dataset:
         >>> len(data), data.fractions.shape
         (85014, (85014, 89))
     """
+    if isinstance(name, str) and not name:
+        raise ValueError(f"name='' is not a dataset; choose one of {', '.join(EMBEDDED)} or give a file")
     if isinstance(name, str) and name in EMBEDDED:
         if options:
             raise ValueError(f"{', '.join(options)}: options are for a table of one's own, not for {name!r}")

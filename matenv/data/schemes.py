@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
+from matenv.checks import check_made
 from matenv.data.dataset import Dataset
 from matenv.data.embedded import load_dataset
 from matenv.data.splits import uniform
@@ -114,6 +115,7 @@ class Conversion:
         Raises:
             ValueError: A table of another scheme.
         """
+        check_made("data", data, Dataset, "load_dataset")
         if data.energy_scheme != self.source:
             raise ValueError(f"{data.name} holds energies {data.energy_scheme!r}; this converts from {self.source!r}")
         x = data.fractions
@@ -134,7 +136,7 @@ def fit_conversion(data: Dataset, reference: Dataset) -> Conversion:
         The conversion, with its residual: a scatter that no offset of elements removes stays in the converted energies.
 
     Raises:
-        ValueError: Fewer than `LEAST_SHARED` shared formulas.
+        ValueError: Fewer than `LEAST_SHARED` shared formulas, or something else than tables.
 
     Examples:
         >>> from matenv.data import load_dataset
@@ -143,6 +145,8 @@ def fit_conversion(data: Dataset, reference: Dataset) -> Conversion:
         >>> round(fit_conversion(mine, table).residual, 6)
         0.0
     """
+    check_made("data", data, Dataset, "load_dataset")
+    check_made("reference", reference, Dataset, "load_dataset")
     mine, theirs = shared(data, reference)
     if len(mine) < LEAST_SHARED:
         raise ValueError(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from matenv.checks import check_flag, check_listed, check_number, check_text
 from matenv.composition import CompositionBatch
 from matenv.data.cells import is_absent, read_column
 from matenv.data.columns import YES_OR_NO, Columns, tell_apart, text_of
@@ -117,8 +118,18 @@ def read_table(
         >>> len(table.report.problems)
         1
     """
-    if not 0 <= tolerance < 0.1:
+    if check_number("tolerance", tolerance, 0, 1, "a change of an atom fraction, 0 to 0.1") >= 0.1:
         raise ValueError(f"tolerance={tolerance} must be a change of an atom fraction, 0 to 0.1")
+    check_flag("strict", strict)
+    for name, text in (("column", column), ("energy", energy), ("energy_scheme", energy_scheme)):
+        if text is not None:
+            check_text(name, text, "the scheme's name" if name == "energy_scheme" else "a column's name")
+    if labels is not None:
+        check_listed("labels", labels, "columns")
+    if units is not None and not isinstance(units, Mapping):
+        raise ValueError(f"units={str(units)[:60]!r} must be a dictionary such as {{'hardness': 'GPa'}}")
+    for name, unit in (units or {}).items():
+        check_text(f"units: the unit of {name!r}", unit, "such as 'GPa'; '1' for a number")
     raw = open_table(source, column or "formula")
     columns = tell_apart(raw, column, energy, labels, units)
     batch, atoms, unread = read_formulas(raw.frame[columns.formula].tolist(), tolerance)

@@ -10,8 +10,8 @@ from typing import Any
 from gymnasium.envs.registration import EnvSpec
 
 from matenv.oracle import Oracle
-from matenv.tasks import TASKS, Task
-from matenv.tasks.as_data import task_to_data
+from matenv.tasks import Task
+from matenv.tasks.registry import task_for_storage
 from matenv.tasks.wishes import Wish
 
 
@@ -44,7 +44,7 @@ class MaterialSpec(EnvSpec):
 
 def _as_data(value: Any) -> Any:
     if isinstance(value, Task):
-        return value.name if TASKS.get(value.name) == value else task_to_data(value)
+        return task_for_storage(value)
     if isinstance(value, Oracle):
         return value.arguments()
     if isinstance(value, Wish):

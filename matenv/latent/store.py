@@ -66,14 +66,20 @@ def load_latent(name: str | Path = "vae", device: str = "cpu") -> VAESpace:
         >>> space.decode_batch(space.encode("LiFePO4")).formulas()
         ['LiFePO4']
     """
-    check_path("name", name, f"a latent space: one of {', '.join(SHIPPED)}, or a .safetensors path")
+    return open_space("name", name, device)
+
+
+def open_space(parameter: str, name: str | Path, device: str = "cpu") -> VAESpace:
+    """As `load_latent`, for a parameter of another name, which errors quote."""
+    check_path(parameter, name, f"a latent space: one of {', '.join(SHIPPED)}, or a .safetensors path")
     check_device(device)
     if str(name) in SHIPPED:
         return read(Path(str(files("matenv.latent") / "weights" / f"{name}.safetensors")), str(name), device)
     if Path(name).suffix == ".safetensors":
         return read(Path(name), Path(name).stem, device)
     raise ValueError(
-        f"name={str(name)!r} is not a latent space; choose one of {', '.join(SHIPPED)} or give a .safetensors path"
+        f"{parameter}={str(name)!r} is not a latent space; choose one of {', '.join(SHIPPED)} or give a .safetensors "
+        "path"
     )
 
 

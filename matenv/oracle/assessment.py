@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.checks import check_real
+from matenv.checks import check_flag, check_number, check_real, check_row
 from matenv.chemistry import is_charge_neutral, is_electronegativity_balanced
-from matenv.composition import CompositionBatch
+from matenv.composition import CompositionBatch, check_packed
 from matenv.data.novelty import NOVEL_DISTANCE
 from matenv.oracle.intervals import IntervalModel
 from matenv.oracle.known import look_up
@@ -185,7 +185,12 @@ class Assessment:
         return result
 
     def prob_stable(self, threshold: float = 0.0) -> NDArray[np.float64]:
-        """Probability that the decomposition energy is at most `threshold` (eV/atom); 0 where nothing was predicted."""
+        """Probability that the decomposition energy is at most `threshold` (eV/atom); 0 where nothing was predicted.
+
+        Raises:
+            ValueError: A threshold that is no finite number.
+        """
+        check_number("threshold", threshold, -np.inf, np.inf, "a number of eV/atom, such as 0.05")
         result, rows = np.zeros(len(self)), self._rows
         competitors = (self.hull_energy[rows], self.members[rows], self.weights[rows])
         result[rows] = self._stability.prob(
@@ -226,6 +231,7 @@ class Assessment:
         Raises:
             ValueError: As `reaction_energy`.
         """
+        check_number("tolerance", tolerance, -np.inf, np.inf, "a number of eV/atom, such as 0.05")
         result = np.zeros(len(self))
         part = self.compositions[self._rows]
         highest = onset(self._hull, part, environment) + tolerance + ROUND_OFF
@@ -261,7 +267,11 @@ class Assessment:
 
         Returns:
             Their assessment.
+
+        Raises:
+            ValueError: Something else than packed compositions.
         """
+        check_packed("batch", batch)
         return self._others(batch)
 
     def also(self, properties: Iterable[Property]) -> Assessment:
@@ -324,7 +334,11 @@ class Assessment:
 
         Returns:
             (B,) float64 in [0, 1).
+
+        Raises:
+            ValueError: `thorough` is neither True nor False.
         """
+        check_flag("thorough", thorough)
         result = np.zeros(len(self))
         if len(self._rows):
             result[self._rows] = self._found().prob(self.compositions[self._rows], self.p_stable[self._rows], thorough)
@@ -339,8 +353,7 @@ class Assessment:
         Returns:
             An empty list for rows that are not valid or not evaluated.
         """
-        if not isinstance(row, int | np.integer) or isinstance(row, bool) or not -len(self) <= row < len(self):
-            raise ValueError(f"row={row!r} is not one of the {len(self)} rows")
+        check_row("row", row, len(self))
         return self._hull.products(self.members[row], self.weights[row])
 
     @cached_property

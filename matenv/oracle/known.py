@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from matenv.checks import check_choice
 from matenv.composition import CompositionBatch
 from matenv.data import load_dataset
 
@@ -18,8 +19,12 @@ def look_up(batch: CompositionBatch, name: str) -> NDArray[np.float64]:
 
     Returns:
         (B,) float64, NaN for formulas outside the table.
+
+    Raises:
+        ValueError: Something else than packed compositions, or a label that the table lacks.
     """
     table = load_dataset("mp-ground-states")
-    column = table.formation_energy if name == "formation_energy" else table.labels[name]
+    columns = {"formation_energy": table.formation_energy, **table.labels}
+    column = columns[check_choice("name", name, columns)]
     rows = table.find(batch)
     return np.where(rows >= 0, column[rows], np.nan)

@@ -14,7 +14,7 @@ from matenv import elements as alphabet
 from matenv.checks import check_device, check_flag, check_whole
 from matenv.compiled.jit import njit
 from matenv.compiled.threads import alongside
-from matenv.composition import KNOWN_DISTANCE, TOLERANCE, CompositionBatch, read_noisy
+from matenv.composition import KNOWN_DISTANCE, TOLERANCE, CompositionBatch, check_packed, read_noisy
 from matenv.data import Dataset, load_dataset
 from matenv.data.neighbours import Neighbours
 from matenv.data.novelty import known_formulas
@@ -222,6 +222,7 @@ class Oracle:
         Args:
             formulas: What `history` returned, of this oracle or of the one whose work goes on.
         """
+        check_packed("formulas", formulas)
         self._ledger = Ledger.of(formulas, self.budget)
 
     look_up = staticmethod(look_up)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from matenv.composition import CompositionBatch
 from matenv.elements import INDEX, NUM_ELEMENTS
 from matenv.thermo import ConvexHull
+from matenv.thermo.open_hull import check_potentials
 from matenv.thermo.reservoirs import potentials_of
 
 ROUND_OFF = 1e-7
@@ -30,7 +31,10 @@ def onset(hull: ConvexHull, batch: CompositionBatch, environment: str | Mapping[
     Raises:
         ValueError: As `ConvexHull.open_to` and `potentials_of`.
     """
-    potentials = potentials_of(environment, hull) if isinstance(environment, str) else environment
+    if isinstance(environment, str):
+        potentials = potentials_of(environment, hull)
+    else:
+        potentials = check_potentials(environment, "environment")
     energy = hull.open_to(potentials).energy(batch)
     mu = np.zeros(NUM_ELEMENTS + 1)  # the last stands for padding
     for symbol, value in potentials.items():

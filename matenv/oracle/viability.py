@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from matenv.checks import check_choice, check_made
 from matenv.compiled.jit import njit
 from matenv.oracle.assessment import Assessment
 
@@ -34,7 +35,12 @@ def viability_of(assessment: Assessment, form: str = "p_found") -> NDArray[np.fl
 
     Returns:
         (B,) in [0, 1]; 0 where nothing was predicted.
+
+    Raises:
+        ValueError: An unknown form, or something else than an assessment.
     """
+    check_made("assessment", assessment, Assessment, "Oracle.assess")
+    check_choice("form", form, ("p_found", "p_stable"))
     energy, size = assessment.decomposition_energy, assessment.compositions.size
     viability = _tapered(assessment.p_stable, energy, size, _TOO_GOOD, TAPER_WIDTH)
     return viability * np.power(assessment.p_found, ROOT) if form == "p_found" else viability

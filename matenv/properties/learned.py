@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from matenv.checks import check_path
 from matenv.properties.descriptors import trunk_checksum
 from matenv.properties.learners import LEARNERS
 from matenv.properties.own import Property
@@ -18,12 +19,10 @@ from matenv.training.weights_file import WeightsFormat
 
 Array = NDArray[np.float64]
 
-FORMAT = WeightsFormat(
-    "matenv-property-1",
-    "property of one's own",
-    "matenv predictor train --data <table> --column <column> --out <folder>",
-    sealed=("settings",),
-)
+COMMAND = "matenv predictor train --data <table> --column <column> --out <folder>"
+"""What makes a property's file."""
+
+FORMAT = WeightsFormat("matenv-property-1", "property of one's own", COMMAND, sealed=("settings",))
 
 
 @dataclass(frozen=True)
@@ -100,11 +99,15 @@ def load_property(path: str | Path) -> Property:
         FileNotFoundError: No such file.
         ValueError: The file is truncated, damaged, of another kind, or stands on other shipped networks.
     """
-    file = Path(path)
+    file = Path(check_path("path", path, "the file of a property, or its folder"))
+    if not file.exists():
+        raise FileNotFoundError(
+            f"path={str(path)!r}: there is no such file of a property; properties of your own are made by: {COMMAND}"
+        )
     if file.is_dir():
         found = sorted(file.glob("*.safetensors"))
         if len(found) != 1:
-            raise ValueError(f"{file} holds {len(found)} .safetensors files; name the property's")
+            raise ValueError(f"path={str(path)!r} holds {len(found)} .safetensors files; name the property's")
         (file,) = found
     header, tensors = FORMAT.read(file)
     FORMAT.verify(file, header, tensors)

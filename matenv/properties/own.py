@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
 from matenv.checks import check_number, check_real, check_share
-from matenv.composition import CompositionBatch
+from matenv.composition import CompositionBatch, check_packed
 from matenv.data.dataset import UNITS
 
 Array = NDArray[np.float64]
@@ -138,6 +138,7 @@ class Property:
             ValueError: The model answers with something else than one finite number (and, if it likes, one
                 standard deviation, finite and not negative) per row. Property, row and formula are named.
         """
+        check_packed("batch", batch)
         if not len(batch):
             return Normal(np.zeros(0), np.zeros(0))
         try:

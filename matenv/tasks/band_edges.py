@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from matenv.composition import CompositionBatch
+from matenv.composition import CompositionBatch, check_packed
 from matenv.elements import values
 from matenv.oracle import Assessment
+from matenv.tasks.objectives import check_finite
 
 VACUUM = 4.44
 """Energy of the standard hydrogen electrode below the vacuum level [eV] (Trasatti, Pure Appl. Chem. 58, 955, 1986)."""
@@ -40,6 +41,7 @@ class WaterSplitting:
 
     def __post_init__(self) -> None:
         """Check both."""
+        check_finite("WaterSplitting", largest_gap=self.largest_gap, overpotential=self.overpotential)
         if not OXYGEN < self.largest_gap < np.inf or not 0 <= self.overpotential < np.inf:
             raise ValueError(
                 f"WaterSplitting: largest_gap={self.largest_gap} must exceed {OXYGEN} eV, and "
@@ -58,6 +60,7 @@ class WaterSplitting:
 
     def smallest_gap(self, batch: CompositionBatch) -> NDArray[np.float64]:
         """The gap from which on both bands lie where they must (B,) [eV]."""
+        check_packed("batch", batch)
         middle = mid_gap(batch)
         return 2.0 * (np.maximum(middle, OXYGEN - middle) + self.overpotential)
 

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from matenv.checks import check_number
 from matenv.chemistry import is_electronegativity_balanced
 from matenv.composition import CompositionBatch
 from matenv.elements import INDEX, values
 from matenv.oracle import Assessment
+from matenv.tasks.objectives import check_pair
 
 LI = INDEX["Li"]
 
@@ -38,6 +40,10 @@ class LithiumWindow:
 
     reduction: tuple[float, float] = (1.5, 0.0)
     oxidation: tuple[float, float] = (2.0, 4.5)
+
+    def __post_init__(self) -> None:
+        """Check both."""
+        check_pair("LithiumWindow", reduction=self.reduction, oxidation=self.oxidation)
 
     @property
     def name(self) -> str:
@@ -75,6 +81,13 @@ class LithiumCathode:
     voltage: tuple[float, float] = (3.0, 4.5)
     error: float = 0.4
     capacity: tuple[float, float] = (80.0, 250.0)
+
+    def __post_init__(self) -> None:
+        """Check them."""
+        check_pair("LithiumCathode", voltage=self.voltage, capacity=self.capacity)
+        check_number("LithiumCathode: error", self.error, 0, np.inf, "a number of volts above 0")
+        if not self.voltage[0] < self.voltage[1]:
+            raise ValueError(f"LithiumCathode: voltage={self.voltage!r} must be (lowest, highest)")
 
     @property
     def name(self) -> str:

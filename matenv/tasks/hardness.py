@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv.oracle import Assessment
+from matenv.tasks.objectives import check_finite
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,9 @@ class Hardness:
 
     def __post_init__(self) -> None:
         """Check the ends."""
-        if not -np.inf < self.low < self.high < np.inf:
-            raise ValueError(f"Hardness: low={self.low} must lie below high={self.high}, both finite")
+        check_finite("Hardness", low=self.low, high=self.high)
+        if not self.low < self.high:
+            raise ValueError(f"Hardness: low={self.low} must lie below high={self.high}")
 
     @property
     def name(self) -> str:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from numbers import Real
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matenv.checks import check_number
 from matenv.compiled.jit import njit
 from matenv.oracle import Assessment
 
@@ -46,10 +48,9 @@ class Ramp:
     def __post_init__(self) -> None:
         """Check the ends."""
         _check_name("Ramp", self.property_name)
-        if not (np.isfinite(self.low) and np.isfinite(self.high)) or self.low == self.high:
-            raise ValueError(
-                f"Ramp({self.property_name!r}): low={self.low}, high={self.high} must differ and be finite"
-            )
+        check_finite(f"Ramp({self.property_name!r})", low=self.low, high=self.high)
+        if self.low == self.high:
+            raise ValueError(f"Ramp({self.property_name!r}): low={self.low}, high={self.high} must differ")
 
     @property
     def name(self) -> str:
@@ -82,6 +83,9 @@ class Window:
         _check_name("Window", self.property_name)
         low = -np.inf if self.low is None else self.low
         high = np.inf if self.high is None else self.high
+        for end, value in (("low", low), ("high", high)):
+            if not isinstance(value, Real) or isinstance(value, bool) or np.isnan(_float(value)):
+                raise ValueError(f"Window({self.property_name!r}): {end}={value!r} must be a number, or None")
         if not low < high:
             raise ValueError(f"Window({self.property_name!r}): low={self.low} must lie below high={self.high}")
 
@@ -154,16 +158,43 @@ def target(property_name: str, value: float, tolerance: float) -> Window:
         >>> target("band_gap_pbe", 1.5, tolerance=0.25)
         Window(property_name='band_gap_pbe', low=1.25, high=1.75)
     """
-    if not np.isfinite(value):
-        raise ValueError(f"target({property_name!r}): value={value} must be finite")
-    if not 0 < tolerance < np.inf:
+    _check_name("target", property_name)
+    check_finite(f"target({property_name!r})", value=value, tolerance=tolerance)
+    if tolerance <= 0:
         raise ValueError(f"target({property_name!r}): tolerance={tolerance} must be positive")
     return Window(property_name, value - tolerance, value + tolerance)
 
 
 def _check_order(kind: str, name: str, low: float, high: float) -> None:
-    if not -np.inf < low < high < np.inf:
-        raise ValueError(f"{kind}({name!r}): low={low} must lie below high={high}, both finite")
+    _check_name(kind, name)
+    check_finite(f"{kind}({name!r})", low=low, high=high)
+    if not low < high:
+        raise ValueError(f"{kind}({name!r}): low={low} must lie below high={high}")
+
+
+def check_finite(where: str, **given: float) -> None:
+    """Refuse, by a ValueError that says where it is and names it, what is no finite number."""
+    for name, value in given.items():
+        check_number(f"{where}: {name}", value, -np.inf, np.inf, "a finite number")
+
+
+def check_pair(where: str, **given: tuple[float, float]) -> None:
+    """Likewise what is no pair of finite numbers that differ."""
+    for name, value in given.items():
+        if not isinstance(value, tuple | list) or len(value) != 2:
+            raise ValueError(f"{where}: {name}={value!r} must be a pair of numbers, such as (1.5, 0.0)")
+        for end in value:
+            check_number(f"{where}: {name}={value!r}: each end", end, -np.inf, np.inf, "a finite number")
+        if value[0] == value[1]:
+            raise ValueError(f"{where}: the two ends of {name}={value!r} must differ")
+
+
+def _float(value: Any) -> float:
+    """As a float; a whole number beyond every float is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf
 
 
 def _check_name(kind: str, name: str) -> None:

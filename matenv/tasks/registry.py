@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from matenv import elements as alphabet
-from matenv.tasks.as_data import task_from_data
+from matenv.checks import check_listed
+from matenv.tasks.as_data import task_from_data, task_to_data
 from matenv.tasks.benchmark_tasks import BENCHMARK_TASKS
 from matenv.tasks.objectives import Window
 from matenv.tasks.stable_against import StableAgainst
@@ -82,14 +84,14 @@ def load_task(
     if isinstance(task, Mapping):
         task = task_from_data(task)
     if not isinstance(task, Task):
-        raise ValueError(f"task={task!r} must be the name of a task or a Task")
+        raise ValueError(f"task={str(task)[:60]!r} must be the name of a task or a Task")
     for parameter, symbols in (("elements", elements), ("exclude", exclude)):
         if symbols is not None:
             alphabet.positions(symbols, parameter)
     both = sorted(set(elements or ()) & set(exclude or ()))
     if both:
         raise ValueError(f"elements and exclude both hold {both}; name each element in one of them")
-    required = check_require(require or ())
+    required = check_require(() if require is None else require)
     named = [symbol for group in required for symbol in group]
     if both := sorted(set(named) & set(exclude or ())):
         raise ValueError(f"require and exclude both hold {both}; name each element in one of them")
@@ -102,10 +104,32 @@ def load_task(
     changes |= {name: value for name, value in given.items() if value is not None}
     if elements is not None:
         changes["elements"] = tuple(elements)
-    if isinstance(stable_against, str):
-        raise ValueError(f"stable_against={stable_against!r} must be a list such as [{stable_against!r}]")
-    changes["filters"] = (*task.filters, *_windows(limits or {}), *map(StableAgainst, stable_against or ()))
+    if stable_against is not None:
+        check_listed("stable_against", stable_against, "what it must not react with, such as ['Li', 'water']")
+    changes["filters"] = (
+        *task.filters,
+        *_windows({} if limits is None else limits),
+        *map(StableAgainst, stable_against or ()),
+    )
     return replace(task, **changes)
+
+
+def task_for_storage(task: str | Path | Task | Mapping[str, Any]) -> str | dict[str, Any]:
+    """A task as a run or a result keeps it: what a file says now, not where it lies.
+
+    Args:
+        task: As `load_task`.
+
+    Returns:
+        The name of a registered task, otherwise the task as plain data (`matenv.tasks.as_data`); `load_task` takes
+        both.
+
+    Raises:
+        ValueError: As `load_task`, or a task of one's own with code in it.
+        FileNotFoundError: As `load_task`.
+    """
+    found = load_task(task)
+    return found.name if TASKS.get(found.name) == found else json.loads(json.dumps(task_to_data(found)))
 
 
 RESTRICTIONS = tuple(inspect.signature(load_task).parameters)[1:]

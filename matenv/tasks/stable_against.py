@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from matenv.checks import check_number, check_text
 from matenv.elements import INDEX
 from matenv.oracle import Assessment
 from matenv.thermo.open_hull import check_potentials
@@ -41,6 +42,7 @@ class StableAgainst:
 
     def __post_init__(self) -> None:
         """Check what was given."""
+        check_text("StableAgainst: environment", self.environment, "an element, 'air', 'water' or a name of your own")
         if self.potentials is not None:
             check_potentials(self.potentials)
         elif self.environment not in (*INDEX, *NAMES):
@@ -48,8 +50,9 @@ class StableAgainst:
                 f"StableAgainst: environment={self.environment!r} is unknown; choose an element, {' or '.join(NAMES)}, "
                 "or give potentials="
             )
-        if not (np.isfinite(self.tolerance) and self.tolerance >= 0):
-            raise ValueError(f"StableAgainst: tolerance={self.tolerance} must be a number of eV/atom, not negative")
+        what = "a number of eV/atom, not negative"
+        if check_number("StableAgainst: tolerance", self.tolerance, -np.inf, np.inf, what) < 0:
+            raise ValueError(f"StableAgainst: tolerance={self.tolerance} must be {what}")
 
     @property
     def name(self) -> str:

@@ -5,25 +5,26 @@ score = utility x viability x validity. A product, not a weighted sum: a sum let
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
-from matenv.checks import check_number
+from matenv.checks import check_made, check_number
 from matenv.chemistry import COMMON_SHARE, is_electronegativity_balanced
 from matenv.compiled.jit import njit
-from matenv.composition import CompositionBatch, integer_counts
+from matenv.composition import CompositionBatch, check_packed, integer_counts
 from matenv.composition.movers import movers_distance
 from matenv.data.novelty import is_novel, train_formulas
 from matenv.oracle import Assessment
 from matenv.oracle.viability import ROOT, viability_of
 from matenv.properties.element_properties import ELEMENT_PROPERTIES, ElementProperty
 from matenv.properties.own import Property
+from matenv.tasks.checked import check_fields
 from matenv.tasks.objectives import Objective, Window
 
 Regime = Literal["any", "ionic"]
@@ -131,6 +132,7 @@ class Task:
 
     def __post_init__(self) -> None:
         """Check the limits and the element lists."""
+        check_fields(self, {"regime": Regime, "viability": Viability})
         if not 1 <= self.min_elements <= self.max_elements <= 10:
             raise ValueError(
                 f"min_elements={self.min_elements}, max_elements={self.max_elements}: need 1 <= min <= max <= 10"
@@ -144,17 +146,6 @@ class Task:
             raise ValueError(
                 f"objectives {names}: {', '.join(sorted(taken))} is a part of every score; rename the objective"
             )
-        if not 0 <= self.success_utility <= 1:
-            raise ValueError(f"success_utility={self.success_utility} must lie in [0, 1]")
-        if self.regime not in get_args(Regime):
-            raise ValueError(f"regime={self.regime!r} is unknown; choose one of {', '.join(get_args(Regime))}")
-        if not 0 <= self.valence_share <= 1:
-            raise ValueError(f"valence_share={self.valence_share} must lie in [0, 1]: a share of an element's reports")
-        if self.viability not in get_args(Viability):
-            raise ValueError(f"viability={self.viability!r} is unknown; choose one of {', '.join(get_args(Viability))}")
-        for parameter in ("max_atoms", "max_count"):
-            if not getattr(self, parameter) >= 1:
-                raise ValueError(f"{parameter}={getattr(self, parameter)} must be at least 1")
         if not 0 <= self.min_fraction <= self.max_fraction <= 1 or self.max_fraction * self.max_elements < 1:
             raise ValueError(
                 f"min_fraction={self.min_fraction}, max_fraction={self.max_fraction}: need 0 <= min <= max <= 1, and "
@@ -166,6 +157,8 @@ class Task:
             if symbols is None:
                 continue
             alphabet.positions(symbols, parameter)
+            symbols = tuple(symbols)
+            object.__setattr__(self, parameter, symbols)
             absent = [symbol for symbol in symbols if symbol in alphabet.ABSENT]
             if absent and parameter == "elements":
                 raise ValueError(f"elements holds {absent}: the embedded data know no compound of {', '.join(absent)}")
@@ -175,8 +168,6 @@ class Task:
                 f"min_elements={self.min_elements} elements to use"
             )
         self._check_required()
-        if self.start is not None:
-            integer_counts([self.start])  # refuses what is no formula
         if self.within is not None:
             if self.start is None:
                 raise ValueError(f"within={self.within!r} is a distance from start, a formula; give it, too")
@@ -257,12 +248,14 @@ class Task:
 
     def near_start(self, batch: CompositionBatch) -> NDArray[np.bool_]:
         """Whether each composition lies `within` the distance from `start` that is asked for, if one is (B,) bool."""
+        check_packed("batch", batch)
         if self.within is None:
             return np.ones(len(batch), np.bool_)
         return movers_distance(batch, self._start) <= self.within
 
     def allows(self, batch: CompositionBatch) -> NDArray[np.bool_]:
         """Whether each composition obeys the task's rules on elements and counts (B,) bool."""
+        check_packed("batch", batch)
         return _obeys(
             batch.elements, batch.counts, batch.size, self.allowed,
             self.min_elements, self.max_elements, self.max_atoms, self.max_count,
@@ -316,6 +309,8 @@ class Task:
         Raises:
             ValueError: An objective about another property.
         """
+        if not isinstance(predicted, Mapping):
+            raise ValueError(f"predicted={str(predicted)[:60]!r} must be units by property, as Oracle.units")
         for name in sorted(self._properties - predicted.keys() - self._by_elements.keys()):
             known = ", ".join(f"{each} [{unit}]" for each, unit in predicted.items())
             raise ValueError(
@@ -333,8 +328,9 @@ class Task:
             The scores and their parts; rows beyond the oracle's budget score 0.
 
         Raises:
-            ValueError: As `check`.
+            ValueError: As `check`, or something else than an assessment.
         """
+        check_made("assessment", assessment, Assessment, "Oracle.assess")
         if not self._properties <= assessment.mean.keys():
             self.check(assessment.units)
             assessment = assessment.also(self._by_elements.values())
@@ -398,11 +394,12 @@ def _obeys(
     return obeys
 
 
-def check_require(require: Sequence[str | Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+def check_require(require: Sequence[str | Sequence[str]], name: str = "require") -> tuple[tuple[str, ...], ...]:
     """What a formula must hold, as tuples of symbols: one for each entry, without repeats.
 
     Args:
         require: Entries of `Task.require`: ``"Li"``, ``"F|Cl|Br"`` or ``("F", "Cl", "Br")``.
+        name: Parameter name.
 
     Returns:
         The entries.
@@ -410,11 +407,11 @@ def check_require(require: Sequence[str | Sequence[str]]) -> tuple[tuple[str, ..
     Raises:
         ValueError: A bare string, an empty entry or an unknown element.
     """
-    if isinstance(require, str):
-        raise ValueError(f"require={require!r} must be a list such as ['Li', 'F|Cl|Br']")
-    groups = [tuple(entry.split("|") if isinstance(entry, str) else entry) for entry in require]
-    for group in groups:
-        if not group:
-            raise ValueError(f"require={list(require)!r} holds an empty entry; name an element, or several: 'F|Cl|Br'")
-        alphabet.positions(group, "require")
+    if isinstance(require, str | bytes | Mapping) or not isinstance(require, Collection):
+        raise ValueError(f"{name}={require!r} must be a list such as ['Li', 'F|Cl|Br']")
+    entries = [entry.split("|") if isinstance(entry, str) else entry for entry in require]
+    for entry in entries:
+        if not len(alphabet.positions(entry, name)):
+            raise ValueError(f"{name}={list(require)!r} holds an empty entry; name an element, or several: 'F|Cl|Br'")
+    groups = [tuple(entry) for entry in entries]
     return tuple(dict.fromkeys(groups))

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from matenv.checks import check_row
 from matenv.composition import EXACT_MAX_ATOMS, EXACT_TOLERANCE
 from matenv.thermo import simplex
 from matenv.thermo.phases import PhaseTable
@@ -79,7 +80,11 @@ class Decomposition:
 
         Returns:
             Formulas and atom fractions, largest fraction first; empty where undefined. The fractions sum to 1.
+
+        Raises:
+            ValueError: No such row.
         """
+        check_row("i", i, len(self))
         return [(name, weight) for _, weight, name in self._basis(i) if weight > 0]
 
     def reaction(self, i: int) -> str:
@@ -95,8 +100,9 @@ class Decomposition:
             undefined.
 
         Raises:
-            ValueError: If the composition is not that of a formula of at most 1000 atoms.
+            ValueError: If the composition is not that of a formula of at most 1000 atoms, or there is no such row.
         """
+        check_row("i", i, len(self))
         if self.status[i] == self.UNDEFINED:
             return ""
         row = self._queries[i : i + 1] if i != -1 else self._queries[i:]

@@ -199,6 +199,7 @@ class ConvexHull:
         Raises:
             ValueError: As `decompose`.
         """
+        check_flag("exclude_self", exclude_self)
         return self._answer(Queries.of(X), exclude_self, detailed=False).energy
 
     @overload
@@ -367,7 +368,16 @@ class ConvexHull:
 
         Returns:
             Formulas and atom fractions, largest fraction first.
+
+        Raises:
+            ValueError: Something else than such rows.
         """
+        for name, given in (("members", members), ("weights", weights)):
+            if not isinstance(given, np.ndarray) or given.ndim != 1:
+                raise ValueError(f"{name}={str(given)[:60]!r} must be a row of Decomposition.{name}")
+        known = NUM_ELEMENTS + len(self._phases)
+        if not np.issubdtype(members.dtype, np.integer) or members.max(initial=0) >= known:
+            raise ValueError(f"members={str(members)[:60]!r} must be reference numbers below {known:,}")
         return [(name, weight) for _, weight, name in largest_first(members, weights, self._phases) if weight > 0]
 
     def _answer(self, queries: Queries, exclude_self: bool, detailed: bool) -> Solution:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
+from matenv.checks import check_real, check_row
 from matenv.composition import CompositionBatch, Compositions
 from matenv.elements import NUM_ELEMENTS
 from matenv.thermo import solver
@@ -27,11 +28,12 @@ SLACK = 1e-6
 """eV/atom; a phase of open elements only may lie this far below the reservoirs: it is one of them, to round-off."""
 
 
-def check_potentials(potentials: Mapping[str, float]) -> dict[str, float]:
+def check_potentials(potentials: Mapping[str, float], name: str = "potentials") -> dict[str, float]:
     """Chemical potentials by element, checked.
 
     Args:
         potentials: Chemical potential of each open element [eV/atom against the pure element].
+        name: Parameter name.
 
     Returns:
         The same as floats, in alphabet order.
@@ -40,11 +42,11 @@ def check_potentials(potentials: Mapping[str, float]) -> dict[str, float]:
         ValueError: None given, an unknown element, or an element without a finite potential; it is named.
     """
     if not isinstance(potentials, Mapping) or not potentials:
-        raise ValueError(f"potentials={potentials!r} must name an element or more, such as {{'Li': 0.0}} in eV/atom")
-    alphabet.positions(list(potentials), "potentials")
+        raise ValueError(f"{name}={potentials!r} must name an element or more, such as {{'Li': 0.0}} in eV/atom")
+    alphabet.positions(list(potentials), name)
     for symbol, value in potentials.items():
         if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not np.isfinite(value):
-            raise ValueError(f"potentials: {symbol} has the potential {value!r}; expected a finite number in eV/atom")
+            raise ValueError(f"{name}: {symbol} has the potential {value!r}; expected a finite number in eV/atom")
     return {symbol: float(potentials[symbol]) for symbol in sorted(potentials)}
 
 
@@ -86,7 +88,11 @@ class OpenDecomposition:
 
         Returns:
             Formulas and atoms of each per atom of the composition, largest first; empty where undefined.
+
+        Raises:
+            ValueError: No such row.
         """
+        check_row("i", i, len(self))
         kept = np.flatnonzero(self.amounts[i] > 0)
         names = self._phases.names(self.members[i, kept].tolist())
         listed = zip(names, self.amounts[i, kept].tolist(), strict=True)
@@ -102,8 +108,9 @@ class OpenDecomposition:
             Coefficients are exact; products in the order of `products`, what is given off last; "" where undefined.
 
         Raises:
-            ValueError: If the composition is not that of a formula of at most 1000 atoms.
+            ValueError: If the composition is not that of a formula of at most 1000 atoms, or there is no such row.
         """
+        check_row("i", i, len(self))
         if self.status[i] == UNDEFINED:
             return ""
         row = self._queries[i : i + 1] if i != -1 else self._queries[i:]
@@ -126,12 +133,18 @@ class OpenDecomposition:
         Returns:
             (B,) eV per atom of the composition (divide by `closed_share` for eV per atom that is not of an open
             element). Negative: it reacts. 0: it is a product itself. Positive: it lies below the hull and is stable.
+
+        Raises:
+            ValueError: Something else than B numbers.
         """
+        own = check_real("formation_energy", formation_energy, f"energies ({len(self)},) in eV/atom")
+        if own.shape not in ((), (len(self),)):
+            raise ValueError(f"formation_energy has shape {own.shape}; expected ({len(self)},)")
         brought = np.zeros(len(self))
         amounts = self._queries.amounts / np.maximum(self._queries.amounts.sum(axis=1, keepdims=True), ABSENT)
         for symbol, potential in self.potentials.items():
             brought += potential * np.where(self._queries.elements == alphabet.INDEX[symbol], amounts, 0.0).sum(axis=1)
-        return self.energy - (formation_energy - brought)
+        return self.energy - (own - brought)
 
 
 class OpenHull:

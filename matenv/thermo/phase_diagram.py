@@ -30,6 +30,8 @@ def from_phase_diagram(diagram: PhaseDiagram, energy_scheme: str, name: str = "p
     Raises:
         ValueError: It holds no compound.
     """
+    if not hasattr(diagram, "all_entries"):
+        raise ValueError(f"diagram={str(diagram)[:60]!r} must be a pymatgen PhaseDiagram")
     compounds = [entry for entry in diagram.all_entries if not entry.composition.is_element]
     if not compounds:
         raise ValueError("diagram holds no compound; give one with at least one")
@@ -57,10 +59,10 @@ def to_phase_diagram(
     from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
     from pymatgen.core import Composition
 
-    symbols = list(elements.split("-") if isinstance(elements, str) else elements)
-    if not symbols or (unknown := [symbol for symbol in symbols if symbol not in alphabet.INDEX]):
-        raise ValueError(f"elements={symbols} must be symbols such as ['Li', 'Fe', 'O']{'; unknown: ' * bool(symbols)}"
-                         f"{', '.join(unknown) if symbols else ''}")  # fmt: skip
+    symbols = elements.split("-") if isinstance(elements, str) else elements
+    if not len(alphabet.positions(symbols)):  # type: ignore[arg-type]
+        raise ValueError(f"elements={symbols!r} must be symbols such as ['Li', 'Fe', 'O']")
+    symbols = list(symbols)
     inside = np.zeros(alphabet.NUM_ELEMENTS + 1, np.bool_)
     inside[[alphabet.INDEX[symbol] for symbol in symbols]] = inside[-1] = True  # the last stands for padding
     rows = np.flatnonzero(inside[compositions.elements].all(axis=1))

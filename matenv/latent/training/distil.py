@@ -28,7 +28,7 @@ from matenv.latent.evaluation.evaluate import agreement
 from matenv.latent.networks.counts_vae import DECODER, MAX_COUNT, CountsVAE
 from matenv.latent.networks.pairs import Pairs, choose_elements
 from matenv.latent.space import VAESpace
-from matenv.latent.store import load_latent, read, write
+from matenv.latent.store import open_space, read, write
 from matenv.latent.training.anchors import choose_anchors
 from matenv.latent.training.augment import Augmenter
 from matenv.latent.training.cloud import fit_cloud
@@ -265,7 +265,7 @@ def distil(
     """
     epochs = RECIPE.epochs if epochs is None else epochs
     at_least_one(epochs=epochs, threads=threads)
-    teacher, folder = load_latent(source), Path(out)
+    teacher, folder = open_space("source", source), Path(out)
     if not isinstance(teacher.network, CountsVAE):
         raise ValueError(f"source={str(source)!r} is a {type(teacher.network).__name__}; only a CountsVAE is distilled")
     path = folder / f"{teacher.name}.safetensors"

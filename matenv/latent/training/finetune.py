@@ -27,7 +27,7 @@ from matenv.latent.evaluation.evaluate import kl_divergence, prevalence, recover
 from matenv.latent.networks.counts_vae import MAX_COUNT
 from matenv.latent.networks.protocol import KINDS
 from matenv.latent.space import VAESpace, Whitening
-from matenv.latent.store import load_latent, read, write
+from matenv.latent.store import open_space, read, write
 from matenv.latent.training.anchors import choose_anchors
 from matenv.latent.training.augment import Augmenter
 from matenv.latent.training.cloud import fit_cloud
@@ -99,7 +99,7 @@ def finetune(
     if not 0 <= replay < np.inf:
         raise ValueError(f"replay={replay} must not be negative; 0 shows no original rows, 1 as many as one's own")
     torch.set_num_threads(threads)
-    before, folder = load_latent(source), Path(out)
+    before, folder = open_space("source", source), Path(out)
     path = folder / f"{before.name}.safetensors"
     if path.exists() and Path(source).exists() and path.samefile(source):
         raise ValueError(f"out={str(out)!r} is the source's own folder, whose weights would be overwritten")
@@ -110,7 +110,7 @@ def finetune(
     original = load_dataset(before.table)
     number = max(round(replay * len(table.train)), LEAST_REPLAYED) if replay else 0
     epochs = epochs or max(round(STEPS * BATCH / (len(table.train) + number)), 1)
-    network: Any = load_latent(source).network.requires_grad_(True)
+    network: Any = open_space("source", source).network.requires_grad_(True)
     identity = {
         "source": fingerprint(network), "table": digest(table.train), "epochs": epochs, "seed": seed,
         "replay": replay, **recipe.settings(),
