@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -15,8 +16,10 @@ import numpy as np
 
 import matenv
 from matenv import benchmark, data, tasks, wrappers
-from matenv.benchmark.systems import held_out
 from tests.bundle.small import OPTIONS, columns
+from tests.wrong_values import Fresh
+
+NUMBERS = itertools.count()
 
 PACKAGES = (
     "matenv", "matenv.chemistry", "matenv.data", "matenv.thermo", "matenv.latent", "matenv.properties", "matenv.oracle",
@@ -25,7 +28,7 @@ PACKAGES = (
 """What users import from."""
 
 MADE = {
-    "Assessment", "Bundle", "Card", "CompositionBatch", "Conversion", "ConvexHull", "Dataset", "Decomposition",
+    "Assessment", "Bundle", "Card", "CompositionBatch", "Conversion", "ConvexHull", "Dataset", "Decomposition", "Found",
     "OpenDecomposition", "OpenHull", "Prediction", "Predictor", "Result", "Split", "Table", "TableReport", "TaskScore",
     "VAESpace",
 }  # fmt: skip
@@ -35,6 +38,7 @@ PROTOCOLS = {"LatentSpace", "Objective", "Player", "Search"}
 """There is nothing to call."""
 
 NOT_DRIVEN = {
+    "RecordMoves.step": "hands the actions to the environment's own step",
     "AskTell.ask": "raises NotImplementedError: a user's method replaces it",
     "CompositionBatch.nearest": "the compiled side of from_fractions, which checks what comes in",
     "SB3VecEnv.env_method": "name and arguments are those of another object's method",
@@ -51,6 +55,11 @@ NOT_DRIVEN = {
 
 INSIDE = {"utility": "Task.score calls it, and checks the assessment; an objective checks its own fields"}
 """Methods of that name, of whatever class, that are left out, and why."""
+
+
+def outwards(observations: np.ndarray) -> np.ndarray:
+    """A policy of the latent environment."""
+    return np.ones((len(observations), 32))
 
 
 class Right:
@@ -82,6 +91,10 @@ class Right:
     def problem(self) -> benchmark.Problem:
         """A problem with calls left."""
         return benchmark.Problem(matenv.load_task("stiff-stable"), matenv.Oracle(budget=10_000))
+
+    def short(self) -> benchmark.Problem:
+        """A fresh problem with few calls."""
+        return benchmark.Problem(matenv.load_task("stiff-stable"), matenv.Oracle(budget=3))
 
     @cached_property
     def training(self) -> benchmark.Training:
@@ -143,7 +156,7 @@ class Right:
             "OpenDecomposition": lambda: self.hull.decompose("NaCl", potentials={"Cl": 0.0}),
             "OpenHull": lambda: self.hull.open_to({"Cl": 0.0}),
             "Oracle": matenv.Oracle,
-            "PolicyMethod": lambda: benchmark.find("random_policy").factory(0),
+            "PolicyMethod": lambda: benchmark.PolicyMethod("MaterialLatent-v0", outwards),
             "Prediction": lambda: matenv.load_predictor("default").distribution("NaCl"),
             "Predictor": lambda: matenv.load_predictor("default"),
             "Problem": lambda: self.problem,
@@ -167,7 +180,7 @@ class Right:
         """Values by the name of a parameter, wherever it is required."""
         two = self.said.compositions
         return {
-            "X": "NaCl", "Z": np.zeros((1, matenv.load_latent("vae-elawady").dim)), "assessment": self.said, "batch": two, "compositions": two,
+            "X": "NaCl", "Z": np.zeros((1, 10)), "assessment": self.said, "batch": two, "compositions": two,
             "counts": np.eye(89)[:1], "data": self.table, "environment": "air", "envs": self.envs,
             "file": self.file, "folder": self.folder, "formula": "NaCl", "formulas": ["NaCl", "LiF"],
             "fractions": np.eye(89)[:2], "high": 2.0, "i": 0, "k": 2, "low": 1.0, "n": 2, "name": "band_gap_pbe",
@@ -200,16 +213,15 @@ class Right:
             "Dataset.split": {"name": "system"},
             "Dataset.subset": {"rows": [0, 1]},
             "Dataset.truth": {"label": "band_gap_pbe"},
-            "Found": {"scores": np.zeros(2)},
             "OpenDecomposition.reaction_energy": {"formation_energy": np.zeros(1)},
             "Oracle.look_up": {"name": "band_gap_pbe"},
             "Oracle.recall": {"formulas": two},
             "Plan": {"method": "random", "track": "single", "task": "stiff-stable", "seed": 1000, "budget": 10},
-            "PolicyMethod": {"env_id": "MaterialLatent-v0"},
+            "PolicyMethod": {"env_id": "MaterialLatent-v0", "policy": outwards},
+            "PolicyMethod.play": {"problem": Fresh(self.short)},
             "Prediction.cdf": {"value": 1.0},
             "Property": {"name": "mass", "unit": "u", "predict": lambda x: x.sum(axis=1)},
             "RecordMoves": {"env": gym.make_vec("MaterialLatent-v0", num_envs=2)},
-            "RecordMoves.step": {"actions": np.zeros((2, 32), np.float32)},
             "Result.write": {"path": self.folder / "again.json"},
             "SB3VecEnv.step_async": {"actions": np.zeros(2, np.int64)},
             "StableAgainst": {"environment": "air"},
@@ -217,7 +229,7 @@ class Right:
             "Task.check": {"predicted": matenv.Oracle().units},
             "Training": {"track": "amortised", "calls": 1000},
             "Training.problem": {"asked": self.training.wish(np.random.default_rng(0))},
-            "Training.stable": {"system": held_out(1, 0)[0]},
+            "Training.stable": {"system": self.training.systems[0]},
             "Training.wish": {"rng": np.random.default_rng(0)},
             "VAESpace.with_rule": {"rule": "smallest"},
             "load_property": {"path": self.property_file},
@@ -227,12 +239,12 @@ class Right:
             "fit_conversion": {"data": table, "reference": table},
             "is_ionic": {"states": matenv.chemistry.oxidation_states("NaCl")},
             "load_bundle": {"path": self.bundle.path},
-            "play": {"method": benchmark.find("random").factory(0)},
+            "play": {"method": benchmark.find("random").factory(0), "problem": Fresh(self.short)},
             "plans": {"methods": ["random"]},
             "read_table": {"source": ["NaCl"]},
-            "register": {"name": "own", "factory": benchmark.AskTell},
+            "register": {"name": Fresh(lambda: f"own-{next(NUMBERS)}"), "factory": benchmark.AskTell},
             "run": {"plan": self.plan},
-            "search": {"name": "random"},
+            "search": {"name": "random", "oracle": Fresh(lambda: matenv.Oracle(budget=3))},
             "spelled": {"states": matenv.chemistry.oxidation_states("NaCl")},
             "sweep": {"plans": [self.plan]},
             "unique_potentials": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,22 @@ WRONG: list[Any] = [
 """Values that are wrong for most parameters; where one happens to be right the call must simply work."""
 
 QUICK = WRONG[::4]
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """A right value that a call uses up: it is made anew for each.
+
+    Attributes:
+        make: Makes it.
+    """
+
+    make: Callable[[], Any]
+
+
+def call(function: Callable[..., Any], given: dict[str, Any]) -> Any:
+    """Call with right values, those that are used up made anew."""
+    return function(**{name: value.make() if isinstance(value, Fresh) else value for name, value in given.items()})
 
 
 def parameters(function: Callable[..., Any]) -> list[str]:
@@ -37,7 +54,7 @@ def complaints(
     for name in only or parameters(function):
         for value in values:
             try:
-                function(**{**right, name: value})
+                call(function, {**right, name: value})
             except (ValueError, TypeError, OSError) as error:
                 # A formula that cannot be read is quoted, which says more than the parameter's name.
                 if name.lower() not in str(error).lower() and "formula" not in str(error):

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv.benchmark.moves import Moves
-from matenv.composition import CompositionBatch
+from matenv.checks import check_made, check_real, check_whole
+from matenv.composition import CompositionBatch, check_packed
 from matenv.oracle import Oracle
 from matenv.tasks import Task, load_task
 
@@ -43,9 +44,14 @@ class Found:
 
         Returns:
             The search.
+
+        Raises:
+            ValueError: Something else than an oracle, or as `load_task`.
         """
+        check_made("oracle", oracle, Oracle, "matenv.Oracle")
+        wanted = load_task(task)
         met = oracle.history()
-        scores = [load_task(task).score(oracle.assess(met)).score] if len(met) else []
+        scores = [wanted.score(oracle.assess(met)).score] if len(met) else []
         return cls(met, np.concatenate([np.zeros(0), *scores]), moves)
 
 
@@ -59,6 +65,14 @@ def best_by_system(batch: CompositionBatch, score: NDArray[np.float64], most: in
 
     Returns:
         Row numbers, best first.
+
+    Raises:
+        ValueError: Scores that do not fit the batch, or `most` below 1.
     """
+    check_packed("batch", batch)
+    score = check_real("score", score, "a number for each formula")
+    if score.shape != (len(batch),):
+        raise ValueError(f"score has shape {score.shape}; expected ({len(batch)},)")
+    most = check_whole("most", most, "formulas to take")
     order = np.argsort(-score, kind="stable")
     return order[batch[order].systems().distinct()[:most]]

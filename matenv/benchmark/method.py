@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from matenv.benchmark.moves import Moves
 from matenv.benchmark.problem import Problem, Proposals
 from matenv.benchmark.training import Training
+from matenv.checks import check_listed, check_seed, check_text
 from matenv.composition import CompositionBatch
 
 TRACKS = ("single", "amortised", "systems")
@@ -54,6 +55,7 @@ class AskTell:
     problem: Problem
 
     def __init__(self, seed: int = 0) -> None:
+        check_seed("seed", seed)
         self.seed, self.rng = seed, np.random.default_rng(seed)
 
     def train(self, training: Training) -> None:
@@ -127,8 +129,13 @@ def register(
     Raises:
         ValueError: A name that is taken or holds a colon, or an unknown track.
     """
-    if name in METHODS or ":" in name:
+    if check_text("name", name, "the method's name") in METHODS or ":" in name:
         raise ValueError(f"name={name!r} is taken or holds a colon; give the method another name")
+    if not callable(factory):
+        raise ValueError(f"factory={factory!r} must make the method from a seed: a class, or a function")
+    check_listed("tracks", tracks, f"tracks, out of {', '.join(TRACKS)}")
+    if needs is not None and (not isinstance(needs, tuple) or not len(needs) == 2):
+        raise ValueError(f"needs={needs!r} must be a module and an extra, such as ('botorch', 'bo')")
     if unknown := set(tracks) - set(TRACKS):
         raise ValueError(f"tracks={tracks!r} holds {sorted(unknown)}; choose from {', '.join(TRACKS)}")
     METHODS[name] = Registered(name, factory, tuple(tracks), needs)
@@ -148,6 +155,7 @@ def find(name: str) -> Registered:
         ValueError: No such method.
         ImportError: No such module, or one that an extra of this package installs.
     """
+    check_text("name", name, "a method's name, or module:Name")
     module, _, own = name.rpartition(":")
     if module:
         loaded = _load(module)
@@ -158,7 +166,7 @@ def find(name: str) -> Registered:
             importlib.import_module(shipped)
     if own not in METHODS:
         raise ValueError(
-            f"method={name!r} is unknown; choose from {', '.join(map(repr, METHODS))}; or give module:Name"
+            f"method={name!r} is no name of a method; choose from {', '.join(map(repr, METHODS))}; or give module:Name"
         )
     if METHODS[own].lacking:
         raise ImportError(f"method={name!r} needs what is not installed: {METHODS[own].lacking}")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from matenv.benchmark.found import Found
-from matenv.benchmark.method import Method, Player, find
+from matenv.benchmark.method import Method, Player, Search, find
 from matenv.benchmark.problem import Problem, packed
+from matenv.checks import check_made, check_seed
 from matenv.oracle import Oracle
 from matenv.tasks import Task
 
@@ -28,8 +29,12 @@ def play(method: Method, problem: Problem, seed: int = 0) -> Found:
         What was found: in the single and the amortised track distinct formulas, in the systems track every proposal.
 
     Raises:
-        ValueError: More proposals than asked for.
+        ValueError: More proposals than asked for, or something that is no method, problem or seed.
     """
+    if isinstance(method, type) or not isinstance(method, Search | Player):
+        raise ValueError(f"method={method!r} has neither ask() nor play(); make one: find('random').factory(0)")
+    check_made("problem", problem, Problem, "matenv.benchmark.Problem")
+    check_seed("seed", seed)
     if isinstance(method, Player):
         moves = method.play(problem, seed)
         return Found.of(problem.oracle, problem.task, moves)
@@ -63,6 +68,8 @@ def search(name: str, task: Task, oracle: Oracle, seed: int = 0) -> Found:
     Raises:
         ValueError: An unknown method, an oracle without a budget or one already used.
     """
+    check_made("oracle", oracle, Oracle, "matenv.Oracle(budget=10_000)")
+    check_seed("seed", seed)
     if oracle.budget is None or oracle.calls:
         raise ValueError(
             "oracle must be fresh and have a budget, which is the length of the search; Oracle(budget=10_000)"

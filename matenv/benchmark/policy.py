@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from matenv.benchmark.moves import Moves
 from matenv.benchmark.problem import Problem
 from matenv.benchmark.training import Training
+from matenv.checks import check_flag, check_made, check_seed, check_text, check_whole
 
 CALLS_PER_ROW = 100
 """Calls of the budget for each episode that runs at once, up to `MOST_ROWS`: every one spends a call on its start."""
@@ -77,6 +78,14 @@ class PolicyMethod:
         wrap: Callable[[gym.vector.VectorEnv], gym.vector.VectorEnv] | None = None,
         **env_kwargs: Any,
     ) -> None:
+        check_text("env_id", env_id, "a registered environment, such as 'MaterialLatent-v0'")
+        check_text("algorithm", algorithm, "a class of Stable-Baselines3, such as 'PPO'")
+        check_flag("deterministic", deterministic)
+        if rows is not None:
+            check_whole("rows", rows, "episodes at once, or None")
+        for name, given in (("learn", learn), ("train", train), ("wrap", wrap)):
+            if given is not None and not callable(given):
+                raise ValueError(f"{name}={given!r} must be a function, or None")
         if policy is None and learn is None:
             raise ValueError("policy=None and learn=None: give one of them")
         self.env_id, self.env_kwargs = env_id, env_kwargs
@@ -88,6 +97,8 @@ class PolicyMethod:
 
     def play(self, problem: Problem, seed: int) -> Moves | None:
         """Act until the budget is spent, from starts that the seed determines."""
+        check_made("problem", problem, Problem, "matenv.benchmark.Problem")
+        check_seed("seed", seed)
         rows = self.rows or max(1, min(MOST_ROWS, problem.budget // CALLS_PER_ROW))
         envs = gym.make_vec(
             self.env_id, num_envs=rows, task=problem.task, oracle=problem.oracle, **self.env_kwargs

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv.benchmark.found import Found
+from matenv.checks import check_made
 from matenv.composition import MAX_ATOMS, TOLERANCE, CompositionBatch, read
 from matenv.data import load_dataset
 from matenv.oracle import Oracle
@@ -40,6 +41,8 @@ class Problem:
     system: tuple[str, ...] | None = None
 
     def __init__(self, task: Task, oracle: Oracle) -> None:
+        check_made("task", task, Task, "load_task")
+        check_made("oracle", oracle, Oracle, "matenv.Oracle(budget=10_000)")
         if oracle.budget is None:
             raise ValueError("oracle has no budget, which is the length of the search; use Oracle(budget=10_000)")
         self.task, self.oracle, self.budget = task, oracle, oracle.budget

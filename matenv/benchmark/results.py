@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import matenv
+from matenv.checks import check_path, check_seed, check_text, check_whole
 from matenv.composition import MAX_ATOMS, TOLERANCE, CompositionBatch, read
+from matenv.tasks import Task, load_task
 
 PROTOCOL_VERSION = 1
 """Version of tracks, tasks' budgets, metrics and files. Results of different versions are not compared."""
@@ -33,6 +35,10 @@ class Plan:
         budget: Calls per problem; proposals in the systems track.
         training: Calls of the training in the amortised track.
         systems: Systems of each number of elements in the systems track; None for all that are held out.
+        content: What the file of the task said, as plain data, where `task` is the path of one.
+
+    Raises:
+        ValueError: A field of the wrong kind.
     """
 
     method: str
@@ -42,6 +48,25 @@ class Plan:
     budget: int
     training: int = 0
     systems: int | None = None
+    content: Mapping[str, Any] | None = field(default=None, hash=False)
+
+    def __post_init__(self) -> None:
+        """Check the fields."""
+        for name in ("method", "track", "task"):
+            check_text(name, getattr(self, name), "a name")
+        for name in ("seed", "training"):
+            if check_seed(name, getattr(self, name)) is None:
+                raise ValueError(f"{name}=None must be a whole number of at least 0")
+        check_whole("budget", self.budget, "calls")
+        if self.systems is not None:
+            check_whole("systems", self.systems, "systems, or None for all")
+        if self.content is not None and not isinstance(self.content, Mapping):
+            raise ValueError(f"content={self.content!r} must be a task as plain data, or None")
+
+    @property
+    def wanted(self) -> Task:
+        """The task of the single track."""
+        return load_task(self.task if self.content is None else self.content)
 
     @property
     def file(self) -> str:
@@ -97,6 +122,7 @@ class Result:
 
     def write(self, path: Path) -> None:
         """Write the file; it appears when it is complete."""
+        path = Path(check_path("path", path, "the file to write"))
         write_whole(path, json.dumps(asdict(self), separators=(",", ":")) + "\n")
 
     @classmethod
@@ -105,7 +131,10 @@ class Result:
 
         Raises:
             ValueError: A file that is not a result of this version of the protocol.
+            FileNotFoundError: No such file.
         """
+        if not Path(check_path("path", path, "the file of a result")).is_file():
+            raise FileNotFoundError(f"path={str(path)!r} is no file; `matenv benchmark run` makes results")
         try:
             content = json.loads(Path(path).read_text())
             if content["protocol"] != PROTOCOL_VERSION:
@@ -120,9 +149,15 @@ def read_results(paths: Iterable[str | Path]) -> list[Result]:
     """Results from files, and from all files of folders.
 
     Raises:
-        ValueError: No file at all, or one that is no result.
+        ValueError: No file at all, one that is no result, or results of tasks of one name that differ.
     """
-    return [Result.read(path) for path in result_files(paths)]
+    results = [Result.read(path) for path in result_files(paths)]
+    said: dict[str, Any] = {}
+    for result in results:
+        task, content = result.plan.task, result.plan.content
+        if said.setdefault(task, content) != content:
+            raise ValueError(f"task={task!r} is not the same in all of these results; its file was changed in between")
+    return results
 
 
 def result_files(paths: Iterable[str | Path]) -> list[Path]:
@@ -132,15 +167,17 @@ def result_files(paths: Iterable[str | Path]) -> list[Path]:
         ValueError: None at all.
         FileNotFoundError: A path that does not exist.
     """
+    if isinstance(paths, str | bytes | os.PathLike) or not isinstance(paths, Iterable):
+        raise ValueError(f"paths={paths!r} must be a list of files or folders")
     files: list[Path] = []
-    for path in map(Path, paths):
+    for path in (Path(check_path("paths", each, "a list of files or folders")) for each in paths):
         if not path.exists():
             raise FileNotFoundError(
-                f"files hold {str(path)!r}, which does not exist; `matenv benchmark run` makes them"
+                f"paths hold {str(path)!r}: no such file or folder; `matenv benchmark run` makes results"
             )
         files += sorted(path.glob("*.json")) if path.is_dir() else [path]
     if not files:
-        raise ValueError("there are no result files; make some with `matenv benchmark run`")
+        raise ValueError(f"paths={paths!r}: there are no result files; make some with `matenv benchmark run`")
     return files
 
 

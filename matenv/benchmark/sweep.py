@@ -10,6 +10,7 @@ from pathlib import Path
 
 from matenv.benchmark.results import Plan, Result
 from matenv.benchmark.tracks import run
+from matenv.checks import check_made, check_path, check_whole
 
 
 def sweep(plans: Sequence[Plan], folder: str | Path, processes: int = 1) -> list[Path]:
@@ -26,9 +27,12 @@ def sweep(plans: Sequence[Plan], folder: str | Path, processes: int = 1) -> list
     Raises:
         ValueError: Fewer than one process, or a file that is there and holds another run.
     """
-    if processes < 1:
-        raise ValueError(f"processes={processes} must be at least 1")
-    folder = Path(folder)
+    check_whole("processes", processes, "processes")
+    if not isinstance(plans, Sequence) or isinstance(plans, str | bytes):
+        raise ValueError(f"plans={str(plans)[:60]!r} must be a list of plans, as matenv.benchmark.plans makes them")
+    for plan in plans:
+        check_made("plans", plan, Plan, "matenv.benchmark.plans")
+    folder = Path(check_path("folder", folder, "a folder for the results"))
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / plan.file for plan in plans]
     todo = []

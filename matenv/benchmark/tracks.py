@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,9 @@ from matenv.benchmark.problem import Problem
 from matenv.benchmark.results import DIGITS, Answer, Plan, Result
 from matenv.benchmark.systems import PROPOSALS, SystemProblem, held_out, stable_phases
 from matenv.benchmark.training import Training
+from matenv.checks import check_choice, check_listed, check_made, check_whole
 from matenv.oracle import Oracle
-from matenv.tasks import load_task
+from matenv.tasks.registry import task_for_storage
 from matenv.tasks.wishes import Wish, draw
 
 FIRST_SEED = 1_000
@@ -59,7 +61,7 @@ def plans(
     Args:
         methods: Names, as `find` takes them.
         track: Name of the track.
-        tasks: Task names, in the single track only.
+        tasks: Task names, or paths of tasks' files, in the single track only.
         seeds: Number of seeds, from `FIRST_SEED` on.
         budget: Calls per problem; None for the protocol's first.
         training: Calls of the training, in the amortised track.
@@ -72,8 +74,10 @@ def plans(
         ValueError: An unknown track, task or method, a method that does not serve the track, or numbers below 1.
         ImportError: A method of a module that cannot be imported.
     """
-    if track not in TRACKS:
-        raise ValueError(f"track={track!r} is unknown; choose one of {', '.join(TRACKS)}")
+    check_choice("track", track, TRACKS)
+    check_listed("methods", methods, "methods, such as ['random']")
+    if isinstance(tasks, str) or not isinstance(tasks, Sequence):
+        raise ValueError(f"tasks={tasks!r} must be a list of tasks, such as ['stiff-stable']")
     for name in methods:
         if track not in (entry := find(name)).tracks:
             raise ValueError(f"method={name!r} does not serve track={track!r}, only {', '.join(entry.tracks)}")
@@ -81,22 +85,30 @@ def plans(
     if track == "systems" and budget != PROPOSALS:
         raise ValueError(f"budget={budget}: in the systems track it is {PROPOSALS} proposals")
     numbers = {"seeds": seeds, "budget": budget, "training": training, "systems": 1 if systems is None else systems}
-    if wrong := [f"{name}={number}" for name, number in numbers.items() if number < 1]:
-        raise ValueError(f"{', '.join(wrong)} must be at least 1")
-    for task in tasks:
-        load_task(task)
-    names = tasks if track == "single" else [TASKS_OF[track]]
+    for name, number in numbers.items():
+        check_whole(name, number, "at least 1")
+    contents = {str(task): _content(task) for task in (tasks if track == "single" else [])}
+    names = contents if track == "single" else {TASKS_OF[track]: None}
     return [
         Plan(method, track, task, seed, budget, training if track == "amortised" else 0,
-             systems if track == "systems" else None)
-        for method in methods for task in names for seed in range(FIRST_SEED, FIRST_SEED + seeds)
+             systems if track == "systems" else None, content)
+        for method in methods for task, content in names.items() for seed in range(FIRST_SEED, FIRST_SEED + seeds)
     ]  # fmt: skip
+
+
+def _content(task: str | Path) -> Mapping[str, Any] | None:
+    """What the file of a task says; None for a registered task."""
+    try:
+        stored = task_for_storage(task)
+    except (ValueError, FileNotFoundError) as error:
+        raise type(error)(f"tasks: {error}") from None
+    return None if isinstance(stored, str) else stored
 
 
 def problems_of(plan: Plan) -> list[tuple[str, Problem]]:
     """The problems of a run, fresh, by name."""
     if plan.track == "single":
-        task = load_task(plan.task)
+        task = plan.wanted
         return [(plan.task, Problem(task, Oracle("train", plan.budget, properties=task.properties)))]
     if plan.track == "systems":
         return [("-".join(system), SystemProblem(system)) for system in held_out(plan.systems, plan.seed)]
@@ -121,7 +133,11 @@ def run(plan: Plan) -> Result:
 
     Returns:
         The result.
+
+    Raises:
+        ValueError: Something else than a plan.
     """
+    check_made("plan", plan, Plan, "matenv.benchmark.plans")
     began = time.process_time()
     method = find(plan.method).factory(plan.seed)
     training = Training(plan.track, plan.training)
@@ -154,7 +170,7 @@ def measure(plan: Plan, answers: Sequence[Answer]) -> dict[str, dict[str, float]
     """
     found = [Found(answer.compositions, np.array(answer.scores, np.float64)) for answer in answers]
     if plan.track == "single":
-        task = load_task(plan.task)
+        task = plan.wanted
         return {str(n): search_measures(found[0], task, n) for n in sorted({min(FEW, plan.budget), plan.budget})}
     if plan.track == "amortised":
         tasks = [wish.task() for wish in test_wishes(plan.seed)]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from matenv.benchmark.problem import Problem, train_formulas
 from matenv.benchmark.systems import System, SystemProblem, stable_phases
+from matenv.checks import check_choice, check_made, check_whole
 from matenv.composition import CompositionBatch
 from matenv.oracle import Oracle
 from matenv.tasks.wishes import Wish, draw
@@ -27,6 +30,9 @@ class Training:
     """
 
     def __init__(self, track: str, calls: int) -> None:
+        check_choice("track", track, ("single", "amortised", "systems"))
+        if not isinstance(calls, int) or calls != 0:
+            check_whole("calls", calls, "formulas, or 0")
         self.track, self.budget = track, calls
         self._oracle = Oracle("train", max(calls, 1))
 
@@ -49,19 +55,26 @@ class Training:
         """The DFT-stable phases of a system of the train part.
 
         Raises:
-            KeyError: A system that is not in `systems`.
+            ValueError: A system that is not in `systems`.
         """
+        self._check_system("system", system)
         return stable_phases("train")[system]
 
     def wish(self, rng: np.random.Generator) -> Wish:
         """A training wish by chance."""
+        check_made("rng", rng, np.random.Generator, "np.random.default_rng")
         return draw(rng, "train")
 
     def problem(self, asked: Wish | System) -> Problem:
         """A wish or a train system as a problem; `Problem.assess` scores proposals and counts their calls."""
         if isinstance(asked, Wish):
             return Problem(asked.task(), self._oracle)
+        self._check_system("asked", asked)
         return SystemProblem(asked, "train")
+
+    def _check_system(self, name: str, system: Any) -> None:
+        if not isinstance(system, tuple) or system not in self.systems:
+            raise ValueError(f"{name}={system!r} is no system of the train part, such as {self.systems[0]!r}")
 
     def history(self) -> CompositionBatch:
         """The distinct formulas assessed, in order."""

@@ -24,8 +24,12 @@ from matenv.bundle.bundle import TABLE, Bundle, load_bundle, stands_on
 from matenv.bundle.card import card
 from matenv.bundle.manifest import MANIFEST, WORK, read_manifest, write_manifest
 from matenv.bundle.request import Learned, Request
+from matenv.checks import check_choice, check_flag, check_listed, check_number, check_path, check_seed
 from matenv.data import Dataset, load_dataset
 from matenv.data.atomic import only_writer, write_whole
+from matenv.data.embedded import EMBEDDED
+from matenv.data.table import read_table_as, warn
+from matenv.data.user_table import HOLDOUTS
 from matenv.latent.training.finetune import finetune
 from matenv.properties.training.from_table import train_property
 from matenv.training.settings import at_least_one
@@ -79,10 +83,12 @@ def build(
         FileNotFoundError: The table does not exist.
         OSError: Another process builds in that folder, or it cannot be written.
     """
+    _check(out, columns, units, log10, replay, seed, progress, say)
+    check_path("latent", latent, "a latent space: a name, or a weights file")
+    check_choice("holdout", holdout, HOLDOUTS)
     at_least_one(epochs=epochs, threads=threads)
     if not isinstance(data, Dataset):
-        is_folder = isinstance(data, str | Path) and Path(data).is_dir()
-        data = load_dataset(data, **options) if is_folder else load_dataset(data, units=units, **options)
+        data = _loaded(data, units, options)
     request = Request.of(
         data, columns=columns, units=dict(units or {}), log10=log10, latent=str(latent), epochs=epochs, replay=replay,
         holdout=holdout, convert=convert, seed=seed, threads=threads,
@@ -96,6 +102,32 @@ def build(
             _build(folder, request, progress, say)
         shutil.rmtree(folder / WORK, ignore_errors=True)
     return load_bundle(folder)
+
+
+def _check(out: Any, columns: Any, units: Any, log10: Any, replay: Any, seed: Any, progress: Any, say: Any) -> None:
+    """Refuse what is of the wrong kind."""
+    check_path("out", out, "the folder of the bundle")
+    for name, given in (("columns", () if columns is None else columns), ("log10", log10)):
+        check_listed(name, given, "columns of the table")
+    if units is not None and not isinstance(units, Mapping):
+        raise ValueError(f"units={str(units)[:60]!r} must be a dictionary such as {{'hardness': 'GPa'}}")
+    if replay != 0:
+        check_number("replay", replay, 0, np.inf, "a number of rows, or 0 for none")
+    if check_seed("seed", seed) is None:
+        raise ValueError("seed=None must be a whole number of at least 0")
+    check_flag("progress", progress)
+    if not callable(say):
+        raise ValueError(f"say={say!r} must be a function of a line, such as print")
+
+
+def _loaded(data: Any, units: Mapping[str, str] | None, options: Mapping[str, Any]) -> Dataset:
+    """The table, or the snapshot in a folder."""
+    if isinstance(data, str | Path) and (str(data) in EMBEDDED or Path(data).is_dir()):
+        return load_dataset(data, **options)
+    table = read_table_as("data", data, units=units, **options).dataset()
+    if table.report is not None:
+        warn(table.report)
+    return table
 
 
 def _is_whole(folder: Path, request: Request) -> bool:

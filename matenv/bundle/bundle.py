@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from matenv.bundle.energies import Energies, joint_reference, table_checksum
 from matenv.bundle.manifest import AGAIN, read_files, read_manifest
-from matenv.checks import check_path
+from matenv.checks import check_device, check_path
 from matenv.data import Dataset
 from matenv.data.dataset_file import NUMBERS, TEXT, dataset_of
 from matenv.latent import load_latent
 from matenv.oracle import DEFAULT_PREDICTOR, Oracle
 from matenv.properties import load_property
+from matenv.properties.learned import check_properties
 from matenv.properties.own import Property
 from matenv.properties.store import file_checksum, locate
 
@@ -53,6 +54,7 @@ class Bundle:
 
     def latent_on(self, device: str) -> VAESpace:
         """The latent space on a device, one for all who ask."""
+        check_device(device)
         return self._latent(device)
 
     @cached_property
@@ -75,7 +77,8 @@ class Bundle:
             ValueError: As `Oracle`.
         """
         own = {each.name for each in self.properties}
-        more = [each for each in properties if each.name not in own]
+        more = [each for each in check_properties(properties) if each.name not in own]
+        check_device(device)
         return self._oracle(device).anew(budget, (*self.properties, *more))
 
     def _first_oracle(self, device: str) -> Oracle:

@@ -13,7 +13,7 @@ import numpy as np
 from matenv import elements as alphabet
 from matenv.card.card import Card
 from matenv.card.parts import LARGE, Decomposed, Estimate, Gap, KnownFormula, Label, Opinion
-from matenv.checks import check_choice, check_whole
+from matenv.checks import check_choice, check_listed, check_whole
 from matenv.chemistry import is_all_metal, is_charge_neutral, is_electronegativity_balanced, oxidation_states
 from matenv.composition import CompositionBatch, FormulaIndex, read
 from matenv.data import Dataset, load_dataset
@@ -122,6 +122,7 @@ def explain(
 
 def large_formulas(formulas: Iterable[str]) -> dict[str, int]:
     """Atoms of those formulas that have more than `LARGE`, by formula."""
+    check_listed("formulas", formulas, "formulas, such as ['LiFePO4']")
     listed = list(formulas)
     atoms = read(listed, whole=True).atoms.tolist()
     return {formula: count for formula, count in zip(listed, atoms, strict=True) if count > LARGE}

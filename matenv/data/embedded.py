@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from matenv.composition import MAX_ELEMENTS, CompositionBatch
 from matenv.data.dataset import Dataset
 from matenv.data.snapshot import load_snapshot
-from matenv.data.table import read_table, warn
+from matenv.data.table import read_table_as, warn
 from matenv.data.table_file import SUFFIXES
 
 EMBEDDED = {
@@ -67,7 +67,7 @@ def load_dataset(name: Any = "mp-ground-states", **options: Any) -> Dataset:
             f"name={name!r} is not a dataset; choose one of {', '.join(EMBEDDED)} or give a file that ends in "
             f"{', '.join(SUFFIXES)}"
         )
-    data = read_table(name, **options).dataset()
+    data = read_table_as("name", name, **options).dataset()
     if data.report is not None:
         warn(data.report)
     return data

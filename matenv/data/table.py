@@ -118,6 +118,25 @@ def read_table(
         >>> len(table.report.problems)
         1
     """
+    return read_table_as(
+        "source", source, column=column, energy=energy, labels=labels, units=units, energy_scheme=energy_scheme,
+        tolerance=tolerance, strict=strict,
+    )  # fmt: skip
+
+
+def read_table_as(
+    parameter: str,
+    source: Any,
+    *,
+    column: str | None = None,
+    energy: str | None = None,
+    labels: Sequence[str] | None = None,
+    units: Mapping[str, str] | None = None,
+    energy_scheme: str | None = None,
+    tolerance: float = 0.0,
+    strict: bool = False,
+) -> Table:
+    """As `read_table`, for a caller whose own parameter has another name, which errors quote."""
     if check_number("tolerance", tolerance, 0, 1, "a change of an atom fraction, 0 to 0.1") >= 0.1:
         raise ValueError(f"tolerance={tolerance} must be a change of an atom fraction, 0 to 0.1")
     check_flag("strict", strict)
@@ -130,7 +149,7 @@ def read_table(
         raise ValueError(f"units={str(units)[:60]!r} must be a dictionary such as {{'hardness': 'GPa'}}")
     for name, unit in (units or {}).items():
         check_text(f"units: the unit of {name!r}", unit, "such as 'GPa'; '1' for a number")
-    raw = open_table(source, column or "formula")
+    raw = open_table(source, column or "formula", parameter)
     columns = tell_apart(raw, column, energy, labels, units)
     batch, atoms, unread = read_formulas(raw.frame[columns.formula].tolist(), tolerance)
     reader = _Reader(raw, dict(raw.ragged))

@@ -50,13 +50,14 @@ class RawTable:
     ragged: dict[int, str] = field(default_factory=dict)
 
 
-def open_table(source: Any, column: str = "formula") -> RawTable:
+def open_table(source: Any, column: str = "formula", parameter: str = "source") -> RawTable:
     """Bring a table of any kind into one form.
 
     Args:
         source: Path of a file (`SUFFIXES`); a pandas DataFrame, Series or Index; a list of formulas; a mapping of
             columns; or a list of pymatgen `ComputedEntry`, `ComputedStructureEntry` or `PDEntry`.
         column: What to call the formulas of a series, an index or a list.
+        parameter: What the caller calls `source`, for messages.
 
     Returns:
         The table.
@@ -69,8 +70,10 @@ def open_table(source: Any, column: str = "formula") -> RawTable:
     """
     import pandas as pd
 
+    if isinstance(source, str) and not source:
+        raise ValueError(f"{parameter}='' is no table; give a file that ends in {', '.join(SUFFIXES)}")
     if isinstance(source, str | Path):
-        raw = _open_file(Path(source))
+        raw = _open_file(Path(source), parameter)
     elif isinstance(source, pd.DataFrame):
         raw = _of_frame(source, column)
     elif isinstance(source, pd.Series):
@@ -78,29 +81,29 @@ def open_table(source: Any, column: str = "formula") -> RawTable:
         named = {column: source} if formulas else {column: source.index, str(source.name or "value"): source}
         raw = _of_frame(pd.DataFrame({key: np.asarray(cells, object) for key, cells in named.items()}), column)
     elif isinstance(source, Mapping):
-        raw = _of_frame(_frame(source), column)
+        raw = _of_frame(_frame(source, parameter), column)
     elif isinstance(source, pd.Index | np.ndarray | list | tuple):
-        raw = _of_list(list(source), column)
+        raw = _of_list(list(source), column, parameter)
     else:
         raise ValueError(
-            f"data={str(source)[:60]!r} ({type(source).__name__}) is no table; give the path of a file "
+            f"{parameter}={str(source)[:60]!r} ({type(source).__name__}) is no table; give the path of a file "
             f"({', '.join(SUFFIXES)}), a pandas object, or a list of formulas or DFT entries"
         )
     if not len(raw.frame):
-        raise ValueError(f"name={raw.name!r} holds no rows{' below its header' * (raw.place == 'line')}")
+        raise ValueError(f"{parameter}: {raw.name} holds no rows{' below its header' * (raw.place == 'line')}")
     twice = [str(name) for name, n in Counter(raw.frame.columns).items() if n > 1]
     if twice:
         raise _twice(raw.name, twice)
     return raw
 
 
-def _frame(columns: Any) -> pd.DataFrame:
+def _frame(columns: Any, parameter: str) -> pd.DataFrame:
     import pandas as pd
 
     try:
         return pd.DataFrame(columns, dtype=object)
     except ValueError as error:
-        raise ValueError(f"name={str(columns)[:60]} is no table: {error}") from None
+        raise ValueError(f"{parameter}={str(columns)[:60]} is no table: {error}") from None
 
 
 def _of_frame(frame: pd.DataFrame, column: str) -> RawTable:
@@ -111,19 +114,21 @@ def _of_frame(frame: pd.DataFrame, column: str) -> RawTable:
     return RawTable(kept, "table", range(len(kept)), attributes=attributes)
 
 
-def _of_list(items: list[Any], column: str) -> RawTable:
+def _of_list(items: list[Any], column: str, parameter: str) -> RawTable:
     if items and entries.is_entry(items[0]):
         frame, said, unusable = entries.frame_of(items)
         return RawTable(frame, "entries", range(len(frame)), said=said, attributes=frame.attrs, ragged=unusable)
-    return RawTable(_frame({column: items}), "list", range(len(items)))
+    return RawTable(_frame({column: items}, parameter), "list", range(len(items)))
 
 
-def _open_file(path: Path) -> RawTable:
+def _open_file(path: Path, parameter: str) -> RawTable:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise ValueError(f"data={str(path)!r} is not a table; give a file that ends in {', '.join(SUFFIXES)}")
+        raise ValueError(f"{parameter}={str(path)!r} is not a table; give a file that ends in {', '.join(SUFFIXES)}")
     if not path.exists():
-        raise FileNotFoundError(f"data={str(path)!r} does not exist; give a file that ends in {', '.join(SUFFIXES)}")
+        raise FileNotFoundError(
+            f"{parameter}={str(path)!r} does not exist; give a file that ends in {', '.join(SUFFIXES)}"
+        )
     if suffix == ".parquet":
         return _parquet(path)
     text, said = _text(path)

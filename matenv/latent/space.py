@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.checks import check_real, check_seed
+from matenv.checks import check_real, check_seed, check_text
 from matenv.compiled.jit import njit
 from matenv.composition import CompositionBatch, Compositions, read
 from matenv.latent.cloud import Cloud
@@ -118,6 +118,7 @@ class VAESpace:
         Raises:
             ValueError: An unknown rule, or a space that decodes to integers.
         """
+        check_text("rule", rule, "the name of a rule")
         if not self.network.rules:
             raise ValueError(f"rule={rule!r} does not apply: {self.name!r} decodes to integers, not to fractions")
         other = copy(self)

@@ -400,6 +400,13 @@ def unique_potentials(element_potentials: NDArray[np.float64], weights: NDArray[
 
     Returns:
         True where there are as many products as elements; False also where there are no potentials.
+
+    Raises:
+        ValueError: Arrays that do not fit each other.
     """
+    for name, given in (("weights", weights), ("element_potentials", element_potentials)):
+        fits = isinstance(given, np.ndarray) and given.dtype.kind == "f" and given.ndim == 2
+        if not fits or given.shape != weights.shape:
+            raise ValueError(f"{name}={str(given)[:60]!r} must be the numbers (B, 10) of an Assessment's {name}")
     elements = np.isfinite(element_potentials).sum(axis=1)
     return (elements > 0) & ((weights > 0.0).sum(axis=1) == elements)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from matenv import elements as alphabet
 from matenv.checks import check_device
 from matenv.compiled.jit import njit
-from matenv.composition import CompositionBatch, Compositions, amounts_of, check_fractions
+from matenv.composition import CompositionBatch, Compositions, amounts_of, check_fractions, check_packed
 from matenv.composition.integers import MAX_ELEMENTS
 from matenv.data.dataset import UNITS
 from matenv.properties import heads, store
@@ -162,6 +162,7 @@ class Predictor:
         Raises:
             ValueError: As `predict_batch`.
         """
+        check_packed("batch", batch)
         return self._outputs(batch.elements, batch.counts, batch.size)
 
     def _predict(self, elements: NDArray, amounts: NDArray, size: NDArray) -> Prediction:

@@ -106,10 +106,14 @@ def load_task(
         changes["elements"] = tuple(elements)
     if stable_against is not None:
         check_listed("stable_against", stable_against, "what it must not react with, such as ['Li', 'water']")
+    try:
+        against = [StableAgainst(each) for each in stable_against or ()]
+    except ValueError as error:
+        raise ValueError(f"stable_against={list(stable_against or ())!r}: {error}") from None
     changes["filters"] = (
         *task.filters,
         *_windows({} if limits is None else limits),
-        *map(StableAgainst, stable_against or ()),
+        *against,
     )
     return replace(task, **changes)
 

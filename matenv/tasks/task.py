@@ -315,7 +315,7 @@ class Task:
             known = ", ".join(f"{each} [{unit}]" for each, unit in predicted.items())
             raise ValueError(
                 f"task {self.name!r} has an objective about property_name={name!r}, which the oracle does not predict; "
-                f"it predicts {known}. Add your own: Oracle(properties=[matenv.Property({name!r}, unit, predict)])"
+                f"predicted are {known}. Add your own: Oracle(properties=[matenv.Property({name!r}, unit, predict)])"
             )
 
     def score(self, assessment: Assessment) -> TaskScore:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.checks import check_choice, check_flag, check_real, check_whole
+from matenv.checks import check_choice, check_flag, check_real, check_text, check_whole
 from matenv.compiled.threads import available_threads
 from matenv.composition import EXACT_TOLERANCE, CompositionBatch, Compositions
-from matenv.data import Dataset, read_table
+from matenv.data import Dataset
+from matenv.data.table import read_table_as
 from matenv.elements import INDEX, NUM_ELEMENTS
 from matenv.thermo import solver, window
 from matenv.thermo.decomposition import Decomposition, largest_first
@@ -129,12 +130,15 @@ class ConvexHull:
             True
         """
         data = entries
+        if energy_scheme is not None:
+            check_text("energy_scheme", energy_scheme, "the scheme's name, such as 'mp-legacy-pbe-u'")
         if not isinstance(entries, Dataset):
-            data = read_table(entries, energy_scheme=energy_scheme, strict=True).dataset()
+            data = read_table_as("entries", entries, energy_scheme=energy_scheme, strict=True).dataset()
         if (energy_scheme or data.energy_scheme) != self.energy_scheme:
             raise ValueError(
-                f"the hull's energies are {self.energy_scheme!r} and those of {data.name} {data.energy_scheme!r}, "
-                f"which do not mix; name them by energy_scheme={self.energy_scheme!r} if they are the same, or convert "
+                f"the hull's energies are {self.energy_scheme!r} and those of entries ({data.name}) "
+                f"{data.energy_scheme!r}, which do not mix; name them by "
+                f"energy_scheme={self.energy_scheme!r} if they are the same, or convert "
                 "them (matenv.data.fit_conversion)"
             )
         phases = self._phases.with_more(PhaseTable.from_dataset(data))

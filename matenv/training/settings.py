@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from matenv.checks import check_whole
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -40,8 +42,8 @@ def at_least_one(**values: int | None) -> None:
         values: Numbers by the parameter's name; None where it is left to a default.
 
     Raises:
-        ValueError: One of them is below 1.
+        ValueError: One of them is no whole number, or below 1.
     """
     for name, value in values.items():
-        if value is not None and value < 1:
-            raise ValueError(f"{name}={value} must be at least 1")
+        if value is not None:
+            check_whole(name, value, "at least 1")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv.benchmark.moves import Moves
+from matenv.checks import check_made
 from matenv.composition import CompositionBatch, integer_counts
 
 
@@ -33,6 +34,7 @@ class RecordMoves(gym.vector.VectorWrapper):
     """
 
     def __init__(self, env: gym.vector.VectorEnv) -> None:
+        check_made("env", env, gym.vector.VectorEnv, "gym.make_vec")
         super().__init__(env)
         self._core: Any = env.unwrapped.core  # type: ignore[attr-defined]
         if not self._core.in_words:

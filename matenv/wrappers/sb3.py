@@ -14,6 +14,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices
 
+from matenv.checks import check_listed, check_made, check_seed
+
 EMPTY: dict[str, Any] = {}
 
 PER_ROW = ("action_masks", "formulas")
@@ -40,6 +42,8 @@ class SB3VecEnv(VecEnv):
     """
 
     def __init__(self, envs: VectorEnv, info_keys: Sequence[str] = ()) -> None:
+        check_made("envs", envs, VectorEnv, "gym.make_vec")
+        check_listed("info_keys", info_keys, "keys, such as ['score']")
         mode = envs.metadata.get("autoreset_mode")
         if mode != AutoresetMode.SAME_STEP:
             raise ValueError(
@@ -61,7 +65,11 @@ class SB3VecEnv(VecEnv):
 
         Returns:
             The seed of each row.
+
+        Raises:
+            ValueError: Something else than a whole number of at least 0.
         """
+        seed = check_seed("seed", seed)
         self._seed = seed
         return [None if seed is None else seed + row for row in range(self.num_envs)]
 
