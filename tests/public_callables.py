@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -277,9 +277,16 @@ def public() -> Iterator[tuple[str, Any, str]]:
                         yield f"{name}.{method}", found, method
 
 
-def callables(right: Right) -> Iterator[tuple[str, Callable[..., Any], dict[str, Any]]]:
-    """Each public callable that takes arguments, by name, with right values of those that it requires."""
+def callables(right: Right, only: Collection[str] = ()) -> Iterator[tuple[str, Callable[..., Any], dict[str, Any]]]:
+    """Each public callable that takes arguments, by name, with right values of those that it requires.
+
+    Args:
+        right: Right values.
+        only: Names; by default all.
+    """
     for name, owner, method in public():
+        if only and name not in only:
+            continue
         function = owner
         if method:
             static = isinstance(inspect.getattr_static(owner, method), staticmethod | classmethod)

@@ -32,17 +32,17 @@ _STUDY = (("study.db", "Optuna keeps the clock time of every trial, those that w
 _SPEED = (("*", "holds measured speeds"),)
 
 WRITERS: dict[str, Writer] = {
-    "train ppo": Writer("train ppo --timesteps 60000 --no-progress --out {out}/run"),
-    "train sac": Writer("train sac --timesteps 3000 --no-progress --out {out}/run"),
-    "train td3": Writer("train td3 --timesteps 3000 --no-progress --out {out}/run"),
-    "train tqc": Writer("train tqc --timesteps 2000 --no-progress --out {out}/run"),
+    "train ppo": Writer("train ppo --timesteps 8192 --no-progress --out {out}/run"),
+    "train sac": Writer("train sac --timesteps 1500 --no-progress --out {out}/run"),
+    "train td3": Writer("train td3 --timesteps 1500 --no-progress --out {out}/run"),
+    "train tqc": Writer("train tqc --timesteps 1500 --no-progress --out {out}/run"),
     "train recurrent_ppo": Writer("train recurrent_ppo --timesteps 4096 --no-progress --out {out}/run"),
     "train maskable_ppo": Writer(
         "train maskable_ppo --env MaterialElements-v0 --timesteps 8192 --no-progress --out {out}/run"
     ),
-    "train dqn": Writer("train dqn --env MaterialElements-v0 --timesteps 3000 --no-progress --out {out}/run"),
+    "train dqn": Writer("train dqn --env MaterialElements-v0 --timesteps 1500 --no-progress --out {out}/run"),
     "tune": Writer(
-        "tune ppo --trials 3 --timesteps 1024 --episodes 8 --no-progress --out {out}/study", differing=_STUDY
+        "tune ppo --trials 2 --timesteps 512 --episodes 8 --no-progress --out {out}/study", differing=_STUDY
     ),
     "demo": Writer("demo --timesteps 1024 --calls 200 --no-progress --out {out}/demo"),
     "design": Writer("design --calls 50 --cards 0 --csv {out}/design.csv"),

@@ -171,6 +171,11 @@ def report(tasks: Sequence[str], calls: int, seeds: int, out: Path | None, rewar
     """
     gaps, truths = [], []
     wanted = [load_task(name) for name in tasks]
+    for reward in rewards:
+        try:
+            load_predictor(reward.removeprefix(BARE))
+        except (ValueError, FileNotFoundError) as error:
+            raise type(error)(f"reward={reward!r}: {error}") from None
     if out is not None:
         (out / "parts").mkdir(parents=True, exist_ok=True)
     for task in wanted:

@@ -25,10 +25,9 @@ from matenv.bundle.card import card
 from matenv.bundle.manifest import MANIFEST, WORK, read_manifest, write_manifest
 from matenv.bundle.request import Learned, Request
 from matenv.checks import check_choice, check_flag, check_listed, check_number, check_path, check_seed
-from matenv.data import Dataset, load_dataset
+from matenv.data import Dataset
 from matenv.data.atomic import only_writer, write_whole
-from matenv.data.embedded import EMBEDDED
-from matenv.data.table import read_table_as, warn
+from matenv.data.embedded import load_dataset_as
 from matenv.data.user_table import HOLDOUTS
 from matenv.latent.training.finetune import finetune
 from matenv.properties.training.from_table import train_property
@@ -88,7 +87,8 @@ def build(
     check_choice("holdout", holdout, HOLDOUTS)
     at_least_one(epochs=epochs, threads=threads)
     if not isinstance(data, Dataset):
-        data = _loaded(data, units, options)
+        is_folder = isinstance(data, str | Path) and Path(data).is_dir()
+        data = load_dataset_as("data", data, **(options if is_folder else {"units": units, **options}))
     request = Request.of(
         data, columns=columns, units=dict(units or {}), log10=log10, latent=str(latent), epochs=epochs, replay=replay,
         holdout=holdout, convert=convert, seed=seed, threads=threads,
@@ -118,16 +118,6 @@ def _check(out: Any, columns: Any, units: Any, log10: Any, replay: Any, seed: An
     check_flag("progress", progress)
     if not callable(say):
         raise ValueError(f"say={say!r} must be a function of a line, such as print")
-
-
-def _loaded(data: Any, units: Mapping[str, str] | None, options: Mapping[str, Any]) -> Dataset:
-    """The table, or the snapshot in a folder."""
-    if isinstance(data, str | Path) and (str(data) in EMBEDDED or Path(data).is_dir()):
-        return load_dataset(data, **options)
-    table = read_table_as("data", data, units=units, **options).dataset()
-    if table.report is not None:
-        warn(table.report)
-    return table
 
 
 def _is_whole(folder: Path, request: Request) -> bool:

@@ -69,7 +69,8 @@ class Request:
         for name, symbols in asked:
             if unknown := [symbol for symbol in symbols if symbol not in alphabet.INDEX]:
                 raise ValueError(
-                    f"{name}={given!r} holds {unknown[0]!r}, none of the 89 elements; write such as Li-Fe-P-O"
+                    f"{name} holds {unknown[0]!r}, which is none of the 89 elements (in {'-'.join(symbols)}); write "
+                    "such as Li-Fe-P-O"
                 )
             distinct = sorted(set(symbols))
             if len(distinct) > MOST_ELEMENTS:

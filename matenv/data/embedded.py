@@ -54,20 +54,25 @@ def load_dataset(name: Any = "mp-ground-states", **options: Any) -> Dataset:
         >>> len(data), data.fractions.shape
         (85014, (85014, 89))
     """
-    if isinstance(name, str) and not name:
-        raise ValueError(f"name='' is not a dataset; choose one of {', '.join(EMBEDDED)} or give a file")
-    if isinstance(name, str) and name in EMBEDDED:
+    return load_dataset_as("name", name, **options)
+
+
+def load_dataset_as(parameter: str, source: Any, **options: Any) -> Dataset:
+    """As `load_dataset`, for a caller whose own parameter has another name, which errors quote."""
+    if isinstance(source, str) and not source:
+        raise ValueError(f"{parameter}='' is not a dataset; choose one of {', '.join(EMBEDDED)} or give a file")
+    if isinstance(source, str) and source in EMBEDDED:
         if options:
-            raise ValueError(f"{', '.join(options)}: options are for a table of one's own, not for {name!r}")
-        return _load_embedded(name)
-    if isinstance(name, str | Path) and Path(name).is_dir():
-        return load_snapshot(Path(name))
-    if isinstance(name, str) and Path(name).suffix.lower() not in SUFFIXES:
+            raise ValueError(f"{', '.join(options)}: options are for a table of one's own, not for {source!r}")
+        return _load_embedded(source)
+    if isinstance(source, str | Path) and Path(source).is_dir():
+        return load_snapshot(Path(source))
+    if isinstance(source, str) and Path(source).suffix.lower() not in SUFFIXES:
         raise ValueError(
-            f"name={name!r} is not a dataset; choose one of {', '.join(EMBEDDED)} or give a file that ends in "
+            f"{parameter}={source!r} is not a dataset; choose one of {', '.join(EMBEDDED)} or give a file that ends in "
             f"{', '.join(SUFFIXES)}"
         )
-    data = read_table_as("name", name, **options).dataset()
+    data = read_table_as(parameter, source, **options).dataset()
     if data.report is not None:
         warn(data.report)
     return data

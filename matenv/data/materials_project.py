@@ -76,6 +76,8 @@ class MaterialsProject:
         timeout: int = 60,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
+        if endpoint is not None and not re.match("https?://[^/ ]+", endpoint):
+            raise ValueError(f"endpoint={endpoint!r} is no address; give one such as https://api.materialsproject.org/")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the client's dependencies warn of their own dependencies

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from matenv import elements as alphabet
 from matenv.composition import CompositionBatch
 from matenv.data.splits import TEST_SHARE, system_part, uniform
-from matenv.data.table import Table, read_table
+from matenv.data.table import Table, read_table_as
 
 HOLDOUTS = ("system", "formula")
 
@@ -84,7 +84,7 @@ def split_table(
     """
     if holdout not in HOLDOUTS:
         raise ValueError(f"holdout={holdout!r} must be one of {', '.join(HOLDOUTS)}")
-    table = read_table(source, column=column, tolerance=tolerance)
+    table = read_table_as("data", source, column=column, tolerance=tolerance)
     values = _labels(table, labels)
     batch, report = table.compositions, table.report
     most, names = batch.counts.max(axis=1), batch.formulas()

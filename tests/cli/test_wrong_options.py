@@ -45,7 +45,7 @@ _OWN = {"data": [TABLE], "column": ["heaviness"]}
 INSTEAD: dict[tuple[str, str], dict[str, list[str]]] = {
     **{("latent train", each): _FINETUNE for each in ("source", "replay", "holdout", "tolerance", "column")},
     **{("predictor train", each): _OWN for each in ("data", "column", "unit", "name", "formulas")},
-    ("predictor train", "calibrated_on"): {"rows": ["all"]},
+    ("predictor train", "calibrated_on"): {"rows": ["all"], "keep": ["last"]},
 }
 """The same for parameters that go with others."""
 
@@ -59,7 +59,10 @@ FORMULAS = {"first", "last"}
 """Arguments that are formulas: one that cannot be read is quoted as such."""
 
 PATIENCE = 20
-"""Seconds after which a wrong value must have been refused."""
+"""Seconds of the processor after which a wrong value must have been refused."""
+
+WAITING = 300
+"""Seconds by the clock, for a command that does not work but waits."""
 
 COMMANDS = {" ".join(words): command for words, command in commands()}
 
@@ -91,8 +94,10 @@ def folder(tmp_path_factory) -> Path:
 def _answer(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
     """How the command line ends ("" for success), and what it says."""
     sys.argv = ["matenv", *words]
+    signal.signal(signal.SIGPROF, _late)
     signal.signal(signal.SIGALRM, _late)
-    signal.alarm(PATIENCE)
+    signal.setitimer(signal.ITIMER_PROF, PATIENCE)
+    signal.alarm(WAITING)
     try:
         main()
         end = ""
@@ -103,6 +108,7 @@ def _answer(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[str, 
     except BaseException as error:
         end = f"raw {type(error).__name__}: {error}"
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
     return end, end + capsys.readouterr().err
 

@@ -22,7 +22,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from matenv.composition import CompositionBatch
-from matenv.data import Dataset, load_dataset
+from matenv.data import Dataset
+from matenv.data.embedded import load_dataset_as
 from matenv.latent import cloud
 from matenv.latent.evaluation.evaluate import agreement
 from matenv.latent.networks.counts_vae import DECODER, MAX_COUNT, CountsVAE
@@ -272,7 +273,7 @@ def distil(
     if path.exists() and Path(source).exists() and path.samefile(source):
         raise ValueError(f"out={str(out)!r} is the source's own folder, whose weights would be overwritten")
     torch.set_num_threads(threads)
-    table = load_dataset(data)
+    table = load_dataset_as("data", data)
     network, history = fit_decoder(teacher, table, folder, epochs=epochs, seed=seed, progress=progress)
     anchors = None if teacher.anchors is None else choose_anchors(table.compositions[training_rows(table)], seed)
     write(VAESpace(teacher.name, network, teacher.whitening, anchors), path)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from matenv.data import Dataset, load_dataset
+from matenv.data import Dataset
+from matenv.data.embedded import load_dataset_as
 from matenv.latent import cloud
 from matenv.latent.evaluation.collapse import warn_of_inactive
 from matenv.latent.evaluation.property_quality import widened
@@ -71,7 +72,7 @@ def train(
     recipe = recipe if beta_cycles is None else replace(recipe, beta_cycles=beta_cycles)
     at_least_one(epochs=epochs, threads=threads, beta_cycles=beta_cycles)
     torch.set_num_threads(threads)
-    table, folder = load_dataset(recipe.table if data is None else data), Path(out)
+    table, folder = load_dataset_as("data", recipe.table if data is None else data), Path(out)
     network, history = fit(name, table, folder, epochs=epochs, seed=seed, recipe=recipe, progress=progress)
     if "kl_per_unit" in history[-1]:
         warn_of_inactive(history[-1])

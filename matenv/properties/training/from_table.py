@@ -18,8 +18,9 @@ from scipy.optimize import minimize
 from scipy.special import ndtri
 
 from matenv.composition import CompositionBatch
-from matenv.data import Dataset, load_dataset
+from matenv.data import Dataset
 from matenv.data.dataset import PARTS, UNITS
+from matenv.data.embedded import load_dataset_as
 from matenv.data.splits import uniform
 from matenv.properties.learned import LearnedModel, save_property
 from matenv.properties.learners import LEARNERS
@@ -73,7 +74,7 @@ def train_property(
         import sklearn
     except ImportError:
         raise ImportError("learning a property needs the extra 'tables': pip install 'matenv[tables]'") from None
-    table = data if isinstance(data, Dataset) else load_dataset(data, column=formulas, labels=[column])
+    table = data if isinstance(data, Dataset) else load_dataset_as("data", data, column=formulas, labels=[column])
     label = _label(table, column)
     unit = unit or table.units.get(label) or UNITS.get(label)
     if unit is None:
