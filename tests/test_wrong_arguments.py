@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import gymnasium as gym
 import pytest
+from gymnasium.envs.registration import load_env_creator
 
 import matenv
-from matenv.envs.elements import MaterialElementsEnv, MaterialElementsVectorEnv
-from matenv.envs.latent import MaterialLatentEnv, MaterialLatentVectorEnv
+from matenv.benchmark import method
+from matenv.envs.latent import MaterialLatentEnv
 from tests.bundle.small import QUICK as QUICK_BUILDS
 from tests.public_callables import Right, callables, public
 from tests.wrong_values import QUICK, WRONG, call, complaints
 
-ENVS = [MaterialLatentEnv, MaterialLatentVectorEnv, MaterialElementsEnv, MaterialElementsVectorEnv]
+ENVS = [
+    load_env_creator(entry)
+    for name, spec in gym.registry.items()
+    if name.startswith("Material")
+    for entry in (spec.entry_point, spec.vector_entry_point)
+]
+"""Every registered environment, single and batched."""
 
 SOME = (
     "CompositionBatch.from_counts", "CompositionBatch.same_as", "ConvexHull.decompose", "ConvexHull.to_phase_diagram",
@@ -64,6 +72,7 @@ def test_some_wrong_values_for_every_argument_of_an_environment(env):
 def test_every_wrong_value_for_every_callable(name, right, tmp_path, monkeypatch):
     """Right values work, so that it is the wrong one that is complained of."""
     monkeypatch.chdir(tmp_path)  # a wrong name of a folder to write into is a folder here
+    monkeypatch.setattr(method, "METHODS", dict(method.METHODS))  # and of a method, a method
     for _, function, given in callables(right, [name]):
         call(function, given)
         assert not list(complaints(function, given, WRONG))

@@ -24,6 +24,8 @@ CALLS_PER_ROW = 100
 
 MOST_ROWS = 64
 
+LARGEST_SEED = 2**32 - 1
+
 STEPS_PER_CALL = 20
 """Steps per call of the budget after which a policy that keeps coming back to known formulas is stopped."""
 
@@ -98,7 +100,8 @@ class PolicyMethod:
     def play(self, problem: Problem, seed: int) -> Moves | None:
         """Act until the budget is spent, from starts that the seed determines."""
         check_made("problem", problem, Problem, "matenv.benchmark.Problem")
-        check_seed("seed", seed)
+        if (number := check_seed("seed", seed)) is None or number > LARGEST_SEED:
+            raise ValueError(f"seed={seed!r} must be a whole number from 0 to {LARGEST_SEED:,}")
         rows = self.rows or max(1, min(MOST_ROWS, problem.budget // CALLS_PER_ROW))
         envs = gym.make_vec(
             self.env_id, num_envs=rows, task=problem.task, oracle=problem.oracle, **self.env_kwargs

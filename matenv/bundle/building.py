@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ def _check(out: Any, columns: Any, units: Any, log10: Any, replay: Any, seed: An
         check_listed(name, given, "columns of the table")
     if units is not None and not isinstance(units, Mapping):
         raise ValueError(f"units={str(units)[:60]!r} must be a dictionary such as {{'hardness': 'GPa'}}")
-    if replay != 0:
+    if not isinstance(replay, Real) or replay != 0:
         check_number("replay", replay, 0, np.inf, "a number of rows, or 0 for none")
     if check_seed("seed", seed) is None:
         raise ValueError("seed=None must be a whole number of at least 0")

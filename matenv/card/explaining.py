@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import chain, combinations
 from pathlib import Path
@@ -122,8 +122,8 @@ def explain(
 
 def large_formulas(formulas: Iterable[str]) -> dict[str, int]:
     """Atoms of those formulas that have more than `LARGE`, by formula."""
-    check_listed("formulas", formulas, "formulas, such as ['LiFePO4']")
-    listed = list(formulas)
+    listed = list(formulas) if isinstance(formulas, Mapping) else formulas
+    check_listed("formulas", listed, "formulas, such as ['LiFePO4']")
     atoms = read(listed, whole=True).atoms.tolist()
     return {formula: count for formula, count in zip(listed, atoms, strict=True) if count > LARGE}
 

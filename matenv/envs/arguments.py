@@ -100,8 +100,7 @@ class Arguments:
         self.repeat_decay = check_number("repeat_decay", self.repeat_decay, 0, 1, decay)
         check_device(self.device)
         self._check_context()
-        if self.info not in INFOS:
-            raise ValueError(f"info={self.info!r} is unknown; choose one of {', '.join(INFOS)}")
+        check_choice("info", self.info, INFOS)
         for name, what in LISTS.items():
             value = getattr(self, name)
             if value is None:
@@ -159,8 +158,7 @@ class Arguments:
 
     def _check_context(self) -> None:
         """Check what is asked beside the task."""
-        if self.part not in PARTS:
-            raise ValueError(f"part={self.part!r} is unknown; choose one of {', '.join(PARTS)}")
+        check_choice("part", self.part, PARTS)
         if isinstance(self.wish, str) and self.wish != "draw":
             raise ValueError(f"wish={self.wish!r} must be 'draw', a wish, or None")
         if self.wish is not None and not isinstance(self.wish, str):

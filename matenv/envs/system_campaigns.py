@@ -15,7 +15,7 @@ from gymnasium.spaces import MultiDiscrete
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
-from matenv.checks import check_whole
+from matenv.checks import check_choice, check_listed, check_whole
 from matenv.composition import MAX_ELEMENTS, CompositionBatch
 from matenv.data import load_dataset
 from matenv.data.dataset import PARTS
@@ -50,15 +50,16 @@ class SystemArguments:
 
     def __post_init__(self) -> None:
         """Check them."""
-        if self.part not in PARTS:
-            raise ValueError(f"part={self.part!r} is unknown; choose one of {', '.join(PARTS)}")
+        check_choice("part", self.part, PARTS)
         sizes = () if isinstance(self.sizes, str) or not hasattr(self.sizes, "__iter__") else tuple(self.sizes)
-        if not sizes or len(set(sizes)) < len(sizes) or set(sizes) - set(SIZES):
+        whole = all(isinstance(size, int | np.integer) for size in sizes)
+        if not sizes or not whole or len(set(sizes)) < len(sizes) or set(sizes) - set(SIZES):
             raise ValueError(f"sizes={self.sizes!r} must be different numbers of elements out of {SIZES}")
         self.sizes = sizes
         self.horizon = check_whole("horizon", self.horizon, "proposals")
-        if self.info not in INFOS:
-            raise ValueError(f"info={self.info!r} is unknown; choose one of {', '.join(INFOS)}")
+        if self.observation is not None:
+            check_listed("observation", self.observation, "distinct blocks, such as ['composition']")
+        check_choice("info", self.info, INFOS)
 
 
 @dataclass

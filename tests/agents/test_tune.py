@@ -1,3 +1,4 @@
+import itertools
 from typing import Any
 
 import pytest
@@ -41,6 +42,39 @@ def test_a_study_is_kept_and_goes_on_and_its_best_can_be_trained(tmp_path, small
         tune("ppo", tmp_path, trials=0)
     with pytest.raises(ValueError, match="algorithm='dreamer'"):
         tune("dreamer", tmp_path)
+
+
+@pytest.mark.slow
+def test_a_study_that_was_stopped_ends_as_the_one_that_was_not(tmp_path, small, monkeypatch):
+    pytest.importorskip("optuna")
+    asked: dict[str, Any] = {"timesteps": 64, "episodes": 4, "env_kwargs": {"horizon": 3}, "progress": False}
+    whole = tune("ppo", tmp_path / "whole", trials=3, **asked)
+    evaluate, calls = tuning.evaluate_policy, itertools.count(1)
+
+    def stopped(*given, **more):
+        if next(calls) in (2, 8, 11):
+            raise KeyboardInterrupt
+        return evaluate(*given, **more)
+
+    monkeypatch.setattr(tuning, "evaluate_policy", stopped)
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            tune("ppo", tmp_path / "parts", trials=3, **asked)
+    parts = tune("ppo", tmp_path / "parts", trials=3, **asked)
+    assert (parts.number, parts.score) == (whole.number, whole.score)
+    assert parts.path.read_text() == whole.path.read_text()
+
+
+@pytest.mark.slow
+def test_a_study_on_the_task_of_a_file_keeps_what_the_file_says(tmp_path, small):
+    pytest.importorskip("optuna")
+    file = tmp_path / "stiff-stable.yml"  # the name of a registered task, too
+    file.write_text("objectives: [{kind: Window, property: band_gap_pbe, low: 1, high: 4}]\n")
+    asked: dict[str, Any] = {"timesteps": 16, "episodes": 2, "env_kwargs": {"horizon": 3}, "progress": False}
+    found = tune("ppo", tmp_path / "out", task=str(file), trials=1, **asked)
+    assert '"property_name": "band_gap_pbe"' in found.command
+    with pytest.raises(ValueError, match="another env_kwargs"):
+        tune("ppo", tmp_path / "out", trials=1, **asked)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

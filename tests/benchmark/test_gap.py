@@ -95,3 +95,15 @@ def test_report_is_written(tmp_path):
     assert "two-family" in text and "gold-train" in text
     content = json.loads((tmp_path / "gap.json").read_text())
     assert len(content["gaps"]) == len(gap.SOURCES) * len(gap.REWARDS)
+
+
+def test_a_report_goes_on_with_what_was_measured(tmp_path, monkeypatch):
+    text = gap.report(["stiff-stable"], 20, 1, tmp_path, ["default"])
+    monkeypatch.setattr(gap, "measure", lambda *_: pytest.fail("measured again"))
+    assert gap.report(["stiff-stable"], 20, 1, tmp_path, ["default"]) == text
+    part = next((tmp_path / "parts").glob("*.json"))
+    part.write_text(part.read_text().replace('"calls": 20', '"calls": 21'))
+    with pytest.raises(ValueError, match="another calls"):
+        gap.report(["stiff-stable"], 20, 1, tmp_path, ["default"])
+    with pytest.raises(ValueError, match="reward='nobody'"):
+        gap.report(["stiff-stable"], 20, 1, None, ["nobody"])

@@ -138,3 +138,18 @@ def test_what_there_is_can_be_listed_and_shown(folder):
     assert "best 100 by gold" in invoke(app, ["benchmark", "show", str(folder / SINGLE)]).output
     assert "electronegativity balance; novelty" in invoke(app, ["benchmark", "show", "wide-gap-ionic-novel"]).output
     assert "tracks single, amortised" in invoke(app, ["benchmark", "show", "genetic"]).output
+
+
+def test_a_task_from_a_file_is_kept_as_the_file_said(tmp_path):
+    """Not by where the file lies: changed since, it is another task, and the old result can still be checked."""
+    file, out = tmp_path / "mine.yml", tmp_path / "out"
+    words = "objectives: [{{kind: Window, property: band_gap_pbe, low: {low}, high: 4}}]\n"
+    file.write_text(words.format(low=1))
+    (path,) = sweep(plans(["random"], tasks=[file], seeds=1, budget=20), out)
+    file.write_text(words.format(low=3))
+    assert validate(path) == []
+    with pytest.raises(ValueError, match="holds another run"):
+        sweep(plans(["random"], tasks=[file], seeds=1, budget=20), out)
+    sweep(plans(["random"], tasks=[file], seeds=1, budget=20), tmp_path / "other")
+    with pytest.raises(ValueError, match="not the same in all of these results"):
+        read_results([out, tmp_path / "other"])

@@ -27,7 +27,7 @@ SMALL = DATA.subset(np.random.default_rng(0).choice(len(DATA), 800, replace=Fals
 def small_recipe(monkeypatch):
     recipe = replace(RECIPE, decoder=24, decoder_inner=16, decoder_blocks=1, head=12, batch=128, visited=60)
     monkeypatch.setattr("matenv.latent.training.distil.RECIPE", recipe)
-    monkeypatch.setattr("matenv.latent.training.distil.load_dataset", lambda name: SMALL)
+    monkeypatch.setattr("matenv.latent.training.distil.load_dataset_as", lambda parameter, name: SMALL)
 
 
 @pytest.fixture(scope="module")

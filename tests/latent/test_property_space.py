@@ -165,7 +165,7 @@ def test_labels_scattered_at_random_are_not_smooth(space):
 
 @pytest.fixture
 def small_training(monkeypatch):
-    monkeypatch.setattr("matenv.latent.training.train.load_dataset", lambda name: SMALL)
+    monkeypatch.setattr("matenv.latent.training.train.load_dataset_as", lambda parameter, name: SMALL)
     monkeypatch.setattr("matenv.latent.training.train.choose_anchors", partial(choose_anchors, number=500))
     monkeypatch.setattr("matenv.latent.training.model_card.evaluate", partial(evaluate, samples=300))
     monkeypatch.setattr("matenv.latent.evaluation.evaluate.LINES", 10)

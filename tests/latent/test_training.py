@@ -31,7 +31,7 @@ SMALL = DATA.subset(np.random.default_rng(0).choice(len(DATA), 800, replace=Fals
 @pytest.fixture
 def small_table(monkeypatch):
     """`train` sees 800 rows and a small batch, so that two epochs take a second."""
-    monkeypatch.setattr("matenv.latent.training.train.load_dataset", lambda name: SMALL)
+    monkeypatch.setattr("matenv.latent.training.train.load_dataset_as", lambda parameter, name: SMALL)
     for name, recipe in RECIPES.items():
         monkeypatch.setitem(RECIPES, name, replace(recipe, batch=128))
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from matenv.composition import CompositionBatch
-from matenv.properties import heads
+from matenv.properties import heads, store
 from matenv.properties.families import FAMILIES, build, find
 from matenv.properties.labels import labelled_rows
 from matenv.properties.networks.features import Tokens, pack
@@ -274,6 +274,11 @@ def train_and_export(out: str | Path, config: TrainConfig, calibrated_on: str | 
         raise ValueError(
             f"calibrated_on={calibrated_on!r}, rows={config.rows!r}: it goes with rows='all' only, which needs it"
         )
+    if calibrated_on is not None:  # now, not after the training
+        try:
+            store.load(store.locate(calibrated_on))
+        except (ValueError, FileNotFoundError) as error:
+            raise type(error)(f"calibrated_on={calibrated_on!r}: {error}") from None
     torch.set_num_threads(threads)
     train(out, config)
     target = Path(out) / "predictor.safetensors"
