@@ -64,8 +64,10 @@ def check_goal_arguments(arguments: Arguments) -> None:
     """
     if arguments.wish is None:
         raise ValueError("wish=None: a goal environment needs one; 'draw' draws one in every episode")
-    for name, none in (("reward", None), ("repeat_decay", 1.0), ("improve", None), ("campaign", None)):
-        if getattr(arguments, name) != none:
+    given = {name: getattr(arguments, name) is not None for name in ("reward", "improve", "campaign")}
+    given["repeat_decay"] = arguments.repeat_decay != 1.0
+    for name, is_given in given.items():
+        if is_given:
             raise ValueError(
                 f"{name}={getattr(arguments, name)!r} has no place in a goal environment, whose reward is "
                 "compute_reward(achieved, desired); use wish='draw' in MaterialLatent-v0 or MaterialElements-v0"
