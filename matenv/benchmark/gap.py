@@ -24,7 +24,7 @@ from matenv.benchmark.play import search
 from matenv.benchmark.results import file_name, stored_with, write_whole
 from matenv.benchmark.truth import error_correlations, markdown, truth_check
 from matenv.oracle import Oracle
-from matenv.properties import load_predictor
+from matenv.properties.predictor import open_predictor
 from matenv.properties.store import SHIPPED
 from matenv.tasks import TASKS, Task, load_task
 from matenv.tasks.registry import task_for_storage
@@ -134,7 +134,7 @@ def average(gaps: Sequence[Gap]) -> Gap:
 
 def _oracle(name: str, reference: str = "train", budget: int | None = None, judge: bool = False) -> Oracle:
     """An oracle by name of a shipped predictor, or with one from a file, whose P(stable) is then that of "default"."""
-    predictor = name if name in SHIPPED else load_predictor(name)
+    predictor = name if name in SHIPPED else open_predictor("reward", name)
     return Oracle(reference, budget, predictor=predictor, judge=judge)
 
 
@@ -172,10 +172,7 @@ def report(tasks: Sequence[str], calls: int, seeds: int, out: Path | None, rewar
     gaps, truths = [], []
     wanted = [load_task(name) for name in tasks]
     for reward in rewards:
-        try:
-            load_predictor(reward.removeprefix(BARE))
-        except (ValueError, FileNotFoundError) as error:
-            raise type(error)(f"reward={reward!r}: {error}") from None
+        open_predictor("reward", reward.removeprefix(BARE))
     if out is not None:
         (out / "parts").mkdir(parents=True, exist_ok=True)
     for task in wanted:

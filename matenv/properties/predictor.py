@@ -218,3 +218,11 @@ def load_predictor(name: str | Path = "default", device: str = "cpu") -> Predict
     """
     check_device(device)
     return Predictor.from_weights(store.read(name), device)
+
+
+def open_predictor(parameter: str, name: str | Path, device: str = "cpu") -> Predictor:
+    """As `load_predictor`, for a parameter of another name, which errors quote."""
+    try:
+        return load_predictor(name, device)
+    except (ValueError, FileNotFoundError) as error:
+        raise type(error)(f"{parameter}={str(name)!r}: {error}") from None

@@ -21,7 +21,7 @@ from matenv.properties import heads, student
 from matenv.properties.labels import labelled_rows
 from matenv.properties.networks.features import pack
 from matenv.properties.networks.set_network import CompositionNetwork
-from matenv.properties.predictor import Predictor, load_predictor
+from matenv.properties.predictor import Predictor, open_predictor
 from matenv.properties.training.batches import row_batches, seed_everything
 from matenv.properties.training.export import export_student
 from matenv.properties.training.transfer import TransferSource, predictable
@@ -88,7 +88,7 @@ def distil(out: str | Path, config: DistilConfig | None = None, *, progress: boo
         ValueError: `out` holds a run with other settings; an unknown teacher.
     """
     config = config or DistilConfig()
-    teacher = load_predictor(config.teacher)
+    teacher = open_predictor("teacher", config.teacher)
     with torch.random.fork_rng(devices=[]):
         _train(Path(out), config, teacher, progress)
     return Path(out) / CHECKPOINT

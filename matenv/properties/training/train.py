@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from matenv.composition import CompositionBatch
-from matenv.properties import heads, store
+from matenv.properties import heads
 from matenv.properties.families import FAMILIES, build, find
 from matenv.properties.labels import labelled_rows
 from matenv.properties.networks.features import Tokens, pack
 from matenv.properties.networks.references import References, describe_apart
+from matenv.properties.predictor import open_predictor
 from matenv.properties.training.batches import row_batches, seed_everything
 from matenv.properties.training.export import export, score
 from matenv.training.checkpoint import CHECKPOINT, Part, read_checkpoint
@@ -275,10 +276,7 @@ def train_and_export(out: str | Path, config: TrainConfig, calibrated_on: str | 
             f"calibrated_on={calibrated_on!r}, rows={config.rows!r}: it goes with rows='all' only, which needs it"
         )
     if calibrated_on is not None:  # now, not after the training
-        try:
-            store.load(store.locate(calibrated_on))
-        except (ValueError, FileNotFoundError) as error:
-            raise type(error)(f"calibrated_on={calibrated_on!r}: {error}") from None
+        open_predictor("calibrated_on", calibrated_on)
     torch.set_num_threads(threads)
     train(out, config)
     target = Path(out) / "predictor.safetensors"
