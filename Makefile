@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test test-all fast all lint bench fuzz audit test-pythons test-minimum clean
+.PHONY: install demo test test-all compiled fast all lint bench fuzz audit test-pythons test-minimum clean
 
 # torch comes first: where pip's own sources have no CPU build of it (constraints.txt), PyTorch's index has.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
@@ -31,17 +31,20 @@ install: $(VENV)/dev.stamp
 demo: $(VENV)/agents.stamp
 	$(BIN)/matenv demo
 
-# Lint takes one core for a while: it runs beside the tests.
+# Lint takes one core for a while: it runs beside the tests, and beside the compiler that both of their workers wait for.
 test: $(VENV)/dev.stamp
 	$(MAKE) --no-print-directory -j2 lint fast
 
 test-all: $(VENV)/dev.stamp
 	$(MAKE) --no-print-directory -j2 lint all
 
-fast:
+compiled: $(VENV)/dev.stamp
+	$(BIN)/python -m tools.compile_ahead
+
+fast: compiled
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
-all:
+all: compiled
 	$(BIN)/pytest -n 2 --dist loadfile
 
 # The type checker sees agents/ where it stands once installed: as matenv/agents.
@@ -67,10 +70,10 @@ audit: $(VENV)/dev.stamp
 # The fast tests on other Pythons, and on the oldest with the oldest versions that pyproject.toml admits. Without a CPU
 # build of torch in pip's own sources: make test-pythons OPTIONS='--torch-index $(TORCH_INDEX)', or OPTIONS=--cuda (GBs).
 test-pythons: $(VENV)/dev.stamp
-	$(BIN)/python -m tools.test_elsewhere 3.11 3.12 3.13 $(OPTIONS)
+	$(BIN)/python -m tools.elsewhere 3.11 3.12 3.13 $(OPTIONS)
 
 test-minimum: $(VENV)/dev.stamp
-	$(BIN)/python -m tools.test_elsewhere 3.11 --oldest $(OPTIONS)
+	$(BIN)/python -m tools.elsewhere 3.11 --oldest $(OPTIONS)
 
 # About two minutes; longer: make fuzz OPTIONS='--examples 20000 --seconds 600'
 fuzz: $(VENV)/dev.stamp

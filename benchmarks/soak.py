@@ -92,7 +92,8 @@ def soak(env_id: str, steps: int, rows: int, budget: int | None) -> Soak:
     Raises:
         FloatingPointError: An observation or a reward is not finite.
     """
-    envs = gym.make_vec(env_id, num_envs=rows, **({} if budget is None else {"budget": budget}))
+    arguments: dict[str, Any] = {} if budget is None else {"budget": budget}
+    envs = gym.make_vec(env_id, num_envs=rows, **arguments)
     core = envs.unwrapped.core  # type: ignore[attr-defined]
     random = np.random.default_rng(0)
     envs.reset(seed=0)
@@ -117,9 +118,10 @@ def markdown(record: dict[str, Any]) -> str:
     lines = [
         f"# Soak of {about['date']} on {about['processor']}", "",
         f"Command: `{about['command']}`. Python {about['python']}, {about['system']}.", "",
-        "Moves: a third of the batches uniform, a third at corners of the box, a third far outside it (1e30); uniform",
-        "where moves are whole numbers. Every observation and reward was finite. The environments ran one after another",
-        "in one process, so memory includes what the earlier ones left loaded. Memory in MiB at a share of the steps.", "",
+        "Moves: a third of the batches uniform, a third at corners of the box, a third far outside (1e30);",
+        "uniform where moves are whole numbers. Every observation and reward was finite. Environments ran one after",
+        "another in one process, so memory includes what the earlier ones left loaded. Memory in MiB at a share of the",
+        "steps.", "",
         "| environment | steps | rows | budget | episodes | formulas remembered | "
         + " | ".join(f"{share:.0%}" for share in SHARES) + " | peak |",
         "|---|" + "---|" * (len(SHARES) + 6),

@@ -1,7 +1,7 @@
-"""The licence of every installed package that matenv or its extras ask for, and its known vulnerabilities: ``make audit``.
+"""Licences of all that matenv and its extras ask for, as installed, and known vulnerabilities (``make audit``).
 
-pip-audit looks them up in the Python Package Index. Ends with an error where one has a known vulnerability, and where one
-could not be looked up: what nobody has answered for is not sound.
+pip-audit looks them up in the Python Package Index. Ends with an error where one has a known vulnerability, and where
+one could not be looked up: what nobody has answered for is not sound. Command: python -m tools.audit
 """
 
 from __future__ import annotations
@@ -75,9 +75,8 @@ def verdict(found: dict[str, list[str] | None]) -> str:
     complaints = [f"{len(bad)} with known vulnerabilities: {', '.join(bad)}"] if bad else []
     if unknown:
         which = "none" if len(unknown) == len(found) else f"not {', '.join(unknown)}"
-        complaints.append(
-            f"of {len(found)} packages {which} could be looked up (the index in use does not answer for vulnerabilities)"
-        )
+        why = "the index in use does not answer for vulnerabilities"
+        complaints.append(f"of {len(found)} packages {which} could be looked up ({why})")
     if complaints:
         raise ValueError("; ".join(complaints))
     return f"{len(found)} packages looked up, no known vulnerability"

@@ -4,11 +4,10 @@ import re
 import tomllib
 from pathlib import Path
 
-import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from tools.test_elsewhere import main, oldest_versions
+from tools.elsewhere import main, oldest_versions
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -41,7 +40,7 @@ def test_what_is_pinned_lies_within_the_bounds():
 
 def test_the_classifiers_name_the_pythons_that_are_tested():
     named = [line.rpartition(" ")[2] for line in PROJECT["classifiers"] if re.search(r"Python :: 3\.", line)]
-    recipe = re.search(r"tools.test_elsewhere (3[0-9. ]+) \$", (ROOT / "Makefile").read_text())
+    recipe = re.search(r"tools.elsewhere (3[0-9. ]+) \$", (ROOT / "Makefile").read_text())
     assert recipe and recipe[1].split() == named
     after = f"3.{int(named[-1].split('.')[1]) + 1}"
     assert PROJECT["requires-python"] == f">={named[0]},<{after}"

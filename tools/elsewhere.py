@@ -1,10 +1,10 @@
 """The fast tests on other Pythons, and with the oldest versions that pyproject.toml admits.
 
-Each in an environment of its own under .elsewhere/, made once. A Python that is not on this machine is left out and named.
+Each in an environment of its own under .elsewhere/, made once. A Python that this machine lacks is left out and named.
 
-    python -m tools.test_elsewhere 3.11 3.12 3.13                the versions of constraints.txt (make test-pythons)
-    python -m tools.test_elsewhere --oldest 3.11                 the declared minimum versions (make test-minimum)
-    python -m tools.test_elsewhere 3.12 --tests tests/thermo     in part
+    python -m tools.elsewhere 3.11 3.12 3.13                the versions of constraints.txt (make test-pythons)
+    python -m tools.elsewhere --oldest 3.11                 the declared minimum versions (make test-minimum)
+    python -m tools.elsewhere 3.12 --tests tests/thermo     in part
 
 torch is taken in its CPU build. Where pip's sources have none for that Python, `--torch-index` names one that has, or
 `--cuda` takes the build of the Python Package Index, several GB of CUDA packages included.
@@ -40,7 +40,8 @@ def oldest_versions(extra: str = "dev") -> list[str]:
     """Pins of the lower bound of everything that the package and an extra (and the extras in it) ask for."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    waiting, bounds = [*project["dependencies"], f"matenv[{extra}]"], {}
+    waiting = [*project["dependencies"], f"matenv[{extra}]"]
+    bounds: dict[str, str] = {}
     while waiting:
         requirement = waiting.pop()
         if inner := re.fullmatch(r"matenv\[(.*)\]", requirement):
@@ -80,9 +81,8 @@ def make(python: str, place: Path, pins: list[str], index: str | None, cuda: boo
     wanted.write_text("\n".join(lines) + "\n")
     pip = [str(own), "-m", "pip", "install", "--quiet", "--no-compile", "-c", str(wanted)]
     if subprocess.run([*pip, "torch", *(["--extra-index-url", index] if index else [])]).returncode:
-        raise OSError(
-            f"no CPU build of torch for {own}: give --torch-index {CPU_INDEX}, or --cuda for the build with CUDA packages"
-        )
+        ways = f"give --torch-index {CPU_INDEX}, or --cuda for the build with CUDA packages"
+        raise OSError(f"no CPU build of torch for {own}: {ways}")
     if subprocess.run([*pip, "-e", f"{ROOT}[dev]"], cwd=ROOT).returncode:
         raise OSError(f"the packages could not be installed into {place}")
     done.write_text("\n".join(lines) + "\n")
