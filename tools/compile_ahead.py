@@ -1,4 +1,4 @@
-"""Compiles what every environment uses, so that processes that start together need not each do so: part of ``make test``.
+"""Compiles what every environment uses, so that processes that start together need not each do so (``make test``).
 
 Command: python -m tools.compile_ahead
 """
