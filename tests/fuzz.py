@@ -175,7 +175,10 @@ def guided(seconds: int) -> None:
         except ANSWERS:
             pass
 
-    atheris.Setup(["fuzz", f"-max_total_time={seconds}", "-print_final_stats=1", "-verbosity=0"], one)
+    atheris.Setup(
+        ["fuzz", f"-max_total_time={seconds}", "-print_final_stats=1", "-verbosity=0", f"-artifact_prefix={FOLDER}/"],
+        one,
+    )
     atheris.Fuzz()
 
 

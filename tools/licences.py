@@ -22,7 +22,7 @@ def needed(name: str = "matenv", extras: bool = True) -> set[str]:
             continue  # of another platform, or of an extra that is not installed
         found.add(package)
         for requirement in requirements:
-            other = re.split(r"[^A-Za-z0-9._-]", requirement)[0].lower().replace("_", "-")
+            other = re.sub(r"[-_.]+", "-", re.split(r"[^A-Za-z0-9._-]", requirement)[0]).lower()
             if (optional or "extra ==" not in requirement) and other not in found and other != name:
                 waiting.append((other, False))
     return found - {name}
