@@ -168,7 +168,7 @@ def margins(
         "phases and rivals",
         np.concatenate([phases.formulas(), batch[plausible].formulas()]).astype(np.str_),
         CompositionBatch.concatenate([phases, batch[plausible]]),
-        np.concatenate([hull.energy(phases), energy[plausible]]),  # on the hull an unstable phase changes nothing
+        np.concatenate([hull.known_energy(phases), energy[plausible]]),
         hull.energy_scheme,
     )
     if not len(rivals):
