@@ -266,6 +266,19 @@ class Hurdle(Bell):
         low, high = super().interval(coverage)
         return np.minimum(low, self.mean), np.maximum(high, self.mean)
 
+    def spread_by(self, factor: float) -> Hurdle:
+        """The same with the bell's standard deviation multiplied by a factor; its expected value stays.
+
+        Args:
+            factor: Above 0.
+
+        Returns:
+            The distribution.
+        """
+        scale = self._raw.scale.copy()
+        scale[self._k] *= factor
+        return Hurdle(self._raw._replace(scale=scale), self._k, self.mean, self.std)
+
     def if_no_metal(self, coverage: float = 0.9) -> tuple[Array, Array, Array]:
         """The gap given that there is one: the answer of a hurdle beside `p_metal`.
 
