@@ -229,7 +229,9 @@ def _judged(fold: int, quick: Networks, thorough: Networks) -> Iterator[tuple[in
     """Logits by quick, by thorough and of P(stable), and labels, of a part's likely compositions (N,), by size."""
     data, predictor = load_dataset("mp-ground-states"), load_predictor()
     validation = data.part("validation")
-    inside = np.array([fold_of(name.split("-")) % VALIDATION_FOLDS == fold for name in data.systems[validation].tolist()])
+    inside = np.array(
+        [fold_of(name.split("-")) % VALIDATION_FOLDS == fold for name in data.systems[validation].tolist()]
+    )
     reference = data.subset(np.sort(np.concatenate([data.part("train"), validation[~inside]])))
     hull = ConvexHull.from_dataset(reference)
     tables = FoundTables.of(reference, hull)
@@ -252,7 +254,8 @@ def main(
     work: Annotated[Path, typer.Option(help="Where the features of folds are kept.")] = Path("runs/found"),
     fold: Annotated[list[int] | None, typer.Option(help="Only work out the features of these folds.")] = None,
     energy_only: Annotated[
-        list[str] | None, typer.Option(help="Keep the networks, choose the coefficients of these anew: quick, thorough.")
+        list[str] | None,
+        typer.Option(help="Keep the networks, choose the coefficients of these anew: quick, thorough."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = TARGET,
 ) -> None:

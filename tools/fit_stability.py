@@ -22,9 +22,8 @@ from matenv.data import load_dataset
 from matenv.oracle import fitting, intervals
 from matenv.oracle.sampling import describe
 from matenv.oracle.stability import HULLS, LARGEST, SMALLEST, Logit, StabilityModel, sampling_of
-from matenv.properties import heads, load_predictor, store
+from matenv.properties import load_predictor, store
 from matenv.properties.distribution import Distribution
-from matenv.properties.labels import labelled_rows
 from matenv.thermo import ConvexHull
 from tools import CHECKOUT
 from tools.command import run
@@ -33,10 +32,6 @@ PATH = CHECKOUT / "matenv" / "properties" / "weights" / "stability.json"
 
 FITTED = tuple(name for name in store.SHIPPED if name != "gold")
 """No row is left on which a correction of gold's own could be fitted."""
-
-
-FACTORS = np.arange(30, 101) / 100
-"""Factors of a gap's spread that are tried."""
 
 
 class Rows(NamedTuple):
@@ -154,12 +149,10 @@ def _fit_and_test(name: str, hull: str) -> dict[str, Any]:
     print()
     parts = {"below": model.below} | ({} if hull == "all" else {"complete": model.complete})
     factors = fit_intervals(validation)
-    gap = fit_gap(name)
     return {
         "slope": _rounded(model.slope),
         **{part: {key: _rounded(getattr(logit, key)) for key in Logit._fields} for part, logit in parts.items()},
-        "interval": {"lower": _rounded(factors.lower), "upper": _rounded(factors.upper)}
-        | ({} if gap == 1.0 else {"gap": gap}),
+        "interval": {"lower": _rounded(factors.lower), "upper": _rounded(factors.upper), **_caution(name)},
         "test": {title: {key: round(value, 4) for key, value in r.items()} for title, r in report.items()},
         "reliability": bins,
     }
@@ -173,23 +166,10 @@ def fit_intervals(rows: Rows) -> intervals.IntervalModel:
     return intervals.fit((mean - rows.truth) / (mean - low), (rows.truth - mean) / (high - mean), basis)
 
 
-def fit_gap(name: str) -> float:
-    """Factor of the spread of measured gaps of a committee with a caution; 1 for every other predictor.
-
-    The least with which 90 % intervals of the gap, if there is one, hold 90 % of the validation rows that have one,
-    one row more than there are counted as outside (split-conformal prediction, Vovk and co-workers, 2005).
-    """
-    if name not in store.COMMITTEES or json.loads(store.locate(name).read_text())["caution"] == 1.0:
-        return 1.0
-    batch, labels = labelled_rows("validation")
-    truth = labels[:, heads.NAMES.index("band_gap_expt")]
-    rows = np.flatnonzero(truth > 0.0)
-    said = load_predictor(name).predict_batch(batch[rows]).by_name["band_gap_expt"]
-    for factor in FACTORS:
-        _, low, high = said.spread_by(factor).if_no_metal(intervals.COVERAGE)
-        if ((truth[rows] >= low) & (truth[rows] <= high)).sum() >= intervals.COVERAGE * (len(rows) + 1):
-            return float(factor)
-    return 1.0
+def _caution(name: str) -> dict[str, float]:
+    """The caution of a committee that has one, for `IntervalModel`."""
+    caution = json.loads(store.locate(name).read_text())["caution"] if name in store.COMMITTEES else 1.0
+    return {} if caution == 1.0 else {"caution": caution}
 
 
 def _rounded(values: NDArray[np.float64]) -> list[float]:

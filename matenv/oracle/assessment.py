@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 MEASURED_GAP = "band_gap_expt"
-"""The band gap whose spread is told by `IntervalModel.gap`."""
+"""The band gap whose intervals know nothing of a committee's caution."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +124,8 @@ class Assessment:
     def interval(self, name: str, coverage: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Central interval that holds a property with a given probability; NaN where nothing was predicted.
 
-        Those of both energies are also told the predicted E_d, which the predictor does not know, and a measured gap's is
-        narrower than that of a predictor that exaggerates disagreement (`oracle.intervals`).
+        Those of both energies are also told the predicted E_d, which the predictor does not know, and a measured gap's
+        leaves out the caution of a committee, which is for searches (`oracle.intervals`).
 
         Args:
             name: Property name, a key of `mean`, or ``"decomposition_energy"``.
@@ -309,7 +309,8 @@ class Assessment:
         found = self._of(name)
         if not isinstance(found, Hurdle):
             raise ValueError(f"name={name!r} is no band gap; choose 'band_gap_expt' or 'band_gap_pbe'")
-        return found.spread_by(self._intervals.gap) if name == MEASURED_GAP and self._intervals.gap != 1.0 else found
+        caution = self._intervals.caution
+        return found.without_caution(caution) if name == MEASURED_GAP and caution != 1.0 else found
 
     @cached_property
     def p_found(self) -> NDArray[np.float64]:

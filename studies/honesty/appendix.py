@@ -117,7 +117,7 @@ SECTIONS = (
         "cheats.json",
         "python -m studies.honesty.cheats",
         "Two searches each, without the rule and with it; the best 100, one per chemical system. *Paid* by the search's own "
-        "score, *gold* by the rules of the row \"on\". *Unstable*: more than 0.1 eV/atom above the whole table's hull by gold.",
+        'score, *gold* by the rules of the row "on". *Unstable*: more than 0.1 eV/atom above the whole table\'s hull by gold.',
         cheats.tables,
     ),
     Section(

@@ -119,7 +119,9 @@ def tables(results: dict[str, Any]) -> str:
         lines = []
         for entry in found["classes"]:
             label, *pair = entry.values()
-            cells = [" -> ".join(f"{each[key]:.3f}" for each in pair) for key in ("mean_p", "brier", "ece", "auc", "ap")]
+            cells = [
+                " -> ".join(f"{each[key]:.3f}" for each in pair) for key in ("mean_p", "brier", "ece", "auc", "ap")
+            ]
             sure = [(each["sure and stable"], each["sure"]) for each in pair]
             cells.append(" -> ".join(f"{hit / most:.2f} of {most:,}" if most else "none" for hit, most in sure))
             lines.append([label, f"{pair[0]['n']:,.0f}", f"{pair[0]['stable']:.3f}", *cells])

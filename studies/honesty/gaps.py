@@ -67,7 +67,13 @@ def tables(results: dict[str, Any]) -> str:
                 f"{found[kind]['width']:.2f} eV"
             )
         lines.append(cells)
-    headings = ("predictor", "rows", "inside, `Prediction.interval`; width", "`Assessment.interval`", "`gap_if_no_metal`")
+    headings = (
+        "predictor",
+        "rows",
+        "inside, `Prediction.interval`; width",
+        "`Assessment.interval`",
+        "`gap_if_no_metal`",
+    )
     return markdown(headings, lines)
 
 

@@ -245,7 +245,10 @@ def tables(results: dict[str, Any]) -> str:
     rows = results["table rows"]
     headings = ("held-out table rows, hull of train rows", "Brier of P(stable)", "with the formula's logit beside it")
     kinds = ["", *(f", {n} elements" for n in range(SMALLEST, LARGEST + 1))]
-    lines = [[kind.removeprefix(", ") or "all", f"{rows[f'P(stable){kind}']:.3f}", f"{rows[f'both{kind}']:.3f}"] for kind in kinds]
+    lines = [
+        [kind.removeprefix(", ") or "all", f"{rows[f'P(stable){kind}']:.3f}", f"{rows[f'both{kind}']:.3f}"]
+        for kind in kinds
+    ]
     return "\n\n".join([*parts, markdown(headings, lines)])
 
 
@@ -266,7 +269,10 @@ def _tables(size: str, found: dict[str, Any]) -> list[str]:
             cells += [f"{r['sum, all']:.2f} [{r['low']:.2f}, {r['high']:.2f}]", f"{r['sum, with a stable one']:.2f}"]
         lines.append([*cells, f"{r['brier']:.3f}"] if "brier" in r else [*cells, "", "", ""])
     ranked = markdown(headings, lines)
-    headings = ("p_found", *(f"{what}, {name}" for name in found["reliability"] for what in ("compositions", "p", "stable")))
+    headings = (
+        "p_found",
+        *(f"{what}, {name}" for name in found["reliability"] for what in ("compositions", "p", "stable")),
+    )
     lines = []
     for low in BINS[:-1]:
         cells = [f"{low:g} .."]

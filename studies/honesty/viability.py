@@ -79,7 +79,12 @@ def counts(found: Found) -> list[int]:
 def tables(results: dict[str, Any]) -> str:
     """What was counted, as Markdown, means over seeds."""
     lines = [
-        [entry["task"], entry["paid by"], entry["method"], *(f"{value:.1f}" for value in np.mean(entry["counts"], axis=0))]
+        [
+            entry["task"],
+            entry["paid by"],
+            entry["method"],
+            *(f"{value:.1f}" for value in np.mean(entry["counts"], axis=0)),
+        ]
         for entry in results["searches"]
     ]
     heading = f"{results['calls']:,} calls, {results['seeds']} seeds."

@@ -37,7 +37,9 @@ def test_the_form_that_is_paid_is_the_tasks_own(oracle):
     assert isinstance(asked, Altered)
     assert asked.score(a).score == pytest.approx(task.score(a).score)
     bare = viability.paid_by(task, "p_found").score(a)
-    assert bare.score == pytest.approx(task.score(a).score * a.p_found ** (2 / 3) / viability.np.maximum(a.p_stable, 1e-9))
+    assert bare.score == pytest.approx(
+        task.score(a).score * a.p_found ** (2 / 3) / viability.np.maximum(a.p_stable, 1e-9)
+    )
 
 
 def test_formulas_that_only_held_out_rows_have_are_asked_for():
