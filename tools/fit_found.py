@@ -4,8 +4,8 @@ Cross-fitting: the chemical systems of the train part fall into ten folds; featu
 over the phases of the other nine, likeness of elements, hull and all. The features of a fold are kept in `--work`, so a
 run that was cut short goes on. Positives are the stable formulas, negatives all other compositions of the same systems,
 of which the likely ones are kept and the others sampled, with weights. Validation systems choose nothing but the
-coefficients of logit P(stable); a fifth of them at a time is counted over the train part and the other four, which is as
-dense a reference as test systems meet. Test systems are not touched.
+coefficients of logit P(stable); a fifth of them at a time is counted over the train part and the other four, which is
+as dense a reference as test systems meet. Test systems are not touched.
 """
 
 from __future__ import annotations

@@ -46,25 +46,25 @@ SECTIONS = (
         "gap.json",
         "matenv gap stiff-stable stable-novel wide-gap-novel wide-gap-ionic-novel --calls 3000 --seeds 1 "
         "--out studies/results/honesty",
-        "`bare-default` takes the network at its word. *Gold, same scale* scores as the reward does, *gold, calibrated* all rows "
-        "on one scale. `gold-train` is gold's recipe on train rows.",
+        "`bare-default` takes the network at its word. *Gold, same scale* scores as the reward does, *gold, "
+        "calibrated* all rows on one scale. `gold-train` is gold's recipe on train rows.",
         gap.markdown,
     ),
     Section(
         "Which composition of a held-out system is a phase",
         "rediscovery.json",
         "python -m studies.honesty.rediscovery",
-        "All reduced compositions of at most 20 atoms and counts of at most 12; hull and counts of train rows. Ranks over systems "
-        "with a stable phase. Intervals: bootstrap over systems.",
+        "All reduced compositions of at most 20 atoms and counts of at most 12; hull and counts of train rows. "
+        "Ranks over systems with a stable phase. Intervals: bootstrap over systems.",
         rediscovery.tables,
     ),
     Section(
         "The decoy test",
         "decoys.json",
         "python -m studies.honesty.decoys",
-        "All compositions of at most 20 atoms in the 20 systems with the most known formulas: of the held-out ones with the hull "
-        "of train rows, of all with that of the whole table. *Unbeaten*: also on or below the hull of the predicted energies of "
-        "all the others. Phases that nobody has computed count as none.",
+        "All compositions of at most 20 atoms in the 20 systems with the most known formulas: of the held-out "
+        "ones with the hull of train rows, of all with that of the whole table. *Unbeaten*: also on or below the "
+        "hull of the predicted energies of all the others. Phases that nobody has computed count as none.",
         decoys.tables,
     ),
     Section(
@@ -86,16 +86,17 @@ SECTIONS = (
         "Holes of the train hull",
         "holes.json",
         "python -m studies.honesty.holes",
-        "Genetic search on `stable-novel` among ternaries; the best 100 of each search, one per chemical system. E_d [eV/atom]: "
-        "median of predicted energies; *within*: share at most 0.05 above the hull of the whole table.",
+        "Genetic search on `stable-novel` among ternaries; the best 100 of each search, one per chemical system. "
+        "E_d [eV/atom]: median of predicted energies; *within*: share at most 0.05 above the hull of the whole "
+        "table.",
         holes.tables,
     ),
     Section(
         "Reliability of P(stable) and of property intervals",
         "reliability.json",
         "python -m studies.honesty.draw",
-        "Test rows of the `system` split; of the `frontier` split those that `system` holds out too. *Sharpness*: standard "
-        "deviation of P.",
+        "Test rows of the `system` split; of the `frontier` split those that `system` holds out too. *Sharpness*:"
+        " standard deviation of P.",
         reliability.tables,
     ),
     Section(
@@ -116,8 +117,9 @@ SECTIONS = (
         "What each rule of a task stops, and guards as gates",
         "cheats.json",
         "python -m studies.honesty.cheats",
-        "Two searches each, without the rule and with it; the best 100, one per chemical system. *Paid* by the search's own "
-        'score, *gold* by the rules of the row "on". *Unstable*: more than 0.1 eV/atom above the whole table\'s hull by gold.',
+        "Two searches each, without the rule and with it; the best 100, one per chemical system. *Paid* by the "
+        "search's own score, *gold* by the rules of the row *on*. *Unstable*: by gold more than 0.1 eV/atom above "
+        "the whole table's hull.",
         cheats.tables,
     ),
     Section(
@@ -134,9 +136,9 @@ def page() -> str:
     """The page as the stored results have it."""
     parts = [
         "# Tables behind the pages on trust",
-        "Made by `python -m studies.honesty.appendix` from [studies/results/honesty](../studies/results/honesty); do not edit. What "
-        "they mean: [how far a score can be trusted](honesty.md), [viability](viability.md), [guards](guards.md), "
-        "[editing formulas](elements.md).",
+        "Made by `python -m studies.honesty.appendix` from [studies/results/honesty](../studies/results/honesty);"
+        " do not edit. What they mean: [how far a score can be trusted](honesty.md), [viability](viability.md), "
+        "[guards](guards.md), [editing formulas](elements.md).",
     ]
     for section in SECTIONS:
         results = json.loads((RESULTS / section.file).read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
 """P(stable) with one ceiling per number of elements, as it was, beside the map that ships.
 
-``python -m studies.honesty.ceilings`` measures both on test rows: scores, order within a number of elements, and by class
-of elements and of how well the subsystems are known.
+``python -m studies.honesty.ceilings`` measures both on test rows: scores, order within a number of elements, and by
+class of elements and of how well the subsystems are known.
 """
 
 from __future__ import annotations
@@ -128,8 +128,8 @@ def tables(results: dict[str, Any]) -> str:
         parts.append(f"Hull of {'train rows' if hull == 'train' else 'the whole table'}, ceilings -> shipped:\n")
         parts.append(markdown(headings, lines) + "\n")
         parts += [
-            f"- {name}: the {MOST:,} best ternaries have P {o['lowest']:.3f} .. {o['highest']:.3f}, {o['values']} values in "
-            f"steps of 0.001; {o['stable']:.2f} of them are stable, of the best {MOST // 10} "
+            f"- {name}: the {MOST:,} best ternaries have P {o['lowest']:.3f} .. {o['highest']:.3f}, {o['values']} "
+            f"values in steps of 0.001; {o['stable']:.2f} of them are stable, of the best {MOST // 10} "
             f"{o['stable of the first tenth']:.2f}.\n  Rank correlation of P with -E_d for 2, 3, 4 and more elements: "
             f"{', '.join(f'{rank:.2f}' for rank in o['rank correlations'])}."
             for name, o in found["order"].items()

@@ -173,7 +173,8 @@ def tables(results: dict[str, Any]) -> str:
     return markdown(
         headings,
         (
-            [c["predictor"], c["reference"], f"{c['size']}", f"{c['compositions']:,}", f"{c['known']:,}", f"{c['stable']}",
+            [c["predictor"], c["reference"], f"{c['size']}", f"{c['compositions']:,}", f"{c['known']:,}",
+             f"{c['stable']}",
              f"{c['expected_known']:.1f}", f"{c['expected']:.1f}", f"{c['found']:.1f}", f"{c['unbeaten']:,}",
              f"{c['stable_unbeaten']}"]
             for c in results["counts"]

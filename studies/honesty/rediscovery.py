@@ -285,8 +285,8 @@ def _tables(size: str, found: dict[str, Any]) -> list[str]:
     dense = markdown(
         headings,
         (
-            [f"{d['rows'][0]} .. {d['rows'][1]}", f"{d['number']}", f"{d['stable']}", f"{d['first']:.3f}", f"{d['recall']:.3f}",
-             f"{d['sum, all']:.2f} [{d['low']:.2f}, {d['high']:.2f}]"]
+            [f"{d['rows'][0]} .. {d['rows'][1]}", f"{d['number']}", f"{d['stable']}", f"{d['first']:.3f}",
+             f"{d['recall']:.3f}", f"{d['sum, all']:.2f} [{d['low']:.2f}, {d['high']:.2f}]"]
             for d in found["density"]
         ),
     )  # fmt: skip
