@@ -3,8 +3,9 @@
 Cross-fitting: the chemical systems of the train part fall into ten folds; features of the systems of a fold are counted
 over the phases of the other nine, likeness of elements, hull and all. The features of a fold are kept in `--work`, so a
 run that was cut short goes on. Positives are the stable formulas, negatives all other compositions of the same systems,
-of which the likely ones are kept and the others sampled, with weights. Validation systems, counted over the whole train
-part, choose nothing but the coefficients of logit P(stable). Test systems are not touched.
+of which the likely ones are kept and the others sampled, with weights. Validation systems choose nothing but the
+coefficients of logit P(stable); a fifth of them at a time is counted over the train part and the other four, which is
+as dense a reference as test systems meet. Test systems are not touched.
 """
 
 from __future__ import annotations
@@ -52,6 +53,9 @@ KEPT = {2: 0.3, 3: 0.05, 4: 0.015, 5: 0.004}
 
 VALIDATED = {2: 10_000, 3: 10_000, 4: 10_000, 5: 200}
 """Most validation systems on which the coefficients of P(stable) are chosen, by number of elements."""
+
+VALIDATION_FOLDS = 5
+"""Parts of the validation systems, each judged by a reference of everything else but test systems."""
 
 MEMBERS = {"quick": 1, "thorough": 3}
 """Networks in each ensemble."""
@@ -202,27 +206,14 @@ def fit_energy(quick: Networks, thorough: Networks) -> NDArray[np.float64]:
     """Coefficients of logit P(stable) by maximum likelihood on validation systems (2, 4, 2)."""
     from scipy.optimize import minimize
 
-    data = load_dataset("mp-ground-states")
-    train = data.subset(data.part("train"))
-    hull = ConvexHull.from_dataset(train)
-    tables, predictor = FoundTables.of(train, hull), load_predictor()
-    stability = replace(StabilityModel.load(), sampling=Sampling.of(train.compositions))
+    parts: list[list[tuple[NDArray, ...]]] = [[] for _ in SIZES]
+    for fold in range(VALIDATION_FOLDS):
+        for size, part in _judged(fold, quick, thorough):
+            parts[size - SMALLEST].append(part)
+        print(f"validation systems, part {fold}: judged", flush=True)
     result = np.zeros((2, len(SIZES), 2))
     for size in SIZES:
-        parts: list[tuple[NDArray, ...]] = []
-        for _, whole, stable in enumerated(data, data.part("validation"), size, VALIDATED[size]):
-            fast = tables.quick(whole)
-            likely = quick.logit(fast, whole.size) > -12.0  # the others weigh nothing
-            likely[stable] = True
-            batch = whole[likely]
-            said = predictor.predict_batch(batch).by_name["formation_energy"]
-            competing = hull.decompose(batch, exclude_self=True)
-            p = stability.prob(said, batch, competing.energy, competing.members, competing.weights)
-            p = np.clip(p, CLIP, 1.0 - CLIP)
-            slow = thorough.logit(tables.thorough(batch), batch.size)
-            parts.append((quick.logit(fast[likely], batch.size), slow, np.log(p / (1.0 - p)), stable[likely]))
-        fast, slow, energy, label = (np.concatenate(column) for column in zip(*parts, strict=True))
-        logits: tuple[NDArray, NDArray] = (fast, slow)
+        *logits, energy, label = (np.concatenate(column) for column in zip(*parts[size - SMALLEST], strict=True))
         for kind, logit in enumerate(logits):
 
             def loss(ab: NDArray, given: NDArray = logit, energy: NDArray = energy, y: NDArray = label) -> float:
@@ -234,10 +225,38 @@ def fit_energy(quick: Networks, thorough: Networks) -> NDArray[np.float64]:
     return result
 
 
+def _judged(fold: int, quick: Networks, thorough: Networks) -> Iterator[tuple[int, tuple[NDArray, ...]]]:
+    """Logits by quick, by thorough and of P(stable), and labels, of a part's likely compositions (N,), by size."""
+    data, predictor = load_dataset("mp-ground-states"), load_predictor()
+    validation = data.part("validation")
+    inside = np.array(
+        [fold_of(name.split("-")) % VALIDATION_FOLDS == fold for name in data.systems[validation].tolist()]
+    )
+    reference = data.subset(np.sort(np.concatenate([data.part("train"), validation[~inside]])))
+    hull = ConvexHull.from_dataset(reference)
+    tables = FoundTables.of(reference, hull)
+    stability = replace(StabilityModel.load(), sampling=Sampling.of(reference.compositions))
+    for size in SIZES:
+        for _, whole, stable in enumerated(data, validation[inside], size, VALIDATED[size] // VALIDATION_FOLDS):
+            fast = tables.quick(whole)
+            likely = quick.logit(fast, whole.size) > -12.0  # the others weigh nothing
+            likely[stable] = True
+            batch = whole[likely]
+            said = predictor.predict_batch(batch).by_name["formation_energy"]
+            competing = hull.decompose(batch, exclude_self=True)
+            p = stability.prob(said, batch, competing.energy, competing.members, competing.weights)
+            p = np.clip(p, CLIP, 1.0 - CLIP)
+            slow = thorough.logit(tables.thorough(batch), batch.size)
+            yield size, (quick.logit(fast[likely], batch.size), slow, np.log(p / (1.0 - p)), stable[likely])
+
+
 def main(
     work: Annotated[Path, typer.Option(help="Where the features of folds are kept.")] = Path("runs/found"),
     fold: Annotated[list[int] | None, typer.Option(help="Only work out the features of these folds.")] = None,
-    energy_only: Annotated[bool, typer.Option(help="Keep the networks, choose the coefficients anew.")] = False,
+    energy_only: Annotated[
+        list[str] | None,
+        typer.Option(help="Keep the networks, choose the coefficients of these anew: quick, thorough."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = TARGET,
 ) -> None:
     """Fit and write the shipped weights and their card."""
@@ -260,13 +279,16 @@ def main(
         for name in ("mean", "scale", "first", "second", "last")
     }
     energy = fit_energy(quick, thorough)
+    for place, kind in enumerate(MEMBERS):
+        if energy_only and kind not in energy_only:
+            energy[place] = load_weights()[2][place]
     out.mkdir(exist_ok=True)
     np.savez_compressed(out / "found.npz", energy=energy, **arrays)
     card = {
         "what": "networks and coefficients of p_found, see matenv.oracle.found",
         "fitted_on": "systems of the train part of the system split, cross-fitted in ten folds",
-        "coefficients of P(stable)": "validation systems",
-        "command": "python -m tools.fit_found",
+        "coefficients of P(stable)": "validation systems; those of quick were counted over the train part alone",
+        "command": "python -m tools.fit_found, then --energy-only thorough",
         "measured": "docs/viability.md, by python -m studies.honesty.rediscovery",
         **fitted,
         "quick features": list(QUICK_NAMES),

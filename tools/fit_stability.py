@@ -22,16 +22,15 @@ from matenv.data import load_dataset
 from matenv.oracle import fitting, intervals
 from matenv.oracle.sampling import describe
 from matenv.oracle.stability import HULLS, LARGEST, SMALLEST, Logit, StabilityModel, sampling_of
-from matenv.properties import load_predictor
+from matenv.properties import load_predictor, store
 from matenv.properties.distribution import Distribution
-from matenv.properties.store import SHIPPED
 from matenv.thermo import ConvexHull
 from tools import CHECKOUT
 from tools.command import run
 
 PATH = CHECKOUT / "matenv" / "properties" / "weights" / "stability.json"
 
-FITTED = tuple(name for name in SHIPPED if name != "gold")
+FITTED = tuple(name for name in store.SHIPPED if name != "gold")
 """No row is left on which a correction of gold's own could be fitted."""
 
 
@@ -153,7 +152,7 @@ def _fit_and_test(name: str, hull: str) -> dict[str, Any]:
     return {
         "slope": _rounded(model.slope),
         **{part: {key: _rounded(getattr(logit, key)) for key in Logit._fields} for part, logit in parts.items()},
-        "interval": {"lower": _rounded(factors.lower), "upper": _rounded(factors.upper)},
+        "interval": {"lower": _rounded(factors.lower), "upper": _rounded(factors.upper), **_caution(name)},
         "test": {title: {key: round(value, 4) for key, value in r.items()} for title, r in report.items()},
         "reliability": bins,
     }
@@ -165,6 +164,12 @@ def fit_intervals(rows: Rows) -> intervals.IntervalModel:
     mean = rows.energy.mean
     basis = intervals.columns(mean - rows.competing, rows.energy.disagreement(), rows.compositions.size)
     return intervals.fit((mean - rows.truth) / (mean - low), (rows.truth - mean) / (high - mean), basis)
+
+
+def _caution(name: str) -> dict[str, float]:
+    """The caution of a committee that has one, for `IntervalModel`."""
+    caution = json.loads(store.locate(name).read_text())["caution"] if name in store.COMMITTEES else 1.0
+    return {} if caution == 1.0 else {"caution": caution}
 
 
 def _rounded(values: NDArray[np.float64]) -> list[float]:

@@ -14,15 +14,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import matenv
+from matenv.benchmark import truth
 from matenv.benchmark.bare import bare_oracle
 from matenv.benchmark.found import best_by_system
 from matenv.benchmark.play import search
 from matenv.benchmark.results import file_name, stored_with, write_whole
-from matenv.benchmark.truth import error_correlations, markdown, truth_check
+from matenv.benchmark.truth import Correlation, Truth, error_correlations, truth_check
 from matenv.oracle import Oracle
 from matenv.properties.predictor import open_predictor
 from matenv.properties.store import SHIPPED
@@ -138,19 +140,26 @@ def _oracle(name: str, reference: str = "train", budget: int | None = None, judg
     return Oracle(reference, budget, predictor=predictor, judge=judge)
 
 
-def table(gaps: list[Gap]) -> str:
-    """The gaps as a Markdown table."""
+def markdown(content: dict[str, Any]) -> str:
+    """What `report` writes as ``gap.json``, as Markdown tables."""
     lines = [
         "| task | candidates from | reward | its score | gold, same scale | gap (std) | gold, calibrated "
         "| gold, full hull | stable by gold | first |",
         "|---" * 10 + "|",
     ]
     lines += [
-        f"| {g.task} | {g.source} | {g.reward} | {g.proxy:.3f} | {g.gold:.3f} | {g.gap:+.3f} ({g.spread:.3f}) "
-        f"| {g.calibrated:.3f} | {g.full_hull:.3f} | {g.stable:.2f} | {', '.join(g.examples)} |"
-        for g in gaps
+        f"| {g['task']} | {g['source']} | {g['reward']} | {g['proxy']:.3f} | {g['gold']:.3f} "
+        f"| {g['gap']:+.3f} ({g['spread']:.3f}) | {g['calibrated']:.3f} | {g['full_hull']:.3f} | {g['stable']:.2f} "
+        f"| {', '.join(g['examples'])} |"
+        for g in content["gaps"]
     ]
-    return "\n".join(lines)
+    text = "\n".join(lines)
+    truths = [Truth(**each) for each in content["truth"]]
+    correlations = [Correlation(**each) for each in content["error_correlations"]]
+    return (
+        f"Top {TOP} by the reward's own score, one per chemical system, of {content['calls']:,} formulas; "
+        f"{content['seeds']} seeds.\n\n{text}\n\n{truth.markdown(truths, correlations)}"
+    )
 
 
 def report(tasks: Sequence[str], calls: int, seeds: int, out: Path | None, rewards: Sequence[str] = REWARDS) -> str:
@@ -184,18 +193,15 @@ def report(tasks: Sequence[str], calls: int, seeds: int, out: Path | None, rewar
         truths += [truth_check(task, predictor) for predictor in ("default", "two-family", "gold-train")]
         print(f"{task.name}: done", file=sys.stderr, flush=True)
     correlations = error_correlations(("default", "statistics", "two-family", "gold-train"))
-    text = (
-        f"Top {TOP} by the reward's own score, one per chemical system, of {calls:,} formulas; {seeds} seeds.\n\n"
-        f"{table(gaps)}\n\n{markdown(truths, correlations)}"
-    )
+    content = {
+        "calls": calls,
+        "seeds": seeds,
+        "gaps": [{**asdict(g), "gap": g.gap} for g in gaps],
+        "truth": [asdict(t) for t in truths],
+        "error_correlations": [asdict(c) for c in correlations],
+    }
+    text = markdown(content)
     if out is not None:
-        content = {
-            "calls": calls,
-            "seeds": seeds,
-            "gaps": [{**asdict(g), "gap": g.gap} for g in gaps],
-            "truth": [asdict(t) for t in truths],
-            "error_correlations": [asdict(c) for c in correlations],
-        }
         write_whole(out / "gap.json", json.dumps(content, indent=1) + "\n")
         write_whole(out / "gap.md", text + "\n")
     return text

@@ -86,11 +86,12 @@ def truth_check(task: Task, predictor: str, top: int = TOP) -> Truth:
         top: Rows to judge.
 
     Returns:
-        The scores.
+        The scores. Novelty is not asked for: held-out rows are new to the predictor, and rows of the table.
 
     Raises:
         ValueError: A gold predictor: it has seen the held-out rows.
     """
+    task = replace(task, novel=False)
     data = _held_out(task)
     assessment = Oracle("train", predictor=predictor).assess(data.compositions)
     said, worth = task.score(assessment), true_score(task, data, assessment)

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from matenv.thermo import ConvexHull
 
 
+MEASURED_GAP = "band_gap_expt"
+"""The band gap whose intervals know nothing of a committee's caution."""
+
+
 @dataclass(frozen=True)
 class Assessment:
     """Everything the oracle knows or predicts about a batch of B compositions. Energies in eV/atom at 0 K.
@@ -120,7 +124,8 @@ class Assessment:
     def interval(self, name: str, coverage: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Central interval that holds a property with a given probability; NaN where nothing was predicted.
 
-        Those of both energies are also told the predicted E_d, which the predictor does not know (`oracle.intervals`).
+        Those of both energies are also told the predicted E_d, which the predictor does not know, and a measured gap's
+        leaves out the caution of a committee, which is for searches (`oracle.intervals`).
 
         Args:
             name: Property name, a key of `mean`, or ``"decomposition_energy"``.
@@ -134,7 +139,8 @@ class Assessment:
         """
         low, high, rows = np.full(len(self), np.nan), np.full(len(self), np.nan), self._rows
         if not isinstance(name, str) or name not in ("formation_energy", "decomposition_energy"):
-            low[rows], high[rows] = self._of(name).interval(coverage)
+            said = self._gap(name) if name == MEASURED_GAP else self._of(name)
+            low[rows], high[rows] = said.interval(coverage)
             return low, high
         energy, size = self._of("formation_energy"), self.compositions.size[rows]
         below, above = self._intervals.factors(self.decomposition_energy[rows], energy.disagreement(), size)
@@ -313,7 +319,8 @@ class Assessment:
         found = self._of(name)
         if not isinstance(found, Hurdle):
             raise ValueError(f"name={name!r} is no band gap; choose 'band_gap_expt' or 'band_gap_pbe'")
-        return found
+        caution = self._intervals.caution
+        return found.without_caution(caution) if name == MEASURED_GAP and caution != 1.0 else found
 
     @cached_property
     def p_found(self) -> NDArray[np.float64]:

@@ -27,6 +27,11 @@ FULL_TABLE = 85_014
 MOST_SCALED = 2.0
 """Largest such scale: a small table of one's own is no sample of everything."""
 
+FITTED_SCALE = 1.535
+"""That scale of the references on which the networks were fitted. The cosine of likeness falls in proportion to the
+share of all formulas that a reference holds, and products over several elements with its powers: those of `_thorough`
+are brought to the density that its networks know."""
+
 SHRINK = 10.0
 """Formulas added to each element's count before its likeness to others is worked out: rare ones are like none."""
 
@@ -98,7 +103,7 @@ class FoundTables:
         order = anonymous.order
         by_size = np.argsort(packed.size, kind="stable")
         kin = (
-            likeness, anonymous.spans,
+            _as_fitted(likeness, scale), anonymous.spans,
             batch.elements[order], batch.counts[order], stable[order], energy[order],
             packed.elements[by_size], phases[by_size],
             np.searchsorted(packed.size[by_size], np.arange(MAX_ELEMENTS + 2)),
@@ -187,6 +192,13 @@ def _likeness(keys: NDArray[np.uint64], left_out: NDArray[np.int64]) -> NDArray[
     alike = together / np.sqrt(np.outer(number, number))
     np.fill_diagonal(alike, 1.0)
     return alike
+
+
+def _as_fitted(likeness: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
+    """The likeness (89, 89) that a reference of `FITTED_SCALE` would show, at most 1."""
+    scaled = np.minimum(likeness * (scale / FITTED_SCALE), 1.0)
+    np.fill_diagonal(scaled, 1.0)
+    return scaled
 
 
 def _ordered(batch: CompositionBatch) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:

@@ -4,6 +4,9 @@ A predictor's intervals are calibrated over all rows alike. Far below a hull the
 (what is predicted best is predicted too well), near it too much. Here each end's distance from the mean is multiplied
 by a factor, piecewise linear in the predicted E_d and linear in the log of the models' disagreement, by number of
 elements: quantile regression on held-out rows. `Prediction` itself stays as it is: it does not know the hull.
+
+A committee that exaggerates what its parts disagree about, for the sake of searches, says too wide intervals of a
+measured gap besides. Here they are those of the committee as it fits table rows.
 """
 
 from __future__ import annotations
@@ -41,10 +44,12 @@ class IntervalModel:
     Attributes:
         lower: Coefficients of the lower end's factor, (13,): `KNOTS`, log disagreement, `SIZES`.
         upper: Of the upper end's.
+        caution: What a committee multiplied the variance between its parts by; 1 for other predictors.
     """
 
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
+    caution: float = 1.0
 
     @classmethod
     def load(cls, predictor: str = "default", reference: str = "train") -> IntervalModel:
@@ -112,4 +117,4 @@ def _quantile(target: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArra
 def _shipped(predictor: str, hull: str) -> IntervalModel:
     cards = json.loads((files("matenv.properties") / "weights" / "stability.json").read_text())["predictors"]
     card = cards[predictor if predictor in cards else "default"][hull]["interval"]
-    return IntervalModel(np.array(card["lower"]), np.array(card["upper"]))
+    return IntervalModel(np.array(card["lower"]), np.array(card["upper"]), card.get("caution", 1.0))

@@ -31,8 +31,8 @@ class RankedSystem:
 
     Attributes:
         compositions: Those of at most 20 atoms and counts of at most 12 (N).
-        p_found: P(a stable phase | one of all compositions of the system) (N,), of the thorough model: it ranks better
-            than the quick one and promises a little too little.
+        p_found: P(a stable phase | one of all compositions of the system) (N,), of the thorough model, which ranks
+            better than the quick one.
         p_stable: P(stable) (N,).
         decomposition_energy: Predicted, against the phases of the reference (N,) [eV/atom].
         margin: Predicted energy against the phases of the reference *and* the plausible rivals (N,) [eV/atom].
@@ -105,7 +105,7 @@ class Standing:
     """How one composition stands among all of its system.
 
     Attributes:
-        p_found: P(a stable phase | one of all compositions of the system), of the quick model, whose sums are right.
+        p_found: P(a stable phase | one of all compositions of the system), of the quick model, as in scores.
         place: 1 for the most probable by the thorough model, which ranks better; None where the system was not ranked.
         among: Compositions that were ranked.
         margin: As in `RankedSystem` [eV/atom]; None where the system was not ranked.
@@ -168,7 +168,7 @@ def margins(
         "phases and rivals",
         np.concatenate([phases.formulas(), batch[plausible].formulas()]).astype(np.str_),
         CompositionBatch.concatenate([phases, batch[plausible]]),
-        np.concatenate([hull.energy(phases), energy[plausible]]),  # on the hull an unstable phase changes nothing
+        np.concatenate([hull.known_energy(phases), energy[plausible]]),
         hull.energy_scheme,
     )
     if not len(rivals):

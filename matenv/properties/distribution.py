@@ -116,12 +116,13 @@ class CalibrationTable:
 
 
 class _Bells(NamedTuple):
-    """Centre and standard deviation (5, B), P(gap = 0) (2, B), variance between the models (B, 5), calibrations."""
+    """Centres, standard deviations (5, B), P(gap = 0) (2, B), variances between models (B, 5), sizes (B,)."""
 
     centre: Array
     scale: Array
     zero: Array
     between: Array
+    size: NDArray[np.int16]
     calibrations: CalibrationTable
 
 
@@ -266,6 +267,23 @@ class Hurdle(Bell):
         low, high = super().interval(coverage)
         return np.minimum(low, self.mean), np.maximum(high, self.mean)
 
+    def without_caution(self, caution: float) -> Hurdle:
+        """The same bell with the variance between models as it fits table rows.
+
+        Args:
+            caution: What a committee multiplied that variance by (`training.committee`), at least 1.
+
+        Returns:
+            The distribution; its expected value stays as it was.
+        """
+        raw, k = self._raw, self._k
+        _, factor, _, power, *_ = raw.calibrations.numbers[k]
+        by_size = raw.calibrations.by_size[k, raw.size]
+        scale = raw.scale.copy()
+        variance = (scale[k] ** 2 / by_size) ** (1.0 / power) - factor * (1.0 - 1.0 / caution) * raw.between[:, k]
+        scale[k] = np.sqrt(variance**power * by_size)
+        return Hurdle(raw._replace(scale=scale), k, self.mean, self.std)
+
     def if_no_metal(self, coverage: float = 0.9) -> tuple[Array, Array, Array]:
         """The gap given that there is one: the answer of a hurdle beside `p_metal`.
 
@@ -332,7 +350,7 @@ class Prediction:
         centre, scale, mean, std, p0 = (
             parts[0] if len(parts) == 1 else (np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
         )
-        self._raw = _Bells(centre, scale, p0, between, calibrations)
+        self._raw = _Bells(centre, scale, p0, between, size, calibrations)
         moments = zip(_SHAPES, mean, std, strict=True)
         self.by_name = {name: shape(self._raw, k, m, s) for (k, name, shape), m, s in moments}
 

@@ -1,12 +1,12 @@
 """Where random edits lead, and what each remedy is worth: ``python -m studies.edits.walks``.
 
-No learning: 10,000 distinct formulas per run on task `stiff-stable`, five seeds. Prints, for uniform random formulas,
-the score by number of elements; then for random walks by edits the mean number of elements, the mean score and the mean
-of the ten best scores (one formula per chemical system). A few minutes.
+No learning, task `stiff-stable`. For uniform random formulas the score by number of elements; for random walks by edits
+the mean number of elements, the mean score and the mean of the ten best scores (one formula per chemical system).
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -19,9 +19,12 @@ from numpy.typing import NDArray
 from matenv import Oracle, load_task
 from matenv.benchmark import Found, Problem, play, search
 from matenv.benchmark.curve import best_so_far
+from studies.honesty.stored import RESULTS, markdown, store
 from tools.command import run
 
 TASK = load_task("stiff-stable")
+BEST = 100
+"""One formula in so many is among the best."""
 EVEN = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
 NO_SWAP = (1.0, 1.0, 1.0, 1.0, 0.0, 1.0)
 
@@ -56,33 +59,73 @@ WALKS: dict[str, tuple[Any, dict[str, Any]]] = {
 """Random walks by name: the policy, and arguments of the environment."""
 
 
-def row(name: str, results: list[Found]) -> str:
-    """One line of the table: means over seeds, and the standard deviation of the top-10."""
+def _described(results: list[Found]) -> dict[str, float]:
+    """Means over runs, and the standard deviation of the mean score of the ten best systems."""
     top = np.array([best_so_far(result.compositions, result.scores, 10)[1][-1] for result in results])
-    elements = np.mean([result.compositions.size.mean() for result in results])
-    score = np.mean([result.scores.mean() for result in results])
-    return f"{name:36s}{elements:10.2f}{score:12.3f}{top.mean():10.3f} (sd {top.std(ddof=1):.3f})"
+    return {
+        "elements": float(np.mean([result.compositions.size.mean() for result in results])),
+        "score": float(np.mean([result.scores.mean() for result in results])),
+        "top-10": float(top.mean()),
+        "deviation": float(top.std(ddof=1)) if len(top) > 1 else 0.0,
+    }
+
+
+def measure(budget: int, seeds: int) -> dict[str, Any]:
+    """Uniform random formulas by number of elements, and every walk.
+
+    Args:
+        budget: Distinct formulas of a run.
+        seeds: Runs of each.
+
+    Returns:
+        Scores "by elements", and "walks" by name.
+    """
+    uniform = [search("random", TASK, Oracle(budget=budget), seed) for seed in range(seeds)]
+    n, score = np.concatenate([r.compositions.size for r in uniform]), np.concatenate([r.scores for r in uniform])
+    by_size = {size: np.sort(score[n == size])[::-1] for size in range(2, 7)}
+    walks = {"uniform random formulas, no walk": _described(uniform)}
+    for name, (make, arguments) in WALKS.items():
+        walks[name] = _described(
+            [
+                play(Walk(make, ELEMENTS, seed, **arguments), Problem(TASK, Oracle(budget=budget)), seed)
+                for seed in range(seeds)
+            ]
+        )
+    return {
+        "calls": budget,
+        "seeds": seeds,
+        "by elements": {
+            str(size): {"mean": float(own.mean()), "best": float(own[: max(len(own) // BEST, 1)].mean())}
+            for size, own in by_size.items()
+        },
+        "walks": walks,
+    }
+
+
+def tables(results: dict[str, Any]) -> str:
+    """What `measure` found, as Markdown."""
+    lines = [
+        [name, f"{w['elements']:.2f}", f"{w['score']:.3f}", f"{w['top-10']:.3f} (sd {w['deviation']:.3f})"]
+        for name, w in results["walks"].items()
+    ]
+    walks = markdown(("random walk", "elements per formula", "mean score", "top-10"), lines)
+    sizes = results["by elements"]
+    rows = [[what, *(f"{own[key]:.3f}" for own in sizes.values())] for what, key in (
+        ("mean score", "mean"), (f"mean of the best {100 / BEST:g} %", "best"),
+    )]  # fmt: skip
+    heading = f"{results['calls']:,} calls, {results['seeds']} seeds."
+    return f"{heading}\n\n{walks}\n\n{markdown(('uniform random formulas, elements', *sizes), rows)}"
 
 
 def main(
-    seeds: Annotated[int, typer.Option(help="Runs of each.")] = 5,
-    budget: Annotated[int, typer.Option(help="Distinct formulas of a run.")] = 10_000,
+    seeds: Annotated[int, typer.Option(help="Runs of each.")] = 2,
+    budget: Annotated[int, typer.Option(help="Distinct formulas of a run.")] = 3000,
+    out: Annotated[Path, typer.Option(help="JSON file to write.")] = RESULTS / "walks.json",
 ) -> None:
-    """Search and print."""
-    uniform = [search("random", TASK, Oracle(budget=budget), seed) for seed in range(seeds)]
-    n, score = np.concatenate([r.compositions.size for r in uniform]), np.concatenate([r.scores for r in uniform])
-    print(f"Uniform random formulas, {len(n):,} over all seeds\n{'elements':10s}{'mean':>8s}{'best 0.1 %':>12s}")
-    for size in range(2, 7):
-        own = np.sort(score[n == size])[::-1]
-        print(f"{size:<10d}{own.mean():8.3f}{own[: max(len(own) // 1000, 1)].mean():12.3f}")
-    print(f"\n{'':36s}{'elements':>10s}{'mean score':>12s}{'top-10':>10s}")
-    print(row("uniform random formulas", uniform), flush=True)
-    for name, (make, arguments) in WALKS.items():
-        found = [
-            play(Walk(make, ELEMENTS, seed, **arguments), Problem(TASK, Oracle(budget=budget)), seed)
-            for seed in range(seeds)
-        ]
-        print(row(name, found), flush=True)
+    """Search, write and print."""
+    results = measure(budget, seeds)
+    store(out, results)
+    print(tables(results))
 
 
 if __name__ == "__main__":

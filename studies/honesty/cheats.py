@@ -29,6 +29,7 @@ from matenv.guards import GUARDS, Guards, properties_of
 from matenv.latent import load_latent
 from matenv.oracle import NOVEL_DISTANCE, Assessment, Oracle
 from matenv.tasks import TOO_GOOD, Task, TaskScore, load_task
+from studies.honesty.stored import RESULTS, markdown, store
 from tools.command import run
 
 TOP = 100
@@ -300,26 +301,21 @@ def average(outcomes: Sequence[Outcome]) -> Outcome:
     return replace(outcomes[0], **means)  # type: ignore[arg-type]
 
 
-def table(outcomes: Sequence[Outcome], cheats: dict[str, str]) -> str:
-    """Outcomes as a Markdown table.
-
-    Args:
-        outcomes: In pairs, off and on.
-        cheats: What the cheat is, by rule.
-
-    Returns:
-        The table.
-    """
+def tables(results: dict[str, Any]) -> str:
+    """What was found, as a Markdown table; rules in the order of `rules` and `guard_cases`."""
+    cases = {case.rule: case for case in [*rules(), *guard_cases()]}
+    order = list(cases)
+    headings = (
+        "rule", "the cheat", "rule is", "paid", "gold", "cheats", "stable by gold", "unstable by gold",
+        "for example (E_d)",
+    )  # fmt: skip
     lines = [
-        "| rule | the cheat | rule is | paid | gold | cheats | stable by gold | unstable by gold | for example (E_d) |",
-        "|---" * 9 + "|",
+        [o["rule"], cases[o["rule"]].cheat, o["setting"], f"{o['paid']:.3f}", f"{o['gold']:.3f}"]
+        + [f"{100 * o[name]:.0f} %" for name in ("cheats", "stable", "unstable")]
+        + [", ".join(o["examples"])]
+        for o in sorted(results["outcomes"], key=lambda o: order.index(o["rule"]))
     ]
-    lines += [
-        f"| {o.rule} | {cheats[o.rule]} | {o.setting} | {o.paid:.3f} | {o.gold:.3f} | {100 * o.cheats:.0f} % "
-        f"| {100 * o.stable:.0f} % | {100 * o.unstable:.0f} % | {', '.join(o.examples)} |"
-        for o in outcomes
-    ]
-    return "\n".join(lines)
+    return f"{results['calls']:,} calls, {results['seeds']} seeds.\n\n{markdown(headings, lines)}"
 
 
 def _limit(assessment: Assessment) -> Values:
@@ -371,31 +367,26 @@ def _chance(assessment: Assessment) -> Flags:
 
 
 def main(
-    calls: Annotated[int, typer.Option(help="Distinct formulas per search.")] = 5000,
-    seeds: Annotated[int, typer.Option(help="Repetitions.")] = 3,
-    out: Annotated[Path, typer.Option(help="Folder for cheats.json and cheats.md.")] = Path("runs/cheats"),
+    calls: Annotated[int, typer.Option(help="Distinct formulas per search.")] = 3000,
+    seeds: Annotated[int, typer.Option(help="Repetitions.")] = 1,
+    out: Annotated[Path, typer.Option(help="JSON file to write; rules finished in it are not done again.")] = RESULTS
+    / "cheats.json",
 ) -> None:
-    """Measure, print and write the tables; finished rules in the output folder are not done again."""
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / "cheats.json"
-    settings = {"calls": calls, "seeds": seeds}
-    kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {**settings, "outcomes": []}
-    if {key: kept[key] for key in settings} != settings:
-        raise ValueError(f"{path} was made with {kept['calls']} calls and {kept['seeds']} seeds; give another --out")
-    outcomes = [Outcome(**{**o, "examples": tuple(o["examples"])}) for o in kept["outcomes"]]
-    cases = [*rules(), *guard_cases()]
-    for case in cases:
-        if case.rule in [o.rule for o in outcomes]:
+    """Measure, write and print what was found."""
+    results: dict[str, Any] = {"calls": calls, "seeds": seeds, "outcomes": []}
+    if out.exists():
+        kept = json.loads(out.read_text())
+        if (kept["calls"], kept["seeds"]) != (calls, seeds):
+            raise ValueError(f"{out} was made with {kept['calls']} calls and {kept['seeds']} seeds; give another --out")
+        results = kept
+    for case in [*rules(), *guard_cases()]:
+        if case.rule in [o["rule"] for o in results["outcomes"]]:
             continue
         pairs = [measure(case, calls, seed) for seed in range(1 if case.dilute else seeds)]  # a list has no seed
-        outcomes += [average(setting) for setting in zip(*pairs, strict=True)]
-        path.write_text(json.dumps(settings | {"outcomes": [asdict(o) for o in outcomes]}, indent=1) + "\n")
+        results["outcomes"] += [asdict(average(setting)) for setting in zip(*pairs, strict=True)]
+        store(out, results)
         print(f"{case.rule}: done", file=sys.stderr, flush=True)
-    order = [case.rule for case in cases]
-    outcomes.sort(key=lambda o: order.index(o.rule))
-    text = table(outcomes, {case.rule: case.cheat for case in cases})
-    print(text)
-    (out / "cheats.md").write_text(text + "\n")
+    print(tables(results))
 
 
 if __name__ == "__main__":

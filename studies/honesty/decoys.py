@@ -8,13 +8,12 @@ each composition alone: it must beat the phases of the reference, not the other 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -26,6 +25,7 @@ from matenv.composition import CompositionBatch
 from matenv.data import Dataset, load_dataset
 from matenv.oracle import Oracle
 from matenv.thermo import ConvexHull
+from studies.honesty.stored import RESULTS, markdown, store
 from tools.command import run
 
 MAX_ATOMS = 20
@@ -35,8 +35,6 @@ SYSTEMS = 20
 """Systems per number of elements: those with the most known formulas."""
 
 SIZES = (2, 3, 4)
-
-PREDICTORS = ("accurate", "default", "two-family")
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,7 @@ class Decoys:
         stable: Of these, stable by DFT against the whole table.
         expected: Sum of P(stable) over all compositions.
         expected_known: Sum of P(stable) over the known formulas.
+        found: Sum of p_found over all compositions.
         unbeaten: Compositions that also beat all their rivals: on or below the hull of the reference phases and of the
             predicted energies of all compositions counted.
         expected_unbeaten: Sum of P(stable) over these.
@@ -70,6 +69,7 @@ class Decoys:
     stable: int
     expected: float
     expected_known: float
+    found: float
     unbeaten: int
     expected_unbeaten: float
     stable_unbeaten: int
@@ -116,6 +116,7 @@ def count(predictor: str, reference: str, size: int, systems: int = SYSTEMS) -> 
         stable=stable,
         expected=float(assessment.p_stable.sum()),
         expected_known=float(assessment.p_stable[known].sum()),
+        found=float(assessment.p_found.sum()),
         unbeaten=int(unbeaten.sum()),
         expected_unbeaten=float(assessment.p_stable[unbeaten].sum()),
         stable_unbeaten=int((assessment.dft_decomposition_energy[unbeaten] <= 0.0).sum()),
@@ -163,39 +164,33 @@ def _odds_factor(p: NDArray[np.float64], wanted: float) -> float:
     return float(np.exp(brentq(excess, -30.0, 30.0)))
 
 
-def table(counts: Sequence[Decoys]) -> str:
+def tables(results: dict[str, Any]) -> str:
     """The counts as a Markdown table."""
-    lines = [
-        "| predictor | hull | elements | compositions | known | stable | sum of P, known | sum of P, all "
-        "| over-counting | odds factor | unbeaten | sum of P, unbeaten | stable, unbeaten |",
-        "|---" * 13 + "|",
-    ]
-    lines += [
-        f"| {c.predictor} | {c.reference} | {c.size} | {c.compositions:,} | {c.known:,} | {c.stable:,} "
-        f"| {c.expected_known:.1f} | {c.expected:.1f} | {c.over_counting:.1f} | {c.odds_factor:.2g} "
-        f"| {c.unbeaten:,} | {c.expected_unbeaten:.1f} | {c.stable_unbeaten} |"
-        for c in counts
-    ]
-    return "\n".join(lines)
+    headings = (
+        "predictor", "hull", "elements", "compositions", "known", "stable", "sum of P(stable), known",
+        "sum of P(stable), all", "sum of p_found, all", "unbeaten by rivals", "stable, unbeaten",
+    )  # fmt: skip
+    return markdown(
+        headings,
+        (
+            [c["predictor"], c["reference"], f"{c['size']}", f"{c['compositions']:,}", f"{c['known']:,}",
+             f"{c['stable']}",
+             f"{c['expected_known']:.1f}", f"{c['expected']:.1f}", f"{c['found']:.1f}", f"{c['unbeaten']:,}",
+             f"{c['stable_unbeaten']}"]
+            for c in results["counts"]
+        ),
+    )  # fmt: skip
 
 
 def main(
-    predictors: Annotated[
-        list[str] | None, typer.Option("--predictor", help=f"Default: {', '.join(PREDICTORS)}.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="JSON file to write; default: print only.")] = None,
+    predictors: Annotated[list[str] | None, typer.Option("--predictor", help="Default: default.")] = None,
+    out: Annotated[Path, typer.Option(help="JSON file to write.")] = RESULTS / "decoys.json",
 ) -> None:
-    """Print the counts."""
-    names = predictors or PREDICTORS
-    counts = [count(name, reference, n) for reference in ("train", "all") for name in names for n in SIZES]
-    print(f"Compositions of at most {MAX_ATOMS} atoms in the {SYSTEMS} best-sampled systems per number of elements.\n")
-    print(table(counts))
-    for c in counts:
-        if c.predictor == names[0]:
-            print(f"\nSystems, hull {c.reference}, {c.size} elements: {', '.join(c.systems)}")
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps([asdict(c) for c in counts], indent=1) + "\n")
+    """Count, write and print."""
+    counts = [count(name, hull, n) for hull in ("train", "all") for name in predictors or ["default"] for n in SIZES]
+    results = {"counts": [asdict(c) for c in counts]}
+    store(out, results)
+    print(tables(results))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Pictures of reliability: ``python -m studies.honesty.draw --out runs/reliability``."""
+"""Reliability of probabilities and intervals, in tables and pictures: ``python -m studies.honesty.draw``."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from studies.honesty.reliability import (
     SPLITS,
     Intervals,
     Stability,
-    interval_table,
+    described,
     intervals,
     stability,
-    table,
+    tables,
 )
+from studies.honesty.stored import RESULTS, store
+from tools import CHECKOUT
 from tools.command import run
 
 _COLOURS = dict(zip((label for label, _, _ in SIZES), ("tab:blue", "tab:orange", "tab:green", "tab:red"), strict=True))
@@ -110,16 +112,19 @@ def _cleared(axes: Axes) -> Axes:
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="Folder for stability.png and intervals.png.")],
+    pictures: Annotated[Path, typer.Option(help="Folder for both pictures.")] = CHECKOUT / "docs" / "images",
     predictor: Annotated[str, typer.Option(help="Name of a predictor trained on train rows.")] = "default",
+    out: Annotated[Path, typer.Option(help="JSON file to write.")] = RESULTS / "reliability.json",
 ) -> None:
-    """Print tables and draw both pictures."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Measure, write, print tables and draw both pictures."""
     stabilities, found = stability(predictor), intervals(predictor)
-    print(f"{table(stabilities)}\n\n{interval_table(found)}")
+    results = described(stabilities, found)
+    store(out, results)
+    print(tables(results))
     heading = f"predictor {predictor}, held-out rows of both splits"
-    draw_stability(stabilities, out / "stability.png", f"Reliability of P(stable): {heading}")
-    draw_intervals(found, out / "intervals.png", f"Reliability of property intervals: {heading}")
+    pictures.mkdir(parents=True, exist_ok=True)
+    draw_stability(stabilities, pictures / "reliability-stability.png", f"Reliability of P(stable): {heading}")
+    draw_intervals(found, pictures / "reliability-intervals.png", f"Reliability of property intervals: {heading}")
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ chosen by its outcome, so a calibrated model must promise less there than was fo
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +25,9 @@ from matenv.data import Dataset, load_dataset
 from matenv.latent import load_latent
 from matenv.oracle import Oracle
 from matenv.oracle.found import CLIP, LARGEST, SMALLEST, FoundModel
+from matenv.oracle.sampling import Sampling
+from matenv.oracle.stability import StabilityModel
+from studies.honesty.stored import RESULTS, markdown, store
 from tools.command import run
 from tools.fit_found import enumerated
 
@@ -59,7 +62,7 @@ class Judges:
 
     def judge(self, elements: tuple[int, ...], batch: CompositionBatch, stable: NDArray[np.bool_]) -> System:
         """Scores of all compositions of a system."""
-        a = self.oracle.assess(batch)
+        a = self.oracle.anew().assess(batch)  # none keeps a list of millions of formulas
         features = self.found.tables.quick(batch)
         quick = self.found.quick.logit(features, batch.size)
         thorough = quick.copy()
@@ -104,15 +107,23 @@ def ranks(systems: Sequence[System], method: str) -> dict[str, float]:
         "error of first": first.std() / np.sqrt(len(rows)),
     }  # fmt: skip
     if method in PROBABILITIES:
-        whole = sum(float(s.scores[method].sum()) for s in systems)
-        some = sum(float(s.scores[method].sum()) for s in systems if s.stable.any())
-        result["sum, all"] = whole / sum(int(s.stable.sum()) for s in systems)
-        result["sum, with a stable one"] = some / stable.sum()
+        said = np.array([s.scores[method].sum() for s in systems])
+        true = np.array([s.stable.sum() for s in systems])
+        result["sum, all"] = said.sum() / true.sum()
+        result["low"], result["high"] = ratio_interval(said, true)
+        result["sum, with a stable one"] = said[true > 0].sum() / true.sum()
         result["brier"] = float(
             np.mean(np.concatenate([(s.scores[method] - s.stable) ** 2 for s in systems]))
             / np.mean(np.concatenate([s.stable for s in systems]))
         )
     return {name: float(value) for name, value in result.items()}
+
+
+def ratio_interval(said: NDArray[np.float64], true: NDArray[np.int64], draws: int = 4000) -> tuple[float, float]:
+    """95 % interval of a ratio of sums over systems (Q,), by a bootstrap over systems."""
+    drawn = np.random.default_rng(0).multinomial(len(said), np.full(len(said), 1.0 / len(said)), draws)
+    low, high = np.quantile((drawn @ said) / np.maximum(drawn @ true, 1), (0.025, 0.975))
+    return float(low), float(high)
 
 
 def reliability(systems: Sequence[System], method: str) -> list[dict[str, float]]:
@@ -153,7 +164,9 @@ def table_rows() -> dict[str, float]:
     for name, base in (("validation", data.part("train")), ("test", data.split("system").train)):
         rows = data.part(name)
         part = data.subset(base)
-        a = Oracle(part).assess(data.compositions[rows])
+        oracle = Oracle(part)  # which takes its table for one that lacks nothing
+        oracle.stability = replace(StabilityModel.load(reference="train"), sampling=Sampling.of(part.compositions))
+        a = oracle.assess(data.compositions[rows])
         found = FoundModel.of(part)
         p = np.clip(a.p_stable, CLIP, 1.0 - CLIP)
         size = np.clip(data.compositions.size[rows], SMALLEST, LARGEST)
@@ -181,79 +194,120 @@ def table_rows() -> dict[str, float]:
     return {**result, "both": float(error.mean())}
 
 
-def report(size: int, most: int, judges: Judges) -> dict[str, object]:
-    """Print the tables of one number of elements."""
+def measure(size: int, most: int, judges: Judges) -> dict[str, Any]:
+    """All that is known of one number of elements.
+
+    Args:
+        size: Number of elements.
+        most: Held-out systems, drawn by chance where there are more.
+        judges: What ranks.
+
+    Returns:
+        Numbers of systems and phases; `ranks` by method, of the thorough p_found by thirds of `density`, curves of
+        `reliability`, and sums of probabilities over stable phases in the 20 systems with most rows in the table.
+    """
     masked = set(alphabet.positions(alphabet.MASKED_BY_DEFAULT).tolist())
     test = judges.data.part("test")
     systems = [
         judges.judge(*entry) for entry in enumerated(judges.data, test, size, most) if not masked & set(entry[0])
     ]
-    stable = sum(int(s.stable.sum()) for s in systems)
-    print(f"\n## {size} elements: {len(systems)} held-out systems, {len(systems[0].stable):,} compositions each, "
-          f"{stable} stable phases in {sum(s.stable.any() for s in systems)} of them\n")  # fmt: skip
-    print("| ranked by | systems | first is stable | one of first 5 | recall@10 | sum p / stable, systems with one "
-          "| the same, all systems | Brier / share of stable |\n" + "|---" * 8 + "|")  # fmt: skip
-    table = {}
-    methods = [*systems[0].scores, "VAE likelihood", "sum of the three"]
-    for method in dict.fromkeys(methods):
-        if not any(method in s.scores for s in systems):
-            continue
-        r = table[method] = ranks(systems, method)
-        first = f"{r['first']:.3f} ± {r['error of first']:.3f}"
-        line = f"| {method} | {r['systems']:.0f} | {first} | {r['five']:.3f} | {r['recall']:.3f} |"
-        if "brier" in r:
-            line += f" {r['sum, with a stable one']:.2f} | {r['sum, all']:.2f} | {r['brier']:.3f} |"
-        print(line, flush=True)
-    print(
-        "\n| p_found | compositions, quick | mean p | stable | compositions, thorough | mean p | stable |\n"
-        + "|---" * 7
-        + "|"
-    )
-    curves = {name: reliability(systems, f"p_found, {name}") for name in ("quick", "thorough")}
-    for low in BINS[:-1]:
-        cells = [next((b for b in curves[name] if b["low"] == low), None) for name in curves]
-        text = [f"{c['compositions']:,} | {c['p']:.4f} | {c['stable']:.4f}" if c else " | | " for c in cells]
-        print(f"| {low:g} .. | {text[0]} | {text[1]} |")
-    rows = density(judges.data, systems)
-    thirds = np.searchsorted(np.quantile(rows, [1 / 3, 2 / 3]), rows)
-    parts: list[dict[str, Any]] = []
-    print(
-        "\n| train rows around | systems | stable | first is stable | recall@10 | sum p / stable, all "
-        "| Brier / share |\n" + "|---" * 7 + "|"
-    )
+    methods = dict.fromkeys(method for s in systems for method in s.scores)
+    around = density(judges.data, systems)
+    thirds = np.searchsorted(np.quantile(around, [1 / 3, 2 / 3]), around)
+    parts = []
     for third in range(3):
         chosen = [s for s, t in zip(systems, thirds, strict=True) if t == third]
-        if not any(s.stable.any() for s in chosen):
-            continue
-        r = ranks(chosen, "p_found, thorough")
-        parts.append({"rows": [int(rows[thirds == third].min()), int(rows[thirds == third].max())], **r})
-        found = sum(int(s.stable.sum()) for s in chosen)
-        print(f"| {parts[-1]['rows'][0]} .. {parts[-1]['rows'][1]} | {len(chosen)} | {found} "
-              f"| {r['first']:.3f} | {r['recall']:.3f} | {r['sum, all']:.2f} | {r['brier']:.3f} |")  # fmt: skip
+        if any(s.stable.any() for s in chosen):
+            ends = [int(around[thirds == third].min()), int(around[thirds == third].max())]
+            parts.append({"rows": ends, **_numbers(chosen), **ranks(chosen, "p_found, thorough")})
     best = sorted(systems, key=lambda s: -s.known)[:20]
-    sampled = {
-        m: sum(float(s.scores[m].sum()) for s in best) / sum(int(s.stable.sum()) for s in best) for m in PROBABILITIES
+    return {
+        **_numbers(systems),
+        "compositions": len(systems[0].stable),
+        "ranks": {method: ranks(systems, method) for method in methods},
+        "reliability": {name: reliability(systems, f"p_found, {name}") for name in ("quick", "thorough")},
+        "density": parts,
+        "20 best-sampled": {m: ranks(best, m)["sum, all"] for m in PROBABILITIES},
     }
-    print(
-        "\nSum p / stable in the 20 best-sampled: " + ", ".join(f"{m} {v:.2f}" for m, v in sampled.items()), flush=True
+
+
+def _numbers(systems: Sequence[System]) -> dict[str, int]:
+    return {
+        "number": len(systems),
+        "stable": sum(int(s.stable.sum()) for s in systems),
+        "with one": sum(bool(s.stable.any()) for s in systems),
+    }
+
+
+def tables(results: dict[str, Any]) -> str:
+    """What was measured, as Markdown."""
+    parts = [text for size, found in results["elements"].items() for text in _tables(size, found)]
+    rows = results["table rows"]
+    headings = ("held-out table rows, hull of train rows", "Brier of P(stable)", "with the formula's logit beside it")
+    kinds = ["", *(f", {n} elements" for n in range(SMALLEST, LARGEST + 1))]
+    lines = [
+        [kind.removeprefix(", ") or "all", f"{rows[f'P(stable){kind}']:.3f}", f"{rows[f'both{kind}']:.3f}"]
+        for kind in kinds
+    ]
+    return "\n\n".join([*parts, markdown(headings, lines)])
+
+
+def _tables(size: str, found: dict[str, Any]) -> list[str]:
+    """The tables of one number of elements."""
+    whole = (
+        f"{size} elements: {found['number']} held-out systems, {found['compositions']:,} compositions each, "
+        f"{found['stable']} stable phases in {found['with one']} of them."
     )
-    return {"ranks": table, "reliability": curves, "density": parts, "20 best-sampled": sampled}
+    headings = (
+        "ranked by", "first is stable", "one of first 5", "recall@10", "sum p / stable, all systems [95 %]",
+        "the same, systems with one", "Brier / share of stable",
+    )  # fmt: skip
+    lines = []
+    for method, r in found["ranks"].items():
+        cells = [method, f"{r['first']:.3f} ± {r['error of first']:.3f}", f"{r['five']:.3f}", f"{r['recall']:.3f}"]
+        if "brier" in r:
+            cells += [f"{r['sum, all']:.2f} [{r['low']:.2f}, {r['high']:.2f}]", f"{r['sum, with a stable one']:.2f}"]
+        lines.append([*cells, f"{r['brier']:.3f}"] if "brier" in r else [*cells, "", "", ""])
+    ranked = markdown(headings, lines)
+    headings = (
+        "p_found",
+        *(f"{what}, {name}" for name in found["reliability"] for what in ("compositions", "p", "stable")),
+    )
+    lines = []
+    for low in BINS[:-1]:
+        cells = [f"{low:g} .."]
+        for bins in found["reliability"].values():
+            b = next((each for each in bins if each["low"] == low), None)
+            cells += [f"{b['compositions']:,}", f"{b['p']:.4f}", f"{b['stable']:.4f}"] if b else ["", "", ""]
+        lines.append(cells)
+    curves = markdown(headings, lines)
+    headings = ("train rows around", "systems", "stable", "first is stable", "recall@10", "sum p / stable [95 %]")
+    dense = markdown(
+        headings,
+        (
+            [f"{d['rows'][0]} .. {d['rows'][1]}", f"{d['number']}", f"{d['stable']}", f"{d['first']:.3f}",
+             f"{d['recall']:.3f}", f"{d['sum, all']:.2f} [{d['low']:.2f}, {d['high']:.2f}]"]
+            for d in found["density"]
+        ),
+    )  # fmt: skip
+    sampled = ", ".join(f"{m} {value:.2f}" for m, value in found["20 best-sampled"].items())
+    return [whole, ranked, curves, dense, f"Sum p / stable in the 20 best-sampled: {sampled}."]
 
 
 def main(
     size: Annotated[list[int] | None, typer.Option(help="Numbers of elements; default: 2, 3 and 4.")] = None,
-    systems: Annotated[int, typer.Option(help="Most held-out systems of each; default: all.")] = 100_000,
-    likelihood: Annotated[int, typer.Option(help="Systems ranked by the VAE, which is slow.")] = 120,
-    out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+    systems: Annotated[int, typer.Option(help="Most held-out systems of each.")] = 1000,
+    likelihood: Annotated[int, typer.Option(help="Systems ranked by the VAE as well, which is slow.")] = 0,
+    out: Annotated[Path, typer.Option(help="JSON file to write.")] = RESULTS / "rediscovery.json",
 ) -> None:
-    """Print the tables."""
+    """Measure, write and print."""
     judges = Judges(likelihood)
-    results: dict[str, object] = {str(n): report(n, systems, judges) for n in size or (2, 3, 4)}
-    rows = results["table rows"] = table_rows()
-    print("\nHeld-out table rows, Brier: " + ", ".join(f"{name} {value:.4f}" for name, value in rows.items()))
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(results, indent=1) + "\n")
+    results: dict[str, Any] = {"elements": {}, "table rows": table_rows()}
+    for n in size or (2, 3, 4):
+        results["elements"][str(n)] = measure(n, systems, judges)
+        store(out, results)
+        print(f"{n} elements: done", file=sys.stderr, flush=True)
+    print(tables(results))
 
 
 if __name__ == "__main__":

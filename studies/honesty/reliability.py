@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from matenv.oracle.sampling import Sampling
 from matenv.oracle.stability import StabilityModel
 from matenv.properties import heads
 from matenv.properties.evaluation.evaluate import probability_transform
+from studies.honesty.stored import markdown
 
 SPLITS = ("system", "frontier")
 """Which rows are held out. The shipped predictors were trained for `system`, so `frontier` takes those of its rows that
@@ -28,6 +30,9 @@ SIZES = (("2 elements", 2, 2), ("3 elements", 3, 3), ("4 elements", 4, 4), ("5 o
 
 LEVELS = np.linspace(0.05, 0.95, 19)
 """Nominal coverages of central intervals."""
+
+SHOWN = (0.5, 0.9, 0.95)
+"""Those of tables."""
 
 _BINS = 10
 
@@ -143,24 +148,47 @@ def intervals(predictor: str = "default") -> list[Intervals]:
     return result
 
 
-def table(stabilities: list[Stability]) -> str:
-    """P(stable) by split and class as a Markdown table."""
-    lines = ["| split | rows of | rows | stable | mean P | calibration error | sharpness | Brier |", "|---" * 8 + "|"]
-    lines += [
-        f"| {s.split} | {s.label} | {len(s.p):,} | {s.stable.mean():.3f} | {s.p.mean():.3f} "
-        f"| {s.calibration_error:.3f} | {s.sharpness:.3f} | {((s.p - s.stable) ** 2).mean():.3f} |"
-        for s in stabilities
-    ]
-    return "\n".join(lines)
+def described(stabilities: list[Stability], found: list[Intervals]) -> dict[str, Any]:
+    """Both measurements as numbers that JSON holds."""
+    return {
+        "stability": [
+            {
+                "split": s.split,
+                "label": s.label,
+                "rows": len(s.p),
+                "stable": float(s.stable.mean()),
+                "mean": float(s.p.mean()),
+                "calibration error": s.calibration_error,
+                "sharpness": s.sharpness,
+                "brier": float(((s.p - s.stable) ** 2).mean()),
+            }
+            for s in stabilities
+        ],
+        "intervals": [
+            {
+                **{name: getattr(i, name) for name in ("split", "name", "label", "rows", "width")},
+                "inside": [float(np.interp(level, LEVELS, i.inside)) for level in SHOWN],
+            }
+            for i in found
+        ],
+    }
 
 
-def interval_table(found: list[Intervals]) -> str:
-    """Coverage and width by split, property and class as a Markdown table."""
-    lines = ["| split | property | rows of | rows | inside 50 / 90 / 95 % | median 90 % width |", "|---" * 6 + "|"]
-    for i in found:
-        inside = " / ".join(f"{100 * np.interp(level, LEVELS, i.inside):.0f}" for level in (0.5, 0.9, 0.95))
-        lines.append(f"| {i.split} | {i.name} | {i.label} | {i.rows:,} | {inside} | {i.width:.2f} |")
-    return "\n".join(lines)
+def tables(results: dict[str, Any]) -> str:
+    """What `described` holds, as two Markdown tables."""
+    headings = ("split", "rows of", "rows", "stable", "mean P", "calibration error", "sharpness", "Brier")
+    keys = ("stable", "mean", "calibration error", "sharpness", "brier")
+    first = (
+        [s["split"], s["label"], f"{s['rows']:,}", *(f"{s[key]:.3f}" for key in keys)] for s in results["stability"]
+    )
+    second = (
+        [i["split"], i["name"], i["label"], f"{i['rows']:,}", " / ".join(f"{100 * share:.0f}" for share in i["inside"]),
+         f"{i['width']:.2f}"]
+        for i in results["intervals"]
+    )  # fmt: skip
+    inside = f"inside {' / '.join(f'{100 * level:.0f}' for level in SHOWN)} %"
+    intervals = markdown(("split", "property", "rows of", "rows", inside, "median 90 % width"), second)
+    return f"{markdown(headings, first)}\n\n{intervals}"
 
 
 def _rows(split: str) -> tuple[Dataset, Dataset]:

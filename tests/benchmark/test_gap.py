@@ -60,6 +60,8 @@ def test_truth_check_and_correlations():
     result = truth_check(load_task("stiff-stable"), "default")
     assert result.top == 100 < result.rows
     assert result.truth > 1.3 * result.any_row  # the predictor knows something
+    novel = truth_check(load_task("wide-gap-novel"), "default")  # rows of the table are not novel, and still judged
+    assert novel.truth > 5 * novel.any_row > 0 < novel.proxy
     with pytest.raises(ValueError, match="never pays a reward"):
         truth_check(load_task("stable-novel"), "gold")
     (energy, *others) = error_correlations(("default", "ensemble"))
@@ -95,6 +97,7 @@ def test_report_is_written(tmp_path):
     assert "two-family" in text and "gold-train" in text
     content = json.loads((tmp_path / "gap.json").read_text())
     assert len(content["gaps"]) == len(gap.SOURCES) * len(gap.REWARDS)
+    assert gap.markdown(content) == text
 
 
 def test_a_report_goes_on_with_what_was_measured(tmp_path, monkeypatch):

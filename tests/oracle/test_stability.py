@@ -128,6 +128,22 @@ def test_intervals_of_energies_are_told_the_hull(data):
         a.interval("colour")
 
 
+def test_a_measured_gap_is_told_what_its_committee_exaggerates(data):
+    a = matenv.Oracle("train", predictor="two-family").assess(["MgF2", "SrTiO3", "NaCl", "Cu3Au"])
+    said = a._said["band_gap_expt"]
+    low, high = a.interval("band_gap_expt")
+    lower, upper = said.interval()
+    assert ((high - low)[:3] < 0.9 * (upper - lower)[:3]).all() and (high - low > 0).all()
+    assert ((low <= a.mean["band_gap_expt"]) & (a.mean["band_gap_expt"] <= high)).all()
+    median, bottom, top = a.gap_if_no_metal()
+    assert ((bottom < median) & (median < top)).all()
+    np.testing.assert_array_equal(a.p_metal(), said.p_metal)  # and what is paid stays
+    np.testing.assert_array_equal(a.prob("band_gap_expt", 3.0, None), said.prob(3.0, None))
+    np.testing.assert_allclose(said.without_caution(1.0).interval(), (lower, upper), rtol=1e-9)
+    usual = matenv.Oracle("train").assess(["MgF2"])
+    np.testing.assert_array_equal(usual.interval("band_gap_expt"), usual._said["band_gap_expt"].interval())
+
+
 def test_interval_factors_leave_out_what_they_promise():
     random = np.random.default_rng(0)
     margin, disagreement = random.uniform(-0.3, 0.3, 4000), np.full(4000, np.nan)

@@ -75,10 +75,10 @@ def test_everything_is_written_drawn_and_resumed(tmp_path, capsys):
     draw(tmp_path / "guards.json", tmp_path / "guards.png")
     assert (tmp_path / "guards.png").stat().st_size > 20_000
     for _ in range(2):
-        cheats.main(calls=600, seeds=1, out=tmp_path)
+        cheats.main(calls=600, seeds=1, out=tmp_path / "cheats.json")
     written = json.loads((tmp_path / "cheats.json").read_text())
     assert len(written["outcomes"]) == 2 * len([*cheats.rules(), *cheats.guard_cases()])
     with pytest.raises(ValueError, match="another --out"):
-        cheats.main(calls=700, out=tmp_path)
+        cheats.main(calls=700, out=tmp_path / "cheats.json")
     with pytest.raises(ValueError, match="source='nowhere'"):
         guards.gather("nowhere", guards.load_latent("vae"))

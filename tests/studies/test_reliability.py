@@ -1,5 +1,6 @@
 """Reliability, its pictures, and the decoy test."""
 
+import json
 from itertools import product
 from math import gcd
 
@@ -39,7 +40,6 @@ def test_stability_is_reliable_on_both_splits(stabilities):
     assert all(s.calibration_error < 0.08 for s in system)
     frontier = [s for s in stabilities if s.split == "frontier"]
     assert 0 < sum(len(s.p) for s in frontier) < 16468  # those that both splits hold out
-    assert "| system | 3 elements | 7,872 |" in reliability.table(stabilities)
 
 
 def test_intervals_are_reliable(found):
@@ -47,7 +47,12 @@ def test_intervals_are_reliable(found):
         if part.rows >= 1000:
             assert np.abs(part.inside - reliability.LEVELS).max() < 0.06, (part.name, part.label)
         assert (np.diff(part.inside) >= 0).all() and part.width >= 0
-    assert "formation_energy" in reliability.interval_table(found)
+
+
+def test_both_tables_are_made_from_what_is_stored(stabilities, found):
+    stored = json.loads(json.dumps(reliability.described(stabilities, found)))
+    text = reliability.tables(stored)
+    assert "| system | 3 elements | 7,872 |" in text and "| formation_energy |" in text
 
 
 def test_gold_is_not_tested_on_what_it_has_seen():
@@ -75,6 +80,7 @@ def test_decoys_are_over_counted_and_the_factor_mends_the_sum():
     assert counted.compositions == 3 * 127 and len(counted.systems) == 3
     assert 0 < counted.stable <= counted.known < counted.compositions
     assert counted.expected_known < counted.expected and counted.over_counting > 1
+    assert 0 < counted.found < 0.5 * counted.expected
     assert 0 < counted.unbeaten < counted.compositions
     assert counted.stable_unbeaten <= min(counted.stable, counted.unbeaten)
     assert counted.expected_unbeaten < counted.expected
