@@ -10,7 +10,7 @@ import numpy as np
 
 from matenv.tasks.band_edges import WaterSplitting
 from matenv.tasks.battery import REDOX, LithiumCathode, LithiumWindow
-from matenv.tasks.element_choices import ABUNDANT, PRECIOUS, RADIOACTIVE
+from matenv.tasks.element_choices import ABUNDANT, PRECIOUS, RADIOACTIVE, TOXIC
 from matenv.tasks.hardness import Hardness
 from matenv.tasks.objectives import Ramp, Window
 from matenv.tasks.task import Task
@@ -85,12 +85,16 @@ BENCHMARK_TASKS = (
     ),
     Task(
         "li-cathode",
-        "A new insertion cathode for lithium batteries: P(mean voltage 3.0-4.5 V) times capacity from 80 to 250 mAh/g "
-        "times the chance that the host without lithium lies within 0.1 eV/atom of the known phases, times viability.",
+        "A new insertion cathode for lithium batteries without precious and toxic elements: P(mean voltage 3.0-4.5 V) "
+        "times capacity from 80 to 250 mAh/g "
+        "times the chance that the host without lithium lies within 0.1 eV/atom of the known phases, times "
+        "P(stable). Whether such a formula would have been found is left out: many cathodes are made by detours.",
         (LithiumCathode(),),
         novel=True,
         regime="ionic",
         require=("Li", REDOX),
+        exclude=(*RADIOACTIVE, *PRECIOUS, *TOXIC),
+        viability="p_stable",
         success_utility=0.2,
     ),
     Task(
@@ -122,19 +126,20 @@ BENCHMARK_TASKS = (
         novel=True,
         regime="ionic",
         require=("Li", tuple(symbol for symbol in REDOX if symbol != "Co")),
-        exclude=(*RADIOACTIVE, "Co"),
+        exclude=(*RADIOACTIVE, *PRECIOUS, *TOXIC, "Co"),
+        viability="p_stable",
         success_utility=0.2,
         start="LiCoO2",
         within=8.0,
     ),
     Task(
         "pb-free-absorber",
-        "CsPbI3 without lead, other toxic elements and precious metals: P(measured gap 1.1-1.8 eV) times viability of a "
-        "new compound within an element mover's distance of 8 of CsPbI3. What counts is the gain over CsPbI3.",
+        "CsPbI3 without lead, other toxic elements and precious metals: P(measured gap 1.1-1.8 eV) times viability of "
+        "a new compound within an element mover's distance of 8 of CsPbI3. What counts is the gain over CsPbI3.",
         (Window("band_gap_expt", 1.1, 1.8),),
         novel=True,
         regime="ionic",
-        exclude=(*RADIOACTIVE, *PRECIOUS, "As", "Be", "Cd", "Hg", "Pb", "Se", "Tl"),
+        exclude=(*RADIOACTIVE, *PRECIOUS, *TOXIC),
         start="CsPbI3",
         within=8.0,
     ),

@@ -9,6 +9,9 @@ from matenv import elements as alphabet
 PRECIOUS = ("Ru", "Rh", "Pd", "Ag", "Re", "Os", "Ir", "Pt", "Au")
 """Precious metals and rhenium."""
 
+TOXIC = tuple(symbol for symbol, harm in zip(alphabet.SYMBOLS, alphabet.values("toxic"), strict=True) if harm > 0)
+"""Elements whose compounds are classed as toxic as a group, `matenv.elements.SUPPLY` says where."""
+
 RADIOACTIVE = alphabet.MASKED_BY_DEFAULT
 
 _SCARCE, _HARMFUL = 10.0, ("toxic", "rohs", "radioactive")
