@@ -28,15 +28,23 @@ PAGE = Path("docs/benchmark_tasks.md")
 
 HEAD = """# The benchmark's tasks
 
-What each task asks, and what to hold a result against: gold's mean score of the best 100 chemical systems at {calls:,} calls (means over
-seeds). *Random*: uniform formulas that pass the free checks. *Retrieval*: neighbours of the table's formulas, nothing learned from scores.
-*Point*: hill climbing to one point of the latent space, all formulas on the way counted (a policy that goes to that point has one of them). *Ceiling*: the best 100 of all formulas that any run has met, an estimate from below.
-*GA, 10,000*: what share of the ceiling, by proxy, a genetic search reaches with 10,000 calls. *Told apart*: share of pairs of methods of
-which all seeds of one lie above all seeds of the other. A test holds retrieval and point to half of the best method's gain over random, and
-the genetic search to 95 % of the ceiling.
+What each task asks, and what to hold a result against: gold's mean score of the best 100 chemical systems at
+{calls:,} calls, means over seeds.
 
-Made from `studies/results/benchmark` by `python -m tools.build_references studies/results/benchmark`; `matenv.benchmark.references(task)` has the numbers.
+- *random*: uniform formulas that pass the free checks;
+- *point*: hill climbing to one point of the latent space, all formulas on the way counted (a policy that goes to
+  that point has one of them);
+- *retrieval*: neighbours of the table's formulas, nothing learned from scores;
+- *best*: the best method of the leaderboard, and its name;
+- *ceiling*: the best 100 of all formulas that any run has met, an estimate from below;
+- *GA, 10,000*: what share of the ceiling, by proxy, a genetic search reaches with 10,000 calls;
+- *told apart*: share of pairs of methods of which all seeds of one lie above all seeds of the other.
 
+A test holds retrieval and point to half of the best method's gain over random, and the genetic search to 95 % of
+the ceiling.
+
+Made by `python -m tools.build_references studies/results/benchmark`; `matenv.benchmark.references(task)` has the
+numbers.
 """
 
 

@@ -88,7 +88,8 @@ BENCHMARK_TASKS = (
         "li-cathode",
         "A new insertion cathode for lithium batteries without precious and toxic elements: P(mean voltage 3.0-4.5 V) "
         "times capacity from 80 to 250 mAh/g times the chance that the host without lithium lies within 0.1 eV/atom of "
-        "the known phases, times P(stable). Whether such a formula would have been found is left out: many cathodes are made by detours.",
+        "the known phases, times P(stable). Whether such a formula would have been found is left out: many cathodes "
+        "are made by detours.",
         (LithiumCathode(),),
         novel=True,
         regime="ionic",

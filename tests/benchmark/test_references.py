@@ -1,4 +1,4 @@
-"""The registry of benchmark tasks: each needs a search, none is exhausted, and reference values are of what is asked."""
+"""The registry of benchmark tasks: each needs a search, none is exhausted; their reference values."""
 
 from dataclasses import replace
 
