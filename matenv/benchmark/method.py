@@ -30,6 +30,7 @@ SHIPPED = (
     "matenv.agents.searches",
     "matenv.agents.reinvent",
     "matenv.agents.amortised",
+    "matenv.agents.systems_rankings",
     "matenv.agents.systems_agent",
     "matenv.agents.methods",
 )
