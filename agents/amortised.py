@@ -126,11 +126,14 @@ class MemoryGenetic(MemorySearch):
 class PriorModel(MemorySearch):
     """Memory, prior and model: the model picks among what is remembered, drawn and bred."""
 
+    remembered = 150
+    """Formulas of the memory that the model picks among."""
+
     def begin(self, problem: Problem) -> None:
         """A wish; the model of another wish is forgotten."""
         super().begin(problem)
         self.own, self.real = copy.deepcopy(self.model), Archive(60)
-        self.pool = CompositionBatch.concatenate([self.queue[:150], self.drawn(DRAWN)])
+        self.pool = CompositionBatch.concatenate([self.queue[: self.remembered], self.drawn(DRAWN)])
 
     def ask(self, n: int) -> CompositionBatch:
         """A fifth of the budget, best first by the model."""
@@ -171,6 +174,13 @@ class PriorModel(MemorySearch):
         archive.add(new, self.promise(new, self.problem.task))
 
 
+class ModelAlone(PriorModel):
+    """Prior and model: what training left is the model, no formula."""
+
+    remembered = 0
+
+
 register("memory retrieval", MemorySearch, ("amortised",))
 register("memory + GA", MemoryGenetic, ("amortised",))
+register("prior + model", ModelAlone, ("amortised",))
 register("memory + prior + model", PriorModel, ("amortised",))

@@ -202,7 +202,7 @@ class Reinvent:
         return np.array([*chosen, *others[: room - len(chosen)].tolist()], np.int64)
 
 
-register("formula prior", partial(Reinvent, options=Options("none")))
+register("formula prior", partial(Reinvent, options=Options("none")), ("single", "amortised"))
 register("REINVENT", Reinvent, ("single", "amortised"))
 register("REINVENT, screened", partial(Reinvent, options=Options(screen=10)))
 register("formula MLE", partial(Reinvent, options=Options("likelihood")))

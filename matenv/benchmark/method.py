@@ -30,9 +30,11 @@ SHIPPED = (
     "matenv.agents.searches",
     "matenv.agents.reinvent",
     "matenv.agents.amortised",
+    "matenv.agents.conditioned",
     "matenv.agents.systems_rankings",
     "matenv.agents.systems_agent",
     "matenv.agents.methods",
+    "matenv.agents.latent_archive",
 )
 """Modules whose import registers the shipped methods; the last needs the extra 'agents'."""
 

@@ -14,7 +14,7 @@ from matenv.agents.evaluation import evaluate_both, evaluate_policy
 from matenv.agents.hyperparameters import load_hyperparameters
 from matenv.agents.policies import RandomPolicy
 from matenv.agents.seeds import EVALUATION_SEEDS, ROWS, training_seeds
-from matenv.agents.train import ALGORITHMS, EDITING, create, load, train
+from matenv.agents.train import ALGORITHMS, ENV_IDS, create, load, train
 from pymatgen.core import Composition
 from stable_baselines3 import SAC
 
@@ -44,7 +44,7 @@ def weights(agent):
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_shipped_hyperparameters_make_an_agent(algorithm):
-    env_id = "MaterialElements-v0" if algorithm in EDITING else "MaterialLatent-v0"
+    env_id = ENV_IDS[algorithm]
     block = load_hyperparameters(algorithm, env_id)
     assert block["n_envs"] > 1 and isinstance(block["n_timesteps"], int)
     with pytest.raises(ValueError, match="no block"):

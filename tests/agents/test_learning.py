@@ -5,7 +5,7 @@ from copy import deepcopy
 import pytest
 from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.policies import RandomPolicy
-from matenv.agents.train import ALGORITHMS, EDITING, create
+from matenv.agents.train import ALGORITHMS, ENV_IDS, create
 
 import matenv
 
@@ -43,7 +43,7 @@ COSTLY = ("td3", "tqc", "recurrent_ppo")
 )
 def test_agent_learns_a_toy_task(algorithm):
     timesteps, overrides = SETTINGS[algorithm]
-    env_id = "MaterialElements-v0" if algorithm in EDITING else "MaterialLatent-v0"
+    env_id = ENV_IDS[algorithm]
     arguments = toy(env_id)
     agent, envs = create(algorithm, env_id, 0, arguments, overrides=deepcopy(overrides))
     chance = evaluate_policy(RandomPolicy(envs.action_space, 0), env_id, 64, **arguments).final_scores.mean()
