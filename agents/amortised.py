@@ -32,6 +32,12 @@ PER_WISH = 5
 SAMPLES = 20
 """Formulas drawn for each of them, of which the model picks."""
 
+STEPS, BATCH = 1500, 256
+"""Steps that the model is refined by at the end of the training, on all that was assessed, and formulas in each.
+
+On the wishes of seed 0, best 10 by gold: .062 without, .090 with them.
+"""
+
 DRAWN = 600
 """Formulas drawn from the prior for a wish of the test."""
 
@@ -70,6 +76,7 @@ class MemorySearch:
                     problem.assess(some[rows])
                     self.remember(some[rows], problem)
             self.model.fit(40)
+        self.model.fit(STEPS, size=BATCH)
 
     def remember(self, batch: CompositionBatch, problem: Problem) -> None:
         """Enter what was assessed last in memory and model."""

@@ -41,7 +41,7 @@ class ConditionedPolicy(MemorySearch):
 
     def train(self, training: Training) -> None:
         """Memory and model as in `MemorySearch`, then the policy in hindsight."""
-        super().train(training)
+        super().train(training)  # the model, on which hindsight rests
         told = self.memory.told[:, : len(PROPERTIES)]
         self.middle, self.spread = told.mean(axis=0), told.std(axis=0) + 1e-6
         self.policy = load_prior(CONTEXT)
