@@ -205,7 +205,7 @@ class Reinvent:
         return np.array([*chosen, *others[: room - len(chosen)].tolist()], np.int64)
 
 
-register("formula prior", partial(Reinvent, options=Options("none", children=0.0)))
+register("formula prior", partial(Reinvent, options=Options("none", children=0.0)), ("single", "amortised"))
 register("REINVENT", Reinvent, ("single", "amortised"))
 register("REINVENT, screened", partial(Reinvent, options=Options(screen=10)))
 register("formula MLE", partial(Reinvent, options=Options("likelihood", children=0.0)))

@@ -22,6 +22,8 @@ from matenv.benchmark.play import search
 from matenv.benchmark.truth import error_correlations, markdown, truth_check
 from matenv.oracle import Oracle
 from matenv.properties import load_predictor
+from matenv.properties.element_properties import ELEMENT_PROPERTIES
+from matenv.properties.own import Property
 from matenv.properties.store import SHIPPED
 from matenv.tasks import TASKS, Task, load_task
 
@@ -94,13 +96,14 @@ def measure(task: Task, reward: str, source: str, calls: int, seed: int = 0) -> 
     if source not in SOURCES:
         raise ValueError(f"source={source!r} is unknown; choose one of {', '.join(SOURCES)}")
     predictor, bare = reward.removeprefix(BARE), reward.startswith(BARE)
-    oracle = bare_oracle(predictor, budget=calls) if bare else _oracle(predictor, budget=calls)
+    own = task.properties
+    oracle = (bare_oracle if bare else _oracle)(predictor, budget=calls, properties=own)
     found = search(SOURCES[source], task, oracle, seed)
     rows = best_by_system(found.compositions, found.scores, TOP)
     best = found.compositions[rows]
-    gold = _oracle("gold", judge=True).assess(best)
-    same = bare_oracle("gold", judge=True).assess(best) if bare else gold
-    seen = _oracle("gold", "all", judge=True).assess(best)
+    gold = _oracle("gold", judge=True, properties=own).assess(best)
+    same = bare_oracle("gold", judge=True, properties=own).assess(best) if bare else gold
+    seen = _oracle("gold", "all", judge=True, properties=own).assess(best)
     return Gap(
         task=task.name,
         reward=reward,
@@ -128,10 +131,13 @@ def average(gaps: Sequence[Gap]) -> Gap:
     return replace(gaps[0], **means, spread=float(np.std([g.gap for g in gaps])))  # type: ignore[arg-type]
 
 
-def _oracle(name: str, reference: str = "train", budget: int | None = None, judge: bool = False) -> Oracle:
+def _oracle(
+    name: str, reference: str = "train", budget: int | None = None, judge: bool = False,
+    properties: Sequence[Property] = (),
+) -> Oracle:  # fmt: skip
     """An oracle by name of a shipped predictor, or with one from a file, whose P(stable) is then that of "default"."""
     predictor = name if name in SHIPPED else load_predictor(name)
-    return Oracle(reference, budget, predictor=predictor, judge=judge)
+    return Oracle(reference, budget, predictor=predictor, judge=judge, properties=properties)
 
 
 def table(gaps: list[Gap]) -> str:
@@ -163,6 +169,7 @@ def report(tasks: Sequence[str], calls: int, seeds: int, out: Path | None, rewar
         The text.
     """
     gaps, truths = [], []
+    untold: list[str] = []
     for name in tasks:
         task = load_task(name)
         gaps += [
@@ -170,13 +177,21 @@ def report(tasks: Sequence[str], calls: int, seeds: int, out: Path | None, rewar
             for source in SOURCES
             for reward in rewards
         ]
-        truths += [truth_check(task, predictor) for predictor in ("default", "two-family", "gold-train")]
+        if any(each.name not in ELEMENT_PROPERTIES for each in task.properties):
+            untold.append(task.name)
+        else:
+            truths += [truth_check(task, predictor) for predictor in ("default", "two-family", "gold-train")]
         print(f"{name}: done", file=sys.stderr, flush=True)
     correlations = error_correlations(("default", "statistics", "two-family", "gold-train"))
     text = (
         f"Top {TOP} by the reward's own score, one per chemical system, of {calls:,} formulas; {seeds} seeds.\n\n"
         f"{table(gaps)}\n\n{markdown(truths, correlations)}"
     )
+    if untold:
+        text += (
+            f"\n\nNo truth of {', '.join(untold)}: the table has no labels of properties of one's own, which also say "
+            "the same beside the proxy and beside gold."
+        )
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         content = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
-from matenv.benchmark.leaderboard import COLUMNS
+from matenv.benchmark.board import COLUMNS
 from matenv.benchmark.method import METHODS, find, names
 from matenv.benchmark.references import references
 from matenv.benchmark.results import PROTOCOL_VERSION, Result

@@ -52,6 +52,10 @@ class References:
         """Share of the best method's gain over chance."""
         return (value - self.floor) / (self.best - self.floor)
 
+    def share(self, value: float) -> float:
+        """Share of the way from chance to the ceiling."""
+        return (value - self.floor) / (self.ceiling - self.floor)
+
 
 def references(task: Task) -> References | None:
     """Reference values of a task; None for one that was not measured, or has changed since.
@@ -74,5 +78,5 @@ def digest(task: Task) -> str:
 
 @lru_cache
 def _measured() -> dict[str, References]:
-    text = files("matenv.benchmark").joinpath("references.json").read_text()
-    return {name: References(**values) for name, values in json.loads(text).items()}
+    file = files("matenv.benchmark").joinpath("references.json")
+    return {name: References(**values) for name, values in json.loads(file.read_text()).items()}
