@@ -26,7 +26,8 @@ PROXY = {"single": "top100", "amortised": "top10"}
 
 COLUMNS: dict[str, dict[str, str]] = {
     "single": {
-        SHARE: "share of the best known", "gold100": "best 100 by gold", "top100": "the same by proxy", "auc100": "AUC-100", "gold_hits": "hits, gold",
+        SHARE: "share of the best known",
+        "gold100": "best 100 by gold", "top100": "the same by proxy", "auc100": "AUC-100", "gold_hits": "hits, gold",
         "hits": "hits, proxy", "gap": "hacking gap", "top10": "best 10, proxy", "rediscoveries": "rediscoveries",
         "valid": "valid", "viable": "viable", "diversity": "diversity",
     },
