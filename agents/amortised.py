@@ -32,6 +32,12 @@ PER_WISH = 5
 SAMPLES = 20
 """Formulas drawn for each of them, of which the model picks."""
 
+STEPS, BATCH = 1500, 256
+"""Steps that the model is refined by at the end of the training, on all that was assessed, and formulas in each.
+
+On the wishes of seed 0, best 10 by gold: .062 without, .090 with them.
+"""
+
 DRAWN = 600
 """Formulas drawn from the prior for a wish of the test."""
 
@@ -70,6 +76,7 @@ class MemorySearch:
                     problem.assess(some[rows])
                     self.remember(some[rows], problem)
             self.model.fit(40)
+        self.model.fit(STEPS, size=BATCH)
 
     def remember(self, batch: CompositionBatch, problem: Problem) -> None:
         """Enter what was assessed last in memory and model."""
@@ -126,11 +133,14 @@ class MemoryGenetic(MemorySearch):
 class PriorModel(MemorySearch):
     """Memory, prior and model: the model picks among what is remembered, drawn and bred."""
 
+    remembered = 150
+    """Formulas of the memory that the model picks among."""
+
     def begin(self, problem: Problem) -> None:
         """A wish; the model of another wish is forgotten."""
         super().begin(problem)
         self.own, self.real = copy.deepcopy(self.model), Archive(60)
-        self.pool = CompositionBatch.concatenate([self.queue[:150], self.drawn(DRAWN)])
+        self.pool = CompositionBatch.concatenate([self.queue[: self.remembered], self.drawn(DRAWN)])
 
     def ask(self, n: int) -> CompositionBatch:
         """A fifth of the budget, best first by the model."""
@@ -171,6 +181,13 @@ class PriorModel(MemorySearch):
         archive.add(new, self.promise(new, self.problem.task))
 
 
+class ModelAlone(PriorModel):
+    """Prior and model: what training left is the model, no formula."""
+
+    remembered = 0
+
+
 register("memory retrieval", MemorySearch, ("amortised",))
 register("memory + GA", MemoryGenetic, ("amortised",))
+register("prior + model", ModelAlone, ("amortised",))
 register("memory + prior + model", PriorModel, ("amortised",))

@@ -23,6 +23,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.save_util import recursive_getattr
 from stable_baselines3.common.vec_env import VecMonitor
+from stable_baselines3.her import HerReplayBuffer
 
 from matenv.composition import CompositionBatch
 from matenv.training.weights_file import ordered
@@ -44,7 +45,10 @@ NOT_SAVED = (
 )  # fmt: skip
 """Left out of ``model.zip``: it says nothing about the agent, and times differ between equal runs."""
 
-STORED = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+STORED = (
+    "observations", "next_observations", "actions", "rewards", "dones", "timeouts", "ep_start", "ep_length",
+)  # fmt: skip
+"""Of a replay buffer, a row a step; the last two, of hindsight, say which episode it belongs to."""
 
 
 def save_checkpoint(path: Path, agent: BaseAlgorithm, notes: dict[str, Any]) -> None:
@@ -57,7 +61,9 @@ def save_checkpoint(path: Path, agent: BaseAlgorithm, notes: dict[str, Any]) -> 
     """
     envs = _monitored(agent)
     arrays: dict[str, NDArray] = {"parameters": _parameters_as_bytes(agent)}
-    arrays |= {f"agent.{n}": np.asarray(v) for n in ARRAYS if (v := getattr(agent, n, None)) is not None}
+    for name in ARRAYS:
+        if (value := getattr(agent, name, None)) is not None:
+            arrays |= _named(f"agent.{name}", value)
     if (memory := getattr(agent, "_last_lstm_states", None)) is not None:
         arrays |= {f"memory.{k}": part.numpy() for k, part in enumerate((*memory.pi, *memory.vf))}
     arrays |= {"monitor.returns": envs.episode_returns, "monitor.lengths": envs.episode_lengths}
@@ -71,7 +77,10 @@ def save_checkpoint(path: Path, agent: BaseAlgorithm, notes: dict[str, Any]) -> 
     buffer = getattr(agent, "replay_buffer", None)
     if isinstance(buffer, ReplayBuffer):
         header["buffer"] = {"pos": int(buffer.pos), "full": bool(buffer.full)}
-        arrays |= {f"buffer.{n}": getattr(buffer, n)[: buffer.size()] for n in STORED if hasattr(buffer, n)}
+        for name, array in _stored(buffer).items():
+            arrays[name] = array[: buffer.size()]
+        if isinstance(buffer, HerReplayBuffer):
+            arrays["buffer.current"] = buffer._current_ep_start
     if (world := _world(agent)) is not None:
         snapshot, history = world.get_state(), world.core.oracle.history()
         arrays |= {f"world.{name}": array for name, array in snapshot.arrays().items()}
@@ -116,8 +125,8 @@ def _restore(agent: BaseAlgorithm, header: dict[str, Any], arrays: dict[str, NDA
     for name, value in header["counters"].items():
         setattr(agent, name, value)
     for name in ARRAYS:
-        if (array := arrays.get(f"agent.{name}")) is not None:
-            setattr(agent, name, array)
+        if (value := _of_name(f"agent.{name}", arrays)) is not None:
+            setattr(agent, name, value)
     if "memory.0" in arrays:
         parts = [torch.from_numpy(arrays[f"memory.{k}"].copy()) for k in range(4)]
         agent._last_lstm_states = RNNStates((parts[0], parts[1]), (parts[2], parts[3]))  # type: ignore[attr-defined]
@@ -126,9 +135,10 @@ def _restore(agent: BaseAlgorithm, header: dict[str, Any], arrays: dict[str, NDA
     buffer = getattr(agent, "replay_buffer", None)
     if isinstance(buffer, ReplayBuffer):
         buffer.pos, buffer.full = header["buffer"]["pos"], header["buffer"]["full"]
-        for name in STORED:
-            if hasattr(buffer, name):
-                getattr(buffer, name)[: buffer.size()] = arrays[f"buffer.{name}"]
+        for name, array in _stored(buffer).items():
+            array[: buffer.size()] = arrays[name]
+        if isinstance(buffer, HerReplayBuffer):
+            buffer._current_ep_start = arrays["buffer.current"].copy()
     if (world := _world(agent)) is not None:
         told = {name.removeprefix("world."): array for name, array in arrays.items() if name.startswith("world.")}
         world.set_state(world.get_state().with_arrays(told, header["world"]["generators"]))
@@ -186,6 +196,28 @@ def load_parameters(path: Path, agent: BaseAlgorithm) -> None:
             f"({type(error).__name__}: {reason}); if you trust whoever made it, trust=True (--trust) loads it as "
             "Stable-Baselines3 does, which runs what it contains"
         ) from None
+
+
+def _named(name: str, value: Any) -> dict[str, NDArray]:
+    """An array by its name; a dictionary of arrays, as goal environments observe, by name and key."""
+    if isinstance(value, dict):
+        return {f"{name}/{key}": np.asarray(part) for key, part in value.items()}
+    return {name: np.asarray(value)}
+
+
+def _of_name(name: str, arrays: dict[str, NDArray]) -> Any:
+    """What `_named` was given; None if there is nothing."""
+    parts = {key.partition("/")[2]: part for key, part in arrays.items() if key.startswith(f"{name}/")}
+    return parts or arrays.get(name)
+
+
+def _stored(buffer: ReplayBuffer) -> dict[str, NDArray]:
+    """The arrays of a replay buffer, whole, by name."""
+    arrays: dict[str, NDArray] = {}
+    for name in STORED:
+        if hasattr(buffer, name):
+            arrays |= _named(f"buffer.{name}", getattr(buffer, name))
+    return arrays
 
 
 def _parameters_as_bytes(agent: BaseAlgorithm) -> NDArray[np.uint8]:

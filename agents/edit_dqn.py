@@ -27,7 +27,7 @@ class EditDQN(DQN):
 
     def predict(  # type: ignore[override]
         self,
-        observation: NDArray,
+        observation: NDArray | dict[str, NDArray],
         state: Any = None,
         episode_start: Any = None,
         deterministic: bool = False,
@@ -36,7 +36,7 @@ class EditDQN(DQN):
         """The best allowed actions (N,) or (); exploring, unless deterministic, as often as training did at its end.
 
         Args:
-            observation: Observations (N, width) or (width,).
+            observation: Observations (N, width) or (width,), or a dictionary of them.
             state: Returned as it is.
             episode_start: Ignored.
             deterministic: Never explore.
@@ -45,10 +45,13 @@ class EditDQN(DQN):
         Returns:
             Actions and `state`.
         """
-        rows = np.atleast_2d(observation)
-        masks = np.ones((len(rows), int(self.action_space.n)), np.bool_) if action_masks is None else action_masks  # type: ignore[attr-defined]
+        goals = isinstance(observation, dict)
+        shape = np.shape(observation["observation"] if goals else observation)[:-1]
+        rows = {key: np.atleast_2d(part) for key, part in observation.items()} if goals else np.atleast_2d(observation)
+        number = int(np.prod(shape))
+        masks = np.ones((number, int(self.action_space.n)), np.bool_) if action_masks is None else action_masks  # type: ignore[attr-defined]
         actions = self._choose(rows, np.atleast_2d(masks), 0.0 if deterministic else self.exploration_rate)
-        return actions.reshape(np.shape(observation)[:-1]), state
+        return actions.reshape(shape), state
 
     def _sample_action(
         self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
@@ -56,14 +59,18 @@ class EditDQN(DQN):
         assert self.env is not None
         masks = np.stack(self.env.env_method("action_masks"))
         explore = 1.0 if self.num_timesteps < learning_starts else self.exploration_rate
-        actions = self._choose(np.asarray(self._last_obs), masks, explore)
+        assert self._last_obs is not None
+        actions = self._choose(self._last_obs, masks, explore)
         return actions, actions
 
-    def _choose(self, observation: NDArray, masks: NDArray[np.bool_], explore: float) -> NDArray[np.int64]:
+    def _choose(
+        self, observation: NDArray | dict[str, NDArray] | tuple[NDArray, ...], masks: NDArray[np.bool_], explore: float
+    ) -> NDArray[np.int64]:
+        seen, _ = self.policy.obs_to_tensor(observation)
         with torch.no_grad():
-            values = self.q_net(torch.as_tensor(observation, device=self.device)).cpu().numpy()
+            values = self.q_net(seen).cpu().numpy()
         best = np.where(masks, values, -np.inf).argmax(axis=1)
         if explore == 0.0:
             return best
-        tried, _ = self.explorer.predict(observation, action_masks=masks)
+        tried, _ = self.explorer.predict(masks, action_masks=masks)
         return np.where(self.explorer.random.random(len(best)) < explore, tried, best)

@@ -20,7 +20,7 @@ from matenv.agents.checkpoint import (
     save_model,
 )
 from matenv.agents.edit_dqn import EditDQN
-from matenv.agents.edit_policy import EditPolicy, EditQPolicy
+from matenv.agents.edit_policy import EditGoalQPolicy, EditPolicy, EditQPolicy
 from matenv.agents.hyperparameters import load_hyperparameters
 from matenv.agents.seeds import training_seeds
 from matenv.agents.tensorboard import RewardTerms
@@ -31,6 +31,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecMonitor
+from stable_baselines3.her import HerReplayBuffer
 
 import matenv
 from matenv.benchmark.results import write_whole
@@ -40,17 +41,25 @@ from matenv.wrappers import SB3VecEnv
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
     "ppo": PPO, "sac": SAC, "td3": TD3, "tqc": TQC, "recurrent_ppo": RecurrentPPO,
-    "maskable_ppo": MaskablePPO, "dqn": EditDQN,
+    "maskable_ppo": MaskablePPO, "dqn": EditDQN, "her": SAC, "her_dqn": EditDQN,
 }  # fmt: skip
-"""Algorithms by name: MaskablePPO and DQN (with masks) edit formulas, the others move in a latent space."""
+"""Algorithms by name: MaskablePPO and DQN (with masks) edit formulas, the others move in a latent space.
 
-EDITING = ("maskable_ppo", "dqn")
-"""Those that edit formulas."""
-
-POLICIES: dict[str, type[BasePolicy]] = {"EditPolicy": EditPolicy, "EditQPolicy": EditQPolicy}
-"""Policies of this package, by the name a hyperparameter file uses; other names are Stable-Baselines3's."""
+``"her"`` is SAC and ``"her_dqn"`` DQN with hindsight experience replay, for the goal environments.
+"""
 
 ENV_ID = "MaterialLatent-v0"
+
+ENV_IDS = dict.fromkeys(ALGORITHMS, ENV_ID) | {
+    "maskable_ppo": "MaterialElements-v0", "dqn": "MaterialElements-v0",
+    "her": "MaterialLatentGoal-v0", "her_dqn": "MaterialElementsGoal-v0",
+}  # fmt: skip
+"""The environment that each is made for."""
+
+POLICIES: dict[str, type[BasePolicy]] = {
+    "EditPolicy": EditPolicy, "EditQPolicy": EditQPolicy, "EditGoalQPolicy": EditGoalQPolicy,
+}  # fmt: skip
+"""Policies of this package, by the name a hyperparameter file uses; other names are Stable-Baselines3's."""
 
 
 def train(
@@ -58,7 +67,7 @@ def train(
     out: str | Path,
     timesteps: int | None = None,
     seed: int = 0,
-    env_id: str = ENV_ID,
+    env_id: str | None = None,
     env_kwargs: dict[str, Any] | None = None,
     hyperparameters: str | Path | None = None,
     progress: bool = True,
@@ -78,7 +87,7 @@ def train(
         out: Folder of the run.
         timesteps: Environment steps over all rows; None for the hyperparameter file's ``n_timesteps``.
         seed: Seed of the agent, and through `matenv.agents.seeds.training_seeds` of the environment.
-        env_id: Registered environment id.
+        env_id: Registered environment id; None for the algorithm's in `ENV_IDS`.
         env_kwargs: Arguments of the environment, over those of the hyperparameter file.
         hyperparameters: A YAML file of one's own.
         progress: Show a progress bar.
@@ -94,6 +103,7 @@ def train(
     """
     if algorithm not in ALGORITHMS:
         raise ValueError(f"algorithm={algorithm!r} is unknown; choose one of {', '.join(ALGORITHMS)}")
+    env_id = ENV_IDS[algorithm] if env_id is None else env_id
     settings = load_hyperparameters(algorithm, env_id, hyperparameters)
     n_envs, default_steps = settings.pop("n_envs"), settings.pop("n_timesteps")
     env_kwargs = {**settings.pop("env_kwargs", {}), **(env_kwargs or {})}
@@ -189,6 +199,10 @@ def _make_agent(algorithm: str, envs: VecMonitor, settings: dict[str, Any], seed
             raise ValueError(f"noise_type={noise!r} is unknown; only 'normal' is made here")
         middle = np.zeros(envs.action_space.shape or ())
         settings["action_noise"] = NormalActionNoise(middle, middle + float(spread or 0.0))
+    if (replay := settings.get("replay_buffer_class")) is not None:
+        if replay != "HerReplayBuffer":
+            raise ValueError(f"replay_buffer_class={replay!r} is unknown; only 'HerReplayBuffer' is made here")
+        settings["replay_buffer_class"] = HerReplayBuffer
     policy = POLICIES.get(settings["policy"], settings["policy"])
     agent = ALGORITHMS[algorithm](env=envs, seed=seed, device="cpu", **{**settings, "policy": policy})
     envs.seed(training_seeds(seed))  # in place of `seed` itself, which neighbouring runs' rows would share

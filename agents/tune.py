@@ -14,7 +14,7 @@ import torch
 import yaml
 from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.hyperparameters import load_hyperparameters
-from matenv.agents.train import ALGORITHMS, EDITING, ENV_ID, check_seed, create
+from matenv.agents.train import ALGORITHMS, ENV_IDS, check_seed, create
 
 from matenv.benchmark.results import write_whole
 from matenv.tasks.registry import task_for_storage
@@ -53,19 +53,20 @@ OFF_POLICY: dict[str, Suggest] = {
 }
 """Agents with a replay buffer."""
 
+EXPLORING: dict[str, Suggest] = {
+    "target_update_interval": lambda trial: trial.suggest_categorical("target_update_interval", [200, 500, 1_000]),
+    "exploration_fraction": lambda trial: trial.suggest_float("exploration_fraction", 0.02, 0.4),
+}
+"""DQN."""
+
 SPACES: dict[str, dict[str, Suggest]] = {
     **{name: BOTH | ON_POLICY for name in ("ppo", "maskable_ppo", "recurrent_ppo")},
     **{
         name: BOTH | OFF_POLICY | {"tau": lambda trial: trial.suggest_float("tau", 2e-3, 5e-2, log=True)}
-        for name in ("sac", "tqc")
+        for name in ("sac", "tqc", "her")
     },
     "td3": BOTH | OFF_POLICY | {"noise_std": lambda trial: trial.suggest_float("noise_std", 0.05, 0.5)},
-    "dqn": BOTH
-    | OFF_POLICY
-    | {
-        "target_update_interval": lambda trial: trial.suggest_categorical("target_update_interval", [200, 500, 1_000]),
-        "exploration_fraction": lambda trial: trial.suggest_float("exploration_fraction", 0.02, 0.4),
-    },
+    **{name: BOTH | OFF_POLICY | EXPLORING for name in ("dqn", "her_dqn")},
 }
 """Hyperparameters searched, by algorithm; all others stay as its file has them."""
 
@@ -133,7 +134,7 @@ def tune(
     if wrong := [f"{name}={number}" for name, number in numbers.items() if number < 1]:
         raise ValueError(f"{', '.join(wrong)} must be at least 1")
     check_seed(seed)
-    env_id = env_id or ("MaterialElements-v0" if algorithm in EDITING else ENV_ID)
+    env_id = env_id or ENV_IDS[algorithm]
     arguments = {"task": task_for_storage(task), **(env_kwargs or {})}
     load_hyperparameters(algorithm, env_id)  # refuses an environment that it has no block for
     folder = Path(out)

@@ -5,6 +5,7 @@ from matenv.benchmark.method import METHODS, TRACKS, AskTell, Player, Search, fi
 from matenv.benchmark.play import play, search
 from matenv.benchmark.policy import PolicyMethod
 from matenv.benchmark.problem import Problem
+from matenv.benchmark.references import References, references
 from matenv.benchmark.results import PROTOCOL_VERSION, Plan, Result, read_results
 from matenv.benchmark.sweep import sweep
 from matenv.benchmark.tracks import plans, run
@@ -21,6 +22,7 @@ __all__ = [
     "Player",
     "PolicyMethod",
     "Problem",
+    "References",
     "Result",
     "Search",
     "Training",
@@ -29,6 +31,7 @@ __all__ = [
     "play",
     "plans",
     "read_results",
+    "references",
     "register",
     "run",
     "search",

@@ -26,6 +26,8 @@ from matenv.benchmark.play import search
 from matenv.benchmark.results import file_name, stored_with, write_whole
 from matenv.benchmark.truth import Correlation, Truth, error_correlations, truth_check
 from matenv.oracle import Oracle
+from matenv.properties.element_properties import ELEMENT_PROPERTIES
+from matenv.properties.own import Property
 from matenv.properties.predictor import open_predictor
 from matenv.properties.store import SHIPPED
 from matenv.tasks import TASKS, Task, load_task
@@ -100,13 +102,14 @@ def measure(task: Task, reward: str, source: str, calls: int, seed: int = 0) -> 
     if source not in SOURCES:
         raise ValueError(f"source={source!r} is unknown; choose one of {', '.join(SOURCES)}")
     predictor, bare = reward.removeprefix(BARE), reward.startswith(BARE)
-    oracle = bare_oracle(predictor, budget=calls) if bare else _oracle(predictor, budget=calls)
+    own = task.properties
+    oracle = (bare_oracle if bare else _oracle)(predictor, budget=calls, properties=own)
     found = search(SOURCES[source], task, oracle, seed)
     rows = best_by_system(found.compositions, found.scores, TOP)
     best = found.compositions[rows]
-    gold = _oracle("gold", judge=True).assess(best)
-    same = bare_oracle("gold", judge=True).assess(best) if bare else gold
-    seen = _oracle("gold", "all", judge=True).assess(best)
+    gold = _oracle("gold", judge=True, properties=own).assess(best)
+    same = bare_oracle("gold", judge=True, properties=own).assess(best) if bare else gold
+    seen = _oracle("gold", "all", judge=True, properties=own).assess(best)
     return Gap(
         task=task.name,
         reward=reward,
@@ -134,10 +137,13 @@ def average(gaps: Sequence[Gap]) -> Gap:
     return replace(gaps[0], **means, spread=float(np.std([g.gap for g in gaps])))  # type: ignore[arg-type]
 
 
-def _oracle(name: str, reference: str = "train", budget: int | None = None, judge: bool = False) -> Oracle:
+def _oracle(
+    name: str, reference: str = "train", budget: int | None = None, judge: bool = False,
+    properties: Sequence[Property] = (),
+) -> Oracle:  # fmt: skip
     """An oracle by name of a shipped predictor, or with one from a file, whose P(stable) is then that of "default"."""
     predictor = name if name in SHIPPED else open_predictor("reward", name)
-    return Oracle(reference, budget, predictor=predictor, judge=judge)
+    return Oracle(reference, budget, predictor=predictor, judge=judge, properties=properties)
 
 
 def markdown(content: dict[str, Any]) -> str:
@@ -156,10 +162,16 @@ def markdown(content: dict[str, Any]) -> str:
     text = "\n".join(lines)
     truths = [Truth(**each) for each in content["truth"]]
     correlations = [Correlation(**each) for each in content["error_correlations"]]
-    return (
+    text = (
         f"Top {TOP} by the reward's own score, one per chemical system, of {content['calls']:,} formulas; "
         f"{content['seeds']} seeds.\n\n{text}\n\n{truth.markdown(truths, correlations)}"
     )
+    if untold := content.get("untold"):
+        text += (
+            f"\n\nNo truth of {', '.join(untold)}: the table has no labels of properties of one's own, which also say "
+            "the same beside the proxy and beside gold."
+        )
+    return text
 
 
 def report(tasks: Sequence[str], calls: int, seeds: int, out: Path | None, rewards: Sequence[str] = REWARDS) -> str:
@@ -179,6 +191,7 @@ def report(tasks: Sequence[str], calls: int, seeds: int, out: Path | None, rewar
         ValueError: As `measure`, or a folder that holds results of other settings.
     """
     gaps, truths = [], []
+    untold: list[str] = []
     wanted = [load_task(name) for name in tasks]
     for reward in rewards:
         open_predictor("reward", reward.removeprefix(BARE))
@@ -190,7 +203,10 @@ def report(tasks: Sequence[str], calls: int, seeds: int, out: Path | None, rewar
             for source in SOURCES
             for reward in rewards
         ]
-        truths += [truth_check(task, predictor) for predictor in ("default", "two-family", "gold-train")]
+        if any(each.name not in ELEMENT_PROPERTIES for each in task.properties):
+            untold.append(task.name)
+        else:
+            truths += [truth_check(task, predictor) for predictor in ("default", "two-family", "gold-train")]
         print(f"{task.name}: done", file=sys.stderr, flush=True)
     correlations = error_correlations(("default", "statistics", "two-family", "gold-train"))
     content = {
@@ -198,6 +214,7 @@ def report(tasks: Sequence[str], calls: int, seeds: int, out: Path | None, rewar
         "seeds": seeds,
         "gaps": [{**asdict(g), "gap": g.gap} for g in gaps],
         "truth": [asdict(t) for t in truths],
+        "untold": untold,
         "error_correlations": [asdict(c) for c in correlations],
     }
     text = markdown(content)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
-from matenv.benchmark.leaderboard import COLUMNS
+from matenv.benchmark.board import COLUMNS
 from matenv.benchmark.method import METHODS, find, names
+from matenv.benchmark.references import references
 from matenv.benchmark.results import PROTOCOL_VERSION, Result
 from matenv.benchmark.systems import PROPOSALS
 from matenv.benchmark.tracks import BUDGETS, TRAINING_CALLS, WISHES
@@ -85,10 +86,15 @@ def _task(task: Task) -> str:
     free += ["electronegativity balance"] if task.regime == "ionic" else []
     free += ["novelty against the whole table"] if task.novel else []
     free += ["novelty against the train part"] if task.unseen else []
+    known = references(task)
+    measured = known and (
+        f"\n  best 100 by gold at {known.calls:,} calls: random {known.floor:.3f}, point {known.point:.3f}, retrieval "
+        f"{known.retrieval:.3f}, {known.best_method} {known.best:.3f}; best known {known.ceiling:.3f}"
+    )
     return (
         f"{task.name}: {task.description}\n\n"
         f"  objectives: {', '.join(map(str, task.objectives)) or 'none'}; viability {task.viability}\n"
         f"  {task.min_elements}-{task.max_elements} elements, at most {task.max_atoms} atoms, counts of at most "
         f"{task.max_count}\n  success: utility of {task.success_utility:.3g}\n"
-        f"  checks that cost no call: {'; '.join(free)}"
+        f"  checks that cost no call: {'; '.join(free)}{measured or ''}"
     )

@@ -11,7 +11,7 @@ from matenv.benchmark.curve import LARGEST, area_under_curve, sorted_best
 from matenv.benchmark.diversity import diversity
 from matenv.benchmark.found import Found, best_by_system
 from matenv.benchmark.moves import VIABLE
-from matenv.benchmark.systems import SIZES, hits
+from matenv.benchmark.systems import PROPOSALS, SIZES
 from matenv.chemistry import is_electronegativity_balanced
 from matenv.composition import CompositionBatch
 from matenv.data import load_dataset
@@ -106,22 +106,30 @@ def system_measures(found: Sequence[Found], systems: Sequence[tuple[str, ...]], 
 
     Returns:
         For each number of elements n: ``first.n``, share of systems whose first proposal is a stable phase; ``hits.n``,
-        stable phases named per system; ``recall.n``, share of all stable phases that were named; ``systems.n``.
-        ``first``, ``hits``, ``recall``: means over the numbers of elements, which count alike.
+        stable phases named per system; ``recall.n``, share of all stable phases that were named; ``auc.n``, mean of
+        that share after 1, 2, ... proposals; ``systems.n``. ``first``, ``hits``, ``recall``, ``auc``: means over the
+        numbers of elements, which count alike.
     """
     measures: dict[str, float] = {}
-    sizes = np.array([len(system) for system in systems])
-    named = np.array([hits(each) for each in found], np.float64)
+    sizes, phases = np.array([len(system) for system in systems]), np.array(stable)
+    named = np.stack([hits_of(each) for each in found])
     for size in SIZES:
         chosen = sizes == size
         if chosen.any():
-            first, number = named[chosen].T
-            measures[f"first.{size}"], measures[f"hits.{size}"] = float(first.mean()), float(number.mean())
-            measures[f"recall.{size}"] = float(number.sum() / np.array(stable)[chosen].sum())
+            own, number = named[chosen], phases[chosen].sum()
+            measures[f"first.{size}"], measures[f"hits.{size}"] = own[:, 0].mean(), own.sum(axis=1).mean()
+            measures[f"recall.{size}"] = own.sum() / number
+            measures[f"auc.{size}"] = own.cumsum(axis=1).mean(axis=1).sum() / number
             measures[f"systems.{size}"] = int(chosen.sum())
-    for name in ("first", "hits", "recall"):
-        measures[name] = float(np.mean([value for key, value in measures.items() if key.startswith(f"{name}.")]))
-    return measures
+    for name in ("first", "hits", "recall", "auc"):
+        measures[name] = np.mean([value for key, value in measures.items() if key.startswith(f"{name}.")])
+    return {name: float(value) for name, value in measures.items()}
+
+
+def hits_of(found: Found) -> NDArray[np.float64]:
+    """Whether each of ten proposals was a stable phase (`PROPOSALS`,), proposals that were not made 0."""
+    scores = found.scores[:PROPOSALS]
+    return np.pad(scores, (0, PROPOSALS - len(scores)))
 
 
 def _gold(task: Task, batch: CompositionBatch, reference: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -28,10 +28,14 @@ TRACKS = ("single", "amortised", "systems")
 """Names of the tracks."""
 
 SHIPPED = (
+    "matenv.agents.flagship",
     "matenv.agents.searches",
     "matenv.agents.reinvent",
     "matenv.agents.amortised",
+    "matenv.agents.conditioned",
+    "matenv.agents.systems_rankings",
     "matenv.agents.systems_agent",
+    "matenv.agents.latent_archive",
     "matenv.agents.methods",
 )
 """Modules whose import registers the shipped methods; the last needs the extra 'agents'."""

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
-from matenv.benchmark.found import Found
 from matenv.benchmark.problem import Problem, Proposals, packed
 from matenv.composition import CompositionBatch
 from matenv.data import load_dataset
@@ -122,8 +121,3 @@ class SystemProblem(Problem):
             hidden = self._part == "train" and data.system_part[number] == PARTS.index("test")
             if number >= 0 and inside and not hidden and np.isfinite(data.formation_energy[number]):
                 self.revealed[str(data.formulas[number])] = float(data.formation_energy[number])
-
-
-def hits(found: Found) -> tuple[bool, int]:
-    """Whether the first proposal was a stable phase, and how many of all were."""
-    return bool(found.scores[:1].sum()), int(found.scores.sum())

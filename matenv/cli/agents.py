@@ -29,14 +29,18 @@ def demo(
 
 def train(
     algorithm: Annotated[
-        str, typer.Argument(help="ppo, sac, td3, tqc, recurrent_ppo; maskable_ppo, dqn on MaterialElements-v0.")
+        str,
+        typer.Argument(
+            help="ppo, sac, td3, tqc, recurrent_ppo in a latent space; maskable_ppo, dqn edit formulas; her, her_dqn "
+            "read wishes, with hindsight."
+        ),
     ],
     out: Out,
     timesteps: Annotated[
         int | None, typer.Option(min=1, help="Environment steps; default: the hyperparameter file's.")
     ] = None,
     seed: Seed = 0,
-    env: Annotated[str, typer.Option(help="Registered environment id.")] = "MaterialLatent-v0",
+    env: Annotated[str | None, typer.Option(help="Registered environment id; default: the algorithm's.")] = None,
     task: Annotated[str | None, typer.Option(help="Task name, or a task's file; default: the environment's.")] = None,
     bundle: Annotated[Path | None, typer.Option(help="Folder of a bundle (matenv build) to train on.")] = None,
     env_kwargs: Annotated[

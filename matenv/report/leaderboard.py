@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from matenv.benchmark.board import COLUMNS, PROXY, SHARE
 from matenv.benchmark.curve import best_so_far
-from matenv.benchmark.leaderboard import COLUMNS, PROXY, RANKED_BY, REFERENCES, boards
+from matenv.benchmark.leaderboard import boards
 from matenv.benchmark.results import Result
 
 SHARES = {
@@ -39,9 +40,10 @@ def draw_leaderboard(results: Sequence[Result], out: Path) -> None:
     for axes, board in zip(panels, shown, strict=True):
         ranked = board.complete()
         methods = [*ranked, *(method for method in board.runs if method not in ranked)][::-1]
-        measure, proxy = RANKED_BY[board.track], PROXY.get(board.track)
+        measure = board.ranked_by
+        proxy = None if measure == SHARE else PROXY.get(board.track)
         for place, method in enumerate(methods):
-            colour = "tab:gray" if method in REFERENCES else "tab:blue"
+            colour = "tab:gray" if method in board.references else "tab:blue"
             found = board.estimate(method, measure)
             axes.plot([found.low, found.high], [place, place], color=colour, linewidth=2)
             axes.plot(found.value, place, "o", color=colour, label="_" if place else COLUMNS[board.track][measure])

@@ -23,6 +23,9 @@ REDOX = ("Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Nb", "Mo")
 HOST_SHARE = 0.01
 """Smallest share of reports of an oxidation state in a host: Co 4+, Ni 4+ and Fe 4+ are states, O 1- is not."""
 
+HOST_ABOVE = 0.1
+"""How far above the hull a host may lie [eV/atom]."""
+
 CHARGE = 26_801.0
 """Charge of a mole of electrons [mAh]."""
 
@@ -118,7 +121,8 @@ class LithiumCathode:
         low, high = self.voltage
         worth = ndtr((volt - low) / self.error) * ndtr((high - volt) / self.error)
         worth *= _ramp(CHARGE * counts[:, LI] / (counts @ values("mass")), *self.capacity)
-        result[chosen] = np.nan_to_num(worth * delithiated.prob_stable(0.1))
+        lasts = delithiated.prob("formation_energy", high=delithiated.hull_energy + HOST_ABOVE)
+        result[chosen] = np.nan_to_num(worth * lasts)
         return result
 
 

@@ -1,4 +1,4 @@
-"""Tasks to learn the toolkit with: quick to solve, by one point of the latent space or one formula.
+"""Tasks to learn the toolkit with: one point, one formula, neighbours of the table or uniform formulas answer them.
 
 A trained policy is not needed for them (docs/benchmark.md has the rows beside it); comparisons use `benchmark_tasks`.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from matenv.tasks.element_choices import ABUNDANT
 from matenv.tasks.objectives import Ramp, Window
 from matenv.tasks.single_phase import ALLOYING_ELEMENTS, SINGLE_PHASE
 from matenv.tasks.task import Task
@@ -45,6 +46,28 @@ TRAINING_WHEEL_TASKS = (
         min_fraction=0.05,
         max_fraction=0.35,
         properties=(SINGLE_PHASE,),
+    ),
+    Task(
+        "rediscovery-abundant",
+        "Stable compounds of abundant, harmless elements in common oxidation states that the training part lacks: "
+        "viability alone. Held-out rows of the table say how many of the answers are true.",
+        (),
+        unseen=True,
+        regime="ionic",
+        elements=ABUNDANT,
+    ),
+    # Pan et al., arXiv:2210.11931: five steps, an element and 0-9 atoms each, the last one oxygen; no stability.
+    Task(
+        "pan-oxides",
+        "Oxides of at most five elements with counts of at most 9, as stiff as predicted and nothing else: the task of "
+        "Pan et al. (2022), kept in their terms to compare with; what it finds mostly falls apart.",
+        (Ramp("log10_bulk_modulus", 1.2, 2.6),),
+        require=("O",),
+        max_elements=5,
+        max_atoms=45,
+        max_count=9,
+        viability="none",
+        success_utility=float((np.log10(200.0) - 1.2) / 1.4),
     ),
 )
 """By name in the registry; `matenv.tasks.TRAINING_WHEELS` has the names."""

@@ -14,11 +14,13 @@ from matenv.agents.evaluation import evaluate_both, evaluate_policy
 from matenv.agents.hyperparameters import load_hyperparameters
 from matenv.agents.policies import RandomPolicy
 from matenv.agents.seeds import EVALUATION_SEEDS, ROWS, training_seeds
-from matenv.agents.train import ALGORITHMS, EDITING, create, load, train
+from matenv.agents.train import ALGORITHMS, ENV_IDS, create, load, train
 from pymatgen.core import Composition
 from stable_baselines3 import SAC
+from typer.testing import CliRunner
 
 import matenv
+from matenv.cli import app
 
 TINY = """
 MaterialLatent-v0:
@@ -44,7 +46,7 @@ def weights(agent):
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_shipped_hyperparameters_make_an_agent(algorithm):
-    env_id = "MaterialElements-v0" if algorithm in EDITING else "MaterialLatent-v0"
+    env_id = ENV_IDS[algorithm]
     block = load_hyperparameters(algorithm, env_id)
     assert block["n_envs"] > 1 and isinstance(block["n_timesteps"], int)
     with pytest.raises(ValueError, match="no block"):
@@ -230,6 +232,41 @@ def test_comparison_stores_each_run_and_resumes(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(comparison, "train", lambda *a, **k: pytest.fail("a finished run was trained again"))
     assert comparison.compare(tmp_path, **arguments) == table
     assert "95 % interval" in capsys.readouterr().out
+
+
+STIFF = """
+max_elements = 3
+[[objectives]]
+kind = "maximise"
+property = "log10_bulk_modulus"
+low = 1.5
+high = 2.5
+"""
+"""A task's file."""
+
+
+@pytest.mark.slow
+def test_a_comparison_on_a_task_of_a_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(comparison, "CALLS", 20)
+    path = tmp_path / "stiff.toml"
+    path.write_text(STIFF)
+    asked = ["compare", "--task", str(path), "--out", str(tmp_path / "runs"), "--seeds", "1", "--episodes", "4"]
+    monkeypatch.setitem(comparison.AGENTS, "MaterialLatent-v0", ("random",))
+    said = CliRunner().invoke(app, asked)
+    assert said.exit_code == 0 and f"Task {path}" in said.output
+    path.write_text(STIFF.replace("1.5", "1.6"))
+    with pytest.raises(ValueError, match="task"):
+        comparison.compare(tmp_path / "runs", seeds=1, episodes=4, task=path, progress=False)
+
+
+@pytest.mark.slow
+def test_the_demo_on_a_task_of_a_file(tmp_path):
+    path = tmp_path / "stiff.toml"
+    path.write_text(STIFF)
+    asked = ["demo", "--task", str(path), "--out", str(tmp_path / "demo"), "--timesteps", "2048", "--calls", "200"]
+    said = CliRunner().invoke(app, [*asked, "--no-progress"])
+    assert said.exit_code == 0, said.output
+    assert (tmp_path / "demo" / "candidates.csv").stat().st_size > 500
 
 
 @pytest.mark.slow

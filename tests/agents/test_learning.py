@@ -5,7 +5,7 @@ from copy import deepcopy
 import pytest
 from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.policies import RandomPolicy
-from matenv.agents.train import ALGORITHMS, EDITING, create
+from matenv.agents.train import ENV_IDS, create
 
 import matenv
 
@@ -22,28 +22,30 @@ SETTINGS = {
     "tqc": (3_000, {**REPLAYED, "tau": 0.05}),
     "maskable_ppo": (4_096, FRESH),
     "dqn": (3_000, {**REPLAYED, "target_update_interval": 200}),
+    "her_dqn": (3_000, {**REPLAYED, "target_update_interval": 200}),
 }
 
 
 def toy(env_id):
     """The task, and where to start from: anything but what is asked for."""
-    edits = env_id == "MaterialElements-v0"
+    edits, wishes = "Elements" in env_id, "Goal" in env_id
     task = matenv.Task(
         "rich-in-oxygen", "Mostly oxygen.", (matenv.maximise("oxygen_share", 0.0, 0.8),), viability="none",
         properties=(SHARE,), elements=("Mg", "O", "Ti") if edits else None,
     )  # fmt: skip
-    return {"task": task, "horizon": 6} | ({"start": "random"} if edits else {})
+    wish = {"wish": {"targets": {}, "required": ["O"]}} if wishes else {}
+    return {"task": task, "horizon": 6, **wish} | ({"start": "random"} if edits else {})
 
 
-COSTLY = ("td3", "tqc", "recurrent_ppo")
+COSTLY = ("td3", "tqc", "recurrent_ppo", "her_dqn")
 
 
 @pytest.mark.parametrize(
-    "algorithm", [pytest.param(name, marks=pytest.mark.slow) if name in COSTLY else name for name in ALGORITHMS]
+    "algorithm", [pytest.param(name, marks=pytest.mark.slow) if name in COSTLY else name for name in SETTINGS]
 )
 def test_agent_learns_a_toy_task(algorithm):
     timesteps, overrides = SETTINGS[algorithm]
-    env_id = "MaterialElements-v0" if algorithm in EDITING else "MaterialLatent-v0"
+    env_id = ENV_IDS[algorithm]
     arguments = toy(env_id)
     agent, envs = create(algorithm, env_id, 0, arguments, overrides=deepcopy(overrides))
     chance = evaluate_policy(RandomPolicy(envs.action_space, 0), env_id, 64, **arguments).final_scores.mean()

@@ -16,7 +16,7 @@ import torch
 from matenv.agents import compare as comparison
 from matenv.agents.callbacks import Checkpoint
 from matenv.agents.evaluation import evaluate_policy
-from matenv.agents.train import ALGORITHMS, EDITING, ENV_ID, load, train
+from matenv.agents.train import ALGORITHMS, ENV_ID, ENV_IDS, load, train
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import PPO
 
@@ -32,6 +32,10 @@ BLOCKS = {
     "maskable_ppo": "{n_envs: 4, n_timesteps: 192, policy: EditPolicy, n_steps: 8, batch_size: 16, n_epochs: 2}",
     "dqn": "{n_envs: 4, n_timesteps: 96, policy: EditQPolicy, learning_starts: 16, batch_size: 16, buffer_size: 1000,"
     " train_freq: 1}",
+    "her": "{n_envs: 4, n_timesteps: 96, policy: MultiInputPolicy, learning_starts: 32, batch_size: 16,"
+    " buffer_size: 1000, replay_buffer_class: HerReplayBuffer}",
+    "her_dqn": "{n_envs: 4, n_timesteps: 96, policy: EditGoalQPolicy, learning_starts: 32, batch_size: 16,"
+    " buffer_size: 1000, train_freq: 1, replay_buffer_class: HerReplayBuffer}",
 }
 
 
@@ -40,7 +44,7 @@ class Stopped(Exception):
 
 
 def run(algorithm, folder, settings, **arguments):
-    env_id = "MaterialElements-v0" if algorithm in EDITING else ENV_ID
+    env_id = ENV_IDS[algorithm]
     path = Path(folder).parent / f"{algorithm}.yml"
     path.write_text(f"{env_id}: {BLOCKS[algorithm]}\n")
     given = {"seed": 1, "env_id": env_id, "hyperparameters": path, "progress": False, "env_kwargs": settings}

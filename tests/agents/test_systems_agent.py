@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from matenv.agents.systems_agent import RevealingRanking, StaticRanking
+from matenv.agents.systems_agent import RevealingRanking
+from matenv.agents.systems_rankings import LikelihoodRanking, StabilityRanking, StaticRanking, StoichiometryRanking
 
 from matenv import load_task
 from matenv.benchmark import Problem, play
@@ -40,6 +41,15 @@ def test_a_miss_raises_its_neighbours_and_a_hit_nobody():
     near = np.abs(agent.fractions - second.fractions()).sum(axis=1)
     assert gain.argmax() == near.argmin()
     assert np.array_equal(np.argsort(near, kind="stable"), np.argsort(-gain, kind="stable"))
+
+
+@pytest.mark.parametrize("ranking", [StabilityRanking, StoichiometryRanking, LikelihoodRanking])
+def test_other_orders_propose_each_composition_once_and_best_first(ranking):
+    agent = ranking()
+    found = play(agent, SystemProblem(SYSTEM))
+    assert len(set(found.formulas)) == 10
+    assert SystemProblem(SYSTEM).task.allows(found.compositions).all()
+    assert agent.value[agent.proposed].min() >= np.delete(agent.value, agent.proposed).max()
 
 
 def test_it_serves_the_systems_track_only():

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import yaml
 from matenv.agents.hyperparameters import load_hyperparameters
-from matenv.agents.train import ALGORITHMS, EDITING, create, train
+from matenv.agents.train import ALGORITHMS, ENV_IDS, create, train
 from matenv.agents.tune import SPACES, tune
 
 from matenv.agents import tune as tuning  # isort: skip
@@ -82,7 +82,7 @@ def test_suggestions_make_an_agent(algorithm):
     optuna = pytest.importorskip("optuna")
     trial = optuna.create_study().ask()
     overrides = {name: suggest(trial) for name, suggest in SPACES[algorithm].items()}
-    env_id = "MaterialElements-v0" if algorithm in EDITING else "MaterialLatent-v0"
+    env_id = ENV_IDS[algorithm]
     agent, envs = create(algorithm, env_id, 0, overrides=overrides)
     assert vars(agent)["gamma"] == overrides["gamma"]
     envs.close()

@@ -92,6 +92,22 @@ def test_unknown_rewards_are_refused():
 
 
 @pytest.mark.slow
+def test_properties_of_ones_own_are_judged_but_have_no_truth(tmp_path):
+    oxygen = matenv.elements.INDEX["O"]
+    share = matenv.Property("oxygen_share", "1", lambda x: x[:, oxygen])
+    task = matenv.Task("oxygen-rich", "Mostly oxygen.", (matenv.maximise("oxygen_share", 0.0, 0.8),), viability="none",
+                       properties=(share,))  # fmt: skip
+    for reward in ("default", "bare-default"):
+        found = gap.measure(task, reward, "prior samples", 150)
+        assert found.gap == pytest.approx(0.0, abs=1e-12) and found.proxy > 0.1
+    path = tmp_path / "phase.toml"
+    path.write_text('properties = ["p_single_phase"]\n[[objectives]]\nkind = "maximise"\n'
+                    'property = "p_single_phase"\nlow = 0\nhigh = 1\n')  # fmt: skip
+    text = gap.report([str(path)], 150, 1, tmp_path, ["default"])
+    assert "No truth of phase" in text and json.loads((tmp_path / "gap.json").read_text())["truth"] == []
+
+
+@pytest.mark.slow
 def test_report_is_written(tmp_path):
     text = gap.report(["stable-novel"], 600, 2, tmp_path)
     assert "two-family" in text and "gold-train" in text

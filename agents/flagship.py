@@ -1,0 +1,52 @@
+"""`Flagship`: what won each track, under one name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from matenv.benchmark import Problem, Training, find, register
+from matenv.benchmark.problem import Proposals
+from matenv.composition import CompositionBatch
+
+FLAGSHIPS = {"single": "REINVENT", "amortised": "memory + prior + model", "systems": "p_found ranking"}
+"""Name of the method that is shipped for each track; docs/agents.md says what it was measured against."""
+
+
+class Flagship:
+    """The method of `FLAGSHIPS` that serves the track.
+
+    Args:
+        seed: Of everything random.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+        self.method: Any = None
+
+    def train(self, training: Training) -> None:
+        """Train what serves the training's track."""
+        self._choose(training.track)
+        if hasattr(self.method, "train"):
+            self.method.train(training)
+
+    def begin(self, problem: Problem) -> None:
+        """A new problem; what was not trained is of the single or the systems track."""
+        if self.method is None:
+            self._choose("single" if problem.system is None else "systems")
+        self.method.begin(problem)
+
+    def ask(self, n: int) -> Proposals:
+        """As the method has it."""
+        return self.method.ask(n)
+
+    def tell(self, compositions: CompositionBatch, scores: NDArray) -> None:
+        """Hand on what proposals scored."""
+        self.method.tell(compositions, scores)
+
+    def _choose(self, track: str) -> None:
+        self.method = find(FLAGSHIPS[track]).factory(self.seed)
+
+
+register("flagship", Flagship, tuple(FLAGSHIPS))

@@ -1,0 +1,82 @@
+"""What to hold a result against, task by task: chance, a point, the table's neighbours, the best known.
+
+Measured, not computed here: `python -m tools.build_references` makes the file from results.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+
+from matenv.tasks import Task
+from matenv.tasks.as_data import task_to_data
+
+
+@dataclass(frozen=True)
+class References:
+    """Reference values of a task of the single track; means over seeds at `calls`, by gold (`gold100`) unless said.
+
+    Attributes:
+        calls: Budget of the runs.
+        floor: Uniformly random formulas that pass the free checks.
+        point: Hill climbing to the best point of the latent space, all formulas on the way counted; a policy that goes
+            to that point from anywhere has but one of them.
+        retrieval: Neighbours of the table's formulas, nothing learned.
+        best: The best method.
+        best_method: Its name.
+        ceiling: The best 100 chemical systems by proxy of all formulas that any run has met, by gold.
+        ceiling_proxy: The same by proxy (`top100`).
+        met: Distinct formulas met.
+        genetic: What `GA, table starts` reaches with ten times the calls, by proxy.
+        separation: Share of pairs of methods of which every seed of one lies above all seeds of the other.
+        digest: Of the task that was run.
+    """
+
+    calls: int
+    floor: float
+    point: float
+    retrieval: float
+    best: float
+    best_method: str
+    ceiling: float
+    ceiling_proxy: float
+    met: int
+    genetic: float
+    separation: float
+    digest: str
+
+    def gain(self, value: float) -> float:
+        """Share of the best method's gain over chance."""
+        return (value - self.floor) / (self.best - self.floor)
+
+    def share(self, value: float) -> float:
+        """Share of the way from chance to the ceiling."""
+        return (value - self.floor) / (self.ceiling - self.floor)
+
+
+def references(task: Task) -> References | None:
+    """Reference values of a task; None for one that was not measured, or has changed since.
+
+    Args:
+        task: The task.
+
+    Returns:
+        The values.
+    """
+    found = _measured().get(task.name)
+    return found if found is not None and found.digest == digest(task) else None
+
+
+def digest(task: Task) -> str:
+    """Sixteen hexadecimal digits that change with anything a task asks; not with its description."""
+    asked = {name: value for name, value in task_to_data(task).items() if name != "description"}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@lru_cache
+def _measured() -> dict[str, References]:
+    file = files("matenv.benchmark").joinpath("references.json")
+    return {name: References(**values) for name, values in json.loads(file.read_text()).items()}

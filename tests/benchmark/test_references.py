@@ -1,0 +1,40 @@
+"""The registry of benchmark tasks: each needs a search, none is exhausted; their reference values."""
+
+from dataclasses import replace
+
+import pytest
+
+from matenv import load_task
+from matenv.benchmark.references import digest, references
+from matenv.tasks import BENCHMARK, TASKS, TRAINING_WHEELS
+from tools.build_references import PAGE, page
+
+
+@pytest.mark.parametrize("name", BENCHMARK)
+def test_neither_a_point_nor_neighbours_of_the_table_answer_a_task(name):
+    known = references(TASKS[name])
+    assert known is not None, "the task has changed: run it again, then python -m tools.build_references"
+    assert known.gain(known.point) <= 0.5
+    assert known.gain(known.retrieval) <= 0.5
+
+
+@pytest.mark.parametrize("name", BENCHMARK)
+def test_tasks_can_be_reached_and_are_not_exhausted(name):
+    known = references(TASKS[name])
+    assert known.best > max(known.floor, 0.005)
+    assert known.best_method not in ("random", "point", "retrieval")
+    assert known.genetic <= 0.95 * known.ceiling_proxy
+    assert known.best < known.ceiling
+    assert known.separation >= 0.5
+
+
+def test_reference_values_are_of_the_task_as_it_is():
+    task = load_task("superhard")
+    assert references(task) is not None
+    assert references(replace(task, max_atoms=19)) is None
+    assert digest(task) == digest(replace(task, description="other words")) != digest(replace(task, novel=False))
+    assert all(references(TASKS[name]) is None for name in TRAINING_WHEELS)
+
+
+def test_the_page_is_made_from_the_values():
+    assert PAGE.read_text() == page()
