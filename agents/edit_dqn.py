@@ -45,9 +45,12 @@ class EditDQN(DQN):
         Returns:
             Actions and `state`.
         """
-        goals = isinstance(observation, dict)
-        shape = np.shape(observation["observation"] if goals else observation)[:-1]
-        rows = {key: np.atleast_2d(part) for key, part in observation.items()} if goals else np.atleast_2d(observation)
+        rows: Any
+        if isinstance(observation, dict):
+            shape = np.shape(observation["observation"])[:-1]
+            rows = {key: np.atleast_2d(part) for key, part in observation.items()}
+        else:
+            shape, rows = np.shape(observation)[:-1], np.atleast_2d(observation)
         number = int(np.prod(shape))
         masks = np.ones((number, int(self.action_space.n)), np.bool_) if action_masks is None else action_masks  # type: ignore[attr-defined]
         actions = self._choose(rows, np.atleast_2d(masks), 0.0 if deterministic else self.exploration_rate)
@@ -63,9 +66,7 @@ class EditDQN(DQN):
         actions = self._choose(self._last_obs, masks, explore)
         return actions, actions
 
-    def _choose(
-        self, observation: NDArray | dict[str, NDArray] | tuple[NDArray, ...], masks: NDArray[np.bool_], explore: float
-    ) -> NDArray[np.int64]:
+    def _choose(self, observation: Any, masks: NDArray[np.bool_], explore: float) -> NDArray[np.int64]:
         seen, _ = self.policy.obs_to_tensor(observation)
         with torch.no_grad():
             values = self.q_net(seen).cpu().numpy()

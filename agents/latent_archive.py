@@ -35,7 +35,7 @@ class Settings:
         moves: Moves that each row weighs.
         fresh: Share of restarts at a sample of the prior, the best of `moves` by the critic, not at an elite.
         elites: Chemical systems kept in the archive.
-        steps: Training steps of the critic after each move.
+        steps: Training steps of the critic after each move of all rows.
         doubt: Weight of the ensemble's spread, in favour of what it knows less.
     """
 
@@ -43,7 +43,7 @@ class Settings:
     moves: int = 32
     fresh: float = 0.3
     elites: int = 100
-    steps: int = 60
+    steps: int = 25
     doubt: float = 0.5
 
 
@@ -60,6 +60,7 @@ class LatentCritic:
         self.rng = np.random.default_rng(seed)
         self.critic = Surrogate(2, seed=seed)
         self.archive = Archive(settings.elites)
+        self.told = np.zeros(0, np.uint64)
 
     def play(self, problem: Problem, seed: int) -> None:
         """Act until the budget is spent."""
@@ -134,10 +135,16 @@ class LatentCritic:
     def _learn(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Enter where the rows stand in archive and critic; their scores (N,)."""
         batch: CompositionBatch = self.core.state.compositions
+        new = batch.distinct()
+        new = new[~np.isin(batch.keys()[new], self.told)]
+        if not len(new):
+            return scores.copy()
+        self.told = np.append(self.told, batch.keys()[new])
+        batch, own = batch[new], scores[new]
         terms = self.problem.task.score(self.problem.oracle.assess(batch)).terms
         told = np.stack([terms["utility"], terms["viability"]], axis=1)
         self.critic.tell(batch, np.clip(np.nan_to_num(told), 0.0, 1.0), self.settings.steps)
-        self.archive.add(batch, scores)
+        self.archive.add(batch, own)
         return scores.copy()
 
     def _value(self, batch: CompositionBatch) -> NDArray[np.float64]:

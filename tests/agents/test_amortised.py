@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
-from matenv.agents.amortised import MemoryGenetic, MemorySearch, PriorModel
+from matenv.agents import amortised, conditioned
+from matenv.agents.amortised import MemoryGenetic, MemorySearch, ModelAlone, PriorModel
+from matenv.agents.conditioned import CONTEXT, ConditionedModel, ConditionedPolicy
 from matenv.agents.memory import OUTPUTS, Memory, worth
 
 from matenv import CompositionBatch, Oracle, fractions
@@ -32,7 +34,19 @@ def test_memory_answers_with_what_obeys_the_wish():
     assert memory.best(Problem(task, Oracle("train", 10))).formulas() == ["Zn3O2", "Na3ZnO"]
 
 
-@pytest.mark.parametrize("kind", [MemorySearch, MemoryGenetic, PriorModel])
+@pytest.fixture
+def quick(monkeypatch):
+    """Models that hardly learn: fast, and everything is there."""
+    monkeypatch.setattr(amortised, "STEPS", 5)
+    for name, value in {"ROUNDS": 1, "RULES": 10, "EACH": 5, "STEPS": 3, "BATCH": 32}.items():
+        monkeypatch.setattr(conditioned, name, value)
+
+
+KINDS = [MemorySearch, MemoryGenetic, ModelAlone, PriorModel, ConditionedPolicy, ConditionedModel]
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("kind", KINDS)
 def test_agents_keep_to_their_calls_and_to_the_wish(kind):
     agent, training = kind(0), Training("amortised", 60)
     agent.train(training)
@@ -42,3 +56,16 @@ def test_agents_keep_to_their_calls_and_to_the_wish(kind):
     found = play(agent, problem)
     assert len(found.compositions) == 30
     assert problem.screen(found.compositions).all()
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_conditioned_policy_is_told_targets_in_standard_units():
+    agent = ConditionedPolicy(0)
+    agent.train(Training("amortised", 60))
+    names = list(TOLERANCES)
+    place = names.index("band_gap_pbe")
+    middle = float(agent.middle[place] * TOLERANCES["band_gap_pbe"])
+    context = agent.context(Wish({"band_gap_pbe": (middle, 0.45)}, required=("Zn", "O")).task())
+    wanted = np.zeros(CONTEXT)
+    wanted[len(names) + place] = 1.0
+    assert context == pytest.approx(wanted)

@@ -197,6 +197,17 @@ def test_the_systems_track_pays_by_dft_once():
     assert measured["first"] == 1 and measured["hits"] == 2 and measured["recall"] == 2 / len(phases)
 
 
+def test_measures_of_systems_by_hand():
+    def found(*scores):
+        return Found(batch(*["NaCl", "Na2Cl", "Na3Cl"][: len(scores)]), np.array(scores))
+
+    two = [("Cl", "Na"), ("Cl", "K")]
+    measured = system_measures([found(1.0, 0.0, 1.0), found(0.0, 1.0)], two, [2, 3])
+    assert measured["first.2"] == 0.5 and measured["hits.2"] == 1.5 and measured["recall.2"] == 3 / 5
+    # named after 1, 2, ... 10 proposals: 1, 2, 3, 3, ... of five
+    assert measured["auc"] == measured["auc.2"] == pytest.approx((1 + 2 + 8 * 3) / 10 / 5)
+
+
 def test_held_out_systems_are_none_of_training(data):
     training = Training("systems", 0)
     assert not {*training.systems} & {*held_out(None, 0)}
