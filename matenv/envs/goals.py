@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -105,10 +106,10 @@ def arguments_of(env: type[Any]) -> Callable[[type[Any]], type[Any]]:
     """
 
     def complete(goal_env: type[Any]) -> type[Any]:
-        page = env.__doc__ or ""
-        own = f"## Registered ids\n    `{goal_env.__name__.removesuffix('Env')}-v0`\n    "
+        page = inspect.getdoc(env) or ""  # indented alike on every Python: 3.13 strips docstrings itself
+        own = f"## Registered ids\n`{goal_env.__name__.removesuffix('Env')}-v0`\n"
         arguments = page[page.index("## Arguments") : page.index("## Registered ids")]
-        goal_env.__doc__ = f"{(goal_env.__doc__ or '').rstrip()}\n\n    {arguments}{own}"
+        goal_env.__doc__ = f"{inspect.getdoc(goal_env) or ''}\n\n{arguments}{own}"
         return goal_env
 
     return complete

@@ -23,8 +23,9 @@ EVERY_PAGE = [gym.envs.registration.load_env_creator(single) for single, _ in AL
 
 @pytest.mark.parametrize("env", EVERY_PAGE)
 def test_the_page_describes_the_arguments_that_the_signature_has(env):
-    text = env.__doc__[env.__doc__.index("    Args:") : env.__doc__.index("## Registered ids")]
-    assert sorted(re.findall(r"^ {8}(\w+):", text, re.MULTILINE)) == sorted(arguments_of(env))
+    page = inspect.getdoc(env) or ""  # Python 3.13 strips the indentation of __doc__ itself
+    text = page[page.index("\nArgs:") : page.index("## Registered ids")]
+    assert sorted(re.findall(r"^ {4}(\w+):", text, re.MULTILINE)) == sorted(arguments_of(env))
 
 
 @pytest.mark.parametrize(("env", "envs"), list(zip(PAGES, BATCHES, strict=True)))
