@@ -67,8 +67,9 @@ class LatentCritic:
         torch.set_num_threads(1)  # more gain nothing for networks this small
         self.problem = problem
         rows = min(self.settings.rows, problem.budget)
-        arguments = {"task": problem.task, "oracle": problem.oracle, "start": "prior", "horizon": 10 * problem.budget}
-        envs = gym.make_vec(ENV_ID, num_envs=rows, **arguments)
+        envs = gym.make_vec(
+            ENV_ID, rows, task=problem.task, oracle=problem.oracle, start="prior", horizon=10 * problem.budget
+        )
         try:
             self.envs, self.core = envs, envs.unwrapped.core  # type: ignore[attr-defined]
             _, info = envs.reset(seed=seed)

@@ -18,6 +18,7 @@ ENVS = [
     for name, spec in gym.registry.items()
     if name.startswith("Material")
     for entry in (spec.entry_point, spec.vector_entry_point)
+    if isinstance(entry, str)
 ]
 """Every registered environment, single and batched."""
 

@@ -122,7 +122,7 @@ def system_measures(found: Sequence[Found], systems: Sequence[tuple[str, ...]], 
             measures[f"auc.{size}"] = own.cumsum(axis=1).mean(axis=1).sum() / number
             measures[f"systems.{size}"] = int(chosen.sum())
     for name in ("first", "hits", "recall", "auc"):
-        measures[name] = np.mean([value for key, value in measures.items() if key.startswith(f"{name}.")])
+        measures[name] = float(np.mean([value for key, value in measures.items() if key.startswith(f"{name}.")]))
     return {name: float(value) for name, value in measures.items()}
 
 

@@ -124,7 +124,7 @@ def large_formulas(formulas: Iterable[str]) -> dict[str, int]:
     """Atoms of those formulas that have more than `LARGE`, by formula."""
     listed = list(formulas) if isinstance(formulas, Mapping) else formulas
     check_listed("formulas", listed, "formulas, such as ['LiFePO4']")
-    atoms = read(listed, whole=True).atoms.tolist()
+    atoms = read(list(listed), whole=True).atoms.tolist()
     return {formula: count for formula, count in zip(listed, atoms, strict=True) if count > LARGE}
 
 

@@ -92,9 +92,10 @@ class CompositionBatch:
         Raises:
             ValueError: A seed that is no whole number from 0 to 2^63 - 1.
         """
-        if seed is None or not check_seed("seed", seed) <= LARGEST_SEED:
+        number = check_seed("seed", seed)
+        if number is None or number > LARGEST_SEED:
             raise ValueError(f"seed={seed!r} must be a whole number from 0 to {LARGEST_SEED:,}")
-        return keys_of(self.arrays, int(seed))
+        return keys_of(self.arrays, number)
 
     def same_as(self, other: CompositionBatch) -> NDArray[np.bool_]:
         """Whether each row is the same formula as that row of another batch (B,).

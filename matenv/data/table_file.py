@@ -234,13 +234,13 @@ def _json(path: Path, text: str, said: list[str]) -> RawTable:
         attributes = {key: content[key] for key in ("units", "energy_scheme") if key in content}
         content = content["data"]
     if isinstance(content, list) and content and isinstance(content[0], dict) and "@class" in content[0]:
-        raw = _of_list(entries.from_dicts(content), "formula")
+        raw = _of_list(entries.from_dicts(content), "formula", str(path))
         return RawTable(raw.frame, path.name, raw.lines, "row", [*said, *raw.said], False, raw.attributes, raw.ragged)
     rows = isinstance(content, list) and all(isinstance(row, dict) for row in content)
     columns = isinstance(content, dict) and all(isinstance(cells, list | dict) for cells in content.values())
     if not rows and not columns:
         raise ValueError(f"{path} holds no table; write a list of objects, or an object with a list for each column")
-    frame = _frame(content).reset_index(drop=True)
+    frame = _frame(content, str(path)).reset_index(drop=True)
     return RawTable(frame, path.name, range(len(frame)), "row", said, attributes=attributes)
 
 

@@ -65,7 +65,7 @@ def winners(form: str, budget: int, seed: int, judges: dict[str, Oracle]) -> dic
     kept = best_by_system(won.compositions, won.scores, WINNERS)
     own = oracle.assess(won.compositions[kept])
     pure = ((own.members >= 0) & (own.members < NUM_ELEMENTS) & (own.weights > 0)).any(axis=1)
-    found: dict[str, NDArray] = {"score": won.scores[kept], "E_d": own.decomposition_energy, "pure": pure}
+    found: dict[str, Any] = {"score": won.scores[kept], "E_d": own.decomposition_energy, "pure": np.asarray(pure)}
     for name, judge in judges.items():
         found[f"E_d, {name}"] = judge.assess(won.compositions[kept]).decomposition_energy
         found[f"within, {name}"] = found[f"E_d, {name}"] <= NEAR

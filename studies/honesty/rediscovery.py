@@ -258,7 +258,7 @@ def _tables(size: str, found: dict[str, Any]) -> list[str]:
         f"{size} elements: {found['number']} held-out systems, {found['compositions']:,} compositions each, "
         f"{found['stable']} stable phases in {found['with one']} of them."
     )
-    headings = (
+    headings: tuple[str, ...] = (
         "ranked by", "first is stable", "one of first 5", "recall@10", "sum p / stable, all systems [95 %]",
         "the same, systems with one", "Brier / share of stable",
     )  # fmt: skip

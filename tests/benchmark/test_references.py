@@ -21,6 +21,7 @@ def test_neither_a_point_nor_neighbours_of_the_table_answer_a_task(name):
 @pytest.mark.parametrize("name", BENCHMARK)
 def test_tasks_can_be_reached_and_are_not_exhausted(name):
     known = references(TASKS[name])
+    assert known is not None
     assert known.best > max(known.floor, 0.005)
     assert known.best_method not in ("random", "point", "retrieval")
     assert known.genetic <= 0.95 * known.ceiling_proxy

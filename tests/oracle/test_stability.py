@@ -1,5 +1,7 @@
 """The map from predicted energies to P(stable), what it rests on, and intervals that are told the hull."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -130,7 +132,7 @@ def test_intervals_of_energies_are_told_the_hull(data):
 
 def test_a_measured_gap_is_told_what_its_committee_exaggerates(data):
     a = matenv.Oracle("train", predictor="two-family").assess(["MgF2", "SrTiO3", "NaCl", "Cu3Au"])
-    said = a._said["band_gap_expt"]
+    said: Any = a._said["band_gap_expt"]
     low, high = a.interval("band_gap_expt")
     lower, upper = said.interval()
     assert ((high - low)[:3] < 0.9 * (upper - lower)[:3]).all() and (high - low > 0).all()

@@ -18,7 +18,7 @@ def test_every_stored_result_has_its_section():
 
 
 def test_results_keep_six_digits_and_tables_have_a_line_for_each_row(tmp_path):
-    stored.store(tmp_path / "new" / "x.json", {2: [1 / 3, (True, 7, "a", None)]})
+    stored.store(tmp_path / "new" / "x.json", {"2": [1 / 3, (True, 7, "a", None)]})
     assert json.loads((tmp_path / "new" / "x.json").read_text()) == {"2": [0.333333, [True, 7, "a", None]]}
     assert stored.markdown(("a", "b"), [("1", "2"), ("3", "4")]) == "| a | b |\n|---|---|\n| 1 | 2 |\n| 3 | 4 |"
 
