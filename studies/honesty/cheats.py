@@ -28,6 +28,7 @@ from matenv.data import load_dataset
 from matenv.guards import GUARDS, Guards, properties_of
 from matenv.latent import load_latent
 from matenv.oracle import NOVEL_DISTANCE, Assessment, Oracle
+from matenv.oracle.viability import ROOT
 from matenv.tasks import TOO_GOOD, Task, TaskScore, load_task
 from studies.honesty.stored import RESULTS, markdown, store
 from tools.command import run
@@ -125,7 +126,7 @@ def rules() -> list[Case]:
     unlimited: dict[str, Any] = {"max_atoms": 500, "max_count": 500}
     bare_stiff = replace(stiff, viability="none")
     dilute_stiff = replace(bare_stiff, **unlimited)
-    untapered = alter(stable, lambda a, s: s.terms["utility"] * s.terms["validity"] * a.p_stable)
+    untapered = alter(stable, lambda a, s: s.terms["utility"] * s.terms["validity"] * a.p_stable * a.p_found**ROOT)
     return [
         Case(
             "viability factor", f"unstable: gold's E_d above {UNSTABLE} eV/atom",

@@ -37,7 +37,7 @@ def model():
 
 def test_relatives_of_a_formula_are_counted_by_likeness(small):
     tables = FoundTables.of(small, ConvexHull.from_dataset(small))
-    likeness = tables.kin[0]
+    likeness = tables.arrays[0]
     row = tables.quick(batch_of("NaCl"))[0]
     na, cl, expected = matenv.elements.INDEX["Na"], matenv.elements.INDEX["Cl"], 0.0
     for elements, counts in zip(small.compositions.elements.tolist(), small.compositions.counts.tolist(), strict=True):
