@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import chain, combinations
 from pathlib import Path
@@ -122,9 +122,9 @@ def explain(
 
 def large_formulas(formulas: Iterable[str]) -> dict[str, int]:
     """Atoms of those formulas that have more than `LARGE`, by formula."""
-    listed = list(formulas) if isinstance(formulas, Mapping) else formulas
+    listed: Any = list(formulas) if isinstance(formulas, Iterable) and not isinstance(formulas, str) else formulas
     check_listed("formulas", listed, "formulas, such as ['LiFePO4']")
-    atoms = read(list(listed), whole=True).atoms.tolist()
+    atoms = read(listed, whole=True).atoms.tolist()
     return {formula: count for formula, count in zip(listed, atoms, strict=True) if count > LARGE}
 
 

@@ -51,7 +51,7 @@ def test_shipped_hyperparameters_make_an_agent(algorithm):
     assert block["n_envs"] > 1 and isinstance(block["n_timesteps"], int)
     with pytest.raises(ValueError, match="no block"):
         load_hyperparameters(algorithm, "CartPole-v1")
-    with pytest.raises(ValueError, match="does not exist"):
+    with pytest.raises(ValueError, match="is no file"):
         load_hyperparameters("dreamer", "MaterialLatent-v0")
 
 

@@ -134,7 +134,7 @@ def test_a_manifest_of_another_version_or_changed_is_refused(copied):
     (copied / ".build").mkdir()
     refused("is an unfinished bundle; go on")
     shutil.rmtree(copied)
-    refused("does not exist; make one", FileNotFoundError)
+    refused("there is no such bundle; make one", FileNotFoundError)
 
 
 def test_the_same_command_again_keeps_it_and_another_one_is_refused(made, tmp_path):
@@ -189,7 +189,7 @@ WRONG = {
     "units": ({"mass": "u"}, "unit: .*no column of numbers 'mass'"),
     "log10": (["density"], "log10: .*no column of numbers 'density'"),
     "latent": ("wgan-gp", "which is not fine-tuned"),
-    "holdout": ("row", "holdout='row' must be one of system, formula"),
+    "holdout": ("row", "holdout='row' is unknown; choose one of system, formula"),
     "epochs": (0, "epochs"),
     "convert": ("yes", "convert='yes' must be True or False"),
 }

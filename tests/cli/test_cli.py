@@ -114,10 +114,10 @@ def end_of(arguments, monkeypatch):
     [
         (["explain", "NaCl", "--predictor", "magic"], "matenv: name='magic'"),
         (["explain", "NaCl", "--reference", "none"], "matenv: reference='none' is unknown"),
-        (["evaluate", "nowhere"], "matenv: nowhere holds no trained agent"),
+        (["evaluate", "nowhere"], "matenv: run_folder='nowhere' holds no trained agent"),
         (["train", "ppo", "--out", "x", "--env-kwargs", "{"], "is not JSON"),
         (["demo", "--require", "Li|Xx"], "matenv: require holds ['Xx']"),
-        (["equal-budget", "--method", "luck"], "matenv: method='luck' is unknown; choose from"),
+        (["equal-budget", "--method", "luck"], "matenv: method='luck' is no name of a method; choose from"),
         (["equal-budget", "--method", "no_such_module:luck"], "matenv: No module named 'no_such_module'"),
         (["predictor", "train", "--out", "x", "--family", "tree"], "matenv: family='tree' must be one of set,"),
         (
