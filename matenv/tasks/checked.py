@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from matenv.checks import check_choice, check_flag, check_number, check_text, check_whole
 from matenv.composition import integer_counts
 from matenv.properties.own import Property
 
-if TYPE_CHECKING:
-    from matenv.tasks.task import Task
-
 SHARES = ("success_utility", "valence_share", "min_fraction", "max_fraction")
 COUNTS = {"min_elements": "elements", "max_elements": "elements", "max_atoms": "atoms", "max_count": "atoms"}
 
 
-def check_fields(task: Task, choices: Mapping[str, Any]) -> None:
+def check_fields(task: Any, choices: Mapping[str, Any]) -> None:
     """Check a new task's fields, and turn lists into tuples.
 
     Args:
-        task: The task.
+        task: The task, a frozen dataclass.
         choices: The `Literal` of each field that is one of some words.
 
     Raises:
@@ -50,7 +47,7 @@ def check_fields(task: Task, choices: Mapping[str, Any]) -> None:
         integer_counts([check_text("start", task.start, "a formula, such as 'LiFePO4'")])  # refuses what is no formula
 
 
-def _make_tuple(task: Task, name: str, what: str) -> None:
+def _make_tuple(task: Any, name: str, what: str) -> None:
     given = getattr(task, name)
     if not isinstance(given, tuple | list):
         raise ValueError(f"{name}={str(given)[:60]!r} must be a tuple of {what}")

@@ -125,7 +125,7 @@ def test_equal_budget_is_the_single_track_with_moves(tmp_path, monkeypatch, caps
     for name in names:
         monkeypatch.setitem(METHODS, name, Registered(name, None, ("single",)))  # type: ignore[arg-type]
     assert equal_budget(tmp_path, 200, 2, tasks, names) == results  # nothing is run again
-    with pytest.raises(ValueError, match="method='luck' is unknown"):
+    with pytest.raises(ValueError, match="method='luck' is no name of a method"):
         equal_budget(tmp_path, methods=["luck"])
     with pytest.raises(ValueError, match="seeds=0"):
         equal_budget(tmp_path, seeds=0)

@@ -258,5 +258,5 @@ def test_validity_acts_in_the_ionic_regime_only(oracle):
     assert TASKS["wide-gap-ionic-novel"].regime == "ionic" and TASKS["superhard"].regime == "any"
     with pytest.raises(ValueError, match="regime='metallic' is unknown; choose one of any, ionic"):
         Task("t", "", (), regime="metallic")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"valence_share=3 must lie in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"valence_share=3 must be a number between 0 and 1"):
         Task("t", "", (), valence_share=3)

@@ -105,7 +105,7 @@ def test_options_are_checked(table, tmp_path):
     path = table(*solid_solutions(50))
     for options, message in (
         ({"replay": -1.0}, "replay=-1.0 must not be negative"),
-        ({"epochs": 0}, "epochs=0 must be at least 1"),
+        ({"epochs": 0}, "epochs=0 must be a positive whole number"),
         ({"holdout": "row"}, "holdout='row' must be one of system, formula"),
         ({"tolerance": 0.5}, "tolerance=0.5"),
     ):

@@ -234,7 +234,7 @@ def test_the_four_ways_to_wish(oracle):
         (lambda: maximise("k", 2, 1), "maximise\\('k'\\): low=2 must lie below high=1"),
         (lambda: minimise("k", 0, np.inf), "must be a finite number"),
         (lambda: target("k", 1, 0), "tolerance=0 must be positive"),
-        (lambda: target("k", np.nan, 1), "value=nan must be finite"),
+        (lambda: target("k", np.nan, 1), "value=nan must be a finite number"),
         (lambda: target(3, 1, 1), "property_name=3 must be the name"),  # type: ignore[arg-type]
     ):
         with pytest.raises(ValueError, match=message):

@@ -49,7 +49,7 @@ def test_adding_phases_makes_a_new_hull(hull):
     entries = [PDEntry(Composition(name), energy) for name, energy in (("Na", -1.3), ("Cl", -1.8), ("Na3Cl5", -27.3))]
     added = hull.add(entries, SCHEME)  # (-27.3 + 3.9 + 9.0) / 8
     assert added.energy("Na3Cl5") == pytest.approx([-1.8])
-    with pytest.raises(ValueError, match="those of table 'file:table', which do not mix"):
+    with pytest.raises(ValueError, match="'file:table', which do not mix"):
         hull.add(mine)
     with pytest.raises(ValueError, match="formula='Xy'"):
         hull.add({"formula": ["NaCl", "Xy"], "formation_energy": [-1.0, -1.0]}, SCHEME)
@@ -66,7 +66,7 @@ def test_there_and_back_with_pymatgen(hull, data):
     assert back.energy(X) == pytest.approx(hull.energy(X), abs=1e-9)
     assert len(hull.to_phase_diagram("Li-O").all_entries) < len(diagram.all_entries)
     for wrong in ([], ["Xy"]):
-        with pytest.raises(ValueError, match="must be symbols"):
+        with pytest.raises(ValueError, match="elements holds"):
             hull.to_phase_diagram(wrong)
     with pytest.raises(ValueError, match="holds no compound"):
         ConvexHull.from_phase_diagram(hull.to_phase_diagram(["Na"]), SCHEME)
