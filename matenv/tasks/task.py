@@ -157,7 +157,7 @@ class Task:
             if symbols is None:
                 continue
             alphabet.positions(symbols, parameter)
-            symbols = tuple(symbols)
+            symbols = tuple(dict.fromkeys(symbols))
             object.__setattr__(self, parameter, symbols)
             absent = [symbol for symbol in symbols if symbol in alphabet.ABSENT]
             if absent and parameter == "elements":

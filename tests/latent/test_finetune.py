@@ -111,7 +111,7 @@ def test_options_are_checked(table, tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             finetune("vae", path, tmp_path / "run", **options)
-    with pytest.raises(ValueError, match="name='gan' is not a latent space; choose one of vae"):
+    with pytest.raises(ValueError, match="source='gan' is not a latent space; choose one of vae"):
         finetune("gan", path, tmp_path / "run")
     with pytest.raises(FileNotFoundError, match=r"nowhere.csv' does not exist; give a file"):
         finetune("vae", tmp_path / "nowhere.csv", tmp_path / "run")
