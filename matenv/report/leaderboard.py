@@ -52,7 +52,7 @@ def draw_leaderboard(results: Sequence[Result], out: Path) -> None:
                 axes.plot(beside, place, "|", color=colour, markersize=12, label="_" if place else "by proxy")
         axes.set_yticks(range(len(methods)), methods, fontsize=9)
         axes.set_title(f"{board.track}, {board.calls}", fontsize=10)
-        axes.set_xlim(left=0)
+        axes.set_xlim(left=min(0.0, 1.5 * axes.dataLim.x0))
         axes.set_ylim(-0.6, len(methods) - 0.4)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8, loc="lower right")

@@ -1,10 +1,14 @@
 """The registry of benchmark tasks: each needs a search, none is exhausted; their reference values."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
+from matenv.agents.flagship import FLAGSHIPS
 
 from matenv import load_task
+from matenv.benchmark import read_results
 from matenv.benchmark.references import digest, references
 from matenv.tasks import BENCHMARK, TASKS, TRAINING_WHEELS
 from matenv.tasks.registry import task_for_storage
@@ -46,3 +50,14 @@ def test_reference_values_are_of_the_task_as_it_is():
 
 def test_the_page_is_made_from_the_values():
     assert PAGE.read_text() == page()
+
+
+@pytest.mark.parametrize("track", ["amortised", "systems"])
+def test_what_is_asked_for_decides_what_is_answered(track):
+    """Of the flagship's stored runs: one answer for all would be one formula."""
+    results = read_results([Path("studies/results") / f"benchmark_{track}"])
+    runs = [each for each in results if each.plan.method == FLAGSHIPS[track]]
+    assert runs
+    for run in runs:
+        best = {answer.formulas[int(np.argmax(answer.scores))] for answer in run.answers}
+        assert len(best) >= 0.9 * len(run.answers) >= 18
