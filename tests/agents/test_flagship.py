@@ -27,6 +27,7 @@ def test_on_a_system_it_is_the_fixed_ranking(train):
     assert play(agent, SystemProblem(system)).formulas == play(StaticRanking(), SystemProblem(system)).formulas
 
 
+@pytest.mark.slow
 def test_on_a_task_and_on_wishes_it_is_what_learns():
     agent = Flagship()
     agent.begin(Problem(load_task("stable-novel"), Oracle("train", 10)))

@@ -116,6 +116,7 @@ def test_report_is_written(tmp_path):
     assert gap.markdown(content) == text
 
 
+@pytest.mark.slow
 def test_a_report_goes_on_with_what_was_measured(tmp_path, monkeypatch):
     text = gap.report(["stiff-stable"], 20, 1, tmp_path, ["default"])
     monkeypatch.setattr(gap, "measure", lambda *_: pytest.fail("measured again"))
