@@ -35,7 +35,7 @@ SHIPPED = (
     "matenv.agents.conditioned",
     "matenv.agents.systems_rankings",
     "matenv.agents.systems_agent",
-    "matenv.agents.latent_archive",
+    "matenv.agents.latent_critic",
     "matenv.agents.methods",
 )
 """Modules whose import registers the shipped methods; the last needs the extra 'agents'."""

@@ -1,6 +1,6 @@
 """An agent of the latent environment that weighs its moves."""
 
-from matenv.agents.latent_archive import LatentCritic, Settings
+from matenv.agents.latent_critic import LatentCritic, Settings
 
 from matenv import Oracle, load_task
 from matenv.benchmark import Problem, play
