@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +193,7 @@ def _make_envs(
 
 
 def _make_agent(algorithm: str, envs: VecMonitor, settings: dict[str, Any], seed: int) -> BaseAlgorithm:
-    settings = {**settings}
+    settings = deepcopy(settings)  # Stable-Baselines3 adds to `policy_kwargs`
     noise, spread = settings.pop("noise_type", None), settings.pop("noise_std", None)  # rl-zoo's names
     if noise is not None:
         if noise != "normal":

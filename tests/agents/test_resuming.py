@@ -46,7 +46,8 @@ class Stopped(Exception):
 def run(algorithm, folder, settings, **arguments):
     env_id = ENV_IDS[algorithm]
     path = Path(folder).parent / f"{algorithm}.yml"
-    path.write_text(f"{env_id}: {BLOCKS[algorithm]}\n")
+    block = BLOCKS[algorithm].removesuffix("}") + ", policy_kwargs: {net_arch: [16]}}"  # SB3 writes into this dictionary
+    path.write_text(f"{env_id}: {block}\n")
     given = {"seed": 1, "env_id": env_id, "hyperparameters": path, "progress": False, "env_kwargs": settings}
     return train(algorithm, folder, **{**given, **arguments})
 
