@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from matenv.benchmark.curve import LARGEST, area_under_curve, sorted_best
 from matenv.benchmark.diversity import diversity
 from matenv.benchmark.found import Found, best_by_system
+from matenv.benchmark.held_out import held_out_and_stable
 from matenv.benchmark.moves import VIABLE
 from matenv.benchmark.systems import PROPOSALS, SIZES
 from matenv.chemistry import is_electronegativity_balanced
 from matenv.composition import CompositionBatch
-from matenv.data import load_dataset
 from matenv.oracle import Oracle
 from matenv.tasks import Task
 
@@ -56,7 +56,7 @@ def search_measures(found: Found, task: Task, budget: int, reference: str = "tra
     assessment = Oracle(reference, properties=task.properties).assess(batch)
     scored = task.score(assessment)
     measures |= _hits(batch, scored.success, task, reference)
-    measures["rediscoveries"] = int((_held_out_and_stable(batch) & task.allows(batch)).sum())
+    measures["rediscoveries"] = int((held_out_and_stable(batch) & task.allows(batch)).sum())
     shares = {
         "valid": scored.terms["validity"] > 0,
         "neutral": is_electronegativity_balanced(batch) if len(batch) else np.zeros(0, np.bool_),
@@ -145,12 +145,3 @@ def _hits(
     hit = batch[np.flatnonzero(success)]
     confirmed = hit[np.flatnonzero(_gold(task, hit, reference)[1])]
     return {"hits": len(hit.systems().distinct()), "gold_hits": len(confirmed.systems().distinct())}
-
-
-def _held_out_and_stable(batch: CompositionBatch) -> NDArray[np.bool_]:
-    """Whether each formula is a stable one of a held-out system of the table (B,)."""
-    data = load_dataset("mp-ground-states")
-    wanted = np.zeros(len(data) + 1, np.bool_)  # the last for what the table lacks
-    held_out = data.split("system").test
-    wanted[held_out] = data.labels["decomposition_energy"][held_out] <= 0.0
-    return wanted[data.find(batch)]

@@ -14,7 +14,7 @@ from matenv.cli.options import Out, Progress, Require, Seed, TaskName, file, fol
 def demo(
     out: Out = Path("demo-output"),
     task: TaskName = "rediscovery-abundant",
-    timesteps: Annotated[int, typer.Option(min=1, help="Training steps of PPO.")] = 100_000,
+    timesteps: Annotated[int, typer.Option(min=1, help="Training steps of PPO.")] = 200_000,
     calls: Annotated[int, typer.Option(min=10, help="Formulas that the formula policy may assess.")] = 5_000,
     seed: Seed = 0,
     require: Require = None,
