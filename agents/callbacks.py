@@ -62,7 +62,7 @@ class EpisodeLog(BaseCallback):
         if dones.any():
             for row in np.flatnonzero(dones).tolist():
                 info = self.locals["infos"][row]
-                self._ended.append({"return": float(info["episode"]["r"]), **{key: info[key] for key in _TOLD}})
+                self._ended.append({"return": float(info["episode"]["r"]), **{key: info.get(key) for key in _TOLD}})
             if len(self._ended) >= self.every:
                 self._write()
         return True
@@ -75,14 +75,21 @@ class EpisodeLog(BaseCallback):
         ended, self._ended = self._ended, []
         self._episodes += len(ended)
         best = max(ended, key=lambda info: info["score"])
-        means = [float(np.mean([info[key] for info in ended])) for key in ("return", "score", "p_stable", "success")]
+        means = [_mean([info[key] for info in ended]) for key in ("return", "score", "p_stable", "success")]
         with self.path.open("a", newline="") as stream:
-            csv.writer(stream).writerow(
-                [self.num_timesteps, self._episodes, *(round(mean, 5) for mean in means), best["formula"]]
-            )
+            csv.writer(stream).writerow([self.num_timesteps, self._episodes, *means, best["formula"]])
         for name, mean in zip(("return", "final_score", "p_stable", "success"), means, strict=True):
-            self.logger.record(f"design/{name}", mean)
-        self.logger.record("design/distinct_formulas", self.training_env.get_attr("core")[0].oracle.calls)
+            if mean is not None:
+                self.logger.record(f"design/{name}", mean)
+        oracle = getattr(self.training_env.get_attr("core")[0], "oracle", None)
+        if oracle is not None:  # MaterialSystem-v0 asks the table, not an oracle
+            self.logger.record("design/distinct_formulas", oracle.calls)
+
+
+def _mean(values: list[Any]) -> float | None:
+    """Mean of what was told; None, an empty field of the table, where nothing was."""
+    told = [value for value in values if value is not None]
+    return round(float(np.mean(told)), 5) if told else None
 
 
 class Checkpoint(BaseCallback):

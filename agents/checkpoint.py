@@ -37,6 +37,9 @@ COUNTERS = (
 )  # fmt: skip
 """Plain numbers of an agent; those it has are kept."""
 
+ASKED = ("asked.elements", "asked.counts", "asked.size")
+"""Formulas that the oracle has assessed."""
+
 ARRAYS = ("_last_obs", "_last_episode_starts", "_last_original_obs")
 
 NOT_SAVED = (
@@ -82,9 +85,10 @@ def save_checkpoint(path: Path, agent: BaseAlgorithm, notes: dict[str, Any]) -> 
         if isinstance(buffer, HerReplayBuffer):
             arrays["buffer.current"] = buffer._current_ep_start
     if (world := _world(agent)) is not None:
-        snapshot, history = world.get_state(), world.core.oracle.history()
+        snapshot = world.get_state()
         arrays |= {f"world.{name}": array for name, array in snapshot.arrays().items()}
-        arrays |= dict(zip(("asked.elements", "asked.counts", "asked.size"), history.arrays, strict=True))
+        if hasattr(world.core, "oracle"):  # MaterialSystem-v0 asks the table
+            arrays |= dict(zip(ASKED, world.core.oracle.history().arrays, strict=True))
         header["world"] = {"generators": snapshot.generators, "seeds": world.core.seeds}
     partial = path.with_suffix(".partial")
     contiguous = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
@@ -143,7 +147,8 @@ def _restore(agent: BaseAlgorithm, header: dict[str, Any], arrays: dict[str, NDA
         told = {name.removeprefix("world."): array for name, array in arrays.items() if name.startswith("world.")}
         world.set_state(world.get_state().with_arrays(told, header["world"]["generators"]))
         world.core.seeds = header["world"]["seeds"]
-        world.core.oracle.recall(CompositionBatch(*(arrays[f"asked.{n}"] for n in ("elements", "counts", "size"))))
+        if hasattr(world.core, "oracle"):
+            world.core.oracle.recall(CompositionBatch(*(arrays[name] for name in ASKED)))
     _set_generators(agent, header["random"])
     torch.set_rng_state(torch.from_numpy(arrays["random.torch"].copy()))
 

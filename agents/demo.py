@@ -36,8 +36,8 @@ CAMPAIGN: dict[str, Any] = {"campaign": 8, "horizon": 32, "improve": {"distance"
 """What PPO's episodes are: campaigns for the eight best chemical systems near their start, in 32 steps.
 
 Near is a matter of chemistry: an element mover's distance of twelve places of the modified Pettifor scale:
-NaCl to KBr is 1, FeS2 to FeO 5, YCl3 to AlF3 15, NaF to MgF2 36. Held to no neighbourhood, most episodes end in the same
-few families."""
+NaCl to KBr is 1, FeS2 to FeO 5, YCl3 to AlF3 15, NaF to MgF2 36. Held to no neighbourhood, most episodes end in the
+same few families."""
 
 SEARCHES = {"formula policy": "REINVENT", "prior samples": "prior", "uniform": "random"}
 """Methods of the benchmark that propose formulas, by what the table calls them; the first one learns."""

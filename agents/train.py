@@ -22,6 +22,7 @@ from matenv.agents.checkpoint import (
 )
 from matenv.agents.edit_dqn import EditDQN
 from matenv.agents.edit_policy import EditGoalQPolicy, EditPolicy, EditQPolicy
+from matenv.agents.hindsight import WishReplayBuffer
 from matenv.agents.hyperparameters import load_hyperparameters
 from matenv.agents.seeds import training_seeds
 from matenv.agents.tensorboard import RewardTerms
@@ -61,6 +62,10 @@ POLICIES: dict[str, type[BasePolicy]] = {
     "EditPolicy": EditPolicy, "EditQPolicy": EditQPolicy, "EditGoalQPolicy": EditGoalQPolicy,
 }  # fmt: skip
 """Policies of this package, by the name a hyperparameter file uses; other names are Stable-Baselines3's."""
+
+
+REPLAY_BUFFERS = {"WishReplayBuffer": WishReplayBuffer, "HerReplayBuffer": HerReplayBuffer}
+"""Replay buffers for goal environments, by the name that a hyperparameter file gives."""
 
 
 def train(
@@ -201,9 +206,9 @@ def _make_agent(algorithm: str, envs: VecMonitor, settings: dict[str, Any], seed
         middle = np.zeros(envs.action_space.shape or ())
         settings["action_noise"] = NormalActionNoise(middle, middle + float(spread or 0.0))
     if (replay := settings.get("replay_buffer_class")) is not None:
-        if replay != "HerReplayBuffer":
-            raise ValueError(f"replay_buffer_class={replay!r} is unknown; only 'HerReplayBuffer' is made here")
-        settings["replay_buffer_class"] = HerReplayBuffer
+        if replay not in REPLAY_BUFFERS:
+            raise ValueError(f"replay_buffer_class={replay!r} is unknown; choose one of {', '.join(REPLAY_BUFFERS)}")
+        settings["replay_buffer_class"] = REPLAY_BUFFERS[replay]
     policy = POLICIES.get(settings["policy"], settings["policy"])
     agent = ALGORITHMS[algorithm](env=envs, seed=seed, device="cpu", **{**settings, "policy": policy})
     envs.seed(training_seeds(seed))  # in place of `seed` itself, which neighbouring runs' rows would share

@@ -1,4 +1,4 @@
-"""Held-out truth: which formulas lie in chemical systems that the `system` split holds out, and which are stable there."""
+"""Held-out truth: which formulas lie in chemical systems that the `system` split holds out, which are stable there."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from matenv import elements as alphabet
 from matenv.composition import MAX_ELEMENTS, CompositionBatch
 from matenv.envs.scales import SCALES
-from matenv.tasks.wishes import MOST_ELEMENTS, PARTS, TOLERANCES, Wish, draw
+from matenv.tasks.wishes import ASKED_FOR, MOST_ELEMENTS, MOST_EXCLUDED, PARTS, TOLERANCES, Wish, draw
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -36,6 +36,9 @@ FEWEST_ELEMENTS = 2
 """Fewest elements of a formula that answers a wish."""
 
 _P, _E = len(PROPERTIES), alphabet.NUM_ELEMENTS
+_PULL = np.nan_to_num(alphabet.values("electronegativity"))
+_DRAWN = ~np.isin(alphabet.SYMBOLS, [*alphabet.MASKED_BY_DEFAULT, *alphabet.ABSENT])
+_ASKED = np.array([[name in names for name in PROPERTIES] for names in ASKED_FOR])
 _CENTRE, _SCALE = np.array([SCALES[name] for name in PROPERTIES]).T
 _TOLERANCE = np.array(list(TOLERANCES.values()))
 
@@ -191,6 +194,37 @@ def goal_reward(reached: NDArray, desired: NDArray) -> NDArray[np.float64]:
     fits = ~(required & ~present).any(axis=-1) & ~(excluded & present).any(axis=-1)
     fits &= np.where(asked > 0, number == asked, (number >= FEWEST_ELEMENTS) & (number <= MOST_ELEMENTS))
     return utility * fits * reached[..., WORTH]
+
+
+def as_wishes(reached: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Wishes that what was reached meets, of two to four elements, in the form in which wishes are drawn: hindsight.
+
+    What was reached says everything about a formula, a wish little: a policy that is trained on the one has not learnt
+    to read the other. So only the least and the most electronegative element stay required, one property or both, the
+    number of elements in half of the wishes, and up to three absent elements are excluded (`matenv.tasks.wishes.draw`).
+
+    Args:
+        reached: What formulas are (B, WIDTH), as `achieved` says.
+        rng: Source of chance.
+
+    Returns:
+        Goals (B, WIDTH), as `Wishes.vectors` says. A formula without a prediction gives a wish without a property.
+    """
+    rows = np.arange(len(reached))
+    goal = np.zeros_like(reached)
+    asked = _ASKED[rng.integers(len(_ASKED), size=len(rows))]
+    goal[:, FLAGS] = asked & (reached[:, FLAGS] > 0.5)
+    goal[:, VALUES] = reached[:, VALUES] * goal[:, FLAGS]
+    present = reached[:, PRESENT] > 0.5
+    for extreme in (np.where(present, _PULL, np.inf).argmin(axis=1), np.where(present, _PULL, -np.inf).argmax(axis=1)):
+        goal[rows, PRESENT.start + extreme] = present[rows, extreme]
+    chance = np.where(present | ~_DRAWN, np.inf, rng.random(present.shape))
+    rank = np.argpartition(chance, MOST_EXCLUDED, axis=1)[:, :MOST_EXCLUDED]
+    left_out = np.arange(MOST_EXCLUDED) < rng.integers(MOST_EXCLUDED + 1, size=len(rows))[:, None]
+    np.put_along_axis(goal[:, EXCLUDED], rank, left_out.astype(np.float32), axis=1)
+    goal[:, NUMBER] = reached[:, NUMBER] * (rng.random(len(rows)) < 0.5)
+    goal[:, WORTH] = 1.0
+    return goal
 
 
 def check_wish(name: str, wish: Any) -> Wish:

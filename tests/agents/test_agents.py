@@ -55,6 +55,17 @@ def test_shipped_hyperparameters_make_an_agent(algorithm):
         load_hyperparameters("dreamer", "MaterialLatent-v0")
 
 
+def test_an_agent_that_names_the_phases_of_systems_trains_and_is_evaluated(tmp_path):
+    path = tmp_path / "own.yml"
+    path.write_text("MaterialSystem-v0: {n_envs: 4, n_timesteps: 80, policy: MlpPolicy, n_steps: 10, batch_size: 20}\n")
+    train("ppo", tmp_path / "run", 80, env_id="MaterialSystem-v0", hyperparameters=path, progress=False)
+    with (tmp_path / "run" / "episodes.csv").open() as stream:
+        (logged,) = csv.DictReader(stream)
+    assert logged["episodes"] == "8" and logged["mean_p_stable"] == "" and float(logged["mean_return"]) >= 0
+    said = CliRunner().invoke(app, ["evaluate", str(tmp_path / "run"), "--episodes", "4"])
+    assert said.exit_code == 0 and "Stable phases named:" in said.output, said.output
+
+
 def test_train_save_load_resume(tmp_path, tiny):
     agent = train("ppo", tmp_path / "a", 256, seed=1, hyperparameters=tiny, progress=False)
     stored = load(tmp_path / "a")

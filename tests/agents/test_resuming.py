@@ -33,9 +33,9 @@ BLOCKS = {
     "dqn": "{n_envs: 4, n_timesteps: 96, policy: EditQPolicy, learning_starts: 16, batch_size: 16, buffer_size: 1000,"
     " train_freq: 1}",
     "her": "{n_envs: 4, n_timesteps: 96, policy: MultiInputPolicy, learning_starts: 32, batch_size: 16,"
-    " buffer_size: 1000, replay_buffer_class: HerReplayBuffer}",
+    " buffer_size: 1000, replay_buffer_class: WishReplayBuffer}",
     "her_dqn": "{n_envs: 4, n_timesteps: 96, policy: EditGoalQPolicy, learning_starts: 32, batch_size: 16,"
-    " buffer_size: 1000, train_freq: 1, replay_buffer_class: HerReplayBuffer}",
+    " buffer_size: 1000, train_freq: 1, replay_buffer_class: WishReplayBuffer}",
 }
 
 
@@ -43,10 +43,10 @@ class Stopped(Exception):
     """Stands for a kill."""
 
 
-def run(algorithm, folder, settings, **arguments):
-    env_id = ENV_IDS[algorithm]
+def run(algorithm, folder, settings, env_id=None, **arguments):
+    env_id = env_id or ENV_IDS[algorithm]
     path = Path(folder).parent / f"{algorithm}.yml"
-    block = BLOCKS[algorithm].removesuffix("}") + ", policy_kwargs: {net_arch: [16]}}"  # SB3 writes into this dictionary
+    block = BLOCKS[algorithm].removesuffix("}") + ", policy_kwargs: {net_arch: [16]}}"  # SB3 writes into these
     path.write_text(f"{env_id}: {block}\n")
     given = {"seed": 1, "env_id": env_id, "hyperparameters": path, "progress": False, "env_kwargs": settings}
     return train(algorithm, folder, **{**given, **arguments})
@@ -57,10 +57,12 @@ def files(folder):
     return {name: (Path(folder) / name).read_bytes() for name in names}
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_resumed_training_is_the_uninterrupted_one_to_the_byte(algorithm, tmp_path, monkeypatch):
-    settings = {"horizon": 5, "budget": 150}
-    run(algorithm, tmp_path / "whole", settings)
+RUNS = [(each, ENV_IDS[each], {"horizon": 5, "budget": 150}) for each in ALGORITHMS]
+
+
+@pytest.mark.parametrize(("algorithm", "env_id", "settings"), [*RUNS, ("ppo", "MaterialSystem-v0", {"horizon": 5})])
+def test_a_resumed_training_is_the_uninterrupted_one_to_the_byte(algorithm, env_id, settings, tmp_path, monkeypatch):
+    run(algorithm, tmp_path / "whole", settings, env_id)
     with monkeypatch.context() as patch:
         step, seen = Checkpoint._on_step, []
 
@@ -72,10 +74,10 @@ def test_a_resumed_training_is_the_uninterrupted_one_to_the_byte(algorithm, tmp_
 
         patch.setattr(Checkpoint, "_on_step", stop)
         with pytest.raises(Stopped):
-            run(algorithm, tmp_path / "parts", settings, checkpoint_every=32)
+            run(algorithm, tmp_path / "parts", settings, env_id, checkpoint_every=32)
     assert (tmp_path / "parts" / "checkpoint.safetensors").is_file()
     for _ in range(2):  # the second time there is nothing left to do
-        run(algorithm, tmp_path / "parts", settings, checkpoint_every=32)
+        run(algorithm, tmp_path / "parts", settings, env_id, checkpoint_every=32)
         assert files(tmp_path / "whole") == files(tmp_path / "parts")
 
 

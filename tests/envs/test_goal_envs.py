@@ -14,6 +14,8 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
 from matenv.envs.registration import GOAL_IDS
+from matenv.envs.wishes import EXCLUDED, FLAGS, NUMBER, PRESENT, WORTH, Wishes, as_wishes, goal_reward
+from matenv.tasks.wishes import draw
 from matenv.wrappers import SB3VecEnv
 
 
@@ -66,6 +68,34 @@ def test_compute_reward_is_the_steps_for_random_actions(seed, rows):
     # What was reached, asked for in hindsight, earns what its novelty and viability are worth.
     hindsight = envs.unwrapped.compute_reward(seen["achieved_goal"], seen["achieved_goal"], [{}] * rows)
     assert (hindsight >= rewards - 1e-12).all()
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=20, deadline=None)
+def test_hindsight_asks_as_drawn_wishes_do_for_what_was_reached(seed):
+    envs = _elements(6)
+    envs.reset(seed=seed)
+    envs.action_space.seed(seed)
+    reached = envs.step(envs.action_space.sample())[0]["achieved_goal"]
+    goals = as_wishes(reached, np.random.default_rng(seed))
+    present, required, excluded = (v > 0.5 for v in (reached[:, PRESENT], goals[:, PRESENT], goals[:, EXCLUDED]))
+    assert not (required & ~present).any() and not (excluded & present).any()
+    assert (required.sum(axis=1) == np.minimum(present.sum(axis=1), 2)).all() and (excluded.sum(axis=1) <= 3).all()
+    assert np.isin(goals[:, NUMBER], [0, *reached[:, NUMBER]]).all() and (goals[:, WORTH] == 1).all()
+    answers = (reached[:, NUMBER] > 0.15) & (reached[:, NUMBER] < 0.45)  # two to four elements
+    paid = goal_reward(reached, goals)
+    assert np.allclose(paid[answers], reached[answers, WORTH], rtol=1e-6)
+
+
+def test_hindsight_wishes_look_like_drawn_ones():
+    """Share of wishes about each property, with a number of elements, and mean number of excluded elements."""
+    rng = np.random.default_rng(0)
+    drawn = Wishes.of([draw(rng) for _ in range(400)]).vectors()
+    reached = np.repeat(_elements(6).reset(seed=0)[0]["achieved_goal"], 100, axis=0)
+    hindsight = as_wishes(reached, rng)
+    for columns, expected in ((FLAGS, 4 / 3), (NUMBER, 0.5), (EXCLUDED, 1.5), (PRESENT, 2.0)):
+        shares = [(goals[:, columns] > 0).reshape(len(goals), -1).sum(axis=1).mean() for goals in (drawn, hindsight)]
+        assert shares == pytest.approx([expected, expected], abs=0.15)
 
 
 _MADE: dict[int, Any] = {}
