@@ -123,7 +123,8 @@ def evaluate(
             f"{each.success.mean():.1%}"
         )
     visited = {name: score for each in found.values() for name, score in each.visited.items()}
-    task = getattr(gym.make(config["env_id"], **arguments).unwrapped.core, "task", None)
+    env: Any = gym.make(config["env_id"], **arguments).unwrapped
+    task = getattr(env.core, "task", None)
     if task is None:  # MaterialSystem-v0: a score of 1 is the table's word
         named = sorted(name for name, score in visited.items() if score == 1)
         print(f"Stable phases named: {len(named)}, such as {', '.join(named[:top])}")
