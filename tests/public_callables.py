@@ -29,8 +29,8 @@ PACKAGES = (
 
 MADE = {
     "Assessment", "Bundle", "Card", "CompositionBatch", "Conversion", "ConvexHull", "Dataset", "Decomposition", "Found",
-    "OpenDecomposition", "OpenHull", "Prediction", "Predictor", "Result", "Split", "Table", "TableReport", "TaskScore",
-    "VAESpace",
+    "OpenDecomposition", "OpenHull", "Prediction", "Predictor", "References", "Result", "Split", "Table", "TableReport",
+    "TaskScore", "VAESpace",
 }  # fmt: skip
 """Classes of which users are handed objects by a function: their methods are driven, their constructors are not."""
 
@@ -163,6 +163,7 @@ class Right:
             "Property": lambda: matenv.Property("mass", "u", lambda x: x.sum(axis=1)),
             "Ramp": lambda: matenv.maximise("bulk_modulus", 1.0, 2.0),
             "RecordMoves": lambda: wrappers.RecordMoves(gym.make_vec("MaterialLatent-v0", num_envs=2)),
+            "References": lambda: benchmark.references(matenv.load_task("superhard")),
             "Result": lambda: self.result,
             "SB3VecEnv": lambda: wrappers.SB3VecEnv(self.envs),
             "StableAgainst": lambda: tasks.StableAgainst("air"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import gymnasium as gym
 import pytest
 from gymnasium.envs.registration import load_env_creator
@@ -73,6 +75,8 @@ def test_some_wrong_values_for_every_argument_of_an_environment(env):
 def test_every_wrong_value_for_every_callable(name, right, tmp_path, monkeypatch):
     """Right values work, so that it is the wrong one that is complained of."""
     monkeypatch.chdir(tmp_path)  # a wrong name of a folder to write into is a folder here
+    for module in method.SHIPPED:  # before the copy, or they would register in it alone
+        import_module(module)
     monkeypatch.setattr(method, "METHODS", dict(method.METHODS))  # and of a method, a method
     for _, function, given in callables(right, [name]):
         call(function, given)

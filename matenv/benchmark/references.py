@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
+from matenv.checks import check_made, check_number
 from matenv.tasks import Task
 from matenv.tasks.as_data import task_to_data
 
@@ -49,11 +51,21 @@ class References:
     digest: str
 
     def gain(self, value: float) -> float:
-        """Share of the best method's gain over chance."""
+        """Share of the best method's gain over chance.
+
+        Raises:
+            ValueError: The value is no finite number.
+        """
+        value = check_number("value", value, -math.inf, math.inf, "a mean score, a finite number")
         return (value - self.floor) / (self.best - self.floor)
 
     def share(self, value: float) -> float:
-        """Share of the way from chance to the ceiling."""
+        """Share of the way from chance to the ceiling.
+
+        Raises:
+            ValueError: The value is no finite number.
+        """
+        value = check_number("value", value, -math.inf, math.inf, "a mean score, a finite number")
         return (value - self.floor) / (self.ceiling - self.floor)
 
 
@@ -65,7 +77,11 @@ def references(task: Task) -> References | None:
 
     Returns:
         The values.
+
+    Raises:
+        ValueError: Not a `Task`.
     """
+    check_made("task", task, Task, "load_task")
     found = _measured().get(task.name)
     return found if found is not None and found.digest == digest(task) else None
 
