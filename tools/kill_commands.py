@@ -69,7 +69,7 @@ WRITERS: dict[str, Writer] = {
         from_another="latent train",
     ),
     "latent interpolate": Writer("latent interpolate NaCl LiF --points 11 --out {out}/line.png"),
-    "latent map": Writer("latent map vae --rows 50 --out {out}/map.png"),
+    "latent map": Writer("latent map vae --rows 90 --out {out}/map.png"),
     "latent compare": Writer("latent compare vae --seeds 1 --timesteps 256 --out {out}/spaces", differing=_SPEED),
     "latent generators": Writer("latent generators vae --samples 50 --at-each 10 --out {out}/generators"),
     "predictor train": Writer(
