@@ -90,6 +90,22 @@ def load_table(content: bytes) -> None:
     matenv.load_dataset(path)
 
 
+def load_rows(rows: list[tuple[str, str]], quoted: bool, end: str) -> None:
+    """Rows of a table are read as they stand: no formula and no energy that was not written, none written twice."""
+    quote = '"' if quoted else ""
+    lines = ["formula,formation_energy", *(f"{quote}{formula}{quote},{energy}" for formula, energy in rows)]
+    path = FOLDER / "rows.csv"
+    path.write_bytes(end.join(lines).encode())
+    data = matenv.load_dataset(path)
+    written: dict[str, set[float]] = {}
+    for formula, energy in rows:
+        if WRITTEN.get(formula) is not None:
+            written.setdefault(WRITTEN[formula], set()).add(ENERGIES[energy])
+    assert set(data.formulas) <= set(written) and len(set(data.formulas)) == len(data), (data.formulas, rows)
+    for formula, energy in zip(data.formulas, data.formation_energy.tolist(), strict=True):
+        assert energy in written[formula] or (np.isnan(energy) and any(map(np.isnan, written[formula]))), (rows, energy)
+
+
 warnings.simplefilter("ignore")
 FOLDER = Path(tempfile.mkdtemp())
 ORACLE = matenv.Oracle()
@@ -109,6 +125,15 @@ text = some.lists(some.sampled_from(PIECES), max_size=8).map("".join) | some.tex
 entry = some.tuples(
     some.integers(0, len(SYMBOLS) - 1), some.floats() | some.sampled_from([1e-17, 1.0, 3e9, 1e300, 0.1])
 )
+WRITTEN = {
+    "NaCl": "NaCl", " Cl Na": "NaCl", "Fe2O3": "Fe2O3", "Fe4O6": "Fe2O3", "Li₂O": "Li2O", "LiFePO4": "LiFePO4",
+    "Fe0.4O0.6": "Fe2O3", "Mg(OH)2": "Mg(HO)2", "": None, "nan": None, "Xx": None, "Fe+3": None, "Fe2,O3": None,
+}  # fmt: skip
+"""What cells of formulas mean; None for what is no formula."""
+ENERGIES = {
+    "-2.1": -2.1, "0": 0.0, "1e-3": 1e-3, " -1.7 ": -1.7, "-1.7 +- 0.1": -1.7, "": np.nan, "nan": np.nan, '"-2"': -2.0,
+}  # fmt: skip
+row = some.tuples(some.sampled_from(list(WRITTEN)), some.sampled_from(list(ENERGIES)))
 table = some.lists(some.lists(entry, max_size=11), max_size=3)
 damage = some.lists(some.tuples(some.integers(0, 2**30), some.integers(0, 255)), max_size=4)
 CELLS = [*PIECES[:20], ",", '"', "-1.5", "nan", "\n", "\r", "\0", "é"]
@@ -122,7 +147,10 @@ CAMPAIGNS: dict[str, tuple[Callable[..., None], tuple[Any, ...], float]] = {
     "counts, chemistry and oracle": (count, (table,), 0.1),
     "starts and actions": (begin_episode, (text,), 0.1),
     "damaged files": (load_damaged, (some.sampled_from(list(ORIGINALS)), damage, cut), 0.05),
-    "tables": (load_table, (file,), 0.1),
+    "tables of bytes": (load_table, (file,), 0.1),
+    "tables of rows": (
+        load_rows, (some.lists(row, min_size=1, max_size=6), some.booleans(), some.sampled_from(["\n", "\r\n"])), 0.2,
+    ),
 }  # fmt: skip
 """What is tried, what is drawn, and its share of the examples."""
 

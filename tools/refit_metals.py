@@ -75,9 +75,7 @@ def _committee(name: str) -> None:
     card = json.loads(path.read_text(encoding="utf-8"))
     for part, entry in card["parts"].items():
         entry["sha256"] = store.file_checksum(store.locate(part))
-    path.write_text(
-        json.dumps(card, indent=1) + "\n", encoding="utf-8"
-    )  # a committee is read with its parts as they are
+    store.save_committee(path, card)  # a committee is read with its parts as they are
     contents = store.load_committee(path)
     fitted = metals.recalibrated(contents, card["caution"])
     model = Predictor.from_weights(replace(contents, calibrations=fitted))
@@ -111,7 +109,10 @@ def _with_note(text: str, data: dict[str, str]) -> str:
 
 
 def _write(path: Path, card: dict[str, Any], text: str) -> None:
-    path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    if path.suffix == ".json":
+        store.save_committee(path, card)
+    else:
+        path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     path.with_suffix(".md").write_text(text, encoding="utf-8")
     gap = card["held_out"][NAME]
     print(f"{path.stem}: {NAME} MAE {gap['mae']:.4f} eV on {gap['rows']} held-out rows, {gap['metals']}", flush=True)

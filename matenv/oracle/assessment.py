@@ -139,7 +139,7 @@ class Assessment:
         """
         low, high, rows = np.full(len(self), np.nan), np.full(len(self), np.nan), self._rows
         if not isinstance(name, str) or name not in ("formation_energy", "decomposition_energy"):
-            said = self._gap(name) if name == MEASURED_GAP else self._of(name)
+            said = self._gap(name) if isinstance(name, str) and name == MEASURED_GAP else self._of(name)
             low[rows], high[rows] = said.interval(coverage)
             return low, high
         energy, size = self._of("formation_energy"), self.compositions.size[rows]

@@ -10,11 +10,13 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from matenv.checks import check_path
+from matenv.data.atomic import write_whole
 from matenv.properties import heads
 from matenv.properties.distribution import Calibration
 from matenv.properties.networks.features import element_features
@@ -26,7 +28,7 @@ FORMAT = WeightsFormat(
     "matenv predictor train --out <folder>",
     sealed=("settings",),
 )
-COMMITTEE_FORMAT = "matenv-committee-1"
+COMMITTEE_FORMAT = "matenv-committee-2"
 SHIPPED = ("default", "ensemble", "accurate", "statistics", "informed", "two-family", "gold-train", "gold")
 """Predictors that come with the package.
 
@@ -222,6 +224,8 @@ def load_committee(path: Path) -> CommitteeFile:
         raise ValueError(f"{path} is not a committee's file ({error})") from None
     if not isinstance(card, dict) or card.get("format") != COMMITTEE_FORMAT:
         raise ValueError(f"{path} is not a committee's file ({COMMITTEE_FORMAT})")
+    if card.get("sha256") != committee_checksum(card):
+        raise ValueError(f"{path} is damaged: its checksum is not that of its content; make it again")
     parts = []
     for name, entry in card["parts"].items():
         part = locate(name)
@@ -236,6 +240,26 @@ def load_committee(path: Path) -> CommitteeFile:
     calibrations = {name: Calibration(**values) for name, values in card["calibrations"].items()}
     shares = tuple(entry["share"] for entry in card["parts"].values())
     return CommitteeFile(tuple(parts), shares, card["energy_scheme"], calibrations)
+
+
+def save_committee(path: Path, card: Mapping[str, Any]) -> None:
+    """Write a committee's file, with a checksum of its content.
+
+    Args:
+        path: File to write, ending in .json.
+        card: What it says of the committee, ``format`` and ``parts`` and so on.
+    """
+    whole = {"format": COMMITTEE_FORMAT, "sha256": committee_checksum(card), **_content(card)}
+    write_whole(path, (json.dumps(whole, indent=1) + "\n").encode())
+
+
+def committee_checksum(card: Mapping[str, Any]) -> str:
+    """SHA-256 of a committee's card but for itself, however it is laid out."""
+    return hashlib.sha256(json.dumps(_content(card), sort_keys=True).encode()).hexdigest()
+
+
+def _content(card: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in card.items() if name not in ("sha256", "format")}
 
 
 _READERS: dict[str, Callable[[Path], Weights | CommitteeFile]] = {".safetensors": load, ".json": load_committee}

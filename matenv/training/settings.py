@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from matenv.checks import check_whole
+from matenv.checks import check_number, check_whole
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -47,3 +47,15 @@ def at_least_one(**values: int | None) -> None:
     for name, value in values.items():
         if value is not None:
             check_whole(name, value, "at least 1")
+
+
+def check_rates(learning_rate: float, weight_decay: float) -> None:
+    """Refuse settings of an optimizer that nothing is learned with.
+
+    Raises:
+        ValueError: A learning rate that is not above 0 and at most 1, or a weight decay outside 0 to 1.
+    """
+    what = "above 0 and at most 1"
+    if not check_number("learning_rate", learning_rate, 0, 1, what):
+        raise ValueError(f"learning_rate={learning_rate!r} must be {what}")
+    check_number("weight_decay", weight_decay, 0, 1, "between 0 and 1")

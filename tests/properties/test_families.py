@@ -172,9 +172,14 @@ def test_a_committee_notices_that_a_part_changed(tmp_path):
     card = json.loads(store.locate("two-family").read_text())
     card["parts"]["statistics"]["sha256"] = "0" * 64
     path = tmp_path / "old.json"
-    path.write_text(json.dumps(card))
+    store.save_committee(path, card)
     with pytest.raises(ValueError, match="another version of its part 'statistics'"):
         matenv.load_predictor(path)
+    card["calibrations"]["formation_energy"]["within"] *= 2  # possible, and not what was written
+    for damaged in (card, {"format": card["format"]}):
+        path.write_text(json.dumps(damaged))
+        with pytest.raises(ValueError, match="is damaged"):
+            matenv.load_predictor(path)
     path.write_text("{}")
     with pytest.raises(ValueError, match="not a committee's file"):
         matenv.load_predictor(path)

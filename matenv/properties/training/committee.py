@@ -7,7 +7,6 @@ rows, so that what little disagreement is left there means more than it does on 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -59,7 +58,6 @@ def assemble(parts: Sequence[str], shares: Sequence[float], target: Path, cautio
     report = evaluate.held_out(Predictor(source, calibrations, scheme))
     given = " ".join(f"{part}={share}" for part, share in zip(parts, shares, strict=True))
     card = {
-        "format": store.COMMITTEE_FORMAT,
         "model": target.stem,
         "parts": {
             name: {"share": share, "sha256": store.file_checksum(store.locate(name))}
@@ -72,7 +70,7 @@ def assemble(parts: Sequence[str], shares: Sequence[float], target: Path, cautio
         "held_out": report,
         "held_out_without_caution": evaluate.held_out(Predictor(source, fitted, scheme)),
     }
-    target.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    store.save_committee(target, card)
     target.with_suffix(".md").write_text(_markdown(card), encoding="utf-8")
     return card
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from matenv.checks import check_number
 from matenv.composition import CompositionBatch
 from matenv.properties import heads, student
 from matenv.properties.labels import labelled_rows
@@ -29,7 +30,7 @@ from matenv.training.checkpoint import CHECKPOINT, Part
 from matenv.training.optimizers import OPTIMIZERS, descend
 from matenv.training.run import run_epochs
 from matenv.training.schedule import Moment, rise_and_fall, set_rate
-from matenv.training.settings import at_least_one, options
+from matenv.training.settings import at_least_one, check_rates, options
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,8 @@ class DistilConfig:
     def __post_init__(self) -> None:
         counted = "epochs", "width", "layers", "transfer", "renewed", "batch_size"
         at_least_one(**{name: getattr(self, name) for name in counted})
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate={self.learning_rate} must be positive")
-        if not self.label_weight >= 0:
-            raise ValueError(f"label_weight={self.label_weight} must not be negative")
+        check_rates(self.learning_rate, self.weight_decay)
+        check_number("label_weight", self.label_weight, 0, 1000, "a weight from 0 to 1000")
 
 
 def distil(out: str | Path, config: DistilConfig | None = None, *, progress: bool = True) -> Path:

@@ -31,7 +31,7 @@ from matenv.training.optimizers import OPTIMIZERS, descend
 from matenv.training.precision import quick_products
 from matenv.training.run import run_epochs
 from matenv.training.schedule import Moment, one_cycle, one_cycle_momentum, set_momentum, set_rate
-from matenv.training.settings import at_least_one, options
+from matenv.training.settings import at_least_one, check_rates, options
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,7 @@ class TrainConfig:
         at_least_one(**{name: getattr(self, name) for name in counted})
         if self.folds < 2:
             raise ValueError(f"folds={self.folds} must be at least 2")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate={self.learning_rate} must be positive")
+        check_rates(self.learning_rate, self.weight_decay)
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout} must lie in [0, 1)")
 
