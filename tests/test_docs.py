@@ -66,7 +66,10 @@ def command_of(module):
 
 
 def misunderstood(words):
-    """What is wrong with ``matenv ...`` or ``python -m ...``, up to running it; a bare name is only a mention of it."""
+    """What is wrong with ``matenv ...`` or ``python -m ...``, up to running it; a bare name is only a mention of it.
+
+    So is a lone option, as in ``matenv gap --out``: it must exist.
+    """
     if words[:1] == ["matenv"]:
         parsed, words = typer.main.get_command(app), words[1:]
     elif words[:2] == ["python", "-m"] and words[2].split(".")[0] in ("studies", "tools", "benchmarks"):
@@ -77,6 +80,8 @@ def misunderstood(words):
         if words[0] not in parsed.commands:
             return words[:1]
         parsed, words = parsed.commands[words[0]], words[1:]
+    if len(words) == 1 and any(words[0] in each.opts for each in parsed.params):
+        return []
     try:
         if words:
             parsed.make_context(parsed.name, list(words))

@@ -5,15 +5,16 @@ python -m tools.build_references studies/results/benchmark
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 
 from matenv.benchmark import Result, read_results
 from matenv.benchmark.found import Found
@@ -22,6 +23,7 @@ from matenv.benchmark.references import References, digest, references
 from matenv.composition import CompositionBatch, read
 from matenv.oracle import Oracle
 from matenv.tasks import BENCHMARK, TASKS
+from tools.command import run
 from tools.search_ceilings import FILE as CEILINGS
 
 CALLS, MANY = 1_000, 10_000
@@ -51,11 +53,9 @@ numbers.
 """
 
 
-def main() -> None:
+def main(paths: Annotated[list[str], typer.Argument(help="Result files, or folders of them.")]) -> None:
     """Read, work out, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("paths", nargs="+")
-    results = [each for each in read_results(parser.parse_args().paths) if each.plan.track == "single"]
+    results = [each for each in read_results(paths) if each.plan.track == "single"]
     by_task: dict[str, list[Result]] = defaultdict(list)
     for result in results:
         by_task[result.plan.task].append(result)
@@ -132,4 +132,4 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -89,7 +89,7 @@ def distil(
     layers: Annotated[int, typer.Option(min=1, help="Rounds of exchange between elements.")] = 2,
     transfer: Annotated[int, typer.Option(min=0, help="Unlabelled compositions per epoch.")] = 262_144,
     renewed: Annotated[int, typer.Option(min=1, help="After how many epochs they are drawn anew.")] = 4,
-    label_weight: Annotated[float, typer.Option(min=0, max=1000, help="Weight of true labels beside the teacher's word.")] = 0.3,
+    label_weight: Annotated[float, typer.Option(min=0, max=1000, help="Weight of labels beside the teacher.")] = 0.3,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows per step.")] = 512,
     learning_rate: Annotated[float, typer.Option(min=0, max=1, help="Peak of the one-cycle schedule.")] = 4e-3,
     weight_decay: Annotated[float, typer.Option(min=0, max=1, help="Weight decay of AdamW.")] = 0.01,

@@ -175,7 +175,7 @@ def test_a_committee_notices_that_a_part_changed(tmp_path):
     store.save_committee(path, card)
     with pytest.raises(ValueError, match="another version of its part 'statistics'"):
         matenv.load_predictor(path)
-    card["calibrations"]["formation_energy"]["within"] *= 2  # a value that is possible, and not the one that was written
+    card["calibrations"]["formation_energy"]["within"] *= 2  # possible, and not what was written
     for damaged in (card, {"format": card["format"]}):
         path.write_text(json.dumps(damaged))
         with pytest.raises(ValueError, match="is damaged"):
