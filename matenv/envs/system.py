@@ -44,6 +44,7 @@ class MaterialSystemEnv(MaterialEnv):
     | Proposals | 2 elements | 3 elements | 4 elements |
     |---|---|---|---|
     | uniformly random counts | 0.63 | 0.04 | 0.00 |
+    | PPO, 2,000,000 steps on train systems, one seed | 1.64 | 0.72 | 0.02 |
     | the ten likeliest by p_found of the train reference | 2.27 | 1.42 | 1.08 |
     | all stable phases (at most ten) | 2.38 | 1.55 | 1.17 |
 

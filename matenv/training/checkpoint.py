@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,19 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
         path: The file; its folder is made if need be.
         state: What `read_checkpoint` shall return.
     """
-    _replace(path, lambda temporary: torch.save(state, temporary))
+    _replace(path, lambda temporary: torch.save(_unshared(state), temporary))
+
+
+def _unshared(value: Any) -> Any:
+    """Equal states as equal bytes: pickle writes an object that occurs twice once, and a resumed run shares others."""
+    if isinstance(value, Mapping):
+        rebuilt = type(value)((_unshared(key), _unshared(each)) for key, each in value.items())
+        if hasattr(value, "_metadata"):  # versions of modules, which torch hangs onto their states
+            rebuilt._metadata = _unshared(value._metadata)
+        return rebuilt
+    if type(value) in (list, tuple):
+        return type(value)(_unshared(each) for each in value)
+    return sys.intern(value) if type(value) is str else value
 
 
 def resume(folder: Path, identity: dict[str, Any], parts: Mapping[str, Part], free: Collection[str] = ()) -> list[Any]:

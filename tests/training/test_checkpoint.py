@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from matenv.training.checkpoint import read_checkpoint, resume, save
+from matenv.training.checkpoint import read_checkpoint, resume, save, write_checkpoint
 from matenv.training.run import run_epochs
 
 
@@ -58,3 +58,18 @@ def test_reports_follow_the_checkpoint_and_a_finished_run_does_nothing(tmp_path,
     for _ in range(2):
         history = run_epochs(tmp_path, {"seed": 1}, parts, len, epochs=3, report=report)
         assert history == [0, 1, 2] and reports == [[0], [0, 1], [0, 1, 2]]
+
+
+def test_equal_states_are_equal_bytes_whatever_objects_they_share(tmp_path):
+    word = "".join(["ep", "och"])
+    shared = {"identity": {word: word}, "history": [{word: 1.0}, {word: 2.0}]}
+    apart = {
+        "identity": {"".join(["e", "poch"]): "".join(["epo", "ch"])},
+        "history": [{"".join(["epoc", "h"]): 1.0}, {"".join(["ep", "oc", "h"]): 2.0}],
+    }
+    written = []
+    for state in (shared, apart):
+        write_checkpoint(tmp_path / "checkpoint.pt", state)
+        assert read_checkpoint(tmp_path / "checkpoint.pt") == shared
+        written.append((tmp_path / "checkpoint.pt").read_bytes())
+    assert written[0] == written[1]
