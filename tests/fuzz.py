@@ -99,8 +99,8 @@ def load_rows(rows: list[tuple[str, str]], quoted: bool, end: str) -> None:
     data = matenv.load_dataset(path)
     written: dict[str, set[float]] = {}
     for formula, energy in rows:
-        if WRITTEN.get(formula) is not None:
-            written.setdefault(WRITTEN[formula], set()).add(ENERGIES[energy])
+        if (meant := WRITTEN[formula]) is not None:
+            written.setdefault(meant, set()).add(ENERGIES[energy])
     assert set(data.formulas) <= set(written) and len(set(data.formulas)) == len(data), (data.formulas, rows)
     for formula, energy in zip(data.formulas, data.formation_energy.tolist(), strict=True):
         assert energy in written[formula] or (np.isnan(energy) and any(map(np.isnan, written[formula]))), (rows, energy)

@@ -51,10 +51,10 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 def _unshared(value: Any) -> Any:
     """Equal states as equal bytes: pickle writes an object that occurs twice once, and a resumed run shares others."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         rebuilt = type(value)((_unshared(key), _unshared(each)) for key, each in value.items())
-        if hasattr(value, "_metadata"):  # versions of modules, which torch hangs onto their states
-            rebuilt._metadata = _unshared(value._metadata)
+        if (versions := getattr(value, "_metadata", None)) is not None:  # of modules: torch hangs them onto their states
+            setattr(rebuilt, "_metadata", _unshared(versions))  # noqa: B010
         return rebuilt
     if type(value) in (list, tuple):
         return type(value)(_unshared(each) for each in value)
