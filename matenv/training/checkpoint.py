@@ -53,7 +53,7 @@ def _unshared(value: Any) -> Any:
     """Equal states as equal bytes: pickle writes an object that occurs twice once, and a resumed run shares others."""
     if isinstance(value, dict):
         rebuilt = type(value)((_unshared(key), _unshared(each)) for key, each in value.items())
-        if (versions := getattr(value, "_metadata", None)) is not None:  # of modules: torch hangs them onto their states
+        if (versions := getattr(value, "_metadata", None)) is not None:  # of modules: torch's
             setattr(rebuilt, "_metadata", _unshared(versions))  # noqa: B010
         return rebuilt
     if type(value) in (list, tuple):
