@@ -216,7 +216,9 @@ def as_wishes(reached: NDArray[np.float32], rng: np.random.Generator) -> NDArray
     goal[:, FLAGS] = asked & (reached[:, FLAGS] > 0.5)
     goal[:, VALUES] = reached[:, VALUES] * goal[:, FLAGS]
     present = reached[:, PRESENT] > 0.5
-    for extreme in (np.where(present, _PULL, np.inf).argmin(axis=1), np.where(present, _PULL, -np.inf).argmax(axis=1)):
+    least = np.where(present, _PULL, np.inf).argmin(axis=1)
+    most = _E - 1 - np.where(present, _PULL, -np.inf)[:, ::-1].argmax(axis=1)  # of equals the last one: another element
+    for extreme in (least, most):
         goal[rows, PRESENT.start + extreme] = present[rows, extreme]
     chance = np.where(present | ~_DRAWN, np.inf, rng.random(present.shape))
     rank = np.argpartition(chance, MOST_EXCLUDED, axis=1)[:, :MOST_EXCLUDED]
