@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -203,10 +204,15 @@ def _twice(name: str | Path, columns: list[str]) -> ValueError:
 
 def _separator(text: str) -> str:
     """The separator that cuts the first lines into most cells, equally many in each."""
+    # Lines as the reader of the table ends them: str.splitlines() also cuts at a form feed and at U+2028.
+    lines = [line for line in re.split(r"\r\n|\r|\n", text) if line.strip()][:_SNIFFED]
 
     def score(separator: str) -> tuple[bool, int]:
-        cut = list(csv.reader(text.splitlines()[:_SNIFFED], delimiter=separator))
-        widths = Counter(len(row) for row in cut if row)
+        try:
+            cut = list(csv.reader(lines, delimiter=separator))
+        except csv.Error:  # the reader of the table says what is wrong, and where
+            return False, 0
+        widths = Counter(map(len, cut))
         width, often = widths.most_common(1)[0]
         return width > 1 and len(cut[0]) == width and 2 * often > widths.total(), width
 
@@ -222,14 +228,17 @@ def _json(path: Path, text: str, said: list[str]) -> RawTable:
 
     try:
         if path.suffix.lower() == ".jsonl":
-            content = [json.loads(line, object_pairs_hook=distinct) for line in text.splitlines() if line.strip()]
+            content = [json.loads(line, object_pairs_hook=distinct) for line in text.split("\n") if line.strip()]
         else:
             content = json.loads(text, object_pairs_hook=distinct)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from None
     attributes: dict[str, Any] = {}
     if isinstance(content, dict) and "columns" in content and "data" in content:  # pandas' "split"
-        content = [dict(zip(content["columns"], row, strict=True)) for row in content["data"]]
+        try:
+            content = [dict(zip(content["columns"], row, strict=True)) for row in content["data"]]
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path}: 'columns' and the rows of 'data' do not go together: {error}") from None
     elif isinstance(content, dict) and isinstance(content.get("data"), list):
         attributes = {key: content[key] for key in ("units", "energy_scheme") if key in content}
         content = content["data"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -275,6 +275,8 @@ def each_row(name: str, plural: str, value: Any, rows: int, kind: Any) -> list[A
         return None
     if isinstance(value, kind):
         return [value] * rows
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise ValueError(f"options[{name!r}]={str(value)[:60]!r} must be one for all episodes, or a list of them")
     values = list(value)
     if len(values) != rows:
         raise ValueError(f"options[{name!r}] holds {len(values)} {plural} for {rows} episodes")

@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium.spaces import Box, Dict
 from numpy.typing import ArrayLike, NDArray
 
+from matenv.checks import check_real
 from matenv.envs.arguments import Arguments
 from matenv.envs.context import GOAL
 from matenv.envs.episodes import Episodes
@@ -90,8 +91,16 @@ class GoalReward:
 
         Returns:
             A number, or (B,).
+
+        Raises:
+            ValueError: A goal that is no array of numbers of the goal space's width.
         """
-        reward = goal_reward(achieved_goal, desired_goal)
+        goals = []
+        for name, goal in (("achieved_goal", achieved_goal), ("desired_goal", desired_goal)):
+            goals.append(check_real(name, goal, f"numbers (D,) or (B, D), D = {WIDTH}"))
+            if goals[-1].shape[-1:] != (WIDTH,):
+                raise ValueError(f"{name} has shape {goals[-1].shape}; expected ({WIDTH},) or (B, {WIDTH})")
+        reward = goal_reward(*goals)
         return float(reward) if reward.ndim == 0 else reward
 
 

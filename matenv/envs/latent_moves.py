@@ -138,9 +138,12 @@ class LatentEpisodes(Episodes):
         self, place: NDArray[np.float64], actions: ArrayLike, step: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Positions after moves (B, n), clipped to [-1, 1], and how far each stood outside the ball, in radii (B,)."""
-        action = np.ascontiguousarray(actions, dtype=np.float64)
-        if action.shape != place.shape:
-            raise ValueError(f"actions have shape {action.shape}; expected {place.shape}")
+        given = np.asarray(actions)
+        if given.shape != place.shape or given.dtype.kind not in "fiu":
+            raise ValueError(
+                f"actions have shape {given.shape} and type {given.dtype}; expected {place.shape} real numbers"
+            )
+        action = np.ascontiguousarray(given, dtype=np.float64)
         if not np.isfinite(action).all():
             raise ValueError(f"action row {int((~np.isfinite(action)).any(axis=1).argmax())} is not finite")
         return project(moved(place, action, self.step_size, self.cloud, self.pull), self.radius)

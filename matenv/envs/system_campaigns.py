@@ -6,7 +6,7 @@ No predictor and no hull: a proposal is looked up. What the table knows of the s
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
@@ -276,6 +276,9 @@ def read_systems(options: Any, rows: int) -> NDArray[np.int16] | None:
         raise ValueError(f"options holds unknown keys {sorted(options)}; known: 'system', and 'reset_mask' for batches")
     if asked is None:
         return None
+    if isinstance(asked, str) or not isinstance(asked, Iterable):  # the letters of a string are elements, too
+        raise ValueError(f"options['system']={asked!r} must be a list of elements, such as ['Fe', 'O'], or several")
+    asked = list(asked)
     single = len(asked) > 0 and all(isinstance(each, str) for each in asked)
     systems = each_row("system", "systems", [tuple(asked)] * rows if single else asked, rows, str)
     slots = np.full((rows, SLOTS), -1, np.int16)

@@ -252,3 +252,35 @@ def test_from_formulas_takes_fractional_amounts():
     assert data.formulas.tolist() == ["Sr3La7Mn10O30", "NaCl"]
     with pytest.raises(ValueError, match=r"formulas\[1\]='Xy'"):
         Dataset.from_formulas(["NaCl", "Xy"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n" * 30 + "formula;hardness\nMgO;9,2\n",  # more empty lines than the separator is told by
+        "formula;hardness;note\nMgO;9,2;a\x0cform feed, and\u2028a line separator\n",
+        "formula;hardness;note\nMgO;9,2;" + "long" * 30_000 + "\n",
+    ],
+)
+def test_what_is_no_end_of_a_line_does_not_end_one(write, text):
+    assert read_table(write(text)).labels["hardness"].tolist() == [9.2]
+
+
+def test_a_line_of_jsonl_may_hold_a_line_separator(write):
+    text = '{"formula": "MgO", "hardness": 9.2, "note": "a\u2028b"}\n\n{"formula": "TiN", "hardness": 20}\n'
+    assert read_table(write(text, name="table.jsonl")).labels["hardness"].tolist() == [9.2, 20.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("t.csv", "\x1c" * 200 + "ÿ", "t.csv"),
+        ("t.csv", "formula,x\nMgO," + "9" * 200_000 + "\n", "line 2: field larger than"),
+        ("t.json", '{"columns": ["formula", "x"], "data": [["MgO"]]}', "do not go together"),
+        ("t.json", '{"columns": 5, "data": [["MgO"]]}', "do not go together"),
+        ("t.json", "[" * 100_000, "is not JSON"),
+    ],
+)
+def test_a_file_that_is_no_table_says_so(write, name, text, said):
+    with pytest.raises(ValueError, match=said):
+        read_table(write(text, name=name))

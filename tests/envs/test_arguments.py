@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import pytest
 
 from matenv.envs.registration import ALL_IDS, IDS
@@ -68,3 +69,30 @@ def test_a_wish_is_part_of_the_spec_as_text():
     env = gym.make("MaterialElementsGoal-v0", wish=wish)
     again: Any = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))  # type: ignore[union-attr]
     assert again.reset(seed=0)[1]["wish"] == "band_gap_pbe 2 +- 0.45, with O Zn"
+
+
+@pytest.mark.parametrize("wrong", [np.full((2, 32), 1j), np.full((2, 32), "0.5"), np.zeros((2, 32), object)])
+def test_a_move_is_of_real_numbers(wrong):
+    """An imaginary part was lost, and text was read as numbers."""
+    envs = gym.make_vec("MaterialLatent-v0", num_envs=2)
+    envs.reset(seed=0)
+    with pytest.raises(ValueError, match=f"type {wrong.dtype}; expected"):
+        envs.step(wrong)
+
+
+@pytest.mark.parametrize("system", ["CO", "Fe-O", 5])
+def test_a_system_is_a_list_of_elements(system):
+    """The letters of CO were read as the elements C and O."""
+    env: Any = gym.make("MaterialSystem-v0")
+    with pytest.raises(ValueError, match=r"options\['system'\]=.* must be a list of elements"):
+        env.reset(options={"system": system})
+
+
+def test_wishes_and_goals_of_another_kind_are_refused():
+    env: Any = gym.make("MaterialLatentGoal-v0")
+    with pytest.raises(ValueError, match=r"options\['wish'\]='5' must be one for all episodes, or a list"):
+        env.reset(options={"wish": 5})
+    right = np.zeros(env.observation_space["desired_goal"].shape)
+    for name, goals in (("achieved_goal", (right[:3], right)), ("desired_goal", (right, None))):
+        with pytest.raises(ValueError, match=name):
+            env.unwrapped.compute_reward(*goals, {})
