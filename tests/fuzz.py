@@ -106,6 +106,24 @@ def load_rows(rows: list[tuple[str, str]], quoted: bool, end: str) -> None:
         assert energy in written[formula] or (np.isnan(energy) and any(map(np.isnan, written[formula]))), (rows, energy)
 
 
+def build_hull(rows: list[tuple[str, float]]) -> None:
+    """Of a table that is accepted the hull lies at or below every phase and zero, touched by what it calls stable."""
+    path = FOLDER / "phases.csv"
+    path.write_text("\n".join(["formula,formation_energy", *(f"{formula},{energy}" for formula, energy in rows)]))
+    data = matenv.load_dataset(path)
+    hull = matenv.ConvexHull.from_dataset(data)
+    known = np.isfinite(data.formation_energy)
+    within, without = (hull.energy(data.compositions, exclude_self=flag) for flag in (False, True))
+    assert (within <= 1e-9).all() and not (within > without + 1e-9).any(), rows  # NaN: an element without itself
+    assert (within[known] <= data.formation_energy[known] + 1e-9).all(), rows
+    decomposed = hull.decompose(data.compositions)
+    assert np.allclose(decomposed.energy, within, atol=1e-9), rows
+    for row in range(len(data)):
+        products = decomposed.products(row)
+        mixed = sum(share * matenv.fractions(formula) for formula, share in products)
+        assert np.allclose(mixed, data.compositions[[row]].fractions()[0], atol=1e-6), (rows, products)
+
+
 warnings.simplefilter("ignore")
 FOLDER = Path(tempfile.mkdtemp())
 ORACLE = matenv.Oracle()
@@ -133,6 +151,11 @@ WRITTEN = {
 ENERGIES = {
     "-2.1": -2.1, "0": 0.0, "1e-3": 1e-3, " -1.7 ": -1.7, "-1.7 +- 0.1": -1.7, "": np.nan, "nan": np.nan, '"-2"': -2.0,
 }  # fmt: skip
+phase = some.tuples(
+    some.lists(some.tuples(some.sampled_from(["Li", "Fe", "O", "P", "N"]), some.integers(1, 9)), min_size=1, max_size=4)
+    .map(lambda parts: "".join(f"{symbol}{count}" for symbol, count in parts)),
+    some.floats(-4, 1) | some.sampled_from([0.0, -1e-12, -1e3, -1.0, float("nan")]),
+)  # fmt: skip
 row = some.tuples(some.sampled_from(list(WRITTEN)), some.sampled_from(list(ENERGIES)))
 table = some.lists(some.lists(entry, max_size=11), max_size=3)
 damage = some.lists(some.tuples(some.integers(0, 2**30), some.integers(0, 255)), max_size=4)
@@ -151,12 +174,13 @@ CAMPAIGNS: dict[str, tuple[Callable[..., None], tuple[Any, ...], float]] = {
     "tables of rows": (
         load_rows, (some.lists(row, min_size=1, max_size=6), some.booleans(), some.sampled_from(["\n", "\r\n"])), 0.2,
     ),
+    "tables and their hulls": (build_hull, (some.lists(phase, min_size=1, max_size=12),), 0.1),
 }  # fmt: skip
 """What is tried, what is drawn, and its share of the examples."""
 
 
-def campaign(name: str, examples: int, start: int) -> None:
-    """Run one campaign and print what it tried."""
+def campaign(name: str, examples: int, start: int) -> str:
+    """Run one campaign, print what it tried, and say it."""
     function, drawn, share = CAMPAIGNS[name]
     ends: Counter[str] = Counter()
 
@@ -178,9 +202,15 @@ def campaign(name: str, examples: int, start: int) -> None:
     run()
     tried = sum(ends.values())
     seconds = time.perf_counter() - began
-    print(
-        f"{name:30s} {tried:7,d} tried {ends['answered']:7,d} answered {ends['refused']:7,d} refused {seconds:6.1f} s"
+    return say(
+        f"{name:30s} {tried:9,d} tried {ends['answered']:9,d} answered {ends['refused']:9,d} refused {seconds:7.1f} s"
     )
+
+
+def say(line: str) -> str:
+    """Print a line at once."""
+    print(line, flush=True)
+    return line
 
 
 def guided(seconds: int) -> None:
@@ -216,21 +246,25 @@ def main() -> None:
     options.add_argument("--examples", type=int, default=1500, help="formulas; the other campaigns take a share")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--seconds", type=int, default=20, help="of the coverage-guided run; 0 for none")
+    options.add_argument("--out", type=Path, help="file that what is printed is written to, too")
     options.add_argument("--guided", type=int, help=argparse.SUPPRESS)
     given_options = options.parse_args()
     if given_options.guided:
         guided(given_options.guided)
-    for name in CAMPAIGNS:
-        campaign(name, given_options.examples, given_options.seed)
+    lines = [f"python -m tests.fuzz {' '.join(sys.argv[1:])}", ""]
+    lines += [campaign(name, given_options.examples, given_options.seed) for name in CAMPAIGNS]
     if given_options.seconds and find_spec("atheris") is None:
-        print("coverage-guided run            left out: atheris is not installed (pip install atheris)")
+        lines += [say("coverage-guided run            left out: atheris is not installed (pip install atheris)")]
     elif given_options.seconds:
         command = [sys.executable, "-m", "tests.fuzz", "--guided", str(given_options.seconds)]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         stats = [line for line in ended.stderr.splitlines() if "number_of_executed_units" in line]
         if ended.returncode:
             sys.exit(ended.stderr[-3000:])
-        print(f"{'coverage-guided (atheris)':30s} {int(stats[0].split()[-1]):7,d} tried in {given_options.seconds} s")
+        tried = int(stats[0].split()[-1])
+        lines += [say(f"{'coverage-guided (atheris)':30s} {tried:9,d} tried in {given_options.seconds} s")]
+    if given_options.out:
+        given_options.out.write_text("\n".join([*lines, ""]))
 
 
 if __name__ == "__main__":

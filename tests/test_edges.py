@@ -29,7 +29,8 @@ def test_formulas_as_pasted(written, plain):
     [
         ("CuSO4.5H2O", "write 'CuSO4·5H2O' for the hydrate"), ("Fe3+", "charge"), ("SO4^2-", "charge"),
         ("D2O", "isotope"), ("CuSO4·xH2O", "left open"), ("MnO3-δ", "left open"), ("Fe0O", "amount of zero"),
-        ("@Fe", "no place"),
+        ("@Fe", "no place"), ("Na1e2Cl", "power of ten"), ("Na1.5e-1Cl", "power of ten"), ("mp-149", "identifier"),
+        ("fe2o3", "a capital and"), ("FE2O3", "'E' is no element; .* a capital and"), ("2Fe2O3", "stands before it"),
     ],
 )  # fmt: skip
 def test_what_is_ambiguous_is_refused(written, why):

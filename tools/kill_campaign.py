@@ -1,7 +1,8 @@
 """Kills every command that writes, start-up included, repeats it, and compares with the uninterrupted result.
 
 A third of the kills come within the first seconds, a third at any moment, a third just before a file is changed. What
-was found is kept after every command: the same call goes on, and a larger ``--kills`` adds to what is there.
+was found is kept after every command: the same call goes on, also elsewhere, and a larger ``--kills`` adds to what is
+there.
 
 Command: python -m tools.kill_campaign --kills 15 --out runs/kills
 """
@@ -139,8 +140,11 @@ def _undated(content: Any) -> Any:
 def uninterrupted(name: str, folder: Path, inputs: Path) -> Outcome:
     """Run a command once, into ``whole``, where it is moved to from where the killed ones run."""
     whole, out = folder / "whole", folder / "out"
-    if writer := WRITERS[name].from_another:
-        shutil.copytree(folder.parent / writer.replace(" ", "-") / "whole", inputs, dirs_exist_ok=True)
+    if other := WRITERS[name].from_another:
+        source = folder.parent / other.replace(" ", "-")
+        if not (source / "whole").is_dir():
+            uninterrupted(other, source, inputs)
+        shutil.copytree(source / "whole", inputs, dirs_exist_ok=True)
     for each in (whole, out):
         shutil.rmtree(each, ignore_errors=True)
     out.mkdir(parents=True)
@@ -220,6 +224,8 @@ def main(
     kept = json.loads(results.read_text()) if results.is_file() else {}
     outcomes = {name: Outcome(**content) for name, content in kept.items()}
     for name in only or WRITERS:
+        if name in outcomes and outcomes[name].kills >= kills:
+            continue
         began, folder = time.perf_counter(), out / name.replace(" ", "-")
         if not (folder / "whole").is_dir() or name not in outcomes:
             outcomes[name] = uninterrupted(name, folder, inputs)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -209,5 +210,21 @@ def _factory(loaded: Any, module: str, own: str) -> Callable[[int], Method]:
     if isinstance(found, type) or not isinstance(found, Search | Player):
         if not callable(found):
             raise ValueError(f"method='{module}:{own}' has neither ask() nor play() and makes no method from a seed")
+        _check_takes_seed(found, f"method='{module}:{own}'")
         return found
     return lambda _: found
+
+
+def _check_takes_seed(factory: Callable[..., Any], said: str) -> None:
+    """Whether a factory can be called with a seed alone."""
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):  # some built-in callables have none
+        return
+    try:
+        signature.bind(0)
+    except TypeError as error:
+        raise ValueError(
+            f"{said} must make the method from a seed and nothing else, as 'def make(seed)' or "
+            f"'def __init__(self, seed=0)': {error}"
+        ) from None

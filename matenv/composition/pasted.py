@@ -17,6 +17,8 @@ _ISOTOPE = re.compile(r"([DT])(?![a-z])")
 _CHARGE = re.compile(r"[⁺⁻⁰¹²³⁴-⁹^]|[+\-−–](?=\s*$|\]|\d+\s*$)|\d[+\-−–]\s*$")
 _ZERO = re.compile(r"([A-Z][a-z]?|[)\]}])(?:0+(?:\.0*)?|\.0+)(?![\d.])")
 _PLAIN = re.compile(r"[A-Za-z0-9.()\[\]{}\s]*")
+_IDENTIFIER = re.compile(r"\s*(mp|mvc|oqmd|agm)-\d+\s*")
+_POWER = re.compile(r"\d[eE][+\-−]?\d")
 _UNKNOWN = re.compile(r"\d[-−–+±][a-zδ]|(?<![A-Z])[xyznδ](?=[A-Z(]|$)")
 
 
@@ -30,12 +32,16 @@ def parts_of(text: str) -> list[tuple[float, str]]:
         Factor and plain formula of each part, such as ``[(1.0, "CuSO4"), (5.0, "H2O")]``.
 
     Raises:
-        ValueError: A charge, an isotope, an open amount (x), an amount of zero, a full stop that may stand for the dot
+        ValueError: A charge, an isotope, an open amount (x), an amount of zero or with a power of ten, a full stop that may stand for the dot
             of a hydrate or for a decimal point, or a character that no formula has. The message says what to write,
             without naming the formula.
     """
+    if _IDENTIFIER.fullmatch(text):
+        raise ValueError("it is the identifier of a material; give the formula")
     plain = text.translate(_SUBSCRIPTS).replace("$", "")
     plain = _MARKED.sub(lambda found: next(filter(None, found.groups())), plain).strip()
+    if found := _POWER.search(plain):
+        raise ValueError(f"an amount is written with a power of ten ({found[0]}); write it out, as in 'Fe0.00001Ni'")
     if _UNKNOWN.search(plain):
         raise ValueError("an amount is left open (x, y, δ); write a number")
     if _CHARGE.search(plain):

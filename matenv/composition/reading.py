@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,6 +22,8 @@ NAMED = 5
 
 LONGEST = 60
 """Letters of a formula that an error quotes."""
+
+_SYMBOL = re.compile("[A-Z][a-z]?")
 
 
 def listed(x: Any, name: str = "X") -> list[str | Composition] | NDArray[np.float64]:
@@ -214,9 +217,12 @@ def _parse(formula: Any, row: int, counts: NDArray[np.float64]) -> None:
         raise FormulaError(f"formula {row} is empty; write it like 'LiFePO4'")
     try:
         parts = parts_of(formula) if isinstance(formula, str) else [(1.0, formula)]
+    except ValueError as error:
+        raise FormulaError(f"{said} cannot be read: {error}") from None
+    try:
         read = [(factor, Composition(part, strict=True)) for factor, part in parts]
     except Exception as error:  # pymatgen raises many kinds
-        raise FormulaError(f"{said} cannot be read: {str(error)[:200]}") from None
+        raise FormulaError(f"{said} cannot be read: {_why(str(formula), error)}") from None
     for factor, amounts in read:
         if not len(amounts):
             raise FormulaError(f"{said} holds no element")
@@ -232,3 +238,17 @@ def _parse(formula: Any, row: int, counts: NDArray[np.float64]) -> None:
             if not (amount > 0 and math.isfinite(amount)):
                 raise FormulaError(f"{said} has an amount of {amount} for {symbol}; amounts must be positive")
             counts[alphabet.INDEX[symbol]] += amount
+
+
+def _why(text: str, error: Exception) -> str:
+    """What is wrong with a formula, in pymatgen's words where there are no better ones."""
+    from pymatgen.core import Element
+
+    words = str(error)[:200].strip()
+    if strange := [symbol for symbol in _SYMBOL.findall(text) if not Element.is_valid_symbol(symbol)]:
+        words = f"{strange[0]!r} is no element"
+    if text.lstrip()[:1].isdigit():
+        words = "a number stands before it; leave that out, a formula is one formula unit"
+    if text in (text.lower(), text.upper()):
+        words += "; a symbol is a capital and perhaps a small letter: 'Fe2O3', not 'FE2O3' or 'fe2o3'"
+    return words

@@ -137,6 +137,10 @@ class Task:
             raise ValueError(
                 f"min_elements={self.min_elements}, max_elements={self.max_elements}: need 1 <= min <= max <= 10"
             )
+        if self.min_elements > self.max_atoms:
+            raise ValueError(
+                f"max_atoms={self.max_atoms} leaves no room for min_elements={self.min_elements}: an element is an atom"
+            )
         names = self.parts
         if len(set(names)) < len(names):
             raise ValueError(
@@ -150,6 +154,10 @@ class Task:
             raise ValueError(
                 f"min_fraction={self.min_fraction}, max_fraction={self.max_fraction}: need 0 <= min <= max <= 1, and "
                 f"{self.max_elements} elements must be able to fill the formula"
+            )
+        if self.min_fraction * self.min_elements > 1 + 1e-9:
+            raise ValueError(
+                f"min_fraction={self.min_fraction}: min_elements={self.min_elements} elements cannot each have so much"
             )
         object.__setattr__(self, "require", check_require(self.require))
         for parameter in ("elements", "exclude"):

@@ -91,6 +91,9 @@ def test_a_method_of_ones_own_runs_from_module_or_file(tmp_path):
     assert play(find(f"{path}:Mine").factory(0), Problem(TASK, Oracle(budget=2))).formulas == ["HfN"]
     with pytest.raises(ValueError, match="has no 'Luck'"):
         find("tests.benchmark.own_method:Luck")
+    path.write_text("class Mine:\n    def ask(self, n):\n        return ['HfN']\n")
+    with pytest.raises(ValueError, match="mine.py:Mine' must make the method from a seed and nothing else"):
+        find(f"{path}:Mine")
     with pytest.raises(ValueError, match="method='luck' is no name of a method; choose from '"):
         find("luck")
     with pytest.raises(ImportError, match="nowhere"):

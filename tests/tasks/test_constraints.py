@@ -51,6 +51,10 @@ def test_contradictions_are_refused_at_the_door(given, says):
         gym.make("MaterialElements-v0", **given)
     with pytest.raises(ValueError, match=r"both hold \['U'\]"):
         Task("u", "", (), require=("U",))
+    with pytest.raises(ValueError, match="max_atoms=1 leaves no room for min_elements=2"):
+        Task("small", "", (), max_atoms=1)
+    with pytest.raises(ValueError, match=r"min_fraction=0.4: min_elements=3 elements cannot"):
+        Task("rich", "", (), min_fraction=0.4, min_elements=3)
 
 
 @pytest.mark.parametrize("start", ["dataset", "random", "empty"])
