@@ -1,6 +1,7 @@
 """Do the learned agents beat chance? Agents beside a random policy and a search that never learns, over several seeds.
 
-Every training run and evaluation is written as it ends; the same command resumes.
+Learning curves with intervals over seeds are drawn beside the table. Every training run and evaluation is written as it
+ends; the same command resumes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from matenv import Oracle, load_task
 from matenv.benchmark import search
 from matenv.benchmark.results import stored_with, write_whole
 from matenv.benchmark.statistics import mean_interval
+from matenv.report.pictures import draw_learning_curves
 from matenv.tasks.registry import task_for_storage
 
 MEASURES = ("return", "final_score", "best_score", "success")
@@ -79,6 +81,13 @@ def compare(
     found = [_search(folder / f"{name}-search-{seed}.json", name, seed, wanted) for seed in range(seeds)]
     table[f"{name}, {CALLS:,} calls"] = {"top10": mean_interval(found)}
     write_whole(folder / "table.json", json.dumps(table, indent=1) + "\n")
+    curves = {
+        agent: [folder / f"{agent}-{seed}" / "episodes.csv" for seed in range(seeds)] for agent in table
+        if agent in ALGORITHMS
+    }  # fmt: skip
+    if curves and "random" in table:
+        out_file = folder / "learning_curves.png"
+        draw_learning_curves(curves, table["random"], out_file, f"{env_id}, task {_name(wanted)}")
     _show(table, seeds, episodes, str(task))
     return table
 
@@ -129,6 +138,10 @@ def _search(path: Path, name: str, seed: int, task: TaskData) -> float:
 
     settings = {"search": name, "seed": seed, "task": task, "calls": CALLS, "matenv": matenv.__version__}
     return stored_with(path, settings, measure)["top10"]
+
+
+def _name(task: TaskData) -> str:
+    return task if isinstance(task, str) else str(task["name"])
 
 
 def _show(table: dict[str, Any], seeds: int, episodes: int, task: str) -> None:

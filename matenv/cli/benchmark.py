@@ -105,17 +105,21 @@ def compare(
     episodes: Annotated[int, typer.Option(min=1, help="Evaluation episodes per seed.")] = 256,
     task: TaskName = "stiff-stable",
     env: Annotated[str, typer.Option(help="Registered environment id.")] = "MaterialLatent-v0",
+    agent: Annotated[
+        list[str] | None,
+        typer.Option(help="random, or an algorithm that matenv train knows; several: --agent random --agent ppo."),
+    ] = None,
     timesteps: Annotated[
         int | None, typer.Option(min=1, help="Training steps of each agent; default: its hyperparameter file's.")
     ] = None,
     progress: Progress = True,
 ) -> None:
-    """Learning agents beside a random policy and a search that never learns, over several seeds."""
+    """Learning agents beside a random policy and a search that never learns, over several seeds; learning curves."""
     from matenv.agents.compare import compare
     from matenv.agents.train import ALGORITHMS
 
     steps = None if timesteps is None else dict.fromkeys(ALGORITHMS, timesteps)
-    compare(out, seeds=seeds, timesteps=steps, episodes=episodes, task=task, progress=progress, env_id=env)
+    compare(out, agent, seeds, steps, episodes, task, progress, env)
 
 
 def equal_budget(

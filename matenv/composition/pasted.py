@@ -32,9 +32,9 @@ def parts_of(text: str) -> list[tuple[float, str]]:
         Factor and plain formula of each part, such as ``[(1.0, "CuSO4"), (5.0, "H2O")]``.
 
     Raises:
-        ValueError: A charge, an isotope, an open amount (x), an amount of zero or with a power of ten, a full stop that may stand for the dot
-            of a hydrate or for a decimal point, or a character that no formula has. The message says what to write,
-            without naming the formula.
+        ValueError: A charge, an isotope, an open amount (x), an amount of zero or with a power of ten, a full stop that
+            may stand for the dot of a hydrate or for a decimal point, an identifier, or a character that no formula
+            has. The message says what to write, without naming the formula.
     """
     if _IDENTIFIER.fullmatch(text):
         raise ValueError("it is the identifier of a material; give the formula")

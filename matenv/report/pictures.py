@@ -1,8 +1,9 @@
-"""Pictures of a run: the learning curve beside a random policy, and the best trajectory in the latent space."""
+"""Pictures of runs: learning curves beside a random policy, and the best trajectory in the latent space."""
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from matenv.benchmark.statistics import mean_interval
 from matenv.envs.latent_moves import LatentEpisodes
 from matenv.envs.rendering import plot_path, plot_scores
 from matenv.envs.state import Trail
@@ -53,6 +55,52 @@ def draw_learning_curve(
     panels[0].legend(fontsize=8)
     figure.suptitle(title, fontsize=10)
     figure.savefig(out)
+
+
+def draw_learning_curves(
+    runs: Mapping[str, Sequence[Path]], random: Mapping[str, tuple[float, float]], out: Path, title: str
+) -> None:
+    """Episode return and final score of several agents while they learn: means over seeds with 95 % intervals.
+
+    Args:
+        runs: ``episodes.csv`` of every seed, by agent.
+        random: Mean and half width of the interval of a random policy's ``"return"`` and ``"final_score"``.
+        out: PNG to write.
+        title: Heading.
+    """
+    figure = Figure(figsize=(11, 4.2), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, 2)
+    for axes, column, measure, label in (
+        (panels[0], "mean_return", "return", "episode return"),
+        (panels[1], "mean_final_score", "final_score", "score of the final material"),
+    ):
+        for agent, paths in runs.items():
+            steps, curves = _curves(paths, column)
+            mean, half = np.array([mean_interval(values) for values in curves.T]).T
+            (line,) = axes.plot(steps, mean, label=f"{agent} ({len(paths)} seeds)", linewidth=1.2)
+            if len(paths) > 1:
+                axes.fill_between(steps, mean - half, mean + half, color=line.get_color(), alpha=0.2, linewidth=0)
+        mean, half = random[measure]
+        axes.axhline(mean, color="tab:gray", label="random policy")
+        axes.axhspan(mean - half, mean + half, color="tab:gray", alpha=0.3, linewidth=0)
+        axes.set_xscale("log")
+        axes.set_xlabel("environment steps")
+        axes.set_ylabel(label)
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+    panels[0].legend(fontsize=8)
+    figure.suptitle(title, fontsize=10)
+    figure.savefig(out)
+
+
+def _curves(paths: Sequence[Path], column: str, points: int = 200) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Steps (points,) that all runs of an agent cover, and a column of each run there, smoothed (runs, points)."""
+    tables = [np.genfromtxt(path, delimiter=",", names=True) for path in paths]
+    first = max(table["timestep"][0] for table in tables)
+    last = min(table["timestep"][-1] for table in tables)
+    steps = np.geomspace(first, last, points)
+    return steps, np.stack([np.interp(steps, table["timestep"], _smooth(table[column])) for table in tables])
 
 
 def draw_trajectory(trail: Trail, core: LatentEpisodes, out: Path, title: str) -> None:

@@ -241,7 +241,9 @@ def test_comparison_stores_each_run_and_resumes(tmp_path, monkeypatch, capsys):
     assert set(table) == {"random", "ppo", "prior, 20 calls"}
     assert json.loads((tmp_path / "ppo-1.json").read_text())["result"]["timesteps"] >= 64
     monkeypatch.setattr(comparison, "train", lambda *a, **k: pytest.fail("a finished run was trained again"))
+    (tmp_path / "learning_curves.png").unlink()
     assert comparison.compare(tmp_path, **arguments) == table
+    assert (tmp_path / "learning_curves.png").stat().st_size > 10_000
     assert "95 % interval" in capsys.readouterr().out
 
 
