@@ -122,7 +122,7 @@ def build_hull(rows: list[tuple[str, float]]) -> None:
     for row in range(len(data)):
         products = decomposed.products(row)
         mixed = sum(share * matenv.fractions(formula) for formula, share in products)
-        assert np.allclose(mixed, data.compositions[[row]].fractions()[0], atol=1e-6), (rows, products)
+        assert np.allclose(mixed, data.compositions[row : row + 1].fractions()[0], atol=1e-6), (rows, products)
 
 
 warnings.simplefilter("ignore")
