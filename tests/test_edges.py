@@ -18,6 +18,7 @@ from matenv.wrappers.sb3 import _together
     [
         ("CuSO4·5H2O", "CuSO4(H2O)5"), ("CuSO4*5H2O", "CuSO4(H2O)5"), ("CaSO4•0.5H2O", "Ca2S2O8H2O"),
         ("3CaO·2SiO2", "Ca3Si2O7"), ("Fe₂O₃", "Fe2O3"), ("Fe$_{2}$O$_3$", "Fe2O3"), ("Fe<sub>2</sub>O3", "Fe2O3"),
+        ("CuSO4.500H2O", "Cu2H4S2O11"), ("Rb(VI)2", "RbV2I2"), ("Sr2VO3.5H", "Sr4V2H2O7"), ("Li.5CoO2", "LiCo2O4"),
     ],
 )  # fmt: skip
 def test_formulas_as_pasted(written, plain):
@@ -27,7 +28,12 @@ def test_formulas_as_pasted(written, plain):
 @pytest.mark.parametrize(
     ("written", "why"),
     [
-        ("CuSO4.5H2O", "write 'CuSO4·5H2O' for the hydrate"), ("Fe3+", "charge"), ("SO4^2-", "charge"),
+        ("CuSO4.5H2O", "write 'CuSO4·5H2O' for the latter, or 'CuSO4.500H2O' for an amount"),
+        ("CoCl2.6NH3", "'CoCl2.600NH3' for an amount"), ("CaO.2Al2O3", "'CaO·2Al2O3' for the latter"),
+        ("LaCl3.7OH2", "dot of a hydrate"), ("CuCl2.2HCl", "adduct"), ("CoCl2.6CH3OH", "adduct"),
+        ("CaSO4.0.5H2O", "write 'CaSO4·0.5H2O' for the latter$"), ("Na2CO3.10H2O", "write 'Na2CO3·10H2O'"),
+        ("Fe(II)O", r"\(II\) may be an oxidation state"), ("Fe(III)2O3", "oxidation state"), ("U(VI)O3", "oxidation"),
+        ("Ni0.999999999Fe0.000000001", "amount of Fe that is too small"), ("Fe3+", "charge"), ("SO4^2-", "charge"),
         ("D2O", "isotope"), ("CuSO4·xH2O", "left open"), ("MnO3-δ", "left open"), ("Fe0O", "amount of zero"),
         ("@Fe", "no place"), ("Na1e2Cl", "power of ten"), ("Na1.5e-1Cl", "power of ten"), ("mp-149", "identifier"),
         ("fe2o3", "a capital and"), ("FE2O3", "'E' is no element; .* a capital and"), ("2Fe2O3", "stands before it"),
@@ -60,6 +66,8 @@ def test_one_cap_on_counts():
 
 
 def test_what_rounding_loses_is_said():
+    with pytest.raises(ValueError, match="row 0 loses an element in Fe, the nearest formula of at most 1000 atoms"):
+        matenv.formula(matenv.fractions("Fe10000000O"))
     with pytest.raises(ValueError, match="the nearest, Ni, differs by 9e-05"):
         matenv.formula(matenv.fractions("Fe0.00009Ni0.99991"))
     with pytest.raises(ValueError, match="YBa2Cu3O6.93.*Ba200Y100"):

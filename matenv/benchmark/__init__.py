@@ -1,12 +1,12 @@
 """The protocol: methods from anywhere at an equal budget, what they find, and how far a score can be trusted."""
 
 from matenv.benchmark.found import Found, best_by_system
-from matenv.benchmark.method import METHODS, TRACKS, AskTell, Player, Search, find, register
+from matenv.benchmark.method import METHODS, AskTell, Player, Search, find, register
 from matenv.benchmark.play import play, search
 from matenv.benchmark.policy import PolicyMethod
 from matenv.benchmark.problem import Problem
 from matenv.benchmark.references import References, references
-from matenv.benchmark.results import PROTOCOL_VERSION, Plan, Result, read_results
+from matenv.benchmark.results import PROTOCOL_VERSION, TRACKS, Plan, Result, read_results
 from matenv.benchmark.sweep import sweep
 from matenv.benchmark.tracks import plans, run
 from matenv.benchmark.training import Training

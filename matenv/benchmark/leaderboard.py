@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from matenv.benchmark.board import COLUMNS, COUNTED, RANKED_BY, SHARE, Board
-from matenv.benchmark.method import TRACKS
 from matenv.benchmark.references import references
-from matenv.benchmark.results import PROTOCOL_VERSION, Result
+from matenv.benchmark.results import PROTOCOL_VERSION, TRACKS, Result
 from matenv.benchmark.statistics import Estimate, estimate, interquartile_mean
 from matenv.benchmark.systems_board import SystemsBoard
 from matenv.tasks import TASKS

@@ -73,7 +73,7 @@ def _result(path: str) -> str:
         lines += ["", f"At {calls} calls"]
         lines += [f"  {COLUMNS[plan.track].get(name, name):20s} {name:14s}{x:10.4g}" for name, x in measures.items()]
     for answer in result.answers[:SHOWN]:
-        best = sorted(zip(answer.scores, answer.formulas, strict=True), reverse=True)[:SHOWN]
+        best = sorted(zip(answer.scores, answer.formulas, strict=False), reverse=True)[:SHOWN]
         lines += ["", f"{answer.name}: best of {len(answer.formulas):,}"]
         lines += [f"  {score:8.4f}  {formula}" for score, formula in best]
     more = len(result.answers) - SHOWN

@@ -6,6 +6,7 @@ learner, has `play` instead (`matenv.benchmark.policy.PolicyMethod`).
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -21,12 +22,11 @@ from numpy.typing import NDArray
 
 from matenv.benchmark.moves import Moves
 from matenv.benchmark.problem import Problem, Proposals
+from matenv.benchmark.result_file import check_label
+from matenv.benchmark.results import TRACKS
 from matenv.benchmark.training import Training
 from matenv.checks import check_listed, check_seed, check_text
 from matenv.composition import CompositionBatch
-
-TRACKS = ("single", "amortised", "systems")
-"""Names of the tracks."""
 
 SHIPPED = (
     "matenv.agents.flagship",
@@ -67,8 +67,10 @@ class AskTell:
         """Learn before the test, in the amortised and the systems track; by default nothing."""
 
     def begin(self, problem: Problem) -> None:
-        """A new problem; what was told before belongs to another."""
+        """A new problem; what was told before belongs to another. Each chemical system has its own chance."""
         self.problem = problem
+        if problem.system is not None:
+            self.rng = np.random.default_rng([self.seed, *"-".join(problem.system).encode()])
 
     def ask(self, n: int) -> Proposals:
         """At most n proposals; fewer is fine, none ends the run."""
@@ -136,6 +138,7 @@ def register(
     """
     if check_text("name", name, "the method's name") in METHODS or ":" in name:
         raise ValueError(f"name={name!r} is taken or holds a colon; give the method another name")
+    check_label("name", name)
     if not callable(factory):
         raise ValueError(f"factory={factory!r} must make the method from a seed: a class, or a function")
     check_listed("tracks", tracks, f"tracks, out of {', '.join(TRACKS)}")
@@ -178,6 +181,19 @@ def find(name: str) -> Registered:
     return METHODS[own]
 
 
+def source_of(name: str) -> str | None:
+    """Digest of the file that a method ``"module:Name"`` is from; None for a registered method.
+
+    Args:
+        name: As `find` takes it, which has found it.
+    """
+    module, _, own = name.rpartition(":")
+    if not module or own in METHODS:
+        return None
+    path = module if module.endswith(".py") else getattr(sys.modules[module], "__file__", None)
+    return None if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+
+
 def names() -> list[str]:
     """Names of all shipped methods; without the extra 'agents' only of those that need no environment."""
     for shipped in SHIPPED:
@@ -192,7 +208,10 @@ def _load(module: str) -> Any:
     if not module.endswith(".py"):
         if os.getcwd() not in sys.path:  # an installed command, unlike ``python -m``, does not look where it is run
             sys.path.insert(0, os.getcwd())
-        return importlib.import_module(module)
+        try:
+            return importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            raise ImportError(f"method={module!r} cannot be imported: {error}", name=error.name) from error
     path = Path(module)
     if not path.is_file():
         raise ValueError(f"method={module!r}: there is no such file")
@@ -210,9 +229,21 @@ def _factory(loaded: Any, module: str, own: str) -> Callable[[int], Method]:
     if isinstance(found, type) or not isinstance(found, Search | Player):
         if not callable(found):
             raise ValueError(f"method='{module}:{own}' has neither ask() nor play() and makes no method from a seed")
-        _check_takes_seed(found, f"method='{module}:{own}'")
-        return found
+        said = f"method='{module}:{own}'"
+        _check_takes_seed(found, said)
+        return lambda seed: _made(found, seed, said)
     return lambda _: found
+
+
+def _made(factory: Callable[[int], Any], seed: int, said: str) -> Method:
+    """What a factory from outside makes of a seed."""
+    try:
+        made = factory(seed)
+    except (TypeError, ValueError) as error:  # theirs, not a wrong argument here: with its traceback
+        raise RuntimeError(f"{said} failed at seed {seed}: {type(error).__name__}: {error}") from error
+    if not isinstance(made, Search | Player):
+        raise ValueError(f"{said} made {str(made)[:60]!r}, which has neither ask() nor play()")
+    return made
 
 
 def _check_takes_seed(factory: Callable[..., Any], said: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 from matenv.benchmark.found import Found
 from matenv.benchmark.method import Method, Player, Search, find
+from matenv.benchmark.moves import Moves
 from matenv.benchmark.problem import Problem, packed
 from matenv.checks import check_made, check_seed
 from matenv.oracle import Oracle
@@ -30,27 +31,42 @@ def play(method: Method, problem: Problem, seed: int = 0) -> Found:
 
     Raises:
         ValueError: More proposals than asked for, or something that is no method, problem or seed.
+        RuntimeError: A method from outside failed; the error that it raised is its cause.
     """
     if isinstance(method, type) or not isinstance(method, Search | Player):
         raise ValueError(f"method={method!r} has neither ask() nor play(); make one: find('random').factory(0)")
     check_made("problem", problem, Problem, "matenv.benchmark.Problem")
     check_seed("seed", seed)
     if isinstance(method, Player):
-        moves = method.play(problem, seed)
+        moves = _call(method, "play", problem, seed)
+        if moves is not None:
+            check_made(f"{type(method).__name__}.play()", moves, Moves, "matenv.benchmark.moves.Moves, or return None")
         return Found.of(problem.oracle, problem.task, moves)
-    getattr(method, "begin", _nothing)(problem)
-    tell: Callable[..., object] = getattr(method, "tell", _nothing)
+    _call(method, "begin", problem)
     patience = PATIENCE * problem.budget + SPARE
     while problem.remaining > 0 and patience > 0:
         most = 1 if problem.system is not None else problem.remaining
-        batch = packed(method.ask(most))
+        batch = packed(_call(method, "ask", most))
         if not len(batch):
             break
         if len(batch) > most:
             raise ValueError(f"{type(method).__name__}.ask({most}) returned {len(batch)} formulas; return at most n")
         patience -= len(batch)
-        tell(batch, problem.assess(batch))
+        _call(method, "tell", batch, problem.assess(batch))
     return problem.found()
+
+
+def _call(method: Method, name: str, *given: Any) -> Any:
+    """Call a part of a method if it has it; of one from outside an error keeps its traceback, and ends nothing else."""
+    part = getattr(method, name, None)
+    if part is None:
+        return None
+    try:
+        return part(*given)
+    except (TypeError, ValueError, SystemExit) as error:
+        if type(method).__module__.startswith("matenv.") and isinstance(error, ValueError):
+            raise
+        raise RuntimeError(f"{type(method).__name__}.{name}() failed: {type(error).__name__}: {error}") from error
 
 
 def search(name: str, task: Task, oracle: Oracle, seed: int = 0) -> Found:
@@ -75,7 +91,3 @@ def search(name: str, task: Task, oracle: Oracle, seed: int = 0) -> Found:
             "oracle must be fresh and have a budget, which is the length of the search; Oracle(budget=10_000)"
         )
     return play(find(name).factory(seed), Problem(task, oracle), seed)
-
-
-def _nothing(*_: object) -> None:
-    """In place of a part that a method leaves out."""

@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import matenv
-from matenv.checks import check_path, check_seed, check_text, check_whole
+from matenv.benchmark.result_file import check_content, check_label
+from matenv.checks import check_choice, check_path, check_seed, check_text, check_whole
 from matenv.composition import MAX_ATOMS, TOLERANCE, CompositionBatch, read
-from matenv.tasks import Task, load_task
+from matenv.tasks import TASKS, Task, load_task
+
+TRACKS = ("single", "amortised", "systems")
+"""Names of the tracks."""
 
 PROTOCOL_VERSION = 1
 """Version of tracks, tasks' budgets, metrics and files. Results of different versions are not compared."""
@@ -36,6 +40,7 @@ class Plan:
         training: Calls of the training in the amortised track.
         systems: Systems of each number of elements in the systems track; None for all that are held out.
         content: What the file of the task said, as plain data, where `task` is the path of one.
+        source: Digest of the file that a method ``"module:Name"`` is from; None for what is registered.
 
     Raises:
         ValueError: A field of the wrong kind.
@@ -49,19 +54,25 @@ class Plan:
     training: int = 0
     systems: int | None = None
     content: Mapping[str, Any] | None = field(default=None, hash=False)
+    source: str | None = None
 
     def __post_init__(self) -> None:
         """Check the fields."""
         for name in ("method", "track", "task"):
-            check_text(name, getattr(self, name), "a name")
+            check_label(name, check_text(name, getattr(self, name), "a name"))
+        check_choice("track", self.track, TRACKS)
         for name in ("seed", "training"):
             if check_seed(name, getattr(self, name)) is None:
                 raise ValueError(f"{name}=None must be a whole number of at least 0")
         check_whole("budget", self.budget, "calls")
         if self.systems is not None:
             check_whole("systems", self.systems, "systems, or None for all")
+            if self.track != "systems":
+                raise ValueError(f"systems={self.systems!r} belongs to track 'systems', not to {self.track!r}")
         if self.content is not None and not isinstance(self.content, Mapping):
             raise ValueError(f"content={self.content!r} must be a task as plain data, or None")
+        if self.source is not None:
+            check_text("source", self.source, "a digest, or None")
 
     @property
     def wanted(self) -> Task:
@@ -137,11 +148,10 @@ class Result:
             raise FileNotFoundError(f"path={str(path)!r} is no file; `matenv benchmark run` makes results")
         try:
             content = json.loads(Path(path).read_text())
-            if content["protocol"] != PROTOCOL_VERSION:
-                raise ValueError(f"protocol {content['protocol']}, and this package knows {PROTOCOL_VERSION}")
+            check_content(content, PROTOCOL_VERSION)
             plan, answers = Plan(**content.pop("plan")), [Answer(**each) for each in content.pop("answers")]
             return cls(plan=plan, answers=answers, **content)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"{path} is not a result of `matenv benchmark run`: {error}") from None
 
 
@@ -151,10 +161,15 @@ def read_results(paths: Iterable[str | Path]) -> list[Result]:
     Raises:
         ValueError: No file at all, one that is no result, or results of tasks of one name that differ.
     """
-    results = [Result.read(path) for path in result_files(paths)]
+    files = result_files(paths)
+    results = [Result.read(path) for path in files]
     said: dict[str, Any] = {}
-    for result in results:
+    for path, result in zip(files, results, strict=True):
         task, content = result.plan.task, result.plan.content
+        if result.plan.track == "single" and content is None and task not in TASKS:
+            raise ValueError(f"{path}: task={task!r} is unknown here; choose from {', '.join(TASKS)}")
+        if str(result.plan.budget) not in result.measures:
+            raise ValueError(f"{path}: measures lack those at {result.plan.budget} calls; was the file altered?")
         if said.setdefault(task, content) != content:
             raise ValueError(f"task={task!r} is not the same in all of these results; its file was changed in between")
     return results

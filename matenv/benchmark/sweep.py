@@ -6,6 +6,7 @@ import multiprocessing
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from pathlib import Path
 
 from matenv.benchmark.results import Plan, Result
@@ -35,12 +36,18 @@ def sweep(plans: Sequence[Plan], folder: str | Path, processes: int = 1) -> list
     folder = Path(check_path("folder", folder, "a folder for the results"))
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / plan.file for plan in plans]
-    todo = []
+    todo: list[tuple[Plan, Path]] = []
+    taken: dict[Path, Plan] = {}
     for plan, file in zip(plans, files, strict=True):
+        if taken.setdefault(file, plan) != plan:
+            raise ValueError(
+                f"plans: {taken[file].method!r} on {taken[file].task!r} and {plan.method!r} on {plan.task!r} would "
+                f"both be written to {file.name}; rename one, or run them into two folders"
+            )
         if not file.is_file():
             todo.append((plan, file))
-        elif Result.read(file).plan != plan:
-            raise ValueError(f"{file} holds another run, {Result.read(file).plan}; choose another folder")
+        else:
+            _check_same(plan, Result.read(file).plan, file)
     if len(todo) < len(plans):
         print(f"{len(plans) - len(todo)} of {len(plans)} runs are there already", file=sys.stderr, flush=True)
     if processes == 1 or len(todo) < 2:
@@ -71,3 +78,15 @@ def run_to_file(plan: Plan, file: Path) -> str:
     elif plan.track == "amortised":
         said = f"gold10 {found['gold10']:.3f}, top10 {found['top10']:.3f}"
     return f"{plan.method}, {plan.task}, seed {plan.seed}: {said}, {result.reported['cpu_seconds']:.0f} s"
+
+
+def _check_same(plan: Plan, there: Plan, file: Path) -> None:
+    """Refuse a file that holds another run than the one that is wanted."""
+    if there == plan:
+        return
+    if replace(there, source=plan.source) == plan:
+        raise ValueError(
+            f"{file} was made by {plan.method!r} before its file was changed; remove the results of the old one, or "
+            "choose another folder"
+        )
+    raise ValueError(f"{file} holds another run, {there}; choose another folder")

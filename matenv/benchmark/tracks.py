@@ -16,11 +16,11 @@ import numpy as np
 
 from matenv.benchmark.found import Found
 from matenv.benchmark.measures import search_measures, system_measures, wish_measures
-from matenv.benchmark.method import TRACKS, Method, Player, find
+from matenv.benchmark.method import Method, Player, find, source_of
 from matenv.benchmark.moves import shares, windows
 from matenv.benchmark.play import play
 from matenv.benchmark.problem import Problem
-from matenv.benchmark.results import DIGITS, Answer, Plan, Result
+from matenv.benchmark.results import DIGITS, TRACKS, Answer, Plan, Result
 from matenv.benchmark.systems import PROPOSALS, SystemProblem, held_out, stable_phases
 from matenv.benchmark.training import Training
 from matenv.checks import check_choice, check_listed, check_made, check_whole
@@ -91,7 +91,7 @@ def plans(
     names = contents if track == "single" else {TASKS_OF[track]: None}
     return [
         Plan(method, track, task, seed, budget, training if track == "amortised" else 0,
-             systems if track == "systems" else None, content)
+             systems if track == "systems" else None, content, source_of(method))
         for method in methods for task, content in names.items() for seed in range(FIRST_SEED, FIRST_SEED + seeds)
     ]  # fmt: skip
 

@@ -42,7 +42,11 @@ def validate(path: str | Path) -> list[str]:
         wrong.append(f"its problems are not those of track {plan.track!r} with seed {plan.seed}")
         return wrong
     for (name, problem), answer in zip(problems, result.answers, strict=True):
-        batch = answer.compositions
+        try:
+            batch = answer.compositions
+        except ValueError as error:
+            wrong.append(f"{name}: {error}")
+            continue
         if batch.formulas() != answer.formulas:
             wrong.append(f"{name}: formulas are not written as reduced formulas")
         if len(batch) != len(answer.scores):

@@ -72,7 +72,10 @@ def validate(files: Files) -> None:
 
     failed = 0
     for path in result_files(files):
-        wrong = validate(path)
+        try:
+            wrong = validate(path)
+        except ValueError as error:  # not even a result; the others are looked at all the same
+            wrong = [str(error)]
         failed += bool(wrong)
         print("\n  ".join([f"{path}: {'refused' if wrong else 'holds'}", *wrong]))
     if failed:

@@ -19,7 +19,7 @@ from matenv.composition.batch import (
     CompositionBatch,
     check_rounding,
 )
-from matenv.composition.integers import MOST_ATOMS
+from matenv.composition.integers import MOST_ATOMS, TRACE
 from matenv.composition.packing import pack
 from matenv.composition.reading import amounts_of, check_fractions, listed, parse
 
@@ -215,6 +215,14 @@ def formula(
         raise ValueError(
             f"fractions row {row} is no formula of at most {max_atoms} atoms within tolerance={tolerance:g}: the "
             f"nearest, {names[row]}, differs by {deviation[row]:.2g}; raise max_atoms or tolerance"
+        )
+    x = amounts_of(fractions, "fractions")
+    lost = np.count_nonzero(x > TRACE * x.sum(axis=1, keepdims=True), axis=1) > batch.size
+    if lost.any():
+        row = int(lost.argmax())
+        raise ValueError(
+            f"fractions row {row} loses an element in {names[row]}, the nearest formula of at most {max_atoms} atoms; "
+            "raise max_atoms, or set so small an amount to 0"
         )
     return names[0] if len(names) == 1 and np.ndim(fractions) == 1 else names
 

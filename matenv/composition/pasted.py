@@ -12,7 +12,14 @@ _DOT = re.compile(r"\s*[·•∙⋅・‧*]\s*")
 """What joins the parts of a hydrate; a full stop might as well be a decimal point."""
 
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)?\s*(.*)", re.DOTALL)
-_MAYBE_HYDRATE = re.compile(r"(?<![\d.])([1-9]\d*)\.([\d.]+)\s*(H2O|\(H2O\)|NH3|\(NH3\))$")
+_GUEST = re.compile(r"(?:H2O|OH2|H20|NH3|\((?:H2O|NH3)\))$")
+_FULL_STOP = re.compile(r"(?P<head>[^.]*[A-Z)\]}][^.]*)\.(?P<times>[1-9]\d?|\d*\.\d+)\s*(?P<guest>[A-Z(\[{][^.]*)")
+"""What may be two parts joined by a full stop: up to 99 of a guest, or a decimal fraction of one."""
+
+_SYMBOL = re.compile("[A-Z][a-z]?")
+_NUMERAL = re.compile(r"(?<=[A-Za-z])\((?:VI\)(?!\d+$)|(?:I{1,3}|IV|V|VI{2,3}|IX|X)\))")
+"""A Roman numeral in brackets; what vanadium and iodine make of one ends with a count."""
+
 _ISOTOPE = re.compile(r"([DT])(?![a-z])")
 _CHARGE = re.compile(r"[⁺⁻⁰¹²³⁴-⁹^]|[+\-−–](?=\s*$|\]|\d+\s*$)|\d[+\-−–]\s*$")
 _ZERO = re.compile(r"([A-Z][a-z]?|[)\]}])(?:0+(?:\.0*)?|\.0+)(?![\d.])")
@@ -32,9 +39,9 @@ def parts_of(text: str) -> list[tuple[float, str]]:
         Factor and plain formula of each part, such as ``[(1.0, "CuSO4"), (5.0, "H2O")]``.
 
     Raises:
-        ValueError: A charge, an isotope, an open amount (x), an amount of zero or with a power of ten, a full stop that
-            may stand for the dot of a hydrate or for a decimal point, an identifier, or a character that no formula
-            has. The message says what to write, without naming the formula.
+        ValueError: A charge, an isotope, an open amount (x), an amount of zero or with a power of ten, an oxidation
+            state, a full stop that may stand for the dot of a hydrate or for a decimal point, an identifier, or a
+            character that no formula has. The message says what to write, without naming the formula.
     """
     if _IDENTIFIER.fullmatch(text):
         raise ValueError("it is the identifier of a material; give the formula")
@@ -47,14 +54,9 @@ def parts_of(text: str) -> list[tuple[float, str]]:
     if _CHARGE.search(plain):
         raise ValueError("it carries a charge; compositions are neutral, so leave the charge out ('SO4', 'Fe')")
     parts = _DOT.split(plain)
-    if found := _MAYBE_HYDRATE.search(parts[-1]):
-        whole, rest, guest = found.groups()
-        head = parts[-1][: found.start()] + whole
-        other = f", or '{head}.{rest}{guest}1' for an amount of {whole}.{rest}" if "." not in rest else ""
-        raise ValueError(
-            "its full stop may be a decimal point or the dot of a hydrate; write "
-            f"'{head}·{rest}{guest}' for the hydrate{other}"
-        )
+    if found := _NUMERAL.search(plain):
+        raise ValueError(f"{found[0]} may be an oxidation state; leave it out, or write the elements out ('FeI2')")
+    _check_full_stop(parts[-1])
     if found := _ISOTOPE.search(plain):
         raise ValueError(f"{found[1]} is an isotope; matenv knows elements only: write H")
     if bad := _ZERO.search(plain):
@@ -70,3 +72,21 @@ def parts_of(text: str) -> list[tuple[float, str]]:
             raise ValueError(f"{rest[0]!r} has no place in a formula; write it like 'LiFePO4' or 'CuSO4·5H2O'")
         read.append((float(factor or 1), formula))
     return read
+
+
+def _check_full_stop(formula: str) -> None:
+    """Refuse a full stop that may join a host and its guest, or stand in an amount."""
+    if not (found := _FULL_STOP.fullmatch(formula)):
+        return
+    head, times, guest = found["head"], found["times"], found["guest"]
+    if not (_GUEST.match(guest) or _is_compound(head) and _is_compound(guest)):
+        return
+    other = f", or '{head}.{times.ljust(3, '0')}{guest}' for an amount" if "." not in times else ""
+    raise ValueError(
+        "its full stop may be a decimal point or the dot of a hydrate or adduct; write "
+        f"'{head}·{times}{guest}' for the latter{other}"
+    )
+
+
+def _is_compound(part: str) -> bool:
+    return len(set(_SYMBOL.findall(part))) > 1

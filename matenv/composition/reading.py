@@ -223,9 +223,11 @@ def _parse(formula: Any, row: int, counts: NDArray[np.float64]) -> None:
         read = [(factor, Composition(part, strict=True)) for factor, part in parts]
     except Exception as error:  # pymatgen raises many kinds
         raise FormulaError(f"{said} cannot be read: {_why(str(formula), error)}") from None
-    for factor, amounts in read:
+    for (factor, amounts), (_, part) in zip(read, parts, strict=True):
         if not len(amounts):
             raise FormulaError(f"{said} holds no element")
+        if isinstance(part, str) and (lost := {*_SYMBOL.findall(part)} - {each.symbol for each in amounts.elements}):
+            raise FormulaError(f"{said} has an amount of {min(lost)} that is too small to be read; leave it out")
         for key, each in amounts.items():
             element, amount = key.element if isinstance(key, Species) else key, factor * each
             symbol = element.symbol

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from matenv.composition import FormulaError, parse
 from matenv.data import entries
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def _delimited(path: Path, text: str, said: list[str]) -> RawTable:
     for number, row in enumerate(rows[1:]):
         if len(row) != width:
             ragged[number] = f"has {len(row)} cells where the header has {width}"
-        elif any("\n" in cell and cell.count("\n") > 2 and separator in cell for cell in row):
+        elif any(_holds_lines(cell, width, separator) for cell in row):
             raise ValueError(
                 f'{path} line {lines[number + 1]}: a cell holds several lines of the table; is a quote (") unbalanced '
                 "there?"
@@ -180,6 +181,22 @@ def _delimited(path: Path, text: str, said: list[str]) -> RawTable:
         body.append([*row, *[""] * width][:width])
     frame = _named(path, header, body)
     return RawTable(frame, path.name, lines[1:], "line", said, separator != ",", ragged=ragged)
+
+
+def _holds_lines(cell: str, width: int, separator: str) -> bool:
+    """Whether a cell holds lines of the table: several, or one in whose cells a formula stands."""
+    if "\n" not in cell or separator not in cell:
+        return False
+    lines = [line.replace('"', "").split(separator) for line in cell.split("\n")[1:]]
+    return len(lines) > 2 or any(len(line) == width and any(map(_is_formula, line)) for line in lines)
+
+
+def _is_formula(cell: str) -> bool:
+    try:
+        parse([cell])
+    except FormulaError:
+        return False
+    return True
 
 
 def _named(path: Path, header: list[str], body: list[list[str]]) -> pd.DataFrame:
@@ -236,6 +253,8 @@ def _json(path: Path, text: str, said: list[str]) -> RawTable:
     attributes: dict[str, Any] = {}
     if isinstance(content, dict) and "columns" in content and "data" in content:  # pandas' "split"
         try:
+            if twice := [str(name) for name, n in Counter(content["columns"]).items() if n > 1]:
+                raise _twice(path, twice)
             content = [dict(zip(content["columns"], row, strict=True)) for row in content["data"]]
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path}: 'columns' and the rows of 'data' do not go together: {error}") from None

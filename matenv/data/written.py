@@ -85,7 +85,7 @@ def whole_counts(amounts: NDArray[np.float64]) -> NDArray[np.int64]:
     if sum(listed) // max(gcd(*listed), 1) > MOST_ATOMS:
         # Sums and products of decimals, as of thirds, may have more places than they mean.
         near = CompositionBatch.from_fractions(amounts, EXACT_MAX_ATOMS, EXACT_TOLERANCE)
-        if np.abs(near.fractions()[0] - amounts / amounts.sum()).max() > EXACT_TOLERANCE:
+        if near.size[0] < len(present) or _change(near, amounts) > EXACT_TOLERANCE:
             raise ValueError(f"needs more than {MOST_ATOMS:,} atoms in whole numbers; round its amounts")
         return near.dense_counts()[0].astype(np.int64)
     counts = np.zeros(len(amounts), np.int64)
@@ -98,6 +98,11 @@ def _rounded(amounts: NDArray[np.float64], tolerance: float) -> NDArray[np.int64
     if np.count_nonzero(amounts) > MAX_ELEMENTS:
         return whole_counts(amounts)  # raises
     near = CompositionBatch.from_fractions(amounts, EXACT_MAX_ATOMS, max(tolerance, EXACT_TOLERANCE))
-    if np.abs(near.fractions()[0] - amounts / amounts.sum()).max() > tolerance:
+    if near.size[0] < np.count_nonzero(amounts) or _change(near, amounts) > tolerance:
         return whole_counts(amounts)
     return near.dense_counts()[0].astype(np.int64)
+
+
+def _change(near: CompositionBatch, amounts: NDArray[np.float64]) -> float:
+    """Largest change of an atom fraction."""
+    return float(np.abs(near.fractions()[0] - amounts / amounts.sum()).max())

@@ -67,13 +67,99 @@ def test_altered_results_are_refused_and_what_differs_is_named(folder, tmp_path,
 
 def test_another_protocol_and_other_files_are_refused(folder, tmp_path):
     path = altered(folder, tmp_path, SINGLE, lambda c: c.update(protocol=0))
-    with pytest.raises(ValueError, match="protocol 0, and this package knows 1"):
+    with pytest.raises(ValueError, match="protocol=0 is not 1, which this package knows"):
         validate(path)
     path.write_text("[1, 2]")
     with pytest.raises(ValueError, match="is not a result"):
         Result.read(path)
     with pytest.raises(ValueError, match="there are no result files"):
         read_results([tmp_path / "empty.d"] if (tmp_path / "empty.d").mkdir() else [tmp_path / "empty.d"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.update(measures=[]), r"measures='\[\]' must be an object"),
+        (lambda c: c["measures"].update({"60": 5}), r"measures\['60'\] must be an object"),
+        (lambda c: c["measures"]["60"].update(gold100="0.1"), r"measures\['60'\]\['gold100'\]='0.1' must be a number"),
+        (lambda c: c.update(reported=None), "reported='None' must be an object"),
+        (lambda c: c["reported"].update(cpu_seconds="a"), r"reported\['cpu_seconds'\]='a' must be a number"),
+        (lambda c: c["plan"].update(track="nope"), "track='nope'"),
+        (lambda c: c["plan"].update(systems=5), "systems=5 belongs to track 'systems'"),
+        (lambda c: c["plan"].update(method="a|b"), r"method='a\|b' holds '\|', which would break tables"),
+        (lambda c: c["answers"][0]["scores"].__setitem__(0, None), r"answers\[0\]: a score=None must be a number"),
+        (lambda c: c["answers"][0].update(scores=5), r"answers\[0\]: scores must be a list"),
+        (lambda c: c["answers"][0].update(formulas=None), r"answers\[0\]: formulas must be a list of formulas"),
+        (lambda c: c.update(answers=[]), "answers must be a list with one entry"),
+        (lambda c: c.update(trained_on=[[1]]), "trained_on must be a list of formulas"),
+        (lambda c: c.update(protocol=True), "protocol=True is not 1"),
+        (lambda c: c.update(date=5), "date=5 must be text"),
+        (lambda c: c.pop("date"), "date is missing"), (lambda c: c.update(more=1), "more is no field"),
+    ],
+)  # fmt: skip
+def test_a_field_of_the_wrong_kind_is_named_with_its_file(folder, tmp_path, change, message):
+    path = altered(folder, tmp_path, SINGLE, change)
+    with pytest.raises(ValueError, match=f"{SINGLE} is not a result.*: .*{message}"):
+        Result.read(path)
+    result = invoke(app, ["benchmark", "validate", str(path), str(folder / WISHES)])
+    assert result.exit_code == 1 and "refused" in result.output and "holds" in result.output
+
+
+def test_results_that_no_table_can_hold_are_refused(folder, tmp_path):
+    with pytest.raises(ValueError, match=f"{SINGLE}: task='nope' is unknown here"):
+        read_results([altered(folder, tmp_path, SINGLE, lambda c: c["plan"].update(task="nope"))])
+    with pytest.raises(ValueError, match=f"{SINGLE}: measures lack those at 61 calls"):
+        read_results([altered(folder, tmp_path, SINGLE, lambda c: c["plan"].update(budget=61))])
+    path = altered(folder, tmp_path, SINGLE, lambda c: c["answers"][0]["formulas"].__setitem__(0, "Xx"))
+    assert "formula 'Xx' cannot be read" in validate(path)[0]
+
+
+OWN_SEARCH = """
+class Mine:
+    def __init__(self, seed): ...
+    def ask(self, n):
+        return ["HfN", "NaCl"][:n]
+"""
+
+
+def test_a_method_that_was_changed_or_shares_a_file_is_refused(tmp_path):
+    (path := tmp_path / "mine.py").write_text(OWN_SEARCH + "class mine(Mine): ...\n")
+
+    def run_of(*names):
+        sweep(plans([f"{path}:{name}" for name in names], "single", ["stiff-stable"], 1, 2), tmp_path / "out")
+
+    run_of("Mine")
+    run_of("Mine")
+    path.write_text(OWN_SEARCH.replace("NaCl", "TiC"))
+    with pytest.raises(ValueError, match=r"was made by '.*mine.py:Mine' before its file was changed; remove"):
+        run_of("Mine")
+    with pytest.raises(ValueError, match="would both be written to single-.*-mine-.*json; rename one"):
+        path.write_text(OWN_SEARCH + "class mine(Mine): ...\n")
+        run_of("Mine", "mine")
+
+
+def test_an_error_of_a_method_from_outside_keeps_its_cause(tmp_path):
+    (path := tmp_path / "bad.py").write_text(
+        OWN_SEARCH + "    def tell(self, batch, scores):\n        raise ValueError('boom')\n"
+        "class Made(Mine):\n    def __init__(self, seed):\n        raise TypeError('no')\n"
+        "class Ends(Mine):\n    def ask(self, n):\n        raise SystemExit(0)\n"
+        "class Plays:\n    def __init__(self, seed): ...\n    def play(self, problem, seed):\n        return 5\n"
+    )
+    for name, kind, message in (
+        ("Mine", RuntimeError, r"Mine.tell\(\) failed: ValueError: boom"),
+        ("Made", RuntimeError, "bad.py:Made' failed at seed 1000: TypeError: no"),
+        ("Ends", RuntimeError, r"Ends.ask\(\) failed: SystemExit"),
+        ("Plays", ValueError, r"Plays.play\(\)='5' must be a Moves"),
+    ):
+        (plan,) = plans([f"{path}:{name}"], "single", ["stiff-stable"], 1, 2)
+        with pytest.raises(kind, match=message):
+            run(plan)
+
+
+def test_random_draws_differ_from_system_to_system(folder):
+    answers = Result.read(folder / SYSTEMS).answers
+    first = [tuple(answer.compositions.counts[0, : answer.compositions.size[0]].tolist()) for answer in answers[:4]]
+    assert len(set(first)) > 1, first
 
 
 def test_a_run_goes_on_where_it_was_killed(tmp_path):

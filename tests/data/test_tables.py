@@ -117,6 +117,8 @@ def test_what_is_left_out_is_said_with_line_and_reason_and_strict_refuses(write)
     ("text", "name", "message"),
     [
         ("formula,formula\nNaCl,KCl\n", "my.csv", "more than one column called 'formula'"),
+        ('{"columns": ["formula", "x", "x"], "data": [["NaCl", 1, 2]]}', "my.json", "more than one column called 'x'"),
+        ('formula,x,note\nNaCl,1,"a\nKCl,2,b"\nMgO,4,d\n', "my.csv", "line 2: a cell holds several lines"),
         ("formula,Formula\nNaCl,KCl\n", "my.csv", "more than one column of formulas"),
         ('formula,gap\nNaCl,"1\nKCl,2\n', "my.csv", "line 2: .*quote.* unbalanced"),
         ('formula,gap\n"NaCl,1\nKCl,2\nMgO,3\nCaO,4\nTiN",5\n', "my.csv", "line 2: .*unbalanced"),
