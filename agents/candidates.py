@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from matenv import CompositionBatch, Oracle, Ramp, Task, Window, load_dataset
+from matenv import elements as alphabet
 from matenv.card import large_formulas
 from matenv.composition import integer_counts
 from matenv.data import Dataset
@@ -21,6 +23,9 @@ from matenv.oracle.rivals import Standing, standings
 
 CAVEAT = "Predicted from composition alone (no structure) at 0 K; not a statement about synthesis."
 """Stands under everything that lists predicted materials."""
+
+GOLD = "Gold: score and P(stable) by another predictor, told all labels of the table; no search was paid by it. "
+"""Stands under a table with a second opinion."""
 
 HULLS = (
     "Ranked by the score against the hull of the whole table, as are P, E_d and products; the reward was paid "
@@ -43,6 +48,7 @@ class Candidate:
         dft_properties: What the table holds of the properties the task asks about, in words.
         status: "in reference", "held out" (in the table, but not among the reference phases) or "not in table".
         score: The task's score, what candidates are ranked by.
+        utility: The part of it that is about what the task asks for, viability left out.
         p_stable: Calibrated probability of stability, if somebody had a reason to compute the formula.
         p_found: Probability of a stable phase, of all compositions of its chemical system.
         place: Its place by p_found among them, such as "2 of 731"; empty where they were not ranked.
@@ -58,6 +64,8 @@ class Candidate:
         reward_score: The score that a reward pays: of the hull of the reference phases.
         reward_p_stable: P(stable) in it.
         reward_decomposition_energy: Predicted E_d behind it.
+        gold_score: The task's score by the gold predictor, a second opinion that no search was paid by.
+        gold_p_stable: P(stable) in it.
     """
 
     rank: int
@@ -69,6 +77,7 @@ class Candidate:
     dft_properties: str
     status: str
     score: float
+    utility: float
     p_stable: float
     p_found: float
     place: str
@@ -83,9 +92,13 @@ class Candidate:
     reward_score: float
     reward_p_stable: float
     reward_decomposition_energy: float
+    gold_score: float
+    gold_p_stable: float
 
 
-def rank_candidates(formulas: Sequence[str], task: Task, oracle: Oracle, top: int = 20) -> list[Candidate]:
+def rank_candidates(
+    formulas: Sequence[str], task: Task, oracle: Oracle, top: int = 20, alike: int | None = None
+) -> list[Candidate]:
     """The best formulas by the task's score against the hull of the whole table, at most one per chemical system.
 
     Args:
@@ -93,28 +106,38 @@ def rank_candidates(formulas: Sequence[str], task: Task, oracle: Oracle, top: in
         task: The task.
         oracle: The oracle that rewards come from, without a budget; what is novel is so to its reference.
         top: How many to keep.
+        alike: At most so many of one family, as `families` has them; None for any number.
 
     Returns:
         At most `top` candidates with a score above 0, best first.
     """
-    if top < 1:
-        raise ValueError(f"top={top} must be at least 1")
+    for name, least in (("top", top), ("alike", 1 if alike is None else alike)):
+        if least < 1:
+            raise ValueError(f"{name}={least} must be at least 1")
     distinct = [formula for formula in dict.fromkeys(formulas) if formula]
     if not distinct:
         return []
     batch = CompositionBatch.from_counts(integer_counts(distinct))
     whole = Oracle("all", predictor=oracle.predictor, properties=oracle.properties, judge=oracle.judge)
-    score = task.score(_judged(batch, oracle, whole)).score
+    scored = task.score(_judged(batch, oracle, whole))
+    score, family = scored.score, families(batch)
     chosen: dict[tuple[int, ...], int] = {}
+    met: Counter[str] = Counter()
     for row in np.argsort(-score, kind="stable").tolist():
         if score[row] <= 0 or len(chosen) == top:
             break
-        chosen.setdefault(tuple(batch.elements[row][: batch.size[row]].tolist()), row)
+        system = tuple(batch.elements[row][: batch.size[row]].tolist())
+        if system not in chosen and met[family[row]] < (alike or top):
+            chosen[system] = row
+            met[family[row]] += 1
     if not chosen:
         return []
     best = batch[np.array(list(chosen.values()))]
     seen, full = oracle.assess(best).also(task.properties), _judged(best, oracle, whole).also(task.properties)
     paid = task.score(seen).score
+    second = Oracle("all", predictor="gold", judge=True, properties=oracle.properties)
+    gold = _judged(best, oracle, second).also(task.properties)
+    by_gold = task.score(gold).score
     asked = [objective.property_name for objective in task.objectives if isinstance(objective, Ramp | Window)]
     table = load_dataset("mp-ground-states")
     rows, ranks = table.find(best).tolist(), standings(whole, best)
@@ -126,6 +149,7 @@ def rank_candidates(formulas: Sequence[str], task: Task, oracle: Oracle, top: in
             **_on_record(table, rows[i], asked),
             status="in reference" if seen.known[i] else "held out" if rows[i] >= 0 else "not in table",
             score=round(float(score[row]), 4),
+            utility=round(float(scored.terms["utility"][row]), 4),
             p_stable=round(float(full.p_stable[i]), 4),
             **_among_rivals(ranks[i]),
             decomposition_energy=round(float(full.decomposition_energy[i]), 4),
@@ -140,8 +164,23 @@ def rank_candidates(formulas: Sequence[str], task: Task, oracle: Oracle, top: in
             reward_score=round(float(paid[i]), 4),
             reward_p_stable=round(float(seen.p_stable[i]), 4),
             reward_decomposition_energy=round(float(seen.decomposition_energy[i]), 4),
+            gold_score=round(float(by_gold[i]), 4),
+            gold_p_stable=round(float(gold.p_stable[i]), 4),
         )
         for i, (system, row) in enumerate(chosen.items())
+    ]
+
+
+def families(batch: CompositionBatch) -> list[str]:
+    """What formulas (B) have in common with those of like elements: groups of the periodic table with their counts.
+
+    Lanthanides are one group here, actinides another: EuSmCuSe3, EuGdCuSe3 and PrEuAgSe3 are of one family.
+    """
+    group, number = alphabet.values("group"), alphabet.values("number")
+    kind = np.where((number >= 57) & (number <= 71), 57, np.where(number >= 89, 89, np.nan_to_num(group))).astype(int)
+    return [
+        str(sorted(zip(kind[elements[:size]].tolist(), counts[:size].tolist(), strict=True)))
+        for elements, counts, size in zip(*batch.arrays, strict=True)
     ]
 
 
@@ -178,6 +217,7 @@ def _listed(atoms: Mapping[str, int]) -> str:
     return "; ".join(f"{formula} ({count} atoms)" for formula, count in atoms.items())
 
 
+_NUMBERS = ("#", "score", "P(stable)", "gold", "reward")
 _HEADINGS = (
     "#",
     "formula",
@@ -188,7 +228,7 @@ _HEADINGS = (
     "p_found",
     "E_d (eV/atom)",
     "decomposes into",
-    "reward",
+    "gold",
 )
 
 
@@ -233,9 +273,10 @@ def show_table(candidates: Sequence[Candidate], title: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, caption=f"{CAVEAT} {HULLS}")
-    for heading in _HEADINGS:
-        table.add_column(heading, justify="right" if heading in ("#", "score", "P(stable)", "reward") else "left")
+    both = any(c.reward_score != c.score for c in candidates)
+    table = Table(title=title, caption=f"{CAVEAT} {GOLD}{HULLS * both}")
+    for heading in (*_HEADINGS, *["reward"] * both):
+        table.add_column(heading, justify="right" if heading in _NUMBERS else "left")
     for c in candidates:
         dft = "\n".join(filter(None, [_dft(c), *c.dft_properties.split("; "), c.status]))
         energy = f"{c.decomposition_energy:+.3f} +- {c.formation_energy_std:.3f}"
@@ -244,7 +285,8 @@ def show_table(candidates: Sequence[Candidate], title: str) -> None:
         table.add_row(
             str(c.rank), c.formula, dft, f"{c.score:.3f}", c.properties.replace("; ", "\n"),
             f"{c.p_stable:.2f}", found,
-            energy, c.decomposes_into + large, f"{c.reward_score:.3f}\nP {c.reward_p_stable:.2f}",
+            energy, c.decomposes_into + large, f"{c.gold_score:.3f}\nP {c.gold_p_stable:.2f}",
+            *[f"{c.reward_score:.3f}\nP {c.reward_p_stable:.2f}"] * both,
         )  # fmt: skip
     console = Console()
     if not console.is_terminal:  # rich then assumes 80 columns, which would break every cell

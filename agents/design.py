@@ -17,6 +17,9 @@ from matenv.tasks.task import check_require
 CALLS = 2_000
 """Formulas assessed: about 20 s of one core."""
 
+ALIKE = 2
+"""Candidates of one family, such as the selenides of two lanthanides and copper."""
+
 LOGARITHMIC = {"bulk_modulus": "log10_bulk_modulus", "shear_modulus": "log10_shear_modulus"}
 """Names in GPa of properties that are predicted as logarithms."""
 
@@ -102,7 +105,8 @@ def design(task: Task, top: int = 20, calls: int = CALLS, seed: int = 0) -> list
         seed: Of the search.
 
     Returns:
-        At most `top` candidates, one per chemical system, best first by the hull of the whole table.
+        At most `top` candidates, one per chemical system and `ALIKE` per family, best first by the hull of the whole
+        table.
 
     Raises:
         ValueError: `calls` below 1, or a task about what is not predicted.
@@ -110,7 +114,23 @@ def design(task: Task, top: int = 20, calls: int = CALLS, seed: int = 0) -> list
     oracle = Oracle("all", calls, properties=task.properties)
     task.check(oracle.units)
     found = play(Reinvent(seed), Problem(task, oracle), seed)
-    return rank_candidates(found.formulas, task, Oracle("all", properties=task.properties), top)
+    return rank_candidates(found.formulas, task, Oracle("all", properties=task.properties), top, ALIKE)
+
+
+def verdict(candidates: Sequence[Candidate], task: Task) -> str:
+    """How many of the candidates meet the wish, in a sentence.
+
+    Args:
+        candidates: As `design` returns them.
+        task: What is wanted.
+    """
+    if not candidates:
+        return "Nothing was found that is viable and has any of what is wanted."
+    met = sum(candidate.utility >= task.success_utility for candidate in candidates)
+    if met == len(candidates):
+        return ""
+    few = f"Only {met} of {len(candidates)} candidates meet" if met else "No candidate meets"
+    return f"{few} what is wanted with a chance of {task.success_utility:.0%} or more; the others are the nearest."
 
 
 def cards(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:

@@ -165,7 +165,7 @@ def design(
 
     from matenv import explain
     from matenv.agents.candidates import show_table, write_csv
-    from matenv.agents.design import cards, design, design_task
+    from matenv.agents.design import cards, design, design_task, verdict
 
     task = design_task(want or (), _symbols(contains), _symbols(without), ionic, novel, max_elements)
     found = design(task, top, calls, seed)
@@ -176,5 +176,7 @@ def design(
         print(json.dumps(rows, indent=1))
         return
     show_table(found, f"{task.description} Best of {calls} formulas.")
+    if said := verdict(found, task):
+        print(f"\n{said}")
     for candidate in found[:show_cards]:
         print(f"\n{explain(candidate.formula)}")

@@ -2,12 +2,14 @@
 
 import csv
 import json
+from collections import Counter
 
 import pytest
-from matenv.agents.design import design, design_task, parse_want
+from matenv.agents.candidates import families
+from matenv.agents.design import ALIKE, design, design_task, parse_want, verdict
 from typer.testing import CliRunner
 
-from matenv import Window
+from matenv import CompositionBatch, Window, fractions
 from matenv.cli.main import app
 
 
@@ -36,6 +38,19 @@ def test_candidates_hold_what_is_asked_for():
         assert not {"Pb", "Cd"} & set(elements)
         assert candidate.novel
         assert candidate.status == "not in table"
+        assert candidate.gold_score != candidate.score
+    batch = CompositionBatch.from_fractions(fractions([candidate.formula for candidate in found]))
+    assert max(Counter(families(batch)).values()) <= ALIKE
+
+
+def test_families_and_whether_a_wish_is_met():
+    like, *others = families(CompositionBatch.from_fractions(fractions(["EuSmCuSe3", "PrNdAgTe3", "BaPrCuSe3"])))
+    assert [each == like for each in others] == [True, False]
+    impossible = design_task(["band_gap_pbe=20..30"])
+    found = design(impossible, top=2, calls=60)
+    assert verdict(found, impossible).startswith("No candidate meets what is wanted" if found else "Nothing was found")
+    easy = design_task(["band_gap_pbe=0.."])
+    assert verdict(design(easy, top=2, calls=60), easy) == ""
 
 
 def test_an_unknown_property_is_named():
