@@ -15,6 +15,9 @@ from matenv.composition import CompositionBatch
 
 _PROPERTIES = ("number", "group", "period", "mass", "electronegativity", "radius", "ionization_energy", "mendeleev")
 
+RATE = 2e-3
+"""Learning rate at first."""
+
 _RECENT = 0.3  # share of each batch that is drawn from what was told last
 
 
@@ -39,7 +42,7 @@ class Surrogate(nn.Module):
             self.layers.extend([nn.Parameter(weight), nn.Parameter(torch.zeros(members, 1, units))])
         self.bounded, self.members, self.outputs = bounded, members, outputs
         self.rng = np.random.default_rng(seed)
-        self.optimizer = torch.optim.Adam(self.parameters(), 2e-3, weight_decay=1e-5)
+        self.optimizer = torch.optim.Adam(self.parameters(), RATE, weight_decay=1e-5)
         self.features = np.zeros((0, sizes[0]), np.float32)
         self.labels = np.zeros((0, outputs), np.float32)
 
@@ -54,12 +57,13 @@ class Surrogate(nn.Module):
         self.fit(steps, size, recent=2 * len(batch))
 
     def fit(self, steps: int, size: int = 128, recent: int = 300) -> None:
-        """Learn from what was told, the last `recent` formulas more often than others."""
+        """Learn from what was told, the last `recent` formulas more often than others; 0 for all alike."""
         number, shape = len(self.labels), (self.members, size)
         for _ in range(steps if number else 0):
             rows = self.rng.integers(number, size=shape)
-            last = self.rng.integers(max(number - recent, 0), number, size=shape)
-            rows = np.where(self.rng.random(shape) < _RECENT, last, rows)
+            if recent:
+                last = self.rng.integers(max(number - recent, 0), number, size=shape)
+                rows = np.where(self.rng.random(shape) < _RECENT, last, rows)
             said, true = self(torch.from_numpy(self.features[rows])), torch.from_numpy(self.labels[rows])
             if self.bounded:
                 loss = functional.binary_cross_entropy_with_logits(said, true)
@@ -68,6 +72,19 @@ class Surrogate(nn.Module):
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
+
+    def settle(self, steps: int, size: int, after: float) -> None:
+        """Learn from all that was told alike, at a rate that falls to zero as a cosine; go on at the rate `after`."""
+        parts = 60
+        for part in range(parts):
+            self.set_rate(RATE * 0.5 * (1 + np.cos(np.pi * part / parts)))
+            self.fit(steps // parts, size, recent=0)
+        self.set_rate(after)
+
+    def set_rate(self, rate: float) -> None:
+        """Learn at this rate from now on."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Outputs (members, B, outputs) of features (members, B, F); logits if bounded."""
