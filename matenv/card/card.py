@@ -244,9 +244,9 @@ def _hull(card: Card) -> list[str]:
         text += wrapped("large formulas", f"{names}: more than {LARGE} atoms; often a supercell with a defect")
     if (other := card.without_large) is not None:
         text += wrapped("without those", f"{other.reaction}; E_d {other.lower:.3f} eV/atom lower")
-    text += wrapped("known compounds", ", ".join(f"{system} {count}" for system, count in card.entries.items()))
+    text += wrapped("other compounds", ", ".join(f"{system} {count}" for system, count in card.entries.items()))
     if missing := [system for system, count in card.entries.items() if not count]:
-        text += wrapped("the hull may flatter", f"nothing is known of {', '.join(missing)}")
+        text += wrapped("the hull may flatter", f"no other compound is known of {', '.join(missing)}")
     return text
 
 
