@@ -10,7 +10,7 @@ from matenv.benchmark import Problem, Training, find, register
 from matenv.benchmark.problem import Proposals
 from matenv.composition import CompositionBatch
 
-FLAGSHIPS = {"single": "REINVENT, screened", "amortised": "memory + policy + model", "systems": "p_found ranking"}
+FLAGSHIPS = {"single": "REINVENT, screened", "amortised": "memory + policy + model", "systems": "revealing ranking"}
 """Name of the method that is shipped for each track; docs/agents.md says what it was measured against."""
 
 
