@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, fields
@@ -13,6 +12,7 @@ from typing import Any, get_args, get_type_hints
 
 from matenv import elements as alphabet
 from matenv.checks import check_flag, check_listed, check_number, check_whole
+from matenv.plain_yaml import read_yaml
 from matenv.properties.learned import load_property
 from matenv.properties.own import Property
 from matenv.tasks.as_data import KINDS, PROPERTIES
@@ -215,7 +215,7 @@ def _parsed(path: Path) -> Any:
         text = path.read_text(encoding="utf-8-sig")
         if path.suffix.lower() == ".toml":
             return tomllib.loads(text)
-        return _yaml(text)
+        return read_yaml(text)
     except UnicodeDecodeError as error:
         raise ValueError(f"is not UTF-8 text ({error}); save it as UTF-8") from None
     except ImportError:
@@ -223,26 +223,4 @@ def _parsed(path: Path) -> Any:
             f"{path}: YAML needs PyYAML (pip install 'matenv[agents]'); a .toml file needs none"
         ) from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ValueError(f"cannot be read as {path.suffix[1:].upper()}: {error}") from None
-
-
-def _yaml(text: str) -> Any:
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        """As the safe loader, but 1e3 is a number, and a key that is given twice is an error."""
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            keys = [self.construct_object(key) for key, _ in node.value]
-            if twice := [key for k, key in enumerate(keys) if key in keys[:k]]:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {twice[0]!r} is given twice; join them", node.start_mark
-                )
-            return super().construct_mapping(node, deep)
-
-    exponent = re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$")
-    Loader.add_implicit_resolver("tag:yaml.org,2002:float", exponent, list("-+0123456789"))
-    try:
-        return yaml.load(text, Loader)  # a safe loader: plain values only
-    except (yaml.YAMLError, TypeError) as error:
-        raise ValueError(f"cannot be read as YAML: {' '.join(str(error).split())}") from None
+        raise ValueError(f"cannot be read as TOML: {error}") from None
