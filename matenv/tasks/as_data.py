@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -72,9 +72,11 @@ def task_from_data(data: Mapping[str, Any]) -> Task:
         raise ValueError(f"task={dict(data)!r} has unknown fields {unknown}; known: {', '.join(sorted(known))}")
     given = {key: _tuples(value) for key, value in data.items()}
     for part in ("objectives", "filters"):
-        given[part] = tuple(map(_objective_from_data, data.get(part, ())))
-    names = data.get("properties", ())
-    if unknown := [name for name in names if name not in PROPERTIES and not str(name).endswith(FILE)]:
+        given[part] = tuple(map(_objective_from_data, _listed(part, data, "dictionaries, one per objective")))
+    names = _listed("properties", data, "names")
+    if unknown := [
+        each for each in names if not isinstance(each, str) or not (each in PROPERTIES or each.endswith(FILE))
+    ]:
         raise ValueError(
             f"task={data.get('name')!r} names properties {unknown}; shipped are {', '.join(PROPERTIES)}, one's own is "
             f"the path of its {FILE} file"
@@ -103,8 +105,16 @@ def _objective_to_data(task: Task, objective: Objective) -> dict[str, Any]:
     return {"kind": kind} | {f.name: getattr(objective, f.name) for f in fields(KINDS[kind]) if f.init}
 
 
+def _listed(key: str, data: Mapping[str, Any], what: str) -> Sequence[Any]:
+    """A field that is a list, empty where it is not given."""
+    listed = data.get(key, ())
+    if not isinstance(listed, list | tuple):
+        raise ValueError(f"task={data.get('name')!r}: {key}={listed!r} must be a list of {what}; [] for none")
+    return listed
+
+
 def _objective_from_data(data: Any) -> Objective:
-    if not isinstance(data, Mapping) or data.get("kind") not in KINDS:
+    if not isinstance(data, Mapping) or data.get("kind") not in list(KINDS):
         raise ValueError(f"objective {data!r} must be a dictionary with a kind out of {', '.join(KINDS)}")
     try:
         return KINDS[data["kind"]](**{key: _tuples(value) for key, value in data.items() if key != "kind"})

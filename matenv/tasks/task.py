@@ -162,7 +162,7 @@ class Task:
         object.__setattr__(self, "require", check_require(self.require))
         for parameter in ("elements", "exclude"):
             symbols = getattr(self, parameter)
-            if symbols is None:
+            if symbols is None and parameter == "elements":
                 continue
             alphabet.positions(symbols, parameter)
             symbols = tuple(dict.fromkeys(symbols))

@@ -152,6 +152,13 @@ def test_what_json_cannot_hold_is_refused_by_name():
         ({"colour": 1}, "unknown fields"),
         ({"name": "x", "description": "", "objectives": [{"kind": "Slope"}]}, "kind out of Ramp, Window"),
         ({"name": "x", "description": "", "objectives": [], "properties": ["mass"]}, "shipped are price"),
+        ({"name": "x", "description": "", "objectives": [], "properties": [["mass"]]}, "shipped are price"),
+        ({"name": "x", "description": "", "objectives": [], "properties": 5}, "properties=5 must be a list"),
+        ({"name": "x", "description": "", "objectives": None}, "task='x': objectives=None must be a list"),
+        ({"name": "x", "description": "", "objectives": 5}, "objectives=5 must be a list"),
+        ({"name": "x", "description": "", "objectives": [{"kind": []}]}, "kind out of Ramp, Window"),
+        ({"name": "x", "description": "", "objectives": [], "filters": 5}, "filters=5 must be a list"),
+        ({"name": "x", "description": "", "objectives": [], "exclude": None}, "exclude=None must be a list of symbols"),
     ):
         with pytest.raises(ValueError, match=message):
             matenv.load_task(wrong)
