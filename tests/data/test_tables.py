@@ -271,7 +271,7 @@ def test_a_line_of_jsonl_may_hold_a_line_separator(write):
     assert read_table(write(text, name="table.jsonl")).labels["hardness"].tolist() == [9.2, 20.0]
 
 
-HARD = '{"columns": ["formula", "x"], "data": [["MgO", 9]]'
+HARD = '{"data": [{"formula": "MgO", "x": 9}]'
 """The beginning of a table in JSON."""
 
 
