@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium.spaces import Box
@@ -105,6 +105,10 @@ class LatentEpisodes(Episodes):
         self.pull = (DEFAULT_PULL if cloud else 0.0) if self.arguments.pull is None else self.arguments.pull
         self.cloud: Cloud | None = cloud if self.pull else None
         self.action_space = Box(-1.0, 1.0, (self.latent.dim,), np.float32)
+
+    def about(self) -> dict[str, Any]:
+        """The space and how it is moved in besides."""
+        return {**super().about(), "latent": self.latent.name, "radius": self.radius, "pull": self.pull}
 
     def default_blocks(self) -> tuple[str, ...]:
         """Where z is, and what it decodes to."""

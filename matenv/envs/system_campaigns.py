@@ -121,6 +121,10 @@ class SystemEpisodes(Core):
         given = {each.name: getattr(self.arguments, each.name) for each in fields(self.arguments)}
         return _made_again, (given, self.generators, self.seeds, self.get_state())
 
+    def about(self) -> dict[str, Any]:
+        """Which systems are drawn."""
+        return {"part": self.arguments.part, "sizes": [int(size) for size in self.arguments.sizes]}
+
     def reset(self, rows: NDArray[np.int64] | None = None, options: Any = None) -> None:
         """Begin new campaigns in some rows, as `Core.reset`; the option ``system`` names their elements."""
         which = np.arange(self.rows) if rows is None else rows

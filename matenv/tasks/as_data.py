@@ -54,6 +54,24 @@ def task_to_data(task: Task) -> dict[str, Any]:
     return data
 
 
+def task_told(task: Task) -> dict[str, Any]:
+    """A task's fields, to tell two tasks apart: objectives as plain data, or by name where they hold code.
+
+    Args:
+        task: The task.
+
+    Returns:
+        Plain values that are equal for equal tasks, also of another process.
+    """
+    told = {each.name: getattr(task, each.name) for each in fields(task)}
+    for part in ("objectives", "filters"):
+        own = [KINDS.get(type(each).__name__) is not type(each) for each in told[part]]
+        told[part] = [
+            each.name if code else _objective_to_data(task, each) for each, code in zip(told[part], own, strict=True)
+        ]
+    return told | {"properties": [each.name for each in task.properties]}
+
+
 def task_from_data(data: Mapping[str, Any]) -> Task:
     """The task that `task_to_data` wrote.
 
