@@ -16,7 +16,7 @@ from matenv.plain_yaml import read_yaml
 from matenv.properties.learned import load_property
 from matenv.properties.own import Property
 from matenv.tasks.as_data import KINDS, PROPERTIES
-from matenv.tasks.objectives import Objective, Window, maximise, minimise, target
+from matenv.tasks.objectives import Objective, Window, limit, maximise, minimise, target
 from matenv.tasks.stable_against import StableAgainst
 from matenv.tasks.task import Task
 
@@ -186,7 +186,8 @@ def _limits(limits: Any) -> list[Window]:
             ends = [ends.get("low"), ends.get("high")]
         if not isinstance(ends, list) or len(ends) != 2:
             raise ValueError(f"limits.{name}={ends!r} must be a pair, such as [null, 50], or {{high: 50}}")
-        windows.append(Window(str(name), *(_fitting(f"limits.{name}", end, float | None) for end in ends)))
+        low, high = (_fitting(f"limits.{name}", end, float | None) for end in ends)
+        windows.append(limit(f"limits.{name}={ends!r}", str(name), low, high))
     return windows
 
 

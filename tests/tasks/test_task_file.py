@@ -129,6 +129,7 @@ WRONG = {
     "require: Li": r"require='Li' must be a list",
     "limits: [price]": r"limits=\['price'\] must name properties",
     "limits: {price: 50}": r"limits.price=50 must be a pair",
+    "limits: {price: [50, 1]}": r"limits.price=\[50, 1\]: low=50.0 must lie below",
     "regime: metallic": r"regime='metallic' is unknown; choose one of any, ionic",
     "stable_against: [fire]": r"environment='fire' is unknown",
     "properties: [nothing]": r"properties holds 'nothing': neither a shipped property",
