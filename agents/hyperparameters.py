@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from matenv.checks import check_choice, check_flag, check_number, check_whole
-from matenv.plain_yaml import read_yaml
+from matenv.tasks.plain_yaml import read_yaml
 
 Check = Callable[[str, Any], Any]
 """Takes a name for the message and a value; returns the value or raises a ValueError."""
@@ -100,7 +100,8 @@ def check_fit(source: str, settings: Mapping[str, Any], kind: Any, policies: Col
             raise ValueError(f"{source}: {key}={value!r} is no hyperparameter of {kind.__name__}; {hint}")
     if "policy" not in settings:
         raise ValueError(f"{source} lacks policy; add one, such as MlpPolicy")
-    check_choice(f"{source}: policy", settings["policy"], [*kind.policy_aliases, *policies])
+    if not isinstance(settings["policy"], type):
+        check_choice(f"{source}: policy", settings["policy"], [*kind.policy_aliases, *policies])
     for key in ("ent_coef", "target_entropy"):
         if isinstance(settings.get(key), str) and not isinstance(takes[key].default, str):
             raise ValueError(f"{source}: {key}={settings[key]!r} must be a number for {kind.__name__}, such as 0.01")

@@ -197,11 +197,18 @@ def create(
 
     Returns:
         The agent and the environments.
+
+    Raises:
+        ValueError: Hyperparameters that the algorithm does not take.
     """
     block = {**load_hyperparameters(settings or algorithm, env_id), **(overrides or {})}
     n_envs, _ = block.pop("n_envs"), block.pop("n_timesteps")
-    envs = _make_envs(env_id, n_envs, {**block.pop("env_kwargs", {}), **(env_kwargs or {})}, wrap)
-    return _make_agent(algorithm, envs, block, seed), envs
+    arguments = {**block.pop("env_kwargs", {}), **(env_kwargs or {})}
+    source = f"the shipped {settings or algorithm}.yml" + " with overrides" * bool(overrides)
+    check_fit(source, block, ALGORITHMS[algorithm], POLICIES)
+    envs = _make_envs(env_id, n_envs, arguments, wrap)
+    with _named(source):
+        return _make_agent(algorithm, envs, block, seed), envs
 
 
 @contextmanager

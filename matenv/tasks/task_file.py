@@ -12,11 +12,11 @@ from typing import Any, get_args, get_type_hints
 
 from matenv import elements as alphabet
 from matenv.checks import check_flag, check_listed, check_number, check_whole
-from matenv.plain_yaml import read_yaml
 from matenv.properties.learned import load_property
 from matenv.properties.own import Property
 from matenv.tasks.as_data import KINDS, PROPERTIES
 from matenv.tasks.objectives import Objective, Window, limit, maximise, minimise, target
+from matenv.tasks.plain_yaml import read_yaml
 from matenv.tasks.stable_against import StableAgainst
 from matenv.tasks.task import Task
 

@@ -1,12 +1,16 @@
 """What a hyperparameter file or a run's configuration gets wrong is named by file, key and value, and leaves no run."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
-from matenv.agents.hyperparameters import load_hyperparameters
-from matenv.agents.train import load, train
+from matenv.agents.hyperparameters import check_fit, load_hyperparameters
+from matenv.agents.train import ALGORITHMS, POLICIES, create, load, train
 
+from matenv.tasks.plain_yaml import read_yaml
+
+HYPERPARAMS = Path(__file__).parent.parent.parent / "agents" / "hyperparams"
 ENV = "MaterialLatent-v0"
 BLOCK = {"n_envs": 2, "n_timesteps": 16, "policy": "MlpPolicy", "n_steps": 8, "batch_size": 8}
 OFF = {"n_envs": 2, "n_timesteps": 16, "policy": "MlpPolicy", "buffer_size": 100}
@@ -105,3 +109,32 @@ def test_a_configuration_that_makes_no_agent_is_named(run, tmp_path, wrong, said
     with pytest.raises(ValueError, match=said) as error:
         load(tmp_path)
     assert str(error.value).startswith(f"{tmp_path / 'config.json'}: ")
+
+
+def test_resuming_reads_the_configuration_likewise(run, tmp_path):
+    config = json.loads((run / "config.json").read_text())
+    config["hyperparameters"]["gamma"] = "x"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "model.zip").touch()
+    with pytest.raises(ValueError, match=r"config.json: gamma='x' must be a number in \[0, 1\]"):
+        train("ppo", tmp_path, progress=False)
+
+
+def test_overrides_are_checked_as_files_are():
+    for wrong, said in (
+        ({"learning_rat": 1}, "learning_rat=1 is no hyperparameter of PPO"),
+        ({"batch_size": 0}, "no agent can be made"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=f"the shipped ppo.yml with overrides: .*{said}"):
+            create("ppo", ENV, overrides=wrong)
+    agent, envs = create("ppo", ENV, overrides={"learning_rate": lambda left: 1e-3 * left})
+    assert agent.lr_schedule(0.5) == 5e-4
+    envs.close()
+
+
+@pytest.mark.parametrize("file", sorted(HYPERPARAMS.glob("*.yml")), ids=lambda file: file.stem)
+def test_every_shipped_file_suits_its_algorithm(file):
+    for env_id in read_yaml(file.read_text()):
+        block = load_hyperparameters(file.stem, env_id)
+        settings = {key: value for key, value in block.items() if key not in ("n_envs", "n_timesteps", "env_kwargs")}
+        check_fit(file.name, settings, ALGORITHMS[file.stem.removesuffix("-few-calls")], POLICIES)

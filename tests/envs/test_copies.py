@@ -120,10 +120,11 @@ def test_a_search_can_take_its_moves_back(env_id):
     ],
 )  # fmt: skip
 def test_a_state_of_other_episodes_is_refused_and_what_differs_is_named(env_id, other, said):
-    env, another = gym.make(env_id).unwrapped, gym.make(env_id, **other).unwrapped
+    env: Any = gym.make(env_id)
+    another: Any = gym.make(env_id, **other)
     env.reset(seed=0)
     with pytest.raises(ValueError, match=f"^state is of an environment with .*{said}"):
-        another.set_state(env.get_state())  # type: ignore[attr-defined]
+        another.unwrapped.set_state(env.unwrapped.get_state())
 
 
 def test_a_state_goes_to_another_environment_of_the_same_arguments():
@@ -133,9 +134,10 @@ def test_a_state_goes_to_another_environment_of_the_same_arguments():
     env: Any = gym.make("MaterialElements-v0", **arguments, budget=50)
     env.reset(seed=0)
     twin = cloudpickle.loads(cloudpickle.dumps(env))
-    for other in (gym.make("MaterialElements-v0", **arguments, info="numbers").unwrapped, twin.unwrapped):
-        other.set_state(env.unwrapped.get_state())
-        assert other.core.state is env.unwrapped.core.state
+    alike: Any = gym.make("MaterialElements-v0", **arguments, info="numbers")
+    for other in (alike, twin):
+        other.unwrapped.set_state(env.unwrapped.get_state())
+        assert other.unwrapped.core.state is env.unwrapped.core.state
     vector: Any = gym.make_vec("MaterialElements-v0", num_envs=1, **arguments).unwrapped
     with pytest.raises(ValueError, match="of a single environment"):
         vector.set_state(env.unwrapped.get_state())
