@@ -17,7 +17,7 @@ from matenv.tasks.plain_yaml import read_yaml
 Check = Callable[[str, Any], Any]
 """Takes a name for the message and a value; returns the value or raises a ValueError."""
 
-_GIVEN = ("self", "env", "seed", "device", "_init_setup_model")
+_GIVEN = ("self", "env", "seed", "device", "tensorboard_log", "_init_setup_model")
 """Arguments of an algorithm that `matenv.agents.train.train` gives itself."""
 
 _OBJECTS = ("action_noise", "rollout_buffer_class", "rollout_buffer_kwargs")

@@ -41,6 +41,7 @@ def test_numbers_are_read_as_they_are_meant(tmp_path):
         ("ppo", {"policy_kwargs": {"net_arhc": [8]}}, "no agent can be made of this: .*net_arhc"),
         ("ppo", {"policy_kwargs": "dict()"}, r"policy_kwargs='dict\(\)' must hold arguments by name"),
         ("ppo", {"learning_rat": 1}, r"learning_rat=1 is no hyperparameter of PPO; did you mean learning_rate\?"),
+        ("ppo", {"tensorboard_log": 0}, "tensorboard_log=0 is no hyperparameter"),
         ("ppo", {"seed": 1}, "seed=1 is no hyperparameter"), ("ppo", {"buffer_size": 9}, "no hyperparameter of PPO"),
         ("ppo", {"noise_type": "normal"}, "noise_type='normal' is no hyperparameter of PPO"),
         ("ppo", {"policy": "evil:P"}, "policy='evil:P' is unknown; choose one of MlpPolicy"),
