@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from matenv.agents.checkpoint import (
 from matenv.agents.edit_dqn import EditDQN
 from matenv.agents.edit_policy import EditGoalQPolicy, EditPolicy, EditQPolicy
 from matenv.agents.hindsight import WishReplayBuffer
-from matenv.agents.hyperparameters import load_hyperparameters
+from matenv.agents.hyperparameters import check_fit, check_values, load_hyperparameters
 from matenv.agents.seeds import training_seeds
 from matenv.agents.tensorboard import RewardTerms
 from sb3_contrib import TQC, MaskablePPO, RecurrentPPO
@@ -37,6 +38,7 @@ from stable_baselines3.her import HerReplayBuffer
 
 import matenv
 from matenv.benchmark.results import write_whole
+from matenv.checks import check_whole
 from matenv.tasks.registry import task_for_storage
 from matenv.tasks.task_file import is_task_file
 from matenv.wrappers import SB3VecEnv
@@ -49,6 +51,9 @@ ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
 
 ``"her"`` is SAC and ``"her_dqn"`` DQN with hindsight experience replay, for the goal environments.
 """
+
+CONFIG = "config.json"
+"""File of a run's folder that says what was trained."""
 
 ENV_ID = "MaterialLatent-v0"
 
@@ -66,6 +71,13 @@ POLICIES: dict[str, type[BasePolicy]] = {
 
 REPLAY_BUFFERS = {"WishReplayBuffer": WishReplayBuffer, "HerReplayBuffer": HerReplayBuffer}
 """Replay buffers for goal environments, by the name that a hyperparameter file gives."""
+
+
+_REFUSALS = (
+    AssertionError, AttributeError, LookupError, MemoryError, OverflowError, RuntimeError, TypeError, ValueError,
+    gym.error.Error,
+)  # fmt: skip
+"""What Stable-Baselines3 and torch raise for settings that they cannot work with, and Gymnasium for environments."""
 
 
 def train(
@@ -105,12 +117,14 @@ def train(
         The trained agent.
 
     Raises:
-        ValueError: Unknown algorithm, a bad number of steps, or a folder that holds a run with another configuration.
+        ValueError: Unknown algorithm, a bad number of steps, hyperparameters that the algorithm does not take, or a
+            folder that holds a run with another configuration.
     """
     if algorithm not in ALGORITHMS:
         raise ValueError(f"algorithm={algorithm!r} is unknown; choose one of {', '.join(ALGORITHMS)}")
     env_id = ENV_IDS[algorithm] if env_id is None else env_id
     settings = load_hyperparameters(algorithm, env_id, hyperparameters)
+    source = str(hyperparameters or f"the shipped {algorithm}.yml")
     n_envs, default_steps = settings.pop("n_envs"), settings.pop("n_timesteps")
     env_kwargs = {**settings.pop("env_kwargs", {}), **(env_kwargs or {})}
     if is_task_file(env_kwargs.get("task")):
@@ -118,12 +132,12 @@ def train(
     timesteps = default_steps if timesteps is None else timesteps
     if timesteps < 1:
         raise ValueError(f"timesteps={timesteps} must be at least 1")
+    check_fit(source, settings, ALGORITHMS[algorithm], POLICIES)
     check_seed(seed)
     if threads < 1:
         raise ValueError(f"threads={threads} must be at least 1")
     torch.set_num_threads(threads)
     folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
     config = {
         "algorithm": algorithm, "env_id": env_id, "env_kwargs": env_kwargs, "seed": seed, "n_envs": n_envs,
         "hyperparameters": settings, "matenv": matenv.__version__,
@@ -131,11 +145,14 @@ def train(
     resuming = _is_same_run(folder, config)
     envs = _make_envs(env_id, n_envs, env_kwargs)
     try:
-        agent, log = _make_agent(algorithm, envs, settings, seed), EpisodeLog(folder / "episodes.csv")
+        with _named(source):
+            agent = _make_agent(algorithm, envs, settings, seed)
+        folder.mkdir(parents=True, exist_ok=True)  # only now, so that no mistaken argument leaves a run behind
+        log = EpisodeLog(folder / "episodes.csv")
         if resuming:
             log.restore(restore_checkpoint(folder / CHECKPOINT, agent))
-        else:  # only now, so that no mistyped argument leaves a run behind
-            write_whole(folder / "config.json", json.dumps(config, indent=1) + "\n")
+        else:
+            write_whole(folder / CONFIG, json.dumps(config, indent=1) + "\n")
             (folder / "episodes.csv").unlink(missing_ok=True)  # of a start that was killed before its first checkpoint
         remaining = timesteps - agent.num_timesteps
         if remaining > 0:
@@ -180,11 +197,27 @@ def create(
 
     Returns:
         The agent and the environments.
+
+    Raises:
+        ValueError: Hyperparameters that the algorithm does not take.
     """
     block = {**load_hyperparameters(settings or algorithm, env_id), **(overrides or {})}
     n_envs, _ = block.pop("n_envs"), block.pop("n_timesteps")
-    envs = _make_envs(env_id, n_envs, {**block.pop("env_kwargs", {}), **(env_kwargs or {})}, wrap)
-    return _make_agent(algorithm, envs, block, seed), envs
+    arguments = {**block.pop("env_kwargs", {}), **(env_kwargs or {})}
+    source = f"the shipped {settings or algorithm}.yml" + " with overrides" * bool(overrides)
+    check_fit(source, block, ALGORITHMS[algorithm], POLICIES)
+    envs = _make_envs(env_id, n_envs, arguments, wrap)
+    with _named(source):
+        return _make_agent(algorithm, envs, block, seed), envs
+
+
+@contextmanager
+def _named(source: str) -> Iterator[None]:
+    """Name the file whose settings Stable-Baselines3 refuses; it does so in many ways, none of which names one."""
+    try:
+        yield
+    except _REFUSALS as error:
+        raise ValueError(f"{source}: no agent can be made of this: {str(error) or type(error).__name__}") from error
 
 
 def _make_envs(
@@ -242,9 +275,12 @@ def load(folder: str | Path, trust: bool = False) -> BaseAlgorithm:
     settings = dict(config["hyperparameters"])
     if "buffer_size" in settings:
         settings["buffer_size"] = 1  # room for transitions, which an agent that does not learn has no use for
-    envs = _make_envs(env_id, config["n_envs"], config["env_kwargs"])
+    source = str(Path(folder) / CONFIG)
+    with _named(source):
+        envs = _make_envs(env_id, config["n_envs"], config["env_kwargs"])
     try:
-        agent = _make_agent(algorithm, envs, settings, config["seed"])
+        with _named(source):
+            agent = _make_agent(algorithm, envs, settings, config["seed"])
         load_parameters(Path(folder) / MODEL, agent)
         return agent
     finally:
@@ -264,7 +300,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
         FileNotFoundError: The folder holds no run.
         ValueError: The file cannot be read.
     """
-    path = Path(folder) / "config.json"
+    path = Path(folder) / CONFIG
     if not path.is_file() or not (Path(folder) / MODEL).is_file():
         raise FileNotFoundError(
             f"run_folder={str(folder)!r} holds no trained agent; train one with `matenv train ppo --out {folder}`"
@@ -272,10 +308,10 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     return _parse_config(path)
 
 
-def check_seed(seed: int) -> None:
+def check_seed(seed: int, name: str = "seed") -> None:
     """Raise a ValueError for a seed that is not a whole number from 0 to 2^32 - 1."""
     if not 0 <= seed < 2**32 or seed != int(seed):
-        raise ValueError(f"seed={seed} must be a whole number from 0 to 4294967295")
+        raise ValueError(f"{name}={seed} must be a whole number from 0 to 4294967295")
 
 
 def _parse_config(path: Path) -> dict[str, Any]:
@@ -290,12 +326,16 @@ def _parse_config(path: Path) -> dict[str, Any]:
             f"{path} is no configuration of a run: {', '.join(bad) or 'algorithm'} missing or wrong; train again into "
             "another folder"
         )
-    return config
+    check_whole(f"{path}: n_envs", config["n_envs"], "environments")
+    check_seed(config["seed"], f"{path}: seed")
+    settings = check_values(str(path), config["hyperparameters"])
+    check_fit(str(path), settings, ALGORITHMS[config["algorithm"]], POLICIES)
+    return {**config, "hyperparameters": settings}
 
 
 def _is_same_run(folder: Path, config: dict[str, Any]) -> bool:
     """Whether the folder holds a run of the same configuration to go on with; a run of another one is an error."""
-    path = folder / "config.json"
+    path = folder / CONFIG
     learned = [name for name in (CHECKPOINT, MODEL) if (folder / name).is_file()]
     if not path.is_file() or not learned:  # a start that failed or was killed before anything was learned
         return False

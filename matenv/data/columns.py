@@ -90,7 +90,7 @@ def tell_apart(
         ValueError: No such column, two that would be the same label, or a unit that is unknown or ambiguous.
     """
     parts = {header: _parts(header) for header in raw.frame.columns}
-    given = {**raw.attributes.get("units", {}), **(units or {})}
+    given = {**_stated_units(raw), **(units or {})}
     found = Columns(_formula(raw, parts, column))
     found.energy = _energy(raw, parts, energy)
     if found.formula.strip() != "formula":
@@ -117,6 +117,19 @@ def tell_apart(
         _energy_unit(raw, found, given.get(found.energy) or given.get("formation_energy") or parts[found.energy][1])
     _say(found)
     return found
+
+
+def _stated_units(raw: RawTable) -> Mapping[str, str]:
+    """Units by column that a table states of itself; its scheme of energies is text, too."""
+    units, scheme = raw.attributes.get("units", {}), raw.attributes.get(SCHEME, "")
+    if not isinstance(units, Mapping):
+        raise ValueError(f"{raw.name}: units={units!r} must name columns, such as {{'hardness': 'GPa'}}")
+    for name, unit in units.items():
+        if not isinstance(unit, str):
+            raise ValueError(f"{raw.name}: units[{name!r}]={unit!r} must be text, such as 'GPa'")
+    if not isinstance(scheme, str) or (SCHEME in raw.attributes and not scheme):
+        raise ValueError(f"{raw.name}: {SCHEME}={scheme!r} must be text, such as 'mp-legacy-pbe-u'")
+    return units
 
 
 def _parts(header: str) -> tuple[str, str]:

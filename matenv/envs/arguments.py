@@ -40,6 +40,9 @@ LISTS = {
 
 LIMITS = "{'price': (None, 50.0)}"
 
+MOST_STEPS = 1_000_000
+"""Longest episode; some arguments keep what happened at every step."""
+
 
 INFOS = ("words", "numbers")
 """What `info` holds: everything, or numbers only, in a flat dictionary of the same structure at every step."""
@@ -90,7 +93,7 @@ class Arguments:
 
     def __post_init__(self) -> None:
         """Check all that can be checked before task and oracle are there, which check the rest."""
-        self.horizon = check_whole("horizon", self.horizon, "steps")
+        self.horizon = check_horizon(self.horizon, "steps", MOST_STEPS)
         check_choice("start", self.start, self.STARTS)
         self.discount = check_number("discount", self.discount, 0, 1, "a number in [0, 1]")
         self.terminate_on_success = check_flag("terminate_on_success", self.terminate_on_success)
@@ -132,6 +135,9 @@ class Arguments:
         if isinstance(self.oracle, Mapping):
             if not all(isinstance(key, str) for key in self.oracle):
                 raise ValueError(f"oracle={self.oracle!r} must name arguments of an Oracle, such as {{'budget': 100}}")
+            known = list(inspect.signature(Oracle).parameters)
+            if unknown := [key for key in self.oracle if key not in known]:
+                raise ValueError(f"oracle={self.oracle!r} has unknown keys {unknown}; it takes {', '.join(known)}")
             self.oracle = Oracle(**self.oracle)
         if not isinstance(self.oracle, Oracle):
             raise ValueError(f"oracle={self.oracle!r} must be a matenv.Oracle, or None for a new one")
@@ -180,6 +186,26 @@ class SpelledOut:
         if own and own[-1].kind is inspect.Parameter.VAR_KEYWORD:
             own[-1:] = declared
         return inspect.Signature(own)
+
+
+def check_horizon(horizon: Any, what: str, most: int) -> int:
+    """The length of an episode.
+
+    Args:
+        horizon: What was given.
+        what: What it counts, for the message.
+        most: Largest.
+
+    Returns:
+        The number.
+
+    Raises:
+        ValueError: Anything but a whole number from 1 to `most`.
+    """
+    number = check_whole("horizon", horizon, what)
+    if number > most:
+        raise ValueError(f"horizon={horizon!r} must be at most {most:,} {what}")
+    return number
 
 
 def check_render_mode(render_mode: str | None, allowed: list[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import gymnasium as gym
@@ -143,6 +144,15 @@ class Core(ABC):
     def sketch(self, pen: Pen, trail: Trail) -> None:
         """Draw where an episode moved, into the left half of a frame."""
         sketch_formulas(pen, trail)
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What makes an episode what it is, by name, in plain values; states go to episodes of the same only."""
+        return {"environment": type(self).__name__, "horizon": self.horizon, **self.about()}
+
+    @abstractmethod
+    def about(self) -> dict[str, Any]:
+        """What `settings` holds beside the kind of environment and the horizon."""
 
     def get_state(self) -> Snapshot:
         """Where the episodes stand, generators included, at the cost of a few references; see `set_state`."""

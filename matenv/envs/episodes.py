@@ -38,10 +38,18 @@ from matenv.guards import LATENT_GUARDS, Guards, properties_of
 from matenv.latent import LatentSpace, load_latent
 from matenv.oracle import DEFAULT_PREDICTOR, DEFAULT_REFERENCE, Assessment, Oracle
 from matenv.tasks import RESTRICTIONS, load_task
+from matenv.tasks.as_data import task_told
 
 if TYPE_CHECKING:
     from numpy.random import Generator
     from pymatgen.core import Composition
+
+
+PLAIN = (
+    "start", "part", "discount", "terminate_on_success", "repeat_decay", "wish", "campaign", "step_size",
+    "reachability",
+)  # fmt: skip
+"""Arguments that episodes of the same kind have in common, beside those that something is made of."""
 
 
 class Episodes(Core):
@@ -102,6 +110,14 @@ class Episodes(Core):
             space = self.space() if set(guards) & set(LATENT_GUARDS) else None
             properties = properties_of(self.task, self.oracle.predictor)
             self.guards = Guards(guards, space, self.oracle.predictor, properties)
+
+    def about(self) -> dict[str, Any]:
+        """The task with its restrictions, what is paid and observed, and the arguments that are numbers or words."""
+        told = {f"task.{name}": value for name, value in task_told(self.task).items()}
+        reward, blocks = dict(self.reward.weights), list(self.observer.slices)
+        told |= {"reward": reward, "observation": blocks, "reference": self.oracle.reference}
+        told |= {"improve": self.context.limits, "end_beyond": self.arguments.end_beyond}
+        return told | {name: getattr(self.arguments, name) for name in PLAIN if hasattr(self.arguments, name)}
 
     def _make_oracle(self) -> Oracle:
         """The oracle that the arguments ask for."""

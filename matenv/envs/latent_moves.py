@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium.spaces import Box
@@ -36,6 +36,9 @@ nearest training point as held-out formulas lie; docs/latent_moves.md compares i
 
 DEFAULT_LATENT = "vae"
 
+LONGEST_STEP = 100.0
+"""Largest ``step_size``; one of a few standard deviations already crosses every latent space."""
+
 
 @dataclass(kw_only=True)
 class LatentArguments(Arguments):
@@ -59,8 +62,10 @@ class LatentArguments(Arguments):
             raise ValueError(
                 f"latent={self.latent!r} must be the name of a latent space, a .safetensors path, or a loaded one"
             )
-        what = "a positive number of standard deviations"
-        self.step_size = check_number("step_size", self.step_size, 0, np.inf, what)
+        what = f"a positive number of standard deviations, at most {LONGEST_STEP:g}"
+        self.step_size = check_number("step_size", self.step_size, 0, LONGEST_STEP, what)
+        if self.step_size == 0:
+            raise ValueError(f"step_size={self.step_size} must be {what}")
         if self.radius is not None:
             what = "positive, or None for the latent space's own"
             self.radius = check_number("radius", self.radius, 0, np.inf, what)
@@ -105,6 +110,10 @@ class LatentEpisodes(Episodes):
         self.pull = (DEFAULT_PULL if cloud else 0.0) if self.arguments.pull is None else self.arguments.pull
         self.cloud: Cloud | None = cloud if self.pull else None
         self.action_space = Box(-1.0, 1.0, (self.latent.dim,), np.float32)
+
+    def about(self) -> dict[str, Any]:
+        """The space and how it is moved in besides."""
+        return {**super().about(), "latent": self.latent.name, "radius": self.radius, "pull": self.pull}
 
     def default_blocks(self) -> tuple[str, ...]:
         """Where z is, and what it decodes to."""

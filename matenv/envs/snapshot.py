@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -22,6 +22,10 @@ class Moving(Protocol):
     terms: dict[str, NDArray[np.float64]]
     generators: list[Generator]
 
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What makes an episode what it is, by name."""
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -35,6 +39,7 @@ class Snapshot:
         generators: State of each row's random generator.
         done: Which rows have ended and wait for their reset (N,) bool; None for a single environment.
         trail: The episode so far; None if nothing is rendered.
+        settings: What the episodes are about, by name: task, horizon, reward and the like.
     """
 
     state: Any
@@ -42,6 +47,7 @@ class Snapshot:
     generators: tuple[Mapping[str, Any], ...]
     done: NDArray[np.bool_] | None = None
     trail: Sequence[Trail] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def arrays(self) -> dict[str, NDArray]:
         """Everything but the generators and the trail as arrays by a name such as ``"state.facts.score"``."""
@@ -68,7 +74,8 @@ def take_snapshot(core: Moving, done: NDArray[np.bool_] | None = None, trail: Se
     """The snapshot of some episodes."""
     generators = tuple(generator.bit_generator.state for generator in core.generators)
     copies = tuple(Trail(list(each.places), list(each.infos)) for each in trail)
-    return Snapshot(core.state, dict(core.terms), generators, None if done is None else done.copy(), copies)
+    waiting = None if done is None else done.copy()
+    return Snapshot(core.state, dict(core.terms), generators, waiting, copies, core.settings)
 
 
 def go_back(core: Moving, snapshot: Snapshot) -> None:
@@ -79,10 +86,12 @@ def go_back(core: Moving, snapshot: Snapshot) -> None:
         snapshot: One of theirs, or of other episodes with the same arguments.
 
     Raises:
-        ValueError: No snapshot, or of episodes that differ in number or in what they move.
+        ValueError: No snapshot, or of episodes that differ in number, in what they move or in what they are about.
     """
     if not isinstance(snapshot, Snapshot):
         raise ValueError(f"state={snapshot!r} must be what get_state() returned")
+    if snapshot.settings is not core.settings:
+        _check_same(snapshot.settings, core.settings)
     if len(snapshot.generators) != len(core.generators) or set(snapshot.terms) != set(core.terms):
         raise ValueError(
             f"state holds {len(snapshot.generators)} episodes with the reward terms {sorted(snapshot.terms)}; this "
@@ -95,6 +104,16 @@ def go_back(core: Moving, snapshot: Snapshot) -> None:
     core.state, core.terms = snapshot.state, dict(snapshot.terms)
     for generator, state in zip(core.generators, snapshot.generators, strict=True):
         generator.bit_generator.state = dict(state)
+
+
+def _check_same(there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """Refuse a snapshot of episodes that are about something else."""
+    if changed := [name for name in {**here, **there} if here.get(name) != there.get(name)]:
+        told, own = (", ".join(f"{name}={str(each.get(name))[:60]}" for name in changed[:3]) for each in (there, here))
+        raise ValueError(
+            f"state is of an environment with {told}, this one has {own}; go back in an environment that was made with "
+            "the same arguments"
+        )
 
 
 def _leaves(name: str, value: Any) -> list[tuple[str, NDArray]]:

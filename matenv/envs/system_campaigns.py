@@ -15,11 +15,11 @@ from gymnasium.spaces import MultiDiscrete
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
-from matenv.checks import check_choice, check_listed, check_whole
+from matenv.checks import check_choice, check_listed
 from matenv.composition import MAX_ELEMENTS, CompositionBatch
 from matenv.data import load_dataset
 from matenv.data.dataset import PARTS
-from matenv.envs.arguments import INFOS, each_row
+from matenv.envs.arguments import INFOS, check_horizon, each_row
 from matenv.envs.core import Core, scatter
 from matenv.envs.element_features import FEATURES
 from matenv.envs.known_systems import MAX_ATOMS, MAX_COUNT, SIZES, SLOTS, by_electronegativity, known_systems
@@ -34,6 +34,9 @@ STABLE, UNSTABLE, UNKNOWN, REPEATED, TOO_LARGE = range(1, 6)
 
 ENERGY_BOUND = 5.0
 """eV/atom; formation energies in observations are divided by this."""
+
+MOST_PROPOSALS = 10_000
+"""Longest campaign: the observation holds every proposal."""
 
 _PLACE = 4 + len(STATUSES) + 1  # counts, status, energy
 
@@ -56,7 +59,7 @@ class SystemArguments:
         if not sizes or not whole or len(set(sizes)) < len(sizes) or set(sizes) - set(SIZES):
             raise ValueError(f"sizes={self.sizes!r} must be different numbers of elements out of {SIZES}")
         self.sizes = sizes
-        self.horizon = check_whole("horizon", self.horizon, "proposals")
+        self.horizon = check_horizon(self.horizon, "proposals", MOST_PROPOSALS)
         if self.observation is not None:
             check_listed("observation", self.observation, "distinct blocks, such as ['composition']")
         check_choice("info", self.info, INFOS)
@@ -120,6 +123,10 @@ class SystemEpisodes(Core):
         """Made again from its arguments, then put where it stood: the table is not pickled."""
         given = {each.name: getattr(self.arguments, each.name) for each in fields(self.arguments)}
         return _made_again, (given, self.generators, self.seeds, self.get_state())
+
+    def about(self) -> dict[str, Any]:
+        """Which systems are drawn."""
+        return {"part": self.arguments.part, "sizes": [int(size) for size in self.arguments.sizes]}
 
     def reset(self, rows: NDArray[np.int64] | None = None, options: Any = None) -> None:
         """Begin new campaigns in some rows, as `Core.reset`; the option ``system`` names their elements."""

@@ -190,9 +190,10 @@ class MaterialVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray]):
         Raises:
             ValueError: Not what `get_state` returned, or of an environment with other arguments.
         """
+        if isinstance(state, Snapshot) and state.done is None:
+            raise ValueError("state is of a single environment; this one needs what its own get_state() returned")
         self.core.set_state(state)
-        assert state.done is not None
-        self._done = state.done.copy()
+        self._done = np.array(state.done)
         if self._trails:
             copies = take_snapshot(self.core, trail=state.trail).trail
             self._trails = list(copies) or [Trail() for _ in range(self.num_envs)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -54,6 +54,24 @@ def task_to_data(task: Task) -> dict[str, Any]:
     return data
 
 
+def task_told(task: Task) -> dict[str, Any]:
+    """A task's fields, to tell two tasks apart: objectives as plain data, or by name where they hold code.
+
+    Args:
+        task: The task.
+
+    Returns:
+        Plain values that are equal for equal tasks, also of another process.
+    """
+    told = {each.name: getattr(task, each.name) for each in fields(task)}
+    for part in ("objectives", "filters"):
+        own = [KINDS.get(type(each).__name__) is not type(each) for each in told[part]]
+        told[part] = [
+            each.name if code else _objective_to_data(task, each) for each, code in zip(told[part], own, strict=True)
+        ]
+    return told | {"properties": [each.name for each in task.properties]}
+
+
 def task_from_data(data: Mapping[str, Any]) -> Task:
     """The task that `task_to_data` wrote.
 
@@ -72,9 +90,11 @@ def task_from_data(data: Mapping[str, Any]) -> Task:
         raise ValueError(f"task={dict(data)!r} has unknown fields {unknown}; known: {', '.join(sorted(known))}")
     given = {key: _tuples(value) for key, value in data.items()}
     for part in ("objectives", "filters"):
-        given[part] = tuple(map(_objective_from_data, data.get(part, ())))
-    names = data.get("properties", ())
-    if unknown := [name for name in names if name not in PROPERTIES and not str(name).endswith(FILE)]:
+        given[part] = tuple(map(_objective_from_data, _listed(part, data, "dictionaries, one per objective")))
+    names = _listed("properties", data, "names")
+    if unknown := [
+        each for each in names if not isinstance(each, str) or not (each in PROPERTIES or each.endswith(FILE))
+    ]:
         raise ValueError(
             f"task={data.get('name')!r} names properties {unknown}; shipped are {', '.join(PROPERTIES)}, one's own is "
             f"the path of its {FILE} file"
@@ -103,8 +123,16 @@ def _objective_to_data(task: Task, objective: Objective) -> dict[str, Any]:
     return {"kind": kind} | {f.name: getattr(objective, f.name) for f in fields(KINDS[kind]) if f.init}
 
 
+def _listed(key: str, data: Mapping[str, Any], what: str) -> Sequence[Any]:
+    """A field that is a list, empty where it is not given."""
+    listed = data.get(key, ())
+    if not isinstance(listed, list | tuple):
+        raise ValueError(f"task={data.get('name')!r}: {key}={listed!r} must be a list of {what}; [] for none")
+    return listed
+
+
 def _objective_from_data(data: Any) -> Objective:
-    if not isinstance(data, Mapping) or data.get("kind") not in KINDS:
+    if not isinstance(data, Mapping) or data.get("kind") not in list(KINDS):
         raise ValueError(f"objective {data!r} must be a dictionary with a kind out of {', '.join(KINDS)}")
     try:
         return KINDS[data["kind"]](**{key: _tuples(value) for key, value in data.items() if key != "kind"})

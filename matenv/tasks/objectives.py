@@ -99,6 +99,28 @@ class Window:
         return assessment.prob(self.property_name, self.low, self.high)
 
 
+def limit(where: str, property_name: str, low: float | None, high: float | None) -> Window:
+    """A `Window` as a limit on what is valid; errors say where it was given, and nothing of windows.
+
+    Args:
+        where: What the limit is called, for messages.
+        property_name: Name of the property.
+        low: Lower end in its unit, or None.
+        high: Upper end, or None.
+
+    Returns:
+        The window.
+
+    Raises:
+        ValueError: No name, an end that is no number, or `low` not below `high`.
+    """
+    try:
+        return Window(property_name, low, high)
+    except ValueError as error:
+        reason = str(error).removeprefix(f"Window({property_name!r}): ").removeprefix("Window: ")
+        raise ValueError(f"{where}: {reason}") from None
+
+
 def maximise(property_name: str, low: float, high: float) -> Ramp:
     """As much as possible: utility rises from 0 at `low` and below to 1 at `high` and above.
 

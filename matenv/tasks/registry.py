@@ -13,7 +13,7 @@ from matenv import elements as alphabet
 from matenv.checks import check_listed
 from matenv.tasks.as_data import task_from_data, task_to_data
 from matenv.tasks.benchmark_tasks import BENCHMARK_TASKS
-from matenv.tasks.objectives import Window
+from matenv.tasks.objectives import Window, limit
 from matenv.tasks.stable_against import StableAgainst
 from matenv.tasks.task import Task, check_require
 from matenv.tasks.task_file import SUFFIXES, is_task_file, read_task
@@ -147,4 +147,4 @@ def _windows(limits: Mapping[str, tuple[float | None, float | None]]) -> list[Wi
     for name, pair in limits.items():
         if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
             raise ValueError(f"limits[{name!r}]={pair!r} must be a pair (lowest, highest); None for an open end")
-    return [Window(name, *pair) for name, pair in limits.items()]
+    return [limit(f"limits[{name!r}]={pair!r}", name, *pair) for name, pair in limits.items()]

@@ -5,7 +5,7 @@ score = utility x viability x validity. A product, not a weighted sum: a sum let
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -162,7 +162,7 @@ class Task:
         object.__setattr__(self, "require", check_require(self.require))
         for parameter in ("elements", "exclude"):
             symbols = getattr(self, parameter)
-            if symbols is None:
+            if symbols is None and parameter == "elements":
                 continue
             alphabet.positions(symbols, parameter)
             symbols = tuple(dict.fromkeys(symbols))
@@ -245,9 +245,7 @@ class Task:
     @cached_property
     def _properties(self) -> frozenset[str]:
         """Names of the properties that objectives and filters are about."""
-        asked = (*self.objectives, *self.filters)
-        named = (each.property_name for each in asked if hasattr(each, "property_name"))
-        return frozenset((*named, *(name for each in asked for name in getattr(each, "needs", ()))))
+        return _asked((*self.objectives, *self.filters))
 
     @cached_property
     def _start(self) -> CompositionBatch:
@@ -321,8 +319,9 @@ class Task:
             raise ValueError(f"predicted={str(predicted)[:60]!r} must be units by property, as Oracle.units")
         for name in sorted(self._properties - predicted.keys() - self._by_elements.keys()):
             known = ", ".join(f"{each} [{unit}]" for each, unit in predicted.items())
+            what = "an objective" if name in _asked(self.objectives) else "limits or filters"
             raise ValueError(
-                f"task {self.name!r} has an objective about property_name={name!r}, which the oracle does not predict; "
+                f"task {self.name!r} has {what} about property_name={name!r}, which the oracle does not predict; "
                 f"predicted are {known}. Add your own: Oracle(properties=[matenv.Property({name!r}, unit, predict)])"
             )
 
@@ -400,6 +399,12 @@ def _obeys(
                 held |= required[group, elements[row, k]]
             obeys[row] &= held
     return obeys
+
+
+def _asked(objectives: Iterable[Objective]) -> frozenset[str]:
+    """Names of the properties that some objectives are about."""
+    named = {each.property_name for each in objectives if hasattr(each, "property_name")}
+    return frozenset(named.union(*(getattr(each, "needs", ()) for each in objectives)))
 
 
 def check_require(require: Sequence[str | Sequence[str]], name: str = "require") -> tuple[tuple[str, ...], ...]:

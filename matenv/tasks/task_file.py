@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, fields
@@ -16,7 +15,8 @@ from matenv.checks import check_flag, check_listed, check_number, check_whole
 from matenv.properties.learned import load_property
 from matenv.properties.own import Property
 from matenv.tasks.as_data import KINDS, PROPERTIES
-from matenv.tasks.objectives import Objective, Window, maximise, minimise, target
+from matenv.tasks.objectives import Objective, Window, limit, maximise, minimise, target
+from matenv.tasks.plain_yaml import read_yaml
 from matenv.tasks.stable_against import StableAgainst
 from matenv.tasks.task import Task
 
@@ -186,7 +186,8 @@ def _limits(limits: Any) -> list[Window]:
             ends = [ends.get("low"), ends.get("high")]
         if not isinstance(ends, list) or len(ends) != 2:
             raise ValueError(f"limits.{name}={ends!r} must be a pair, such as [null, 50], or {{high: 50}}")
-        windows.append(Window(str(name), *(_fitting(f"limits.{name}", end, float | None) for end in ends)))
+        low, high = (_fitting(f"limits.{name}", end, float | None) for end in ends)
+        windows.append(limit(f"limits.{name}={ends!r}", str(name), low, high))
     return windows
 
 
@@ -215,7 +216,7 @@ def _parsed(path: Path) -> Any:
         text = path.read_text(encoding="utf-8-sig")
         if path.suffix.lower() == ".toml":
             return tomllib.loads(text)
-        return _yaml(text)
+        return read_yaml(text)
     except UnicodeDecodeError as error:
         raise ValueError(f"is not UTF-8 text ({error}); save it as UTF-8") from None
     except ImportError:
@@ -223,26 +224,4 @@ def _parsed(path: Path) -> Any:
             f"{path}: YAML needs PyYAML (pip install 'matenv[agents]'); a .toml file needs none"
         ) from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ValueError(f"cannot be read as {path.suffix[1:].upper()}: {error}") from None
-
-
-def _yaml(text: str) -> Any:
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        """As the safe loader, but 1e3 is a number, and a key that is given twice is an error."""
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            keys = [self.construct_object(key) for key, _ in node.value]
-            if twice := [key for k, key in enumerate(keys) if key in keys[:k]]:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {twice[0]!r} is given twice; join them", node.start_mark
-                )
-            return super().construct_mapping(node, deep)
-
-    exponent = re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$")
-    Loader.add_implicit_resolver("tag:yaml.org,2002:float", exponent, list("-+0123456789"))
-    try:
-        return yaml.load(text, Loader)  # a safe loader: plain values only
-    except (yaml.YAMLError, TypeError) as error:
-        raise ValueError(f"cannot be read as YAML: {' '.join(str(error).split())}") from None
+        raise ValueError(f"cannot be read as TOML: {error}") from None

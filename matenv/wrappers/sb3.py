@@ -14,7 +14,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices
 
-from matenv.checks import check_listed, check_made, check_seed
+from matenv.checks import check_listed, check_made, check_row, check_seed
 
 EMPTY: dict[str, Any] = {}
 
@@ -72,6 +72,25 @@ class SB3VecEnv(VecEnv):
         seed = check_seed("seed", seed)
         self._seed = seed
         return [None if seed is None else seed + row for row in range(self.num_envs)]
+
+    def set_options(self, options: list[dict] | dict | None = None) -> None:
+        """Options of the next reset.
+
+        Args:
+            options: One dictionary for all rows, a list of one per row with the same keys, or None.
+
+        Raises:
+            ValueError: Something else.
+        """
+        if options is not None and not isinstance(options, dict):
+            rows = list(options) if isinstance(options, list | tuple) else []
+            if len(rows) != self.num_envs or not all(isinstance(own, dict) for own in rows):
+                raise ValueError(
+                    f"options={str(options)[:60]} must be a dictionary such as {{'formula': 'LiFePO4'}}, or a list of "
+                    f"{self.num_envs} of them"
+                )
+            _together(rows)
+        super().set_options(options)
 
     def reset(self) -> Any:
         """Begin an episode in every row and return the observations, (N, width) or a dictionary of such."""
@@ -142,6 +161,8 @@ class SB3VecEnv(VecEnv):
 
     def env_is_wrapped(self, wrapper_class: type, indices: VecEnvIndices = None) -> list[bool]:
         """Whether the environment is wrapped in `wrapper_class`, per row; single-environment wrappers never apply."""
+        if not isinstance(wrapper_class, type):
+            raise ValueError(f"wrapper_class={wrapper_class!r} must be a class, such as VecMonitor")
         layer: Any = self.envs
         wrapped = isinstance(layer, wrapper_class)
         while not wrapped and hasattr(layer, "env"):
@@ -150,7 +171,10 @@ class SB3VecEnv(VecEnv):
         return [wrapped] * len(self._rows(indices))
 
     def _rows(self, indices: VecEnvIndices) -> list[int]:
-        return [int(row) for row in self._get_indices(indices)]
+        if indices is None:
+            return list(range(self.num_envs))
+        asked = indices if isinstance(indices, Iterable) and not isinstance(indices, str | bytes) else [indices]
+        return [check_row("indices", row, self.num_envs) % self.num_envs for row in asked]
 
     def _row_infos(self, info: dict[str, Any]) -> list[dict[str, Any]]:
         """One dictionary per row with the requested keys."""

@@ -273,6 +273,10 @@ def test_a_line_of_jsonl_may_hold_a_line_separator(write):
     assert read_table(write(text, name="table.jsonl")).labels["hardness"].tolist() == [9.2, 20.0]
 
 
+HARD = '{"data": [{"formula": "MgO", "x": 9}]'
+"""The beginning of a table in JSON."""
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
@@ -281,6 +285,11 @@ def test_a_line_of_jsonl_may_hold_a_line_separator(write):
         ("t.json", '{"columns": ["formula", "x"], "data": [["MgO"]]}', "do not go together"),
         ("t.json", '{"columns": 5, "data": [["MgO"]]}', "do not go together"),
         ("t.json", "[" * 100_000, "is not JSON"),
+        ("t.json", f'{HARD}, "units": 5}}', "t.json: units=5 must name columns"),
+        ("t.json", f'{HARD}, "units": ["GPa"]}}', r"units=\['GPa'\] must name columns"),
+        ("t.json", f'{HARD}, "units": {{"x": 5}}}}', r"units\['x'\]=5 must be text"),
+        ("t.json", f'{HARD}, "energy_scheme": 5}}', "energy_scheme=5 must be text"),
+        ("t.json", f'{HARD}, "energy_scheme": ""}}', "energy_scheme='' must be text"),
     ],
 )
 def test_a_file_that_is_no_table_says_so(write, name, text, said):

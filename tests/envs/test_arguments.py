@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -96,3 +97,37 @@ def test_wishes_and_goals_of_another_kind_are_refused():
     for name, goals in (("achieved_goal", (right[:3], right)), ("desired_goal", (right, None))):
         with pytest.raises(ValueError, match=name):
             env.unwrapped.compute_reward(*goals, {})
+
+
+@pytest.mark.parametrize("env_id", ALL_IDS)
+@pytest.mark.parametrize("horizon", [10**30, 1e300, 1_000_001])
+def test_an_episode_has_an_end(env_id, horizon):
+    for make in (gym.make, partial(gym.make_vec, num_envs=2)):
+        with pytest.raises(ValueError, match=r"horizon=.* must be at most 1(,000|0),000 "):
+            make(env_id, horizon=horizon)
+
+
+@pytest.mark.parametrize("wrong", [1e300, 101, 0, -1, float("inf")])
+def test_a_step_has_a_length(wrong):
+    with pytest.raises(ValueError, match="step_size=.* must be a positive number of standard deviations, at most 100"):
+        gym.make("MaterialLatent-v0", step_size=wrong)
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"price": (50, 1)}, r"^limits\['price'\]=\(50, 1\): low=50 must lie below high=1"),
+        ({"price": ("a", None)}, r"^limits\['price'\]=.*low='a' must be a number, or None"),
+        ({5: (1, 2)}, r"^limits\[5\]=.*property_name=5 must be the name"),
+        ({"x": (1, 2)}, "has limits or filters about property_name='x', which the oracle does not predict"),
+    ],
+)
+def test_a_limit_that_is_none_is_named_as_one(limits, said):
+    with pytest.raises(ValueError, match=said):
+        gym.make("MaterialElements-v0", limits=limits)
+
+
+@pytest.mark.parametrize("key", ["nope", "self"])
+def test_an_unknown_argument_of_an_oracle_is_named(key):
+    with pytest.raises(ValueError, match=f"oracle=.* has unknown keys .*{key}.*; it takes reference, budget"):
+        gym.make("MaterialLatent-v0", oracle={key: 1})

@@ -102,6 +102,47 @@ def test_a_search_can_take_its_moves_back(env_id):
             env.unwrapped.set_state(wrong)
 
 
+@pytest.mark.parametrize(
+    ("env_id", "other", "said"),
+    [
+        ("MaterialLatent-v0", {"horizon": 4}, "horizon=16, this one has horizon=4"),
+        ("MaterialLatent-v0", {"task": "wide-gap-novel"}, "task.name=stiff-stable.* this one has task.name=wide-gap"),
+        ("MaterialLatent-v0", {"exclude": ["Li"]}, "task.exclude="),
+        ("MaterialLatent-v0", {"step_size": 0.5}, "step_size"),
+        ("MaterialLatent-v0", {"limits": {"price": (None, 9)}}, "task.filters="),
+        ("MaterialLatent-v0", {"pull": 0.5}, "pull=1.5"), ("MaterialLatent-v0", {"reward": {"novelty": 1}}, "reward="),
+        ("MaterialLatent-v0", {"reference": "all"}, "reference=train, this one has reference=all"),
+        ("MaterialElements-v0", {"improve": {"edits": 2}}, "observation=.*improve="),
+        ("MaterialElements-v0", {"wish": "draw"}, "wish=None|observation="),
+        ("MaterialElements-v0", {"repeat_decay": 0.5}, "repeat_decay|observation="),
+        ("MaterialSystem-v0", {"horizon": 4}, "horizon=10"),
+        ("MaterialSystem-v0", {"sizes": [2]}, r"sizes=\[2, 3, 4\]"),
+    ],
+)  # fmt: skip
+def test_a_state_of_other_episodes_is_refused_and_what_differs_is_named(env_id, other, said):
+    env: Any = gym.make(env_id)
+    another: Any = gym.make(env_id, **other)
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=f"^state is of an environment with .*{said}"):
+        another.unwrapped.set_state(env.unwrapped.get_state())
+
+
+def test_a_state_goes_to_another_environment_of_the_same_arguments():
+    density = matenv.Property("density", "g/cm3", lambda x: x.sum(axis=1))
+    task = matenv.Task("dense", "Dense.", (matenv.maximise("density", 0, 2),), properties=(density,))
+    arguments: dict[str, Any] = {"task": task, "elements": np.array(["Fe", "O", "Ti"]), "improve": {"edits": 3}}
+    env: Any = gym.make("MaterialElements-v0", **arguments, budget=50)
+    env.reset(seed=0)
+    twin = cloudpickle.loads(cloudpickle.dumps(env))
+    alike: Any = gym.make("MaterialElements-v0", **arguments, info="numbers")
+    for other in (alike, twin):
+        other.unwrapped.set_state(env.unwrapped.get_state())
+        assert other.unwrapped.core.state is env.unwrapped.core.state
+    vector: Any = gym.make_vec("MaterialElements-v0", num_envs=1, **arguments).unwrapped
+    with pytest.raises(ValueError, match="of a single environment"):
+        vector.set_state(env.unwrapped.get_state())
+
+
 def test_a_snapshot_survives_as_arrays():
     envs: Any = gym.make_vec("MaterialElements-v0", num_envs=4, horizon=5, autoreset_mode="NextStep", repeat_decay=0.9)
     envs.reset(seed=0)
@@ -152,6 +193,13 @@ def test_what_json_cannot_hold_is_refused_by_name():
         ({"colour": 1}, "unknown fields"),
         ({"name": "x", "description": "", "objectives": [{"kind": "Slope"}]}, "kind out of Ramp, Window"),
         ({"name": "x", "description": "", "objectives": [], "properties": ["mass"]}, "shipped are price"),
+        ({"name": "x", "description": "", "objectives": [], "properties": [["mass"]]}, "shipped are price"),
+        ({"name": "x", "description": "", "objectives": [], "properties": 5}, "properties=5 must be a list"),
+        ({"name": "x", "description": "", "objectives": None}, "task='x': objectives=None must be a list"),
+        ({"name": "x", "description": "", "objectives": 5}, "objectives=5 must be a list"),
+        ({"name": "x", "description": "", "objectives": [{"kind": []}]}, "kind out of Ramp, Window"),
+        ({"name": "x", "description": "", "objectives": [], "filters": 5}, "filters=5 must be a list"),
+        ({"name": "x", "description": "", "objectives": [], "exclude": None}, "exclude=None must be a list of symbols"),
     ):
         with pytest.raises(ValueError, match=message):
             matenv.load_task(wrong)

@@ -129,10 +129,15 @@ WRONG = {
     "require: Li": r"require='Li' must be a list",
     "limits: [price]": r"limits=\['price'\] must name properties",
     "limits: {price: 50}": r"limits.price=50 must be a pair",
+    "limits: {price: [50, 1]}": r"limits.price=\[50, 1\]: low=50.0 must lie below",
     "regime: metallic": r"regime='metallic' is unknown; choose one of any, ionic",
     "stable_against: [fire]": r"environment='fire' is unknown",
     "properties: [nothing]": r"properties holds 'nothing': neither a shipped property",
     "novel: true\nnovel: false": r"the key 'novel' is given twice",
+    "objectives: [{kind: Window, property: x, low: 010}]": r"objectives\[0\].low='010' must be a number",
+    "objectives: [{kind: Window, property: x, low: 1:30}]": r"objectives\[0\].low='1:30' must be a number",
+    "<<: {novel: true}\n<<: {novel: false}": r"the key '<<' is given twice",
+    "within: !!float x": r"cannot be read as YAML: could not convert",
     "a: [": r"cannot be read as YAML",
     "- 1": r"must hold keys with values",
     "name: 3": r"name=3 must be text",
@@ -145,6 +150,12 @@ def test_a_mistake_is_named_by_file_key_and_value(text, tmp_path):
     with pytest.raises((ValueError, FileNotFoundError), match=WRONG[text]) as error:
         matenv.load_task(path)
     assert str(error.value).startswith(f"{path}: ")
+
+
+def test_merge_keys_are_merged_and_what_they_bring_may_be_overridden(tmp_path):
+    text = "objectives:\n  - &wide {kind: Window, property: band_gap_pbe, low: 3, high: 1e1}\n"
+    task = read_task(write(tmp_path, text + "  - {<<: *wide, property: price, low: 2}\n"))
+    assert task.objectives == (matenv.Window("band_gap_pbe", 3, 10), matenv.Window("price", 2, 10))
 
 
 def test_files_that_are_none(tmp_path):

@@ -60,6 +60,26 @@ def test_attributes_and_methods():
         envs.set_attr("note", 1, indices=0)
     envs.set_attr("note", 1)
     assert envs.get_attr("note") == [1, 1, 1]
+    assert len(envs.env_method("describe", indices=np.array([-1, 0]))) == 2 and envs.get_attr("note", np.int64(1)) == [
+        1
+    ]
+    for wrong in (7, [0, 5], [-4], "0", [0.5], [None]):
+        with pytest.raises(ValueError, match="indices=.* is not one of the 3 rows"):
+            envs.get_attr("num_envs", wrong)
+        with pytest.raises(ValueError, match="indices=.* is not one of the 3 rows"):
+            envs.env_method("get_state", indices=wrong)
+    with pytest.raises(ValueError, match="wrapper_class=5 must be a class"):
+        envs.env_is_wrapped(5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [5, [5, 5], [{"formula": "NaCl"}], "NaCl", [{"formula": "NaCl"}, {}], {1: 2}.items()])
+def test_options_that_are_none_are_refused_where_they_are_set(wrong):
+    envs = make(2)
+    with pytest.raises(ValueError, match=r"options(=|\[1\] lacks)"):
+        envs.set_options(wrong)
+    envs.set_options(({"formula": "NaCl"}, {"formula": "LiF"}))  # type: ignore[arg-type]
+    envs.reset()
+    assert envs.env_method("formulas") == ["NaCl", "LiF"]
 
 
 def test_other_autoreset_modes_and_unknown_info_are_refused():
