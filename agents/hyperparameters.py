@@ -14,6 +14,9 @@ from typing import Any
 from matenv.checks import check_choice, check_flag, check_number, check_whole
 from matenv.tasks.plain_yaml import read_yaml
 
+LARGEST = 10**10
+"""Largest whole number of a file."""
+
 Check = Callable[[str, Any], Any]
 """Takes a name for the message and a value; returns the value or raises a ValueError."""
 
@@ -108,9 +111,9 @@ def check_fit(source: str, settings: Mapping[str, Any], kind: Any, policies: Col
 
 
 def _from(lowest: int, name: str, value: Any) -> int:
-    number = check_number(name, value, lowest, sys.float_info.max, f"a whole number of at least {lowest}")
-    if not number.is_integer():
-        raise ValueError(f"{name}={value!r} must be a whole number of at least {lowest}")
+    what = f"a whole number from {lowest} to {LARGEST:,}"
+    if not (number := check_number(name, value, lowest, LARGEST, what)).is_integer():
+        raise ValueError(f"{name}={value!r} must be {what}")
     return int(number)
 
 

@@ -251,6 +251,8 @@ def _json(path: Path, text: str, said: list[str]) -> RawTable:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from None
     attributes: dict[str, Any] = {}
+    if isinstance(content, dict):
+        attributes = {key: content[key] for key in ("units", "energy_scheme") if key in content and "data" in content}
     if isinstance(content, dict) and "columns" in content and "data" in content:  # pandas' "split"
         try:
             if twice := [str(name) for name, n in Counter(content["columns"]).items() if n > 1]:
@@ -259,7 +261,6 @@ def _json(path: Path, text: str, said: list[str]) -> RawTable:
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path}: 'columns' and the rows of 'data' do not go together: {error}") from None
     elif isinstance(content, dict) and isinstance(content.get("data"), list):
-        attributes = {key: content[key] for key in ("units", "energy_scheme") if key in content}
         content = content["data"]
     if isinstance(content, list) and content and isinstance(content[0], dict) and "@class" in content[0]:
         raw = _of_list(entries.from_dicts(content), "formula", str(path))
