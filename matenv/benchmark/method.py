@@ -25,7 +25,7 @@ from matenv.benchmark.problem import Problem, Proposals
 from matenv.benchmark.result_file import check_label
 from matenv.benchmark.results import TRACKS
 from matenv.benchmark.training import Training
-from matenv.checks import check_listed, check_seed, check_text
+from matenv.checks import check_listed, check_made, check_seed, check_text
 from matenv.composition import CompositionBatch
 
 SHIPPED = (
@@ -68,6 +68,7 @@ class AskTell:
 
     def begin(self, problem: Problem) -> None:
         """A new problem; what was told before belongs to another. Each chemical system has its own chance."""
+        check_made("problem", problem, Problem, "matenv.benchmark.Problem")
         self.problem = problem
         if problem.system is not None:
             self.rng = np.random.default_rng([self.seed, *"-".join(problem.system).encode()])
