@@ -23,7 +23,7 @@ def boards(results: Sequence[Result]) -> list[Board]:
     runs: dict[tuple[str, str], dict[str, dict[str, dict[int, dict[str, float]]]]] = {}
     seconds: dict[tuple[str, str], dict[str, list[float]]] = {}
     of_systems: dict[tuple[str, str], list[Result]] = {}
-    for result in results:
+    for result in sorted(results, key=lambda each: each.plan.budget):
         plan = result.plan
         if plan.track == "systems":
             of_systems.setdefault((plan.track, _calls(result, plan.budget)), []).append(result)
@@ -31,9 +31,9 @@ def boards(results: Sequence[Result]) -> list[Board]:
             key = plan.track, _calls(result, int(calls))
             by_task = runs.setdefault(key, {}).setdefault(plan.method, {}).setdefault(plan.task, {})
             measures = _with_share(result, measures)
-            if plan.seed in by_task and by_task[plan.seed] != measures and int(calls) == plan.budget:
+            if int(calls) == plan.budget and by_task.setdefault(plan.seed, measures) != measures:
                 raise ValueError(f"two results of {plan.method!r}, task {plan.task!r}, seed {plan.seed}, differ")
-            by_task[plan.seed] = measures
+            by_task.setdefault(plan.seed, measures)  # a longer run, read off here, stands in where there is no own one
             if int(calls) == plan.budget:
                 seconds.setdefault(key, {}).setdefault(plan.method, []).append(
                     float(result.reported.get("cpu_seconds", np.nan))

@@ -33,7 +33,7 @@ class References:
         ceiling_proxy: The same by proxy (`top100`).
         met: Distinct formulas met.
         genetic: What `GA, table starts` reaches with ten times the calls, by proxy.
-        separation: Share of pairs of methods of which every seed of one lies above all seeds of the other.
+        separation: Share of pairs of methods of which one is better over seeds (Mann and Whitney, two-sided, 5 %).
         digest: Of the task that was run.
     """
 

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -190,6 +191,20 @@ def test_processes_change_nothing(tmp_path):
     for plan, file in zip(wanted, files, strict=True):
         there, here = Result.read(file), run(plan)
         assert there.answers == here.answers and there.measures == here.measures
+
+
+def test_a_longer_run_read_off_at_fewer_calls_stands_in_but_replaces_none(folder):
+    short, *_ = [each for each in read_results([folder]) if each.plan.track == "single"]
+    measures = {name: 0.25 for name in short.measures["60"]}
+    plan = replace(short.plan, budget=90)
+    long, other = (
+        replace(short, plan=replace(plan, seed=seed), measures={"60": measures, "90": measures})
+        for seed in (short.plan.seed, 7)
+    )
+    for results in ([short, long, other], [other, long, short]):
+        few = next(board for board in boards(results) if board.calls == "60 calls")
+        runs = few.runs[plan.method][plan.task]
+        assert runs[short.plan.seed]["gold100"] == short.measures["60"]["gold100"] and runs[7]["gold100"] == 0.25
 
 
 def test_the_leaderboard_ranks_whoever_made_the_files(folder, tmp_path):
