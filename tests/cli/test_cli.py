@@ -118,7 +118,7 @@ def end_of(arguments, monkeypatch):
         (["train", "ppo", "--out", "x", "--env-kwargs", "{"], "is not JSON"),
         (["demo", "--require", "Li|Xx"], "matenv: require holds ['Xx']"),
         (["equal-budget", "--method", "luck"], "matenv: method='luck' is no name of a method; choose from"),
-        (["equal-budget", "--method", "no_such_module:luck"], "matenv: method='no_such_module' cannot be imported: No module named 'no_such_module'"),
+        (["equal-budget", "--method", "no_such_module:luck"], "matenv: method='no_such_module' cannot be imported"),
         (["predictor", "train", "--out", "x", "--family", "tree"], "matenv: family='tree' must be one of set,"),
         (
             ["predictor", "train", "--out", "x", "--calibrated-on", "gold"],
