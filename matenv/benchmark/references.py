@@ -29,10 +29,12 @@ class References:
         retrieval: Neighbours of the table's formulas, nothing learned.
         best: The best method.
         best_method: Its name.
-        ceiling: The best 100 chemical systems by proxy of all formulas that any run has met, by gold.
+        ceiling: The best 100 chemical systems by proxy of all formulas that any run has met, by gold; or those of one
+            run where gold likes them better.
         ceiling_proxy: The same by proxy (`top100`).
         met: Distinct formulas met.
         genetic: What `GA, table starts` reaches with ten times the calls, by proxy.
+        retrieval_many: Share of the best method's gain over chance that retrieval has with ten times the calls.
         separation: Share of pairs of methods of which one is better over seeds (Mann and Whitney, two-sided, 5 %).
         digest: Of the task that was run.
     """
@@ -47,6 +49,7 @@ class References:
     ceiling_proxy: float
     met: int
     genetic: float
+    retrieval_many: float
     separation: float
     digest: str
 
