@@ -70,17 +70,16 @@ def test_truth_check_and_correlations():
 
 
 @pytest.mark.slow
-def test_two_families_close_most_of_the_gap_that_an_adversary_opens():
-    tasks = [load_task(name) for name in ("wide-gap-novel", "stiff-semiconductor-novel")]
-    bare, guarded = (
-        [gap.measure(task, reward, "adversary", 10_000, seed=0) for task in tasks]
-        for reward in ("bare-default", "two-family")
+def test_a_network_taken_at_its_word_pays_for_what_an_adversary_finds_and_a_calibrated_reward_does_not():
+    tasks = [load_task(name) for name in ("stiff-stable", "stable-novel")]
+    bare, calibrated = (
+        [gap.measure(task, reward, "adversary", 3_000, seed=0) for task in tasks]
+        for reward in ("bare-default", "default")
     )
-    opened, left = (sum(g.gap for g in found) for found in (bare, guarded))
-    assert opened > 0.25
-    assert left < 0.5 * opened
-    # Not bought with worse candidates.
-    assert sum(g.calibrated for g in guarded) > 0.9 * sum(g.calibrated for g in bare)
+    for at_its_word, honest in zip(bare, calibrated, strict=True):
+        assert at_its_word.proxy - at_its_word.calibrated > 0.2  # what is paid, and what gold, calibrated, gives
+        assert abs(honest.gap) < 0.05
+        assert honest.calibrated > 0.9 * at_its_word.calibrated  # not bought with worse candidates
 
 
 def test_unknown_rewards_are_refused():
