@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from matenv.data import Dataset, load_dataset
 from matenv.data.neighbours import Neighbours
+from matenv.oracle import Oracle
 from matenv.oracle.intervals import COVERAGE, IntervalModel
 from matenv.oracle.stability import HULLS, StabilityModel
 from studies.honesty.stored import RESULTS, markdown, store
@@ -56,6 +57,7 @@ def measure(predictor: str, hull: str) -> dict[str, Any]:
         "disagreement": disagreement,
         "stated standard deviation": rows.energy.std,
         "P(stable)": StabilityModel.load(predictor, hull).correct(rows.raw, rows.compositions, rows.evidence),
+        "p_found": Oracle(hull, predictor=predictor).assess(rows.compositions).p_found,
     }
     groups = {f"tenths of {label}": _tenths(values) for label, values in known.items()}
     groups["2, 3, 4, 5, 6+ elements"] = np.minimum(size, 6) - 2
