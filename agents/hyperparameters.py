@@ -175,6 +175,14 @@ def _class(name: str, value: Any) -> Any:
     return value
 
 
+def _rate(name: str, value: Any) -> float:
+    """A learning rate: what is above 1 becomes no number within a few updates."""
+    number = check_number(name, value, 0.0, 1.0, what := "a positive number of at most 1, such as 3e-4")
+    if not number:
+        raise ValueError(f"{name}={value!r} must be {what}")
+    return number
+
+
 _positive = partial(_number, 0.0, float("inf"), "a positive number, such as 1e-3")
 _not_negative = partial(_number, 0.0, sys.float_info.max, "a number of at least 0")
 _share = partial(_number, 0.0, 1.0, "a number in [0, 1]")
@@ -215,7 +223,8 @@ CHECKS: dict[str, Check] = {
     "sde_sample_freq": partial(_from, -1),
     "gradient_steps": _updates,
     "train_freq": _frequency,
-    **dict.fromkeys(("learning_rate", "clip_range", "max_grad_norm"), _positive),
+    "learning_rate": _rate,
+    **dict.fromkeys(("clip_range", "max_grad_norm"), _positive),
     **dict.fromkeys(("clip_range_vf", "target_kl"), partial(_open_end, _positive)),
     **dict.fromkeys(("vf_coef", "noise_std", "target_policy_noise", "target_noise_clip"), _not_negative),
     **dict.fromkeys(

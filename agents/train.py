@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,8 @@ def train(
     settings = load_hyperparameters(algorithm, env_id, hyperparameters)
     source = str(hyperparameters or f"the shipped {algorithm}.yml")
     n_envs, default_steps = settings.pop("n_envs"), settings.pop("n_timesteps")
-    env_kwargs = {**settings.pop("env_kwargs", {}), **(env_kwargs or {})}
+    from_file = settings.pop("env_kwargs", {})
+    env_kwargs = {**from_file, **(env_kwargs or {})}
     if is_task_file(env_kwargs.get("task")):
         env_kwargs["task"] = task_for_storage(env_kwargs["task"])
     timesteps = default_steps if timesteps is None else timesteps
@@ -143,7 +144,8 @@ def train(
         "hyperparameters": settings, "matenv": matenv.__version__,
     }  # fmt: skip
     resuming = _is_same_run(folder, config)
-    envs = _make_envs(env_id, n_envs, env_kwargs)
+    with _named(f"{source}: env_kwargs={from_file!r}", "no environment") if from_file else nullcontext():
+        envs = _make_envs(env_id, n_envs, env_kwargs)
     try:
         with _named(source):
             agent = _make_agent(algorithm, envs, settings, seed)
@@ -212,12 +214,12 @@ def create(
 
 
 @contextmanager
-def _named(source: str) -> Iterator[None]:
-    """Name the file whose settings Stable-Baselines3 refuses; it does so in many ways, none of which names one."""
+def _named(source: str, what: str = "no agent") -> Iterator[None]:
+    """Name the file whose settings are refused: Stable-Baselines3 does so in many ways, none of which names one."""
     try:
         yield
     except _REFUSALS as error:
-        raise ValueError(f"{source}: no agent can be made of this: {str(error) or type(error).__name__}") from error
+        raise ValueError(f"{source}: {what} can be made of this: {str(error) or type(error).__name__}") from error
 
 
 def _make_envs(

@@ -50,7 +50,23 @@ def read_yaml(text: str) -> Any:
                 )
             return node
 
+    def checked(kind: str) -> Any:
+        """Makes a number of what is tagged as one (``!!int``), if it is written as such."""
+
+        def construct(loader: Any, node: Any) -> Any:
+            written = loader.construct_scalar(node)
+            kinds = ("int",) if kind == "int" else ("int", "float")
+            if not any(re.fullmatch(_NUMBERS[each], written) for each in kinds):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"!!{kind} {written} must be a number such as 12, without leading zeros and colons",
+                    node.start_mark,
+                )  # fmt: skip
+            return getattr(yaml.SafeLoader, f"construct_yaml_{kind}")(loader, node)
+
+        return construct
+
     for kind, pattern in _NUMBERS.items():
+        Loader.add_constructor(_TAG + kind, checked(kind))
         Loader.add_implicit_resolver(_TAG + kind, re.compile(f"^(?:{pattern})$"), list("-+.0123456789"))
     try:
         return yaml.load(text, Loader)  # a safe loader: plain values only
