@@ -25,6 +25,7 @@ from stable_baselines3.common.save_util import recursive_getattr
 from stable_baselines3.common.vec_env import VecMonitor
 from stable_baselines3.her import HerReplayBuffer
 
+from matenv.atomic import write_whole
 from matenv.composition import CompositionBatch
 from matenv.training.weights_file import ordered
 
@@ -90,10 +91,8 @@ def save_checkpoint(path: Path, agent: BaseAlgorithm, notes: dict[str, Any]) -> 
         if hasattr(world.core, "oracle"):  # MaterialSystem-v0 asks the table
             arrays |= dict(zip(ASKED, world.core.oracle.history().arrays, strict=True))
         header["world"] = {"generators": snapshot.generators, "seeds": world.core.seeds}
-    partial = path.with_suffix(".partial")
     contiguous = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
-    partial.write_bytes(ordered(save(contiguous, {"format": FORMAT, "state": json.dumps(header, sort_keys=True)})))
-    partial.replace(path)
+    write_whole(path, ordered(save(contiguous, {"format": FORMAT, "state": json.dumps(header, sort_keys=True)})))
 
 
 def restore_checkpoint(path: Path, agent: BaseAlgorithm) -> dict[str, Any]:
@@ -160,17 +159,16 @@ def save_model(path: Path, agent: BaseAlgorithm) -> None:
         path: The ``.zip`` file, replaced when the new one is complete.
         agent: The agent.
     """
-    whole = io.BytesIO()
-    agent.save(whole, exclude=NOT_SAVED)
-    partial = path.with_suffix(".partial")
-    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(partial, "w") as target:
+    saved, whole = io.BytesIO(), io.BytesIO()
+    agent.save(saved, exclude=NOT_SAVED)
+    with zipfile.ZipFile(saved) as source, zipfile.ZipFile(whole, "w") as target:
         for name in source.namelist():
             content = source.read(name)
             if name == "data":  # readable remarks beside the objects hold addresses in memory
                 kept = {k: _without_remarks(v) for k, v in json.loads(content).items()}
                 content = json.dumps(kept, indent=4).encode()
             target.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
-    partial.replace(path)
+    write_whole(path, whole.getvalue())
 
 
 def load_parameters(path: Path, agent: BaseAlgorithm) -> None:

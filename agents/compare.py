@@ -19,8 +19,9 @@ from matenv.agents.train import ALGORITHMS, ENV_ID, train
 
 import matenv
 from matenv import Oracle, load_task
+from matenv.atomic import write_whole
 from matenv.benchmark import search
-from matenv.benchmark.results import stored_with, write_whole
+from matenv.benchmark.results import stored_with
 from matenv.benchmark.statistics import mean_interval
 from matenv.report.pictures import draw_learning_curves
 from matenv.tasks.registry import task_for_storage

@@ -21,7 +21,8 @@ from matenv.agents.policies import RandomPolicy
 from matenv.agents.train import ENV_ID, train
 
 import matenv
-from matenv.benchmark.results import stored_with, write_whole
+from matenv.atomic import write_whole
+from matenv.benchmark.results import stored_with
 from matenv.benchmark.spaces import measure_space
 from matenv.benchmark.statistics import mean_interval
 from matenv.latent import SHIPPED

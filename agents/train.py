@@ -37,7 +37,7 @@ from stable_baselines3.common.vec_env import VecMonitor
 from stable_baselines3.her import HerReplayBuffer
 
 import matenv
-from matenv.benchmark.results import write_whole
+from matenv.atomic import write_whole
 from matenv.checks import check_whole
 from matenv.tasks.registry import task_for_storage
 from matenv.tasks.task_file import is_task_file

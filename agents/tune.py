@@ -16,7 +16,7 @@ from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.hyperparameters import load_hyperparameters
 from matenv.agents.train import ALGORITHMS, ENV_IDS, check_seed, create
 
-from matenv.benchmark.results import write_whole
+from matenv.atomic import write_whole
 from matenv.tasks.registry import task_for_storage
 
 if TYPE_CHECKING:

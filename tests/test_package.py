@@ -13,8 +13,9 @@ ROOT = Path(__file__).parent.parent
 
 # Rooms in import order: a room may import those above it (DESIGN: one direction, no cycles).
 ROOMS = [
-    "elements", "checks", "compiled", "composition", "training", "chemistry", "data", "thermo", "latent", "properties",
-    "oracle", "bundle", "guards", "tasks", "card", "benchmark", "envs", "wrappers", "report", "agents", "cli",
+    "elements", "checks", "atomic", "compiled", "composition", "training", "chemistry", "data", "thermo", "latent",
+    "properties", "oracle", "bundle", "guards", "tasks", "card", "benchmark", "envs", "wrappers", "report", "agents",
+    "cli",
 ]  # fmt: skip
 
 

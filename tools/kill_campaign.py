@@ -25,7 +25,7 @@ from typing import Annotated, Any
 
 import typer
 
-from matenv.benchmark.results import write_whole
+from matenv.atomic import write_whole
 from tools.command import run as run_command
 from tools.kill_commands import WRITERS, Writer, make_inputs
 
@@ -35,11 +35,14 @@ SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signa
 START_UP = 5.0
 """Seconds of a start, at most."""
 
-DATED = ("date", "cpu_seconds")
+DATED = ("date", "cpu_seconds", "core_microseconds")
 """Keys of results that say when and how fast; they are left out of the comparison."""
 
-LEFTOVERS = (".partial", ".part")
-"""How files end that a kill leaves behind."""
+TIMED = b"Core-microseconds a row"
+"""How a line of a card begins that says how fast; it is left out, too."""
+
+LEFTOVERS = ".part"
+"""How a file ends that a kill leaves behind."""
 
 
 @dataclass
@@ -127,7 +130,10 @@ def contents(folder: Path, writer: Writer) -> dict[str, Any]:
             or any(fnmatch(path.name, each) for each, _ in writer.differing)
         ):
             continue
-        found[name] = _undated(json.loads(path.read_text())) if path.suffix == ".json" else path.read_bytes()
+        if path.suffix == ".json":
+            found[name] = _undated(json.loads(path.read_text()))
+        else:
+            found[name] = [line for line in path.read_bytes().splitlines(True) if not line.startswith(TIMED)]
     return found
 
 

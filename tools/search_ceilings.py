@@ -12,9 +12,9 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from matenv.atomic import write_whole
 from matenv.benchmark import best_by_system, search
 from matenv.benchmark.references import digest
-from matenv.benchmark.results import write_whole
 from matenv.oracle import Oracle
 from matenv.tasks import BENCHMARK, TASKS
 from tools.command import run

@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 
 import matenv
+from matenv.atomic import write_whole
 from matenv.benchmark import truth
 from matenv.benchmark.bare import bare_oracle
 from matenv.benchmark.found import best_by_system
 from matenv.benchmark.play import search
-from matenv.benchmark.results import file_name, stored_with, write_whole
+from matenv.benchmark.results import file_name, stored_with
 from matenv.benchmark.truth import Correlation, Truth, error_correlations, truth_check
 from matenv.oracle import Oracle
 from matenv.properties.element_properties import ELEMENT_PROPERTIES

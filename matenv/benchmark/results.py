@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import matenv
+from matenv.atomic import write_whole
 from matenv.benchmark.result_file import check_content, check_label
 from matenv.checks import check_choice, check_path, check_seed, check_text, check_whole
 from matenv.composition import MAX_ATOMS, TOLERANCE, CompositionBatch, read
@@ -238,10 +239,3 @@ def stored_with(path: Path, settings: Mapping[str, Any], measure: Callable[[], A
 def file_name(words: Iterable[str]) -> str:
     """Name of a JSON file from words of any kind."""
     return "-".join(re.sub("[^a-z0-9]+", "-", word.lower()).strip("-") for word in words) + ".json"
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that appears when it is complete."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text)
-    partial.replace(path)

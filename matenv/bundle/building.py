@@ -21,13 +21,13 @@ import scipy
 import torch
 
 import matenv
+from matenv.atomic import only_writer, write_whole
 from matenv.bundle.bundle import TABLE, Bundle, load_bundle, stands_on
 from matenv.bundle.card import card
 from matenv.bundle.manifest import MANIFEST, WORK, read_manifest, write_manifest
 from matenv.bundle.request import Learned, Request
 from matenv.checks import check_choice, check_flag, check_listed, check_number, check_path, check_seed
 from matenv.data import Dataset
-from matenv.data.atomic import only_writer, write_whole
 from matenv.data.embedded import load_dataset_as
 from matenv.data.user_table import HOLDOUTS
 from matenv.latent.training.finetune import finetune

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from matenv.data.atomic import write_whole
+from matenv.atomic import write_whole
 
 FORMAT, VERSION = "matenv-bundle", 1
 MANIFEST, WORK = "manifest.json", ".build"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from matenv import elements as alphabet
-from matenv.data.atomic import write_whole
+from matenv.atomic import write_whole
 from matenv.data.materials_project import THERMO_TYPES, MaterialsProject
 
 PARTS = "parts"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matenv.data.atomic import only_writer
+from matenv.atomic import only_writer
 from matenv.data.download import PARTS, Documents, Request, download
 from matenv.data.ground_states import Materials, gather
 from matenv.data.materials_project import THERMO_TYPES, MaterialsProject

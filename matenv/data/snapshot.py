@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from matenv.atomic import write_whole
 from matenv.composition import CompositionBatch
-from matenv.data.atomic import write_whole
 from matenv.data.dataset import Dataset
 from matenv.data.download import PARTS, Documents, Request
 from matenv.data.ground_states import LABELS, NAMED, Materials

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from matenv.atomic import write_whole
 from matenv.checks import check_path
-from matenv.data.atomic import write_whole
 from matenv.properties import heads
 from matenv.properties.distribution import Calibration
 from matenv.properties.networks.features import element_features

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import os
 import shutil
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+
+from matenv.atomic import write_whole
 
 CHECKPOINT = "checkpoint.pt"
 HISTORY = "history.json"
@@ -46,7 +48,9 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
         path: The file; its folder is made if need be.
         state: What `read_checkpoint` shall return.
     """
-    _replace(path, lambda temporary: torch.save(_unshared(state), temporary))
+    whole = io.BytesIO()
+    torch.save(_unshared(state), whole)
+    _write(path, whole.getvalue())
 
 
 def _unshared(value: Any) -> Any:
@@ -99,7 +103,7 @@ def save(folder: Path, identity: dict[str, Any], parts: Mapping[str, Part], hist
         history: One record per finished epoch.
     """
     # The records first: what is cut off in between is then done again, and its record written again.
-    _replace(folder / HISTORY, lambda temporary: temporary.write_text(json.dumps(history, indent=0)))
+    _write(folder / HISTORY, json.dumps(history, indent=0))
     states = {name: part.state_dict() for name, part in parts.items()}
     write_checkpoint(folder / CHECKPOINT, {"identity": identity, **states, "history": history})
 
@@ -110,17 +114,13 @@ def fingerprint(network: nn.Module) -> str:
     return hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in tensors)).hexdigest()
 
 
-def _replace(path: Path, fill: Callable[[Path], object]) -> None:
+def _write(path: Path, content: bytes | str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
     try:
-        fill(temporary)
-    except (OSError, RuntimeError) as error:  # torch says neither which file nor why, as of a full disk
-        temporary.unlink(missing_ok=True)
-        cause = error if isinstance(error, OSError) else error.__context__ or error
+        write_whole(path, content)
+    except OSError as error:
         free = shutil.disk_usage(path.parent).free
         raise OSError(
-            f"{path} cannot be written ({str(cause)[:200]}; {free / 2**20:.0f} MiB free there); make room and run the "
+            f"{path} cannot be written ({str(error)[:200]}; {free / 2**20:.0f} MiB free there); make room and run the "
             "same command again, which goes on from the last checkpoint"
         ) from error
-    os.replace(temporary, path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,8 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+
+from matenv.atomic import write_whole
 
 
 def ordered(content: bytes) -> bytes:
@@ -47,10 +48,8 @@ class WeightsFormat:
             header: What to say of it; format and checksum are added.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".part")
         sealed = {**header, "format": self.tag, "sha256": self._checksum(tensors, header)}
-        temporary.write_bytes(ordered(save(dict(tensors), sealed)))
-        os.replace(temporary, path)
+        write_whole(path, ordered(save(dict(tensors), sealed)))
 
     def read(self, path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         """Header and tensors of a file, its numbers not yet checked: `verify` does that.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from matenv import load_dataset
-from matenv.data.atomic import only_writer, write_whole
+from matenv.atomic import only_writer, write_whole
 from matenv.data.download import Documents, Request
 from matenv.data.ground_states import gather
 from matenv.data.snapshot import load_entries, write_snapshot

@@ -135,7 +135,7 @@ WRONG = {
     "properties: [nothing]": r"properties holds 'nothing': neither a shipped property",
     "novel: true\nnovel: false": r"the key 'novel' is given twice",
     "objectives: [{kind: Window, property: x, low: 010}]": r"objectives\[0\].low='010' must be a number",
-    "objectives: [{kind: Window, property: x, low: !!int 010}]": "!!int 010 must be a number such as 12, without leading",
+    "objectives: [{kind: Window, property: x, low: !!int 010}]": "!!int 010 must be a number such as 12",
     "objectives: [{kind: Window, property: x, low: !!float 1:30}]": "!!float 1:30 must be a number",
     "objectives: [{kind: Window, property: x, low: 1:30}]": r"objectives\[0\].low='1:30' must be a number",
     "<<: {novel: true}\n<<: {novel: false}": r"the key '<<' is given twice",

@@ -45,10 +45,11 @@ def test_what_is_compared(tmp_path):
     (tmp_path / "run" / "result.json").write_text(
         json.dumps({"date": "today", "score": 1, "reported": {"cpu_seconds": 2}})
     )
-    for name in ("a.csv", "study.db", "b.csv.17.partial", ".lock"):
+    for name in ("a.csv", "study.db", ".b.csv.17.part", ".lock"):
         (tmp_path / name).write_text("x")
+    (tmp_path / "card.md").write_text("Good.\nCore-microseconds a row: 58.3\n")
     found = contents(tmp_path, Writer("tune", differing=(("study.db", "holds times"),)))
-    assert found == {"a.csv": b"x", "run/result.json": {"score": 1, "reported": {}}}
+    assert found == {"a.csv": [b"x"], "card.md": [b"Good.\n"], "run/result.json": {"score": 1, "reported": {}}}
 
 
 def test_a_command_is_killed_and_compared(tmp_path, monkeypatch):

@@ -37,15 +37,16 @@ def test_what_is_no_checkpoint_says_what_to_do(tmp_path, parts, content):
 def test_an_interruption_leaves_the_old_checkpoint(tmp_path, parts, monkeypatch):
     save(tmp_path, {}, parts, [1])
 
-    def half(state, path):
-        path.write_bytes(b"half")
+    def interrupted(_):
+        assert len(list(tmp_path.glob(".*.part"))) == 1
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", half)
+        patch.setattr("os.fsync", interrupted)
         with pytest.raises(KeyboardInterrupt):
             save(tmp_path, {}, parts, [1, 2])
     assert read_checkpoint(tmp_path / "checkpoint.pt")["history"] == [1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint.pt", "history.json"]
 
 
 def test_reports_follow_the_checkpoint_and_a_finished_run_does_nothing(tmp_path, parts):

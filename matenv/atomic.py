@@ -14,12 +14,12 @@ except ImportError:  # pragma: no cover - Windows has no such lock: there, two w
     fcntl = None  # type: ignore[assignment]
 
 
-def write_whole(path: Path, content: bytes) -> str:
+def write_whole(path: Path, content: bytes | str) -> str:
     """Write a file beside its place, and put it there once it is on the disk.
 
     Args:
-        path: The file; an older one stays until the new one is whole.
-        content: What it holds.
+        path: The file, in a folder that exists; an older one stays until the new one is whole.
+        content: What it holds; text becomes UTF-8.
 
     Returns:
         SHA-256 of the content, hexadecimal.
@@ -27,7 +27,8 @@ def write_whole(path: Path, content: bytes) -> str:
     Raises:
         OSError: It cannot be written (no room, no permission); nothing is left behind.
     """
-    temporary = path.with_name(f".{path.name}.part")
+    content = content.encode() if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")  # two processes may write the same file
     try:
         with temporary.open("wb") as stream:
             stream.write(content)
