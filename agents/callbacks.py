@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
 import signal
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +25,8 @@ EPISODE_FIELDS = (
     "success_rate",
     "best_formula",
 )
+
+_HEADER = ",".join(EPISODE_FIELDS) + "\n"
 
 _TOLD = ("score", "p_stable", "success", "formula")
 
@@ -47,15 +51,22 @@ class EpisodeLog(BaseCallback):
         return {"episodes": self._episodes, "ended": self._ended, "bytes": written}
 
     def restore(self, notes: dict[str, Any]) -> None:
-        """Go on from there: lines written later are cut off, as their episodes will be run again."""
+        """Go on from there: lines written later are cut off, as their episodes will be run again.
+
+        A log that is gone or was shortened is gone on with, or begun anew, with a warning.
+        """
         self._episodes, self._ended = notes["episodes"], notes["ended"]
-        if self.path.exists():
-            with self.path.open("r+") as stream:
-                stream.truncate(notes["bytes"])
+        there = self.path.read_bytes() if self.path.exists() else b""
+        if len(there) < notes["bytes"]:
+            warnings.warn(f"{self.path} lacks episodes that this run had written to it", stacklevel=2)
+            if not there.startswith(_HEADER.encode()) or not there.endswith(b"\n"):
+                self.path.unlink(missing_ok=True)
+        else:
+            os.truncate(self.path, notes["bytes"])
 
     def _on_training_start(self) -> None:
         if not self.path.exists() or not self.path.stat().st_size:
-            self.path.write_text(",".join(EPISODE_FIELDS) + "\n")
+            self.path.write_text(_HEADER)
 
     def _on_step(self) -> bool:
         dones = self.locals["dones"]

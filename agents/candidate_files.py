@@ -10,6 +10,7 @@ from typing import Any
 
 from matenv.agents.candidates import CAVEAT, Candidate, write_csv
 
+from matenv.atomic import write_whole
 from matenv.composition import CompositionBatch, integer_counts
 from matenv.elements import SYMBOLS
 
@@ -25,7 +26,7 @@ def write_json(candidates: Sequence[Candidate], path: Path) -> None:
         path: The file.
     """
     content = {"note": CAVEAT, "energy_unit": "eV/atom", "candidates": [asdict(each) for each in candidates]}
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_optimade(candidates: Sequence[Candidate], path: Path) -> None:
@@ -45,7 +46,7 @@ def write_optimade(candidates: Sequence[Candidate], path: Path) -> None:
             "provider": {"name": "matenv", "prefix": "matenv", "description": CAVEAT},
         },
     }
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def _entry(candidate: Candidate) -> dict[str, Any]:

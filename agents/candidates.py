@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,6 +14,7 @@ import numpy as np
 
 from matenv import CompositionBatch, Oracle, Ramp, Task, Window, load_dataset
 from matenv import elements as alphabet
+from matenv.atomic import write_whole
 from matenv.card import large_formulas
 from matenv.composition import integer_counts
 from matenv.data import Dataset
@@ -256,11 +258,12 @@ def write_csv(candidates: Sequence[Candidate], path: Path) -> None:
         path: The file.
     """
     names = {key: f"{key} [eV/atom]" if "energy" in key else key for key in Candidate.__dataclass_fields__}
-    with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, [*names.values(), "note"])
-        writer.writeheader()
-        for candidate in candidates:
-            writer.writerow({**{names[key]: value for key, value in asdict(candidate).items()}, "note": CAVEAT})
+    whole = io.StringIO(newline="")
+    writer = csv.DictWriter(whole, [*names.values(), "note"])
+    writer.writeheader()
+    for candidate in candidates:
+        writer.writerow({**{names[key]: value for key, value in asdict(candidate).items()}, "note": CAVEAT})
+    write_whole(path, whole.getvalue())
 
 
 def show_table(candidates: Sequence[Candidate], title: str) -> None:

@@ -20,6 +20,7 @@ from matenv.agents.train import create
 from stable_baselines3.common.callbacks import BaseCallback
 
 from matenv import Oracle
+from matenv.atomic import write_whole
 from matenv.benchmark import METHODS, PolicyMethod, Problem, Result, plans, register, sweep
 from matenv.benchmark.burden import burden
 from matenv.benchmark.leaderboard import leaderboard
@@ -158,7 +159,7 @@ def equal_budget(
     folder = Path(out) / "runs"
     results = [Result.read(path) for path in sweep(wanted, folder, processes)]
     text = leaderboard(results) + "\n" + burden(results)
-    Path(out, "summary.md").write_text(text + "\n")
+    write_whole(Path(out, "summary.md"), text + "\n")
     draw_leaderboard(results, Path(out, "leaderboard.png"))
     draw_curves(results, Path(out, "best.png"))
     draw_moves(results, Path(out, "moves.png"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from matenv.agents.checkpoint import (
 )
 from matenv.agents.edit_dqn import EditDQN
 from matenv.agents.edit_policy import EditGoalQPolicy, EditPolicy, EditQPolicy
+from matenv.agents.given_files import digests
 from matenv.agents.hindsight import WishReplayBuffer
 from matenv.agents.hyperparameters import check_fit, check_values, load_hyperparameters
 from matenv.agents.seeds import training_seeds
@@ -37,7 +38,7 @@ from stable_baselines3.common.vec_env import VecMonitor
 from stable_baselines3.her import HerReplayBuffer
 
 import matenv
-from matenv.atomic import write_whole
+from matenv.atomic import only_writer, write_whole
 from matenv.checks import check_whole
 from matenv.tasks.registry import task_for_storage
 from matenv.tasks.task_file import is_task_file
@@ -143,13 +144,17 @@ def train(
         "algorithm": algorithm, "env_id": env_id, "env_kwargs": env_kwargs, "seed": seed, "n_envs": n_envs,
         "hyperparameters": settings, "matenv": matenv.__version__,
     }  # fmt: skip
+    if given := digests(env_kwargs):
+        config["files"] = given
     resuming = _is_same_run(folder, config)
     with _named(f"{source}: env_kwargs={from_file!r}", "no environment") if from_file else nullcontext():
         envs = _make_envs(env_id, n_envs, env_kwargs)
-    try:
+    with ExitStack() as held:
+        held.callback(envs.close)
         with _named(source):
             agent = _make_agent(algorithm, envs, settings, seed)
         folder.mkdir(parents=True, exist_ok=True)  # only now, so that no mistaken argument leaves a run behind
+        held.enter_context(only_writer(folder))
         log = EpisodeLog(folder / "episodes.csv")
         if resuming:
             log.restore(restore_checkpoint(folder / CHECKPOINT, agent))
@@ -173,8 +178,6 @@ def train(
             save_checkpoint(folder / CHECKPOINT, agent, log.notes())
         save_model(folder / MODEL, agent)  # also of a finished run: it may have been killed between its two files
         return agent
-    finally:
-        envs.close()
 
 
 def create(
@@ -274,6 +277,8 @@ def load(folder: str | Path, trust: bool = False) -> BaseAlgorithm:
         raise ValueError(
             f"{folder} was trained on env_id={env_id!r}, whose module would be imported; trust=True (--trust) does"
         )
+    if other := _other_files(config):
+        raise ValueError(f"{folder} was trained on other contents of {', '.join(other)}; put back what it learned on")
     settings = dict(config["hyperparameters"])
     if "buffer_size" in settings:
         settings["buffer_size"] = 1  # room for transitions, which an agent that does not learn has no use for
@@ -335,6 +340,12 @@ def _parse_config(path: Path) -> dict[str, Any]:
     return {**config, "hyperparameters": settings}
 
 
+def _other_files(config: dict[str, Any]) -> list[str]:
+    """Paths that an environment's arguments name, of files that are no longer what a run learned on."""
+    found = digests(config["env_kwargs"])
+    return sorted(path for path, digest in config.get("files", {}).items() if found.get(path) != digest)
+
+
 def _is_same_run(folder: Path, config: dict[str, Any]) -> bool:
     """Whether the folder holds a run of the same configuration to go on with; a run of another one is an error."""
     path = folder / CONFIG
@@ -342,7 +353,9 @@ def _is_same_run(folder: Path, config: dict[str, Any]) -> bool:
     if not path.is_file() or not learned:  # a start that failed or was killed before anything was learned
         return False
     old, new = _parse_config(path), json.loads(json.dumps(config))
-    changed = sorted(key for key in new if old.get(key) != new[key])
+    changed = sorted(key for key in new if key != "files" and old.get(key) != new[key])
+    if not changed and (other := _other_files(old)):
+        raise ValueError(f"{folder} holds a run on other contents of {', '.join(other)}; choose another folder")
     if changed:
         raise ValueError(f"{folder} holds a run with another {', '.join(changed)}; choose another folder")
     if CHECKPOINT not in learned:

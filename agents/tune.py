@@ -122,10 +122,11 @@ def tune(
 
     Raises:
         ImportError: Optuna is not installed.
-        ValueError: An unknown algorithm or task, numbers below 1, or a folder that holds another study.
+        ValueError: An unknown algorithm or task, numbers below 1, a folder that holds another study, or a damaged one.
     """
     try:
         import optuna
+        from sqlalchemy.exc import SQLAlchemyError  # what Optuna keeps its studies with
     except ImportError as error:
         raise ImportError("tuning needs the extra 'tune': pip install 'matenv[tune]'") from error
     if algorithm not in ALGORITHMS:
@@ -140,10 +141,16 @@ def tune(
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.INFO if progress else optuna.logging.WARNING)
-    study = optuna.create_study(
-        storage=f"sqlite:///{(folder / 'study.db').resolve()}", study_name=algorithm, load_if_exists=True,
-        direction="maximize", pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
-    )  # fmt: skip
+    try:
+        study = optuna.create_study(
+            storage=f"sqlite:///{(folder / 'study.db').resolve()}", study_name=algorithm, load_if_exists=True,
+            direction="maximize", pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
+        )  # fmt: skip
+    except SQLAlchemyError as error:
+        cause = " ".join(str(error).split())[:120]
+        raise ValueError(
+            f"{folder / 'study.db'} cannot be read ({cause}); delete it, or choose another folder"
+        ) from None
     settings = {"env_id": env_id, "env_kwargs": arguments, "timesteps": timesteps, "episodes": episodes, "seed": seed}
     _same(study, folder, settings)
     torch.set_num_threads(1)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 try:
     import fcntl
@@ -18,7 +20,7 @@ def write_whole(path: Path, content: bytes | str) -> str:
     """Write a file beside its place, and put it there once it is on the disk.
 
     Args:
-        path: The file, in a folder that exists; an older one stays until the new one is whole.
+        path: The file; its folder is made if need be, and an older file stays until the new one is whole.
         content: What it holds; text becomes UTF-8.
 
     Returns:
@@ -27,6 +29,7 @@ def write_whole(path: Path, content: bytes | str) -> str:
     Raises:
         OSError: It cannot be written (no room, no permission); nothing is left behind.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     content = content.encode() if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")  # two processes may write the same file
     try:
@@ -39,6 +42,18 @@ def write_whole(path: Path, content: bytes | str) -> str:
         temporary.unlink(missing_ok=True)
         raise
     return hashlib.sha256(content).hexdigest()
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        ValueError: It is damaged; the file is named.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:  # of JSON or of its encoding
+        raise ValueError(f"{path} is damaged ({error}); delete it, and what it held is worked out again") from None
 
 
 @contextmanager

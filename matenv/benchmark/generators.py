@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from matenv.atomic import read_json, write_whole
 from matenv.benchmark.generative import Conditioning, compare_with_asked, conditioning, held_out_with, quality
 from matenv.composition import CompositionBatch
 from matenv.data import Dataset, load_dataset
@@ -98,8 +99,8 @@ def compare_generators(
     folder, data = Path(out), load_dataset()
     folder.mkdir(parents=True, exist_ok=True)
     settings, path = {"samples": samples, "at_each": at_each, "seed": seed}, folder / "generative.json"
-    result: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    if result.get("settings") != settings:
+    result: dict[str, Any] = read_json(path) if path.exists() else {}
+    if not isinstance(result, dict) or result.get("settings") != settings:
         controls = {
             "training rows": _rows(data, samples, seed),
             "random formulas": random_formulas(load_task("stiff-stable"), samples, seed),
@@ -116,7 +117,7 @@ def compare_generators(
             result["spaces"][name] = {"weights": weights} | measured
             if asked and draw is not None:
                 draw(asked, folder / "conditioning.png", f"{name}: what is asked for, and what is predicted")
-            path.write_text(json.dumps(result, indent=1) + "\n")
+            write_whole(path, json.dumps(result, indent=1) + "\n")
     rows = [result["controls"], *(each["quality"] for each in result["spaces"].values())]
     print(quality_table({name: metrics for each in rows for name, metrics in each.items()}))
     print("\n" + back_table({name: each["back"] for name, each in result["spaces"].items()}))

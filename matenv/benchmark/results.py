@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import matenv
-from matenv.atomic import write_whole
+from matenv.atomic import read_json, write_whole
 from matenv.benchmark.result_file import check_content, check_label
 from matenv.checks import check_choice, check_path, check_seed, check_text, check_whole
 from matenv.composition import MAX_ATOMS, TOLERANCE, CompositionBatch, read
@@ -206,10 +206,13 @@ def stored(path: Path, measure: Callable[[], Any]) -> Any:
 
     Returns:
         The file's contents.
+
+    Raises:
+        ValueError: The file is damaged.
     """
     if not path.is_file():
         write_whole(path, json.dumps(measure(), indent=1) + "\n")
-    return json.loads(path.read_text())
+    return read_json(path)
 
 
 def stored_with(path: Path, settings: Mapping[str, Any], measure: Callable[[], Any]) -> Any:

@@ -87,8 +87,14 @@ def tune(
 
 def _arguments(text: str) -> dict[str, Any]:
     """Arguments of an environment, from JSON."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if twice := [key for k, (key, _) in enumerate(pairs) if key in [other for other, _ in pairs[:k]]]:
+            raise ValueError(f"--env-kwargs={text!r} has the key {twice[0]!r} twice; give it once")
+        return dict(pairs)
+
     try:
-        arguments = json.loads(text)
+        arguments = json.loads(text, object_pairs_hook=once)
     except json.JSONDecodeError as error:
         raise ValueError(f"--env-kwargs={text!r} is not JSON: {error}") from None
     if not isinstance(arguments, dict):

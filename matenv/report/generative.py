@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from matenv.benchmark.generators import Asked
 from matenv.data.dataset import UNITS
+from matenv.report.saving import save
 
 
 def draw_conditioning(found: Asked, out: Path, title: str) -> None:
@@ -40,4 +41,4 @@ def draw_conditioning(found: Asked, out: Path, title: str) -> None:
             axes.grid(alpha=0.3)
     panels[0][0].legend(fontsize=8)
     figure.suptitle(title, fontsize=11)
-    figure.savefig(out)
+    save(figure, out)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from matenv import elements as alphabet
 from matenv.latent.evaluation.line import Line
+from matenv.report.saving import save
 
 LABELLED = 0.03
 """Share of the line from which a stretch of one formula is labelled with it."""
@@ -58,4 +59,4 @@ def draw_line(line: Line, out: Path, title: str) -> None:
     bottom.grid(alpha=0.3)
     bottom.legend(fontsize=8, loc="lower right")
     figure.suptitle(title, fontsize=11)
-    figure.savefig(out)
+    save(figure, out)

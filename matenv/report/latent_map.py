@@ -20,6 +20,7 @@ from matenv.composition import CompositionBatch
 from matenv.data import Dataset
 from matenv.data.dataset import UNITS
 from matenv.latent import LatentSpace
+from matenv.report.saving import save
 
 Families = tuple[tuple[str, tuple[str, ...], str], ...]
 
@@ -135,7 +136,7 @@ def draw_map(
         axes.set_xticks([])
         axes.set_yticks([])
     figure.suptitle(f"{len(batch):,} {formulas} in the latent space {space.name} (t-SNE: neighbours stay neighbours)")
-    figure.savefig(out)
+    save(figure, out)
 
 
 def _by_property(axes: Axes, place: NDArray, value: NDArray, label: str) -> None:

@@ -15,6 +15,7 @@ from matenv.benchmark.board import COLUMNS, PROXY, SHARE
 from matenv.benchmark.curve import best_so_far
 from matenv.benchmark.leaderboard import boards
 from matenv.benchmark.results import Result
+from matenv.report.saving import save
 
 SHARES = {
     "changed": "formula changed",
@@ -56,7 +57,7 @@ def draw_leaderboard(results: Sequence[Result], out: Path) -> None:
         axes.set_ylim(-0.6, len(methods) - 0.4)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8, loc="lower right")
-    figure.savefig(out)
+    save(figure, out)
 
 
 def draw_curves(results: Sequence[Result], out: Path) -> None:
@@ -83,7 +84,7 @@ def draw_curves(results: Sequence[Result], out: Path) -> None:
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("mean of the best 100 scores so far,\none per chemical system (mean over seeds)")
     _legend(figure, panels)
-    figure.savefig(out)
+    save(figure, out)
 
 
 def draw_moves(results: Sequence[Result], out: Path) -> bool:
@@ -118,7 +119,7 @@ def draw_moves(results: Sequence[Result], out: Path) -> bool:
     for axes in panels[-1]:
         axes.set_xlabel("oracle calls")
     _legend(figure, panels.ravel())
-    figure.savefig(out)
+    save(figure, out)
     return True
 
 

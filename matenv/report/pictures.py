@@ -16,6 +16,7 @@ from matenv.benchmark.statistics import mean_interval
 from matenv.envs.latent_moves import LatentEpisodes
 from matenv.envs.rendering import plot_path, plot_scores
 from matenv.envs.state import Trail
+from matenv.report.saving import save
 
 
 def draw_learning_curve(
@@ -54,7 +55,7 @@ def draw_learning_curve(
         axes.xaxis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps / 1000:g}k"))
     panels[0].legend(fontsize=8)
     figure.suptitle(title, fontsize=10)
-    figure.savefig(out)
+    save(figure, out)
 
 
 def draw_learning_curves(
@@ -91,7 +92,7 @@ def draw_learning_curves(
         axes.grid(alpha=0.3)
     panels[0].legend(fontsize=8)
     figure.suptitle(title, fontsize=10)
-    figure.savefig(out)
+    save(figure, out)
 
 
 def _curves(paths: Sequence[Path], column: str, points: int = 200) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -118,7 +119,7 @@ def draw_trajectory(trail: Trail, core: LatentEpisodes, out: Path, title: str) -
     plot_path(left, core.latent, np.array(trail.places), [info["formula"] for info in trail.infos], own_plane=True)
     plot_scores(right, trail, core.horizon)
     figure.suptitle(title, fontsize=11)
-    figure.savefig(out)
+    save(figure, out)
 
 
 def _smooth(values: NDArray[np.float64], window: int = 9) -> NDArray[np.float64]:

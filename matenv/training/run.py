@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from matenv.atomic import only_writer
 from matenv.training.checkpoint import Part, resume, save
 
 Record = TypeVar("Record")
@@ -51,14 +52,17 @@ def run_epochs(
 
     Raises:
         ValueError: The checkpoint cannot be read, or belongs to another run.
+        OSError: Another process is training in that folder.
     """
-    history: list[Record] = resume(folder, identity, parts, free)
-    for _ in _with_bar(range(len(history), epochs), progress):
-        started = time.perf_counter()
-        history.append(one_epoch(history))
-        save(folder, identity, parts, history)
-        if report:
-            report(history, time.perf_counter() - started)
+    folder.mkdir(parents=True, exist_ok=True)
+    with only_writer(folder):
+        history: list[Record] = resume(folder, identity, parts, free)
+        for _ in _with_bar(range(len(history), epochs), progress):
+            started = time.perf_counter()
+            history.append(one_epoch(history))
+            save(folder, identity, parts, history)
+            if report:
+                report(history, time.perf_counter() - started)
     return history
 
 

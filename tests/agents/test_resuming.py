@@ -16,10 +16,13 @@ import torch
 from matenv.agents import compare as comparison
 from matenv.agents.callbacks import Checkpoint
 from matenv.agents.evaluation import evaluate_policy
+from matenv.agents.given_files import digests
 from matenv.agents.train import ALGORITHMS, ENV_ID, ENV_IDS, load, train
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import PPO
 
+import matenv
+from matenv.atomic import only_writer
 from matenv.wrappers import SB3VecEnv
 
 BLOCKS = {
@@ -195,3 +198,49 @@ def test_a_recurrent_policy_is_evaluated_with_its_state():
     space = gym.make_vec(ENV_ID, num_envs=2)
     agent = RecurrentPPO("MlpLstmPolicy", SB3VecEnv(space), n_steps=4, batch_size=4, seed=0, device="cpu")
     assert evaluate_policy(agent, episodes=3, horizon=3, deterministic=True).returns.shape == (3,)
+
+
+def test_a_run_on_a_file_that_has_changed_is_not_gone_on_with(tmp_path):
+    weights = Path(matenv.__file__).parent / "latent" / "weights"
+    space = tmp_path / "space.safetensors"
+    space.write_bytes((weights / "vae.safetensors").read_bytes())
+    settings = {"horizon": 5, "latent": str(space)}
+    run("ppo", tmp_path / "run", settings, timesteps=32)
+    run("ppo", tmp_path / "run", settings, timesteps=64)
+    assert load(tmp_path / "run").num_timesteps == 64
+    space.write_bytes((weights / "dkl-vae.safetensors").read_bytes())
+    with pytest.raises(ValueError, match="holds a run on other contents of .*space.safetensors"):
+        run("ppo", tmp_path / "run", settings, timesteps=96)
+    with pytest.raises(ValueError, match="was trained on other contents of .*space.safetensors"):
+        load(tmp_path / "run")
+
+
+def test_digests_of_what_arguments_name(tmp_path):
+    bundle = tmp_path / "bundle"
+    (bundle / "parts").mkdir(parents=True)
+    (bundle / "parts" / "a").write_text("1")
+    before = digests({"oracle": {"bundle": str(bundle), "predictor": "default"}, "latent": "vae", "horizon": 3})
+    assert list(before) == [str(bundle)]
+    (bundle / "parts" / "a").rename(bundle / "parts" / "b")
+    assert digests({"bundle": bundle}) != before
+    assert digests({"latent": tmp_path / "absent.safetensors"}) == {}  # the environment says so
+
+
+@pytest.mark.parametrize("left", [None, "garbage\n"])
+def test_a_log_that_is_gone_is_begun_anew_with_a_warning(tmp_path, left):
+    run("ppo", tmp_path / "run", {"horizon": 5}, timesteps=320)
+    log = tmp_path / "run" / "episodes.csv"
+    if left is None:
+        log.unlink()
+    else:
+        log.write_text(left)
+    with pytest.warns(UserWarning, match="episodes.csv lacks episodes"):
+        run("ppo", tmp_path / "run", {"horizon": 5}, timesteps=640)
+    header, *rows = log.read_text().splitlines()
+    assert header.startswith("timestep,") and rows and all(row[0].isdigit() for row in rows)
+
+
+def test_two_trainings_do_not_share_a_folder(tmp_path):
+    (tmp_path / "run").mkdir()
+    with only_writer(tmp_path / "run"), pytest.raises(OSError, match="is being written by another process"):
+        run("ppo", tmp_path / "run", {"horizon": 5}, timesteps=32)

@@ -44,6 +44,13 @@ def test_a_study_is_kept_and_goes_on_and_its_best_can_be_trained(tmp_path, small
         tune("dreamer", tmp_path)
 
 
+def test_a_damaged_study_is_named(tmp_path):
+    pytest.importorskip("optuna")
+    (tmp_path / "study.db").write_text("garbage" * 100)
+    with pytest.raises(ValueError, match="study.db cannot be read .*delete it, or choose another folder"):
+        tune("ppo", tmp_path, trials=1, progress=False)
+
+
 @pytest.mark.slow
 def test_a_study_that_was_stopped_ends_as_the_one_that_was_not(tmp_path, small, monkeypatch):
     pytest.importorskip("optuna")

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from matenv import load_dataset
-from matenv.atomic import only_writer, write_whole
 from matenv.data.download import Documents, Request
 from matenv.data.ground_states import gather
 from matenv.data.snapshot import load_entries, write_snapshot
@@ -77,24 +76,6 @@ def test_a_manifest_that_is_not_ours(copy, change, message):
 def test_a_folder_that_is_no_snapshot(tmp_path):
     with pytest.raises(ValueError, match="is no snapshot"):
         load_dataset(tmp_path)
-
-
-def test_a_file_is_whole_or_the_old_one(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    write_whole(path, b"old")
-    monkeypatch.setattr("os.fsync", lambda number: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(OSError, match="No space left"):
-        write_whole(path, b"new")
-    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
-
-
-def test_one_writer_at_a_time(tmp_path):
-    with only_writer(tmp_path):
-        with pytest.raises(OSError, match="is being written by another process"):
-            with only_writer(tmp_path):
-                pass
-    with only_writer(tmp_path):
-        pass
 
 
 def test_numbers_that_are_none(tmp_path):

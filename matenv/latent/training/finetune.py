@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from matenv.atomic import write_whole
 from matenv.composition import CompositionBatch, FormulaIndex
 from matenv.data import Dataset, load_dataset
 from matenv.data.dataset import label_columns
@@ -137,8 +138,8 @@ def finetune(
         "torch": torch.__version__,
         "date": datetime.date.today().isoformat(),
     }
-    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
-    path.with_suffix(".md").write_text(_markdown(card))
+    write_whole(path.with_suffix(".json"), json.dumps(card, indent=2) + "\n")
+    write_whole(path.with_suffix(".md"), _markdown(card))
     return path
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from matenv.atomic import write_whole
 from matenv.data import Dataset
 from matenv.latent.evaluation.evaluate import evaluate
 from matenv.latent.space import VAESpace
@@ -58,8 +59,8 @@ def write_card(
         card["former"] = {"config": former.network.config, "metrics": _measured(former, data)}
     if (process := space.process) is not None:
         card["process"] = {"target": process.target, "unit": process.unit, "inducing_points": len(process.inducing)}
-    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
-    path.with_suffix(".md").write_text(_markdown(card, about or network.about()))
+    write_whole(path.with_suffix(".json"), json.dumps(card, indent=2) + "\n")
+    write_whole(path.with_suffix(".md"), _markdown(card, about or network.about()))
     return card
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from matenv.atomic import write_whole
 from matenv.properties import store
 from matenv.properties.distribution import UNCALIBRATED
 from matenv.properties.evaluation import evaluate
@@ -71,7 +72,7 @@ def assemble(parts: Sequence[str], shares: Sequence[float], target: Path, cautio
         "held_out_without_caution": evaluate.held_out(Predictor(source, fitted, scheme)),
     }
     store.save_committee(target, card)
-    target.with_suffix(".md").write_text(_markdown(card), encoding="utf-8")
+    write_whole(target.with_suffix(".md"), _markdown(card))
     return card
 
 

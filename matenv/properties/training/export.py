@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from matenv.atomic import write_whole
 from matenv.data.embedded import ENERGY_SCHEME
 from matenv.properties import families, heads, store
 from matenv.properties.distribution import UNCALIBRATED, Calibration
@@ -166,8 +167,8 @@ def _finish(
         "held_out": report,
         **comparison,
     }
-    target.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    target.with_suffix(".md").write_text(_markdown(card, what, text), encoding="utf-8")
+    write_whole(target.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
+    write_whole(target.with_suffix(".md"), _markdown(card, what, text))
     return card
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import ndtri
 
+from matenv.atomic import write_whole
 from matenv.composition import CompositionBatch
 from matenv.data import Dataset
 from matenv.data.dataset import PARTS, UNITS
@@ -125,8 +126,8 @@ def train_property(
         "centre": centre, "scale": scale, "scikit-learn": sklearn.__version__,
         "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "date": datetime.date.today().isoformat(),
     }  # fmt: skip
-    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    path.with_suffix(".md").write_text(_markdown(card), encoding="utf-8")
+    write_whole(path.with_suffix(".json"), json.dumps(card, indent=2) + "\n")
+    write_whole(path.with_suffix(".md"), _markdown(card))
     return path
 
 
