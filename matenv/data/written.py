@@ -56,7 +56,7 @@ def _amounts(cell: Any) -> NDArray[np.float64]:
         cell = cell.strip()
         if cell == "NaN":
             raise ValueError("an absent value, or sodium nitride? Write NNa if the compound is meant")
-    if is_absent(cell) and cell != "Na":  # sodium
+    if is_absent(cell) and not (isinstance(cell, str) and cell == "Na"):  # sodium
         raise ValueError("no formula")
     if not isinstance(cell, str) and not hasattr(cell, "reduced_formula"):
         raise ValueError(f"a {type(cell).__name__}, not a formula")
