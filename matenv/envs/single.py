@@ -16,6 +16,7 @@ from matenv.envs.rendering import narrate
 from matenv.envs.snapshot import Snapshot, take_snapshot
 from matenv.envs.spec import MaterialSpec
 from matenv.envs.state import Trail
+from matenv.envs.time_limits import set_time_limits
 
 
 class MaterialEnv(gym.Env[Any, Any]):
@@ -40,17 +41,17 @@ class MaterialEnv(gym.Env[Any, Any]):
         self.observation_space = self.core.observation_space
         self.render_mode = render_mode
         self._trail = Trail()
+        self._went_back = False
         self._spec: EnvSpec | None = None
 
     @property
     def spec(self) -> EnvSpec | None:  # type: ignore[override]
-        """How Gymnasium made it; `to_json` writes tasks and oracles too, ``max_episode_steps`` is the horizon."""
+        """How Gymnasium made it; `to_json` writes tasks and oracles too."""
         return self._spec
 
     @spec.setter
     def spec(self, spec: EnvSpec | None) -> None:
-        known = {"max_episode_steps": self.core.horizon, "reward_threshold": self.core.reward_threshold}
-        self._spec = None if spec is None else MaterialSpec.of(spec, **known)
+        self._spec = None if spec is None else MaterialSpec.of(spec, self.core.reward_threshold)
 
     @property
     def observation_blocks(self) -> dict[str, slice]:
@@ -92,6 +93,9 @@ class MaterialEnv(gym.Env[Any, Any]):
         action = np.asarray(action)
         if action.shape != self.action_space.shape:
             raise ValueError(f"action has shape {action.shape}; expected {self.action_space.shape}")
+        if self._went_back and self.core.state is not None:
+            set_time_limits(self, int(self.core.state.step[0]))
+        self._went_back = False
         reward, terminated, truncated = self.core.step(action[None])
         seen = first_row(self.core.observe())
         return seen, float(reward[0]), bool(terminated[0]), bool(truncated[0]), self._told()
@@ -110,10 +114,14 @@ class MaterialEnv(gym.Env[Any, Any]):
     def set_state(self, state: Snapshot) -> None:
         """Go back to where `get_state` was called, here or in an environment with the same arguments.
 
+        Gymnasium's `TimeLimit`, which `gymnasium.make` adds for ``max_episode_steps``, goes back as well, at the next
+        step.
+
         Raises:
             ValueError: Not what `get_state` returned, or of an environment with other arguments.
         """
         self.core.set_state(state)
+        self._went_back = True
         self._trail = take_snapshot(self.core, trail=state.trail).trail[0] if state.trail else Trail()
 
     def render(self) -> Any:

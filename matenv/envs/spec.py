@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
 from matenv.oracle import Oracle
@@ -19,15 +20,20 @@ class MaterialSpec(EnvSpec):
     """Gymnasium's `EnvSpec` whose JSON holds tasks and oracles as well: names, or plain data that environments read."""
 
     @classmethod
-    def of(cls, spec: EnvSpec, **known: Any) -> MaterialSpec:
+    def of(cls, spec: EnvSpec, reward_threshold: float | None) -> MaterialSpec:
         """The same spec.
 
+        ``max_episode_steps`` stays what Gymnasium was asked for: a horizon there would become a `TimeLimit` of an
+        environment that is made from the spec with another horizon.
+
         Args:
-            spec: As Gymnasium made it.
-            **known: Fields that the environment knows better, taken where Gymnasium has None.
+            spec: As Gymnasium made it, perhaps from the spec of an environment with other arguments.
+            reward_threshold: Return from which an episode counts as solved, taken unless the id was registered with
+                one.
         """
         given: dict[str, Any] = {each.name: getattr(spec, each.name) for each in fields(spec) if each.init}
-        given |= {name: value for name, value in known.items() if given[name] is None}
+        if gym.registry.get(spec.id, spec).reward_threshold is None:
+            given["reward_threshold"] = reward_threshold
         return cls(**given)
 
     def to_json(self) -> str:

@@ -79,8 +79,7 @@ class MaterialVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray]):
 
     @spec.setter
     def spec(self, spec: EnvSpec | None) -> None:
-        known = {"reward_threshold": self.core.reward_threshold}
-        self._spec = None if spec is None else MaterialSpec.of(spec, **known)
+        self._spec = None if spec is None else MaterialSpec.of(spec, self.core.reward_threshold)
 
     @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override, misc]

@@ -182,6 +182,41 @@ def test_a_spec_goes_through_json_with_its_task_and_oracle():
     assert task_from_data(json.loads(json.dumps(task_to_data(task)))) == task
 
 
+def test_the_horizon_of_a_spec_gives_way_to_another():
+    short = gym.make("MaterialLatent-v0", horizon=4)
+    assert short.spec is not None
+    for made in (gym.make(short.spec, horizon=8), gym.make(EnvSpec.from_json(short.spec.to_json()), horizon=8)):
+        assert _truncated(made, 8) == [False] * 7 + [True]
+    assert _truncated(gym.make(short.spec), 4) == [False] * 3 + [True]
+    batch = gym.make_vec(short.spec, num_envs=1, horizon=8)
+    batch.reset(seed=0)
+    assert [bool(batch.step(batch.action_space.sample())[3][0]) for _ in range(8)] == [False] * 7 + [True]
+
+
+def test_a_time_limit_of_gymnasium_is_reported_and_goes_back_with_the_state():
+    limited = gym.make("MaterialLatent-v0", horizon=6, max_episode_steps=4)
+    assert limited.spec is not None and limited.spec.max_episode_steps == 4
+    outer = gym.wrappers.TimeLimit(gym.make("MaterialElements-v0", horizon=6), 4)
+    for env in (limited, gym.make(EnvSpec.from_json(limited.spec.to_json())), outer):
+        env.reset(seed=0)
+        env.step(env.action_space.sample())
+        world: Any = env.unwrapped
+        state = world.get_state()
+        for _ in range(3):
+            world.set_state(state)
+            assert _truncated(env, 3, reset=False) == [False, False, True]
+    world.set_state(state)
+    outer.reset(seed=0)  # an episode that begins afresh counts from its own start
+    assert _truncated(outer, 4, reset=False) == [False, False, False, True]
+
+
+def _truncated(env: gym.Env, steps: int, reset: bool = True) -> list[bool]:
+    """Whether an episode was cut off at each of some steps."""
+    if reset:
+        env.reset(seed=0)
+    return [env.step(env.action_space.sample())[3] for _ in range(steps)]
+
+
 def test_what_json_cannot_hold_is_refused_by_name():
     density = matenv.Property("density", "g/cm3", lambda x: x.sum(axis=1))
     task = matenv.Task("dense", "Dense.", (matenv.maximise("density", 0, 1),), properties=(density,))
@@ -205,10 +240,14 @@ def test_what_json_cannot_hold_is_refused_by_name():
             matenv.load_task(wrong)
 
 
-def test_the_spec_knows_the_horizon_and_what_success_pays():
+def test_the_spec_knows_what_success_pays():
     spec = gym.make("MaterialLatent-v0", horizon=7, task="single-phase-alloy").spec
-    assert spec is not None and spec.max_episode_steps == 7
-    assert spec.reward_threshold == pytest.approx(7 * 0.9)  # no viability: the utility itself
+    assert spec is not None and spec.reward_threshold == pytest.approx(7 * 0.9)  # no viability: the utility itself
+    longer = gym.make(spec, horizon=9).spec
+    assert longer is not None and longer.reward_threshold == pytest.approx(9 * 0.9)
+    spec.reward_threshold, spec.id = 2.5, "Unregistered-v0"
+    kept = gym.make(spec).spec
+    assert kept is not None and kept.reward_threshold == 2.5
     paid = gym.make("MaterialLatent-v0", reward={"novelty": 1.0}).spec
     assert paid is not None and paid.reward_threshold is None
 
