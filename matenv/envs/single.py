@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from numpy.typing import ArrayLike
 
+from matenv.checks import check_seed
 from matenv.envs.arguments import SpelledOut, check_render_mode
 from matenv.envs.core import Core
 from matenv.envs.frames import draw_frame
@@ -62,16 +63,16 @@ class MaterialEnv(gym.Env[Any, Any]):
         """Begin an episode.
 
         Args:
-            seed: Seeds the environment's random generator; once is enough.
+            seed: Seeds the environment's random generator; once is enough. A whole number, NumPy's too.
             options: ``{"formula": "..."}`` to start from that formula, and what else the environment's page names.
 
         Returns:
             Observation and info.
 
         Raises:
-            ValueError: Unknown option or unreadable formula.
+            ValueError: A seed that is no whole number of at least 0, an unknown option or an unreadable formula.
         """
-        super().reset(seed=seed)
+        super().reset(seed=check_seed("seed", seed))
         self.core.generators[0] = self.np_random
         self.core.reset(options=options)
         self._trail = Trail()
