@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping, Set
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 from gymnasium.envs.registration import EnvSpec
+from gymnasium.vector import AutoresetMode
 
 from matenv.oracle import Oracle
 from matenv.tasks import Task
 from matenv.tasks.registry import task_for_storage
 from matenv.tasks.wishes import Wish
+
+INSTEAD = {
+    "latent": "the name of a latent space, or the path of its .safetensors file",
+    "predictor": "the name of a predictor, or the path of its file",
+}
+"""What JSON can hold in place of loaded objects, by argument."""
 
 
 class MaterialSpec(EnvSpec):
@@ -40,19 +49,43 @@ class MaterialSpec(EnvSpec):
         """The spec as JSON, for `EnvSpec.from_json`.
 
         Raises:
-            ValueError: A task or an oracle with objects of one's own.
-            TypeError: Another argument that JSON has no form for.
+            ValueError: A task or an oracle with objects of one's own, or another argument that JSON has no form for.
         """
         plain = copy.copy(self)
-        plain.kwargs = {name: _as_data(value) for name, value in self.kwargs.items()}
+        plain.kwargs = {name: _as_data(name, value) for name, value in self.kwargs.items()}
         return super(MaterialSpec, plain).to_json()
 
 
-def _as_data(value: Any) -> Any:
+def _as_data(name: str, value: Any) -> Any:
+    """An argument, or a part of one, as JSON holds it and the environment reads it.
+
+    Args:
+        name: The argument, for the message.
+        value: What was given.
+
+    Raises:
+        ValueError: JSON has no form for it.
+    """
     if isinstance(value, Task):
         return task_for_storage(value)
     if isinstance(value, Oracle):
         return value.arguments()
     if isinstance(value, Wish):
-        return {name: getattr(value, name) for name in ("targets", "required", "excluded", "elements")}
-    return str(value) if isinstance(value, Path) else value
+        parts = ("targets", "required", "excluded", "elements")
+        return {part: _as_data(f"{name}.{part}", getattr(value, part)) for part in parts}
+    if isinstance(value, AutoresetMode):
+        return value.name
+    if isinstance(value, np.ndarray | np.generic):
+        return _as_data(name, value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): _as_data(f"{name}[{key!r}]", part) for key, part in value.items()}
+    if isinstance(value, Set):
+        return sorted(_as_data(name, part) for part in value)
+    if isinstance(value, list | tuple):
+        return [_as_data(f"{name}[{i}]", part) for i, part in enumerate(value)]
+    if isinstance(value, Path):
+        return str(value)
+    if value is not None and not isinstance(value, str | int | float):
+        instead = INSTEAD.get(name, "names, numbers, and lists or dictionaries of such")
+        raise ValueError(f"{name}={str(value)[:60]!r} cannot be written as JSON; make the environment with {instead}")
+    return value

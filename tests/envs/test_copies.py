@@ -12,6 +12,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
+from gymnasium.vector import AutoresetMode
 
 import matenv
 from matenv.envs.registration import IDS
@@ -215,6 +216,36 @@ def _truncated(env: gym.Env, steps: int, reset: bool = True) -> list[bool]:
     if reset:
         env.reset(seed=0)
     return [env.step(env.action_space.sample())[3] for _ in range(steps)]
+
+
+def test_arguments_of_numpy_sets_and_modes_go_through_json():
+    given: dict[str, Any] = {
+        "horizon": np.int64(5), "exclude": {"Pb", "Hg"}, "elements": np.array(["Li", "Fe", "O", "S"]),
+        "discount": np.float32(0.5), "limits": {"price": (None, np.float64(50.0))}, "require": ("O", ["Li", "Fe"]),
+        "potentials": np.True_, "reward": {"novelty": np.float64(0.5)},
+    }  # fmt: skip
+    made: Any = gym.make("MaterialLatent-v0", **given)
+    again: Any = gym.make(EnvSpec.from_json(made.spec.to_json()))
+    assert again.unwrapped.core.settings == made.unwrapped.core.settings
+    assert again.spec.kwargs["exclude"] == ["Hg", "Pb"] and again.spec.kwargs["horizon"] == 5
+    for mode in (AutoresetMode.NEXT_STEP, "NEXT_STEP"):
+        batch: Any = gym.make_vec("MaterialLatent-v0", num_envs=2, autoreset_mode=mode)
+        told: Any = gym.make_vec(EnvSpec.from_json(batch.spec.to_json()))
+        assert told.autoreset_mode is AutoresetMode.NEXT_STEP and told.num_envs == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (lambda: {"latent": matenv.load_latent("vae")}, r"latent=.* cannot be written as JSON.*the name of a latent"),
+        (lambda: {"predictor": matenv.load_predictor("default")}, r"predictor=.*the name of a predictor, or the path"),
+        (lambda: {"reward": {"mine": (1.0, lambda assessment: assessment.score)}}, r"reward\['mine'\]\[1\]=.*names"),
+    ],
+)
+def test_objects_are_refused_by_the_name_of_their_argument(arguments, message):
+    spec: Any = gym.make("MaterialLatent-v0", **arguments()).spec
+    with pytest.raises(ValueError, match=message):
+        spec.to_json()
 
 
 def test_what_json_cannot_hold_is_refused_by_name():
