@@ -23,5 +23,5 @@ def set_time_limits(env: gym.Env, steps: int) -> None:
     while frame is not None:
         caller = frame.f_locals.get("self")
         if isinstance(caller, TimeLimit) and caller.unwrapped is env:
-            caller._elapsed_steps = steps
+            caller._elapsed_steps = steps  # type: ignore[assignment]
         frame = frame.f_back

@@ -155,10 +155,22 @@ def test_seeds_of_numpy_do_not_wrap_round():
         assert envs.np_random_seed == tuple(range(int(seed), int(seed) + rows))
     envs.reset(seed=np.array([255, 0], np.uint8))
     assert envs.np_random_seed == (255, 0)
-    wrong = (np.array(3), np.array([[1, 2]]), True, np.True_, [True, 1], [1, [2]], "12", b"12", -1, 1.0, np.zeros(2))
-    for seed in wrong:
+    wrong: tuple[Any, ...] = (
+        np.array(3),
+        np.array([[1, 2]]),
+        True,
+        np.True_,
+        [True, 1],
+        [1, [2]],
+        "12",
+        b"12",
+        -1,
+        1.0,
+        np.zeros(2),
+    )
+    for refused in wrong:
         with pytest.raises(ValueError, match="seed.* must be a whole number"):
-            envs.reset(seed=seed)
+            envs.reset(seed=refused)
     assert envs.np_random_seed == (255, 0)
 
 
@@ -168,9 +180,10 @@ def test_a_single_environment_takes_the_seeds_that_a_batch_takes():
     for seed in (np.int64(4), np.uint8(4)):
         again, _ = single.reset(seed=seed)
         assert (first == again).all() and single.unwrapped.np_random_seed == 4
-    for seed in (True, -1, 4.0, np.array(4), "4"):
+    refused: tuple[Any, ...] = (True, -1, 4.0, np.array(4), "4")
+    for wrong in refused:
         with pytest.raises(ValueError, match="seed=.* must be a whole number of at least 0"):
-            single.reset(seed=seed)
+            single.reset(seed=wrong)
 
 
 def test_distinct_formulas_are_counted_in_row_order():
