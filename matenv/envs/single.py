@@ -47,12 +47,12 @@ class MaterialEnv(gym.Env[Any, Any]):
 
     @property
     def spec(self) -> EnvSpec | None:  # type: ignore[override]
-        """How Gymnasium made it; `to_json` writes tasks and oracles too."""
+        """How Gymnasium made it; `to_json` writes tasks and oracles too, ``max_episode_steps`` is the horizon."""
         return self._spec
 
     @spec.setter
     def spec(self, spec: EnvSpec | None) -> None:
-        self._spec = None if spec is None else MaterialSpec.of(spec, self.core.reward_threshold)
+        self._spec = None if spec is None else MaterialSpec.of(spec, self.core.reward_threshold, self.core.horizon)
 
     @property
     def observation_blocks(self) -> dict[str, slice]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Mapping, Set
 from dataclasses import fields
 from pathlib import Path
@@ -28,22 +29,44 @@ INSTEAD = {
 class MaterialSpec(EnvSpec):
     """Gymnasium's `EnvSpec` whose JSON holds tasks and oracles as well: names, or plain data that environments read."""
 
-    @classmethod
-    def of(cls, spec: EnvSpec, reward_threshold: float | None) -> MaterialSpec:
-        """The same spec.
+    _limit: int | None
+    _horizon: int | None = None
 
-        ``max_episode_steps`` stays what Gymnasium was asked for: a horizon there would become a `TimeLimit` of an
-        environment that is made from the spec with another horizon.
+    @classmethod
+    def of(cls, spec: EnvSpec, reward_threshold: float | None, horizon: int | None = None) -> MaterialSpec:
+        """The same spec.
 
         Args:
             spec: As Gymnasium made it, perhaps from the spec of an environment with other arguments.
             reward_threshold: Return from which an episode counts as solved, taken unless the id was registered with
                 one.
+            horizon: Steps after which the environment itself ends an episode.
         """
         given: dict[str, Any] = {each.name: getattr(spec, each.name) for each in fields(spec) if each.init}
+        if isinstance(spec, cls):
+            given["max_episode_steps"] = spec._limit
         if gym.registry.get(spec.id, spec).reward_threshold is None:
             given["reward_threshold"] = reward_threshold
-        return cls(**given)
+        made = cls(**given)
+        made._horizon = horizon
+        return made
+
+    @property
+    def max_episode_steps(self) -> int | None:  # type: ignore[override]
+        """Longest episode: what Gymnasium was asked for, otherwise the horizon.
+
+        `gymnasium.make` and `make_vec` see the former only. They would cut episodes of the horizon's length off with a
+        `TimeLimit`, also those of an environment that is made from this spec with another horizon.
+        """
+        frame = inspect.currentframe()
+        reader = frame.f_back if frame else None
+        if reader and reader.f_code in (gym.make.__code__, gym.make_vec.__code__):
+            return self._limit
+        return self._horizon if self._limit is None else self._limit
+
+    @max_episode_steps.setter
+    def max_episode_steps(self, steps: int | None) -> None:
+        self._limit = steps
 
     def to_json(self) -> str:
         """The spec as JSON, for `EnvSpec.from_json`.
@@ -52,6 +75,7 @@ class MaterialSpec(EnvSpec):
             ValueError: A task or an oracle with objects of one's own, or another argument that JSON has no form for.
         """
         plain = copy.copy(self)
+        plain._horizon = None
         plain.kwargs = {name: _as_data(name, value) for name, value in self.kwargs.items()}
         return super(MaterialSpec, plain).to_json()
 

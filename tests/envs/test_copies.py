@@ -188,6 +188,8 @@ def test_the_horizon_of_a_spec_gives_way_to_another():
     assert short.spec is not None
     for made in (gym.make(short.spec, horizon=8), gym.make(EnvSpec.from_json(short.spec.to_json()), horizon=8)):
         assert _truncated(made, 8) == [False] * 7 + [True]
+        assert made.spec is not None and made.spec.max_episode_steps == 8
+        assert gym.wrappers.TimeAwareObservation(made, flatten=False).max_timesteps == 8
     assert _truncated(gym.make(short.spec), 4) == [False] * 3 + [True]
     batch = gym.make_vec(short.spec, num_envs=1, horizon=8)
     batch.reset(seed=0)
@@ -271,11 +273,14 @@ def test_what_json_cannot_hold_is_refused_by_name():
             matenv.load_task(wrong)
 
 
-def test_the_spec_knows_what_success_pays():
+def test_the_spec_knows_the_horizon_and_what_success_pays():
     spec = gym.make("MaterialLatent-v0", horizon=7, task="single-phase-alloy").spec
-    assert spec is not None and spec.reward_threshold == pytest.approx(7 * 0.9)  # no viability: the utility itself
+    assert spec is not None and spec.max_episode_steps == 7
+    assert spec.reward_threshold == pytest.approx(7 * 0.9)  # no viability: the utility itself
     longer = gym.make(spec, horizon=9).spec
-    assert longer is not None and longer.reward_threshold == pytest.approx(9 * 0.9)
+    assert longer is not None and longer.max_episode_steps == 9 and spec.max_episode_steps == 7
+    assert longer.reward_threshold == pytest.approx(9 * 0.9)
+    assert pickle.loads(pickle.dumps(spec)) == spec == copy.deepcopy(spec)
     spec.reward_threshold, spec.id = 2.5, "Unregistered-v0"
     kept = gym.make(spec).spec
     assert kept is not None and kept.reward_threshold == 2.5

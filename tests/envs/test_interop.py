@@ -113,7 +113,7 @@ def test_minari(tmp_path, monkeypatch):
     dataset = env.create_dataset("matenv/random-v0", **names)
     episodes = list(dataset.iterate_episodes())
     assert len(episodes) == 2 and episodes[0].infos["score"].shape == (5,)
-    assert dataset.recover_environment().unwrapped.core.horizon == 4
+    assert dataset.recover_environment().spec.max_episode_steps == 4
 
 
 def test_tianshou():
