@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -117,8 +117,8 @@ class Arguments:
             value = getattr(self, name)
             if value is None:
                 continue
-            if isinstance(value, np.ndarray):
-                value = value.tolist()
+            if isinstance(value, np.ndarray | Set):  # a set's order differs from one process to the next
+                value = value.tolist() if isinstance(value, np.ndarray) else sorted(value, key=str)
                 setattr(self, name, value)
             if name == "require" and isinstance(value, list | tuple):  # an entry may itself list alternatives
                 value = [each for entry in value for each in (entry if isinstance(entry, list | tuple) else [entry])]

@@ -229,6 +229,7 @@ def test_arguments_of_numpy_sets_and_modes_go_through_json():
     made: Any = gym.make("MaterialLatent-v0", **given)
     again: Any = gym.make(EnvSpec.from_json(made.spec.to_json()))
     assert again.unwrapped.core.settings == made.unwrapped.core.settings
+    assert made.unwrapped.core.task.exclude[-2:] == ("Hg", "Pb")  # in this order in every process
     assert again.spec.kwargs["exclude"] == ["Hg", "Pb"] and again.spec.kwargs["horizon"] == 5
     for mode in (AutoresetMode.NEXT_STEP, "NEXT_STEP"):
         batch: Any = gym.make_vec("MaterialLatent-v0", num_envs=2, autoreset_mode=mode)
