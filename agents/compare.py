@@ -23,6 +23,7 @@ from matenv.atomic import write_whole
 from matenv.benchmark import search
 from matenv.benchmark.results import stored_with
 from matenv.benchmark.statistics import mean_interval
+from matenv.envs.registration import plain_id
 from matenv.report.pictures import draw_learning_curves
 from matenv.tasks.registry import task_for_storage
 
@@ -65,7 +66,7 @@ def compare(
     """
     if seeds < 1:
         raise ValueError(f"seeds={seeds} must be at least 1")
-    wanted = task_for_storage(task)
+    wanted, env_id = task_for_storage(task), plain_id(env_id)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     table: dict[str, Any] = {}

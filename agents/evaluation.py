@@ -16,6 +16,8 @@ from matenv.agents.policies import Policy, takes
 from matenv.agents.seeds import EVALUATION_SEEDS
 from numpy.typing import NDArray
 
+from matenv.checks import check_seed
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -63,15 +65,15 @@ def evaluate_policy(
         The `Evaluation`.
 
     Raises:
-        ValueError: `episodes` below 1.
+        ValueError: `episodes` below 1, or a seed that is no whole number of at least 0.
     """
     if episodes < 1:
         raise ValueError(f"episodes={episodes} must be at least 1")
-    if seed < 0:
-        raise ValueError(f"seed={seed} must not be negative")
+    if (first := check_seed("seed", seed)) is None:
+        raise ValueError("seed=None must be a whole number of at least 0")
     envs = gym.make_vec(env_id, num_envs=episodes, **{"part": "test", **env_kwargs})
     try:
-        observation, info = envs.reset(seed=EVALUATION_SEEDS + seed)
+        observation, info = envs.reset(seed=EVALUATION_SEEDS + first)
         formulas: Callable[[], list[str]] = envs.unwrapped.formulas  # type: ignore[attr-defined]
         returns, final, best = np.zeros(episodes), np.zeros(episodes), info["score"].copy()
         success, running = np.zeros(episodes, np.bool_), np.ones(episodes, np.bool_)

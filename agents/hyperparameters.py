@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from matenv.checks import check_choice, check_flag, check_number, check_whole
+from matenv.envs.registration import plain_id
 from matenv.tasks.plain_yaml import read_yaml
 
 LARGEST = 10**10
@@ -56,7 +57,9 @@ def load_hyperparameters(algorithm: str, env_id: str, path: str | Path | None = 
         blocks = read_yaml(source.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{source} is not YAML: {error}") from None
-    if not isinstance(blocks, dict) or not isinstance(blocks.get(env_id, {}), dict):
+    env_id = plain_id(env_id)
+    blocks = {plain_id(name): block for name, block in blocks.items()} if isinstance(blocks, dict) else None
+    if blocks is None or not isinstance(blocks.get(env_id, {}), dict):
         raise ValueError(f"{source} must map environment ids to blocks of hyperparameters")
     if env_id not in blocks:
         raise ValueError(f"{source} has no block for {env_id!r}; it has {', '.join(map(str, blocks))}")

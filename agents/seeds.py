@@ -26,4 +26,4 @@ def training_seeds(seed: int) -> int:
         >>> training_seeds(0), training_seeds(1), training_seeds(32_767) + ROWS == EVALUATION_SEEDS
         (0, 65536, True)
     """
-    return seed * ROWS % EVALUATION_SEEDS
+    return int(seed) * ROWS % EVALUATION_SEEDS

@@ -40,6 +40,7 @@ from stable_baselines3.her import HerReplayBuffer
 import matenv
 from matenv.atomic import only_writer, write_whole
 from matenv.checks import check_whole
+from matenv.envs.registration import ALL_IDS, plain_id
 from matenv.tasks.registry import task_for_storage
 from matenv.tasks.task_file import is_task_file
 from matenv.wrappers import SB3VecEnv
@@ -123,7 +124,7 @@ def train(
     """
     if algorithm not in ALGORITHMS:
         raise ValueError(f"algorithm={algorithm!r} is unknown; choose one of {', '.join(ALGORITHMS)}")
-    env_id = ENV_IDS[algorithm] if env_id is None else env_id
+    env_id = ENV_IDS[algorithm] if env_id is None else plain_id(env_id)
     settings = load_hyperparameters(algorithm, env_id, hyperparameters)
     source = str(hyperparameters or f"the shipped {algorithm}.yml")
     n_envs, default_steps = settings.pop("n_envs"), settings.pop("n_timesteps")
@@ -206,6 +207,7 @@ def create(
     Raises:
         ValueError: Hyperparameters that the algorithm does not take.
     """
+    env_id = plain_id(env_id)
     block = {**load_hyperparameters(settings or algorithm, env_id), **(overrides or {})}
     n_envs, _ = block.pop("n_envs"), block.pop("n_timesteps")
     arguments = {**block.pop("env_kwargs", {}), **(env_kwargs or {})}
@@ -259,8 +261,8 @@ def load(folder: str | Path, trust: bool = False) -> BaseAlgorithm:
 
     Args:
         folder: Folder of the run.
-        trust: Load ``model.zip`` as Stable-Baselines3 does, pickled objects and all, and an environment of any module.
-            Both run code that the folder's author chose.
+        trust: Load ``model.zip`` as Stable-Baselines3 does, pickled objects and all, whatever environment it was
+            trained on. This runs code that the folder's author chose.
 
     Returns:
         The agent.
@@ -273,9 +275,11 @@ def load(folder: str | Path, trust: bool = False) -> BaseAlgorithm:
     algorithm, env_id = config["algorithm"], config["env_id"]
     if trust:
         return ALGORITHMS[algorithm].load(Path(folder) / MODEL, device="cpu")
-    if ":" in env_id:
+    if env_id not in ALL_IDS:
         raise ValueError(
-            f"{folder} was trained on env_id={env_id!r}, whose module would be imported; trust=True (--trust) does"
+            f"{folder} was trained on env_id={env_id!r}, which is none of this package ({', '.join(ALL_IDS)}); if you "
+            "trust whoever made the folder, trust=True (--trust) loads it as Stable-Baselines3 does, which runs what "
+            "it contains"
         )
     if other := _other_files(config):
         raise ValueError(f"{folder} was trained on other contents of {', '.join(other)}; put back what it learned on")
@@ -323,7 +327,7 @@ def check_seed(seed: int, name: str = "seed") -> None:
 
 def _parse_config(path: Path) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_text())
+        config = json.loads(path.read_text(encoding="utf-8-sig"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is damaged ({error}); train again into another folder") from None
     wanted = {"algorithm": str, "env_id": str, "env_kwargs": dict, "seed": int, "n_envs": int, "hyperparameters": dict}
@@ -337,7 +341,7 @@ def _parse_config(path: Path) -> dict[str, Any]:
     check_seed(config["seed"], f"{path}: seed")
     settings = check_values(str(path), config["hyperparameters"])
     check_fit(str(path), settings, ALGORITHMS[config["algorithm"]], POLICIES)
-    return {**config, "hyperparameters": settings}
+    return {**config, "env_id": plain_id(config["env_id"]), "hyperparameters": settings}
 
 
 def _other_files(config: dict[str, Any]) -> list[str]:

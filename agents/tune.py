@@ -17,6 +17,7 @@ from matenv.agents.hyperparameters import load_hyperparameters
 from matenv.agents.train import ALGORITHMS, ENV_IDS, check_seed, create
 
 from matenv.atomic import write_whole
+from matenv.envs.registration import plain_id
 from matenv.tasks.registry import task_for_storage
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def tune(
     if wrong := [f"{name}={number}" for name, number in numbers.items() if number < 1]:
         raise ValueError(f"{', '.join(wrong)} must be at least 1")
     check_seed(seed)
-    env_id = env_id or ENV_IDS[algorithm]
+    env_id = plain_id(env_id or ENV_IDS[algorithm])
     arguments = {"task": task_for_storage(task), **(env_kwargs or {})}
     load_hyperparameters(algorithm, env_id)  # refuses an environment that it has no block for
     folder = Path(out)

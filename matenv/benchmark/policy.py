@@ -18,6 +18,7 @@ from matenv.benchmark.moves import Moves
 from matenv.benchmark.problem import Problem
 from matenv.benchmark.training import Training
 from matenv.checks import check_flag, check_made, check_seed, check_text, check_whole
+from matenv.envs.registration import plain_id
 
 CALLS_PER_ROW = 100
 """Calls of the budget for each episode that runs at once, up to `MOST_ROWS`: every one spends a call on its start."""
@@ -44,12 +45,13 @@ class PolicyMethod:
         env_id: Registered environment id.
         policy: One of: a callable, observations (N, width) to actions (N, ...); a ``torch.nn.Module``, whose output is
             the actions, or for discrete actions logits (N, A), drawn from; an object with ``predict`` as in
-            Stable-Baselines3; the path of a Stable-Baselines3 zip. None, if `learn` does it all. Load only zips that
-            you trust: they hold pickled objects.
+            Stable-Baselines3; the path of a Stable-Baselines3 zip. None, if `learn` does it all.
         learn: Called first, with the vector environment and the problem, to train the policy within the budget; it
             should end when ``problem.oracle.exhausted``.
         train: Called before the test in the amortised track, with the `Training`.
         algorithm: Class in ``stable_baselines3`` or ``sb3_contrib`` that saved the zip.
+        trust: Load a zip of pickled objects, which runs code that its author chose. The ``model.zip`` in a folder of
+            `matenv train` needs no trust: the agent is made again from ``config.json``, with the zip's weights.
         deterministic: Passed to a policy that asks; a module's most probable action instead of a draw.
         rows: Episodes at once; None for one per `CALLS_PER_ROW` calls of the budget.
         wrap: Puts a wrapper around the vector environment; one with ``moves()`` is asked for them at the end.
@@ -75,6 +77,7 @@ class PolicyMethod:
         learn: Callable[[gym.vector.VectorEnv, Problem], object] | None = None,
         train: Callable[[Training], object] | None = None,
         algorithm: str = "PPO",
+        trust: bool = False,
         deterministic: bool = False,
         rows: int | None = None,
         wrap: Callable[[gym.vector.VectorEnv], gym.vector.VectorEnv] | None = None,
@@ -82,6 +85,7 @@ class PolicyMethod:
     ) -> None:
         check_text("env_id", env_id, "a registered environment, such as 'MaterialLatent-v0'")
         check_text("algorithm", algorithm, "a class of Stable-Baselines3, such as 'PPO'")
+        check_flag("trust", trust)
         check_flag("deterministic", deterministic)
         if rows is not None:
             check_whole("rows", rows, "episodes at once, or None")
@@ -90,8 +94,8 @@ class PolicyMethod:
                 raise ValueError(f"{name}={given!r} must be a function, or None")
         if policy is None and learn is None:
             raise ValueError("policy=None and learn=None: give one of them")
-        self.env_id, self.env_kwargs = env_id, env_kwargs
-        self.policy = load_zip(policy, algorithm) if isinstance(policy, str | Path) else policy
+        self.env_id, self.env_kwargs = plain_id(env_id), env_kwargs
+        self.policy = load_zip(policy, algorithm, trust) if isinstance(policy, str | Path) else policy
         self.learn, self.deterministic, self.rows, self.wrap = learn, deterministic, rows, wrap
         self.train = train or _nothing
         if self.policy is not None:
@@ -111,7 +115,7 @@ class PolicyMethod:
             if self.learn is not None:
                 self.learn(envs, problem)
             if self.policy is not None and not problem.oracle.exhausted:
-                self._act(envs, problem, MOST_ROWS * seed)
+                self._act(envs, problem, MOST_ROWS * number)
             return envs.moves() if hasattr(envs, "moves") else None
         finally:
             envs.close()
@@ -185,14 +189,30 @@ class Actor:
         return np.where(True if masks is None else masks, logits + noise, -np.inf).argmax(axis=1)
 
 
-def load_zip(path: str | Path, algorithm: str) -> Any:
-    """A Stable-Baselines3 agent from its zip; only load what you trust.
+def load_zip(path: str | Path, algorithm: str, trust: bool = False) -> Any:
+    """A Stable-Baselines3 agent from its zip.
+
+    Args:
+        path: The zip.
+        algorithm: Class that saved it.
+        trust: As `PolicyMethod`.
+
+    Returns:
+        The agent.
 
     Raises:
-        ValueError: No class of that name, or no such file.
+        ValueError: No class of that name, no such file, or one that asks for trust.
     """
-    if not Path(path).is_file():
+    path = Path(path)
+    if not path.is_file():
         raise ValueError(f"policy={str(path)!r}: there is no such file; give the path of a Stable-Baselines3 zip")
+    if not trust and path.name == "model.zip" and (path.parent / "config.json").is_file():
+        return importlib.import_module("matenv.agents.train").load(path.parent)
+    if not trust:
+        raise ValueError(
+            f"policy={str(path)!r} holds pickled objects, which run code when they are loaded; if you trust whoever "
+            "made the file, give trust=True; the model.zip in a folder of matenv train needs none"
+        )
     for package in ("stable_baselines3", "sb3_contrib"):
         if (kind := getattr(importlib.import_module(package), algorithm, None)) is not None:
             return kind.load(path, device="cpu")

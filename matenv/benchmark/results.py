@@ -148,7 +148,7 @@ class Result:
         if not Path(check_path("path", path, "the file of a result")).is_file():
             raise FileNotFoundError(f"path={str(path)!r} is no file; `matenv benchmark run` makes results")
         try:
-            content = json.loads(Path(path).read_text())
+            content = json.loads(Path(path).read_bytes())  # whose encoding json finds, a byte order mark included
             check_content(content, PROTOCOL_VERSION)
             plan, answers = Plan(**content.pop("plan")), [Answer(**each) for each in content.pop("answers")]
             return cls(plan=plan, answers=answers, **content)

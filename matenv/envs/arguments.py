@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -13,7 +13,16 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from matenv import elements as alphabet
-from matenv.checks import check_choice, check_device, check_flag, check_listed, check_number, check_path, check_whole
+from matenv.checks import (
+    check_choice,
+    check_device,
+    check_flag,
+    check_listed,
+    check_number,
+    check_path,
+    check_seed,
+    check_whole,
+)
 from matenv.composition import listed
 from matenv.envs.guarding import check_limits
 from matenv.envs.improving import Limits
@@ -108,8 +117,8 @@ class Arguments:
             value = getattr(self, name)
             if value is None:
                 continue
-            if isinstance(value, np.ndarray):
-                value = value.tolist()
+            if isinstance(value, np.ndarray | Set):  # a set's order differs from one process to the next
+                value = value.tolist() if isinstance(value, np.ndarray) else sorted(value, key=str)
                 setattr(self, name, value)
             if name == "require" and isinstance(value, list | tuple):  # an entry may itself list alternatives
                 value = [each for entry in value for each in (entry if isinstance(entry, list | tuple) else [entry])]
@@ -231,6 +240,33 @@ def check_autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
         if isinstance(mode, str | AutoresetMode) and mode in (known, known.name, known.value):
             return known
     raise ValueError(f"autoreset_mode={mode!r} is unknown; choose {', '.join(known.name for known in AutoresetMode)}")
+
+
+def check_row_seeds(seed: Any, rows: int) -> list[int | None]:
+    """The seed of every row.
+
+    Args:
+        seed: A whole number, of which row i gets the i-th successor; a list or array of one per row, in which None
+            leaves a row as it is; or None.
+        rows: Number of rows N.
+
+    Returns:
+        Python's numbers (N), which do not overflow.
+
+    Raises:
+        ValueError: Anything else.
+    """
+    if seed is None:
+        return [None] * rows
+    if isinstance(seed, int | np.integer):
+        first = int(check_seed("seed", seed) or 0)
+        return [first + row for row in range(rows)]
+    listed_each = seed.ndim == 1 if isinstance(seed, np.ndarray) else isinstance(seed, Sequence)
+    if not listed_each or isinstance(seed, str | bytes):
+        raise ValueError(f"seed={seed!r} must be a whole number, a list of one per environment, or None")
+    if len(seed) != rows:
+        raise ValueError(f"seed has {len(seed)} entries; expected one per environment, {rows}")
+    return [check_seed(f"seed[{row}]", own) for row, own in enumerate(seed)]
 
 
 def check_options(options: Any) -> None:

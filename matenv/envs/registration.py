@@ -32,6 +32,18 @@ ALL_IDS = IDS | GOAL_IDS | SYSTEM_IDS
 """Every id that this package registers."""
 
 
+def plain_id(env_id: str) -> str:
+    """An id without the prefix ``matenv:``, by which Gymnasium imports this package before it looks the id up.
+
+    Args:
+        env_id: Such as ``"matenv:MaterialLatent-v0"``, or without the prefix.
+
+    Returns:
+        Such as ``"MaterialLatent-v0"``.
+    """
+    return env_id.removeprefix("matenv:") if isinstance(env_id, str) else env_id
+
+
 def register_envs() -> None:
     """Register every id, single and natively batched. Calling it twice changes nothing.
 

@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from numpy.typing import ArrayLike
 
+from matenv.checks import check_seed
 from matenv.envs.arguments import SpelledOut, check_render_mode
 from matenv.envs.core import Core
 from matenv.envs.frames import draw_frame
@@ -16,6 +17,7 @@ from matenv.envs.rendering import narrate
 from matenv.envs.snapshot import Snapshot, take_snapshot
 from matenv.envs.spec import MaterialSpec
 from matenv.envs.state import Trail
+from matenv.envs.time_limits import set_time_limits
 
 
 class MaterialEnv(gym.Env[Any, Any]):
@@ -40,6 +42,7 @@ class MaterialEnv(gym.Env[Any, Any]):
         self.observation_space = self.core.observation_space
         self.render_mode = render_mode
         self._trail = Trail()
+        self._went_back = False
         self._spec: EnvSpec | None = None
 
     @property
@@ -49,8 +52,7 @@ class MaterialEnv(gym.Env[Any, Any]):
 
     @spec.setter
     def spec(self, spec: EnvSpec | None) -> None:
-        known = {"max_episode_steps": self.core.horizon, "reward_threshold": self.core.reward_threshold}
-        self._spec = None if spec is None else MaterialSpec.of(spec, **known)
+        self._spec = None if spec is None else MaterialSpec.of(spec, self.core.reward_threshold, self.core.horizon)
 
     @property
     def observation_blocks(self) -> dict[str, slice]:
@@ -61,16 +63,16 @@ class MaterialEnv(gym.Env[Any, Any]):
         """Begin an episode.
 
         Args:
-            seed: Seeds the environment's random generator; once is enough.
+            seed: Seeds the environment's random generator; once is enough. A whole number, NumPy's too.
             options: ``{"formula": "..."}`` to start from that formula, and what else the environment's page names.
 
         Returns:
             Observation and info.
 
         Raises:
-            ValueError: Unknown option or unreadable formula.
+            ValueError: A seed that is no whole number of at least 0, an unknown option or an unreadable formula.
         """
-        super().reset(seed=seed)
+        super().reset(seed=check_seed("seed", seed))
         self.core.generators[0] = self.np_random
         self.core.reset(options=options)
         self._trail = Trail()
@@ -92,6 +94,9 @@ class MaterialEnv(gym.Env[Any, Any]):
         action = np.asarray(action)
         if action.shape != self.action_space.shape:
             raise ValueError(f"action has shape {action.shape}; expected {self.action_space.shape}")
+        if self._went_back and self.core.state is not None:
+            set_time_limits(self, int(self.core.state.step[0]))
+        self._went_back = False
         reward, terminated, truncated = self.core.step(action[None])
         seen = first_row(self.core.observe())
         return seen, float(reward[0]), bool(terminated[0]), bool(truncated[0]), self._told()
@@ -110,10 +115,14 @@ class MaterialEnv(gym.Env[Any, Any]):
     def set_state(self, state: Snapshot) -> None:
         """Go back to where `get_state` was called, here or in an environment with the same arguments.
 
+        Gymnasium's `TimeLimit`, which `gymnasium.make` adds for ``max_episode_steps``, goes back as well, at the next
+        step.
+
         Raises:
             ValueError: Not what `get_state` returned, or of an environment with other arguments.
         """
         self.core.set_state(state)
+        self._went_back = True
         self._trail = take_snapshot(self.core, trail=state.trail).trail[0] if state.trail else Trail()
 
     def render(self) -> Any:

@@ -13,7 +13,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from matenv.checks import check_whole
-from matenv.envs.arguments import SpelledOut, check_autoreset_mode, check_options, check_render_mode
+from matenv.envs.arguments import SpelledOut, check_autoreset_mode, check_options, check_render_mode, check_row_seeds
 from matenv.envs.core import Core
 from matenv.envs.frames import draw_frame
 from matenv.envs.snapshot import Snapshot, take_snapshot
@@ -79,8 +79,7 @@ class MaterialVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray]):
 
     @spec.setter
     def spec(self, spec: EnvSpec | None) -> None:
-        known = {"reward_threshold": self.core.reward_threshold}
-        self._spec = None if spec is None else MaterialSpec.of(spec, **known)
+        self._spec = None if spec is None else MaterialSpec.of(spec, self.core.reward_threshold)
 
     @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override, misc]
@@ -111,19 +110,12 @@ class MaterialVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray]):
             Observations (N, width) and info.
 
         Raises:
-            ValueError: A seed list or mask of the wrong length, an unknown option or an unreadable formula.
+            ValueError: Seeds that are no whole numbers of at least 0, a seed list or mask of the wrong length, an
+                unknown option or an unreadable formula.
         """
-        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int | np.integer) else seed
-        if seeds is not None:
-            if not isinstance(seeds, Sequence | np.ndarray) or isinstance(seeds, str):
-                raise ValueError(f"seed={seed!r} must be a whole number, a list of one per environment, or None")
-            if len(seeds) != self.num_envs:
-                raise ValueError(f"seed has {len(seeds)} entries; expected one per environment, {self.num_envs}")
-            for row, value in enumerate(seeds):
-                if value is not None:
-                    if not isinstance(value, int | np.integer) or value < 0:
-                        raise ValueError(f"seed[{row}]={value!r} must be a whole number of at least 0, or None")
-                    self.core.generators[row], self.core.seeds[row] = np_random(int(value))
+        for row, own in enumerate(check_row_seeds(seed, self.num_envs)):
+            if own is not None:
+                self.core.generators[row], self.core.seeds[row] = np_random(own)
         check_options(options)
         options = dict(options or {})
         rows = np.arange(self.num_envs)

@@ -21,6 +21,9 @@ EMPTY: dict[str, Any] = {}
 PER_ROW = ("action_masks", "formulas")
 """Methods of the vector environments that answer for each row."""
 
+OF_A_ROW = {"action_space": "single_action_space", "observation_space": "single_observation_space"}
+"""Attributes of a single environment that a vector environment has under another name."""
+
 
 class SB3VecEnv(VecEnv):
     """A Stable-Baselines3 `VecEnv` over a Gymnasium vector environment.
@@ -135,8 +138,15 @@ class SB3VecEnv(VecEnv):
         self.envs.close()
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """An attribute of the environment, once per row asked for: all rows share one environment."""
-        return [getattr(self.envs.unwrapped, attr_name)] * len(self._rows(indices))
+        """An attribute of the environment, once per row asked for: all rows share one environment.
+
+        Of `np_random` and `np_random_seed` each row has its own; spaces are those of a row.
+        """
+        rows = self._rows(indices)
+        value = getattr(self.envs.unwrapped, OF_A_ROW.get(attr_name, attr_name))
+        if attr_name in ("np_random", "np_random_seed") and isinstance(value, tuple):
+            return [value[row] for row in rows]
+        return [value] * len(rows)
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
         """Set an attribute; all rows share one environment, so it can only be set for all of them."""

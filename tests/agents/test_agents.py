@@ -104,6 +104,8 @@ def test_training_refusals(tmp_path):
     with pytest.raises(TypeError, match="did you mean 'horizon'"):
         train("ppo", tmp_path / "typo", env_kwargs={"horizn": 8})
     assert not (tmp_path / "typo" / "config.json").exists()
+    with pytest.raises(ValueError, match="seed=True must be a whole number"):
+        evaluate_policy(RandomPolicy(gym.make(ENV_IDS["ppo"]).action_space), seed=True)
     with pytest.raises(ValueError, match="seeds=0"):
         comparison.compare(tmp_path, seeds=0)
     with pytest.raises(FileNotFoundError, match="no trained agent"):
@@ -237,7 +239,7 @@ def test_comparison_stores_each_run_and_resumes(tmp_path, monkeypatch, capsys):
     arguments: dict[str, Any] = dict(
         agents=("random", "ppo"), seeds=2, timesteps={"ppo": 64}, episodes=8, progress=False
     )
-    table = comparison.compare(tmp_path, **arguments)
+    table = comparison.compare(tmp_path, **arguments, env_id="matenv:MaterialLatent-v0")
     assert set(table) == {"random", "ppo", "prior, 20 calls"}
     assert json.loads((tmp_path / "ppo-1.json").read_text())["result"]["timesteps"] >= 64
     monkeypatch.setattr(comparison, "train", lambda *a, **k: pytest.fail("a finished run was trained again"))

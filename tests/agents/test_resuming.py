@@ -17,7 +17,7 @@ from matenv.agents import compare as comparison
 from matenv.agents.callbacks import Checkpoint
 from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.given_files import digests
-from matenv.agents.train import ALGORITHMS, ENV_ID, ENV_IDS, load, train
+from matenv.agents.train import ALGORITHMS, ENV_ID, ENV_IDS, load, read_config, train
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import PPO
 
@@ -129,7 +129,7 @@ class Payload:
         return (Path.touch, (Path(self.path),))
 
 
-def test_an_untrusted_model_runs_nothing(tmp_path):
+def test_an_untrusted_model_runs_nothing(tmp_path, monkeypatch):
     run("ppo", tmp_path / "a", {})
     payload = Payload()
     payload.path = str(tmp_path / "ran")
@@ -153,14 +153,27 @@ def test_an_untrusted_model_runs_nothing(tmp_path):
     with pytest.raises(ValueError, match="does not hold the weights"):
         load(tmp_path / "a")
     config = tmp_path / "a" / "config.json"
-    config.write_text(config.read_text().replace(ENV_ID, f"payload:{ENV_ID}"))
-    with pytest.raises(ValueError, match="whose module would be imported"):
-        load(tmp_path / "a")
+    text = config.read_text()
+    for foreign in (f"payload:{ENV_ID}", "CartPole-v1"):
+        config.write_text(text.replace(ENV_ID, foreign))
+        with monkeypatch.context() as patch:
+            patch.setattr(gym, "make_vec", lambda *_, **__: pytest.fail("a foreign environment was made"))
+            with pytest.raises(ValueError, match=f"env_id='{foreign}', which is none of this package.*--trust"):
+                load(tmp_path / "a")
     assert not (tmp_path / "ran").exists()
     for damaged in ("[]", "{", '{"algorithm": "ppo"}'):
         config.write_text(damaged)
         with pytest.raises(ValueError, match=r"config.json is (damaged|no configuration)"):
             load(tmp_path / "a")
+
+
+def test_a_configuration_may_begin_with_a_byte_order_mark_and_name_the_package(tmp_path):
+    run("ppo", tmp_path / "a", {}, env_id=f"matenv:{ENV_ID}")
+    config = tmp_path / "a" / "config.json"
+    assert json.loads(config.read_text())["env_id"] == ENV_ID
+    config.write_text(config.read_text().replace(ENV_ID, f"matenv:{ENV_ID}"), encoding="utf-8-sig")
+    assert read_config(tmp_path / "a")["env_id"] == ENV_ID
+    assert load(tmp_path / "a").num_timesteps == run("ppo", tmp_path / "a", {}).num_timesteps
 
 
 def test_a_damaged_checkpoint_is_one_line(tmp_path):

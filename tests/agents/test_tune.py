@@ -26,7 +26,7 @@ def small(monkeypatch):
 def test_a_study_is_kept_and_goes_on_and_its_best_can_be_trained(tmp_path, small):
     optuna = pytest.importorskip("optuna")
     asked: dict[str, Any] = {"timesteps": 64, "episodes": 4, "env_kwargs": {"horizon": 3}, "progress": False}
-    tune("ppo", tmp_path, trials=2, **asked)
+    tune("ppo", tmp_path, trials=2, env_id="matenv:MaterialLatent-v0", **asked)
     found = tune("ppo", tmp_path, trials=3, **asked)
     study = optuna.load_study(study_name="ppo", storage=f"sqlite:///{tmp_path / 'study.db'}")
     assert len(study.trials) == 3 and not study.trials[0].params  # the shipped ones first

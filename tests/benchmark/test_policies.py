@@ -1,11 +1,17 @@
 """The door for policies: a callable, a module, an object with predict, a Stable-Baselines3 zip."""
 
+import base64
+import json
+import pickle
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from matenv.agents.train import train
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import PPO
 
@@ -64,11 +70,41 @@ def test_agents_of_stable_baselines3_from_memory_and_from_a_zip(tmp_path):
     agent = PPO("MlpPolicy", envs, n_steps=8, batch_size=8, seed=0)
     agent.save(tmp_path / "model.zip")
     remembered = play_policy(LATENT, agent)
-    assert play_policy(LATENT, str(tmp_path / "model.zip")).formulas == remembered.formulas
+    path = str(tmp_path / "model.zip")
+    assert play_policy(f"matenv:{LATENT}", path, trust=True).formulas == remembered.formulas
     with pytest.raises(ValueError, match="there is no such file"):
         PolicyMethod(LATENT, "nowhere.zip")
     with pytest.raises(ValueError, match="algorithm='GPT'"):
-        PolicyMethod(LATENT, tmp_path / "model.zip", algorithm="GPT")
+        PolicyMethod(LATENT, path, algorithm="GPT", trust=True)
+    with pytest.raises(ValueError, match="trust=1 must be True or False"):
+        PolicyMethod(LATENT, path, trust=1)  # type: ignore[arg-type]
+
+
+class Payload:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+def test_a_zip_is_not_unpickled_without_trust(tmp_path):
+    own = tmp_path / "own.yml"
+    own.write_text(f"{LATENT}: {{n_envs: 2, n_timesteps: 16, policy: MlpPolicy, n_steps: 8, batch_size: 8}}\n")
+    agent = train("ppo", tmp_path / "run", hyperparameters=own, progress=False)
+    path = tmp_path / "run" / "model.zip"
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    objects = {":type:": "x", ":serialized:": base64.b64encode(pickle.dumps(Payload(tmp_path / "ran"))).decode()}
+    members["data"] = json.dumps({**json.loads(members["data"]), "lr_schedule": objects}).encode()
+    for each in (path, tmp_path / "model.zip"):
+        with zipfile.ZipFile(each, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+    assert play_policy(LATENT, path).formulas == play_policy(LATENT, agent).formulas
+    with pytest.raises(ValueError, match="policy=.* holds pickled objects.*trust=True"):
+        PolicyMethod(LATENT, tmp_path / "model.zip")
+    assert not (tmp_path / "ran").exists()
 
 
 def test_recurrent_state_is_kept_and_reset_where_episodes_begin():

@@ -66,6 +66,13 @@ def test_altered_results_are_refused_and_what_differs_is_named(folder, tmp_path,
     assert result.exit_code == 1 and "refused" in result.output
 
 
+def test_a_result_may_begin_with_a_byte_order_mark(folder, tmp_path):
+    path = sorted(folder.glob("*.json"))[0]
+    marked = tmp_path / path.name
+    marked.write_text(path.read_text(), encoding="utf-8-sig")
+    assert Result.read(marked) == Result.read(path)
+
+
 def test_another_protocol_and_other_files_are_refused(folder, tmp_path):
     path = altered(folder, tmp_path, SINGLE, lambda c: c.update(protocol=0))
     with pytest.raises(ValueError, match="protocol=0 is not 1, which this package knows"):

@@ -93,7 +93,7 @@ def test_train_then_evaluate(tmp_path):
     run = tmp_path / "run"
     kwargs = '{"task": "stable-novel", "horizon": 4}'
     arguments = ["train", "ppo", "--out", str(run), "--hyperparams", str(yml), "--env-kwargs", kwargs, "--no-progress"]
-    arguments += ["--require", "Li", "--contains", "F|Cl|Br"]
+    arguments += ["--require", "Li", "--contains", "F|Cl|Br", "--env", "matenv:MaterialLatent-v0"]
     result = runner.invoke(app, arguments)
     assert result.exit_code == 0 and "Saved to" in result.output, result.output
     assert json.loads((run / "config.json").read_text())["env_kwargs"]["require"] == ["Li", "F|Cl|Br"]

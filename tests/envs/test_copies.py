@@ -12,6 +12,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
+from gymnasium.vector import AutoresetMode
 
 import matenv
 from matenv.envs.registration import IDS
@@ -182,6 +183,74 @@ def test_a_spec_goes_through_json_with_its_task_and_oracle():
     assert task_from_data(json.loads(json.dumps(task_to_data(task)))) == task
 
 
+def test_the_horizon_of_a_spec_gives_way_to_another():
+    short = gym.make("MaterialLatent-v0", horizon=4)
+    assert short.spec is not None
+    for made in (gym.make(short.spec, horizon=8), gym.make(EnvSpec.from_json(short.spec.to_json()), horizon=8)):
+        assert _truncated(made, 8) == [False] * 7 + [True]
+        assert made.spec is not None and made.spec.max_episode_steps == 8
+        assert gym.wrappers.TimeAwareObservation(made, flatten=False).max_timesteps == 8
+    assert _truncated(gym.make(short.spec), 4) == [False] * 3 + [True]
+    batch = gym.make_vec(short.spec, num_envs=1, horizon=8)
+    batch.reset(seed=0)
+    assert [bool(batch.step(batch.action_space.sample())[3][0]) for _ in range(8)] == [False] * 7 + [True]
+
+
+def test_a_time_limit_of_gymnasium_is_reported_and_goes_back_with_the_state():
+    limited = gym.make("MaterialLatent-v0", horizon=6, max_episode_steps=4)
+    assert limited.spec is not None and limited.spec.max_episode_steps == 4
+    outer = gym.wrappers.TimeLimit(gym.make("MaterialElements-v0", horizon=6), 4)
+    for env in (limited, gym.make(EnvSpec.from_json(limited.spec.to_json())), outer):
+        env.reset(seed=0)
+        env.step(env.action_space.sample())
+        world: Any = env.unwrapped
+        state = world.get_state()
+        for _ in range(3):
+            world.set_state(state)
+            assert _truncated(env, 3, reset=False) == [False, False, True]
+    world.set_state(state)
+    outer.reset(seed=0)  # an episode that begins afresh counts from its own start
+    assert _truncated(outer, 4, reset=False) == [False, False, False, True]
+
+
+def _truncated(env: gym.Env, steps: int, reset: bool = True) -> list[bool]:
+    """Whether an episode was cut off at each of some steps."""
+    if reset:
+        env.reset(seed=0)
+    return [env.step(env.action_space.sample())[3] for _ in range(steps)]
+
+
+def test_arguments_of_numpy_sets_and_modes_go_through_json():
+    given: dict[str, Any] = {
+        "horizon": np.int64(5), "exclude": {"Pb", "Hg"}, "elements": np.array(["Li", "Fe", "O", "S"]),
+        "discount": np.float32(0.5), "limits": {"price": (None, np.float64(50.0))}, "require": ("O", ["Li", "Fe"]),
+        "potentials": np.True_, "reward": {"novelty": np.float64(0.5)},
+    }  # fmt: skip
+    made: Any = gym.make("MaterialLatent-v0", **given)
+    again: Any = gym.make(EnvSpec.from_json(made.spec.to_json()))
+    assert again.unwrapped.core.settings == made.unwrapped.core.settings
+    assert made.unwrapped.core.task.exclude[-2:] == ("Hg", "Pb")  # in this order in every process
+    assert again.spec.kwargs["exclude"] == ["Hg", "Pb"] and again.spec.kwargs["horizon"] == 5
+    for mode in (AutoresetMode.NEXT_STEP, "NEXT_STEP"):
+        batch: Any = gym.make_vec("MaterialLatent-v0", num_envs=2, autoreset_mode=mode)
+        told: Any = gym.make_vec(EnvSpec.from_json(batch.spec.to_json()))
+        assert told.autoreset_mode is AutoresetMode.NEXT_STEP and told.num_envs == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (lambda: {"latent": matenv.load_latent("vae")}, r"latent=.* cannot be written as JSON.*the name of a latent"),
+        (lambda: {"predictor": matenv.load_predictor("default")}, r"predictor=.*the name of a predictor, or the path"),
+        (lambda: {"reward": {"mine": (1.0, lambda assessment: assessment.score)}}, r"reward\['mine'\]\[1\]=.*names"),
+    ],
+)
+def test_objects_are_refused_by_the_name_of_their_argument(arguments, message):
+    spec: Any = gym.make("MaterialLatent-v0", **arguments()).spec
+    with pytest.raises(ValueError, match=message):
+        spec.to_json()
+
+
 def test_what_json_cannot_hold_is_refused_by_name():
     density = matenv.Property("density", "g/cm3", lambda x: x.sum(axis=1))
     task = matenv.Task("dense", "Dense.", (matenv.maximise("density", 0, 1),), properties=(density,))
@@ -209,6 +278,13 @@ def test_the_spec_knows_the_horizon_and_what_success_pays():
     spec = gym.make("MaterialLatent-v0", horizon=7, task="single-phase-alloy").spec
     assert spec is not None and spec.max_episode_steps == 7
     assert spec.reward_threshold == pytest.approx(7 * 0.9)  # no viability: the utility itself
+    longer = gym.make(spec, horizon=9).spec
+    assert longer is not None and longer.max_episode_steps == 9 and spec.max_episode_steps == 7
+    assert longer.reward_threshold == pytest.approx(9 * 0.9)
+    assert pickle.loads(pickle.dumps(spec)) == spec == copy.deepcopy(spec)
+    spec.reward_threshold, spec.id = 2.5, "Unregistered-v0"
+    kept = gym.make(spec).spec
+    assert kept is not None and kept.reward_threshold == 2.5
     paid = gym.make("MaterialLatent-v0", reward={"novelty": 1.0}).spec
     assert paid is not None and paid.reward_threshold is None
 

@@ -148,6 +148,44 @@ def test_returned_arrays_are_fresh_and_infos_hold_arrays_only():
     check(later)
 
 
+def test_seeds_of_numpy_do_not_wrap_round():
+    for rows, seed in ((3, np.uint8(255)), (300, np.uint8(0)), (2, np.int64(2**62)), (2, np.uint64(2**63))):
+        envs: Any = make(rows)
+        envs.reset(seed=seed)
+        assert envs.np_random_seed == tuple(range(int(seed), int(seed) + rows))
+    envs.reset(seed=np.array([255, 0], np.uint8))
+    assert envs.np_random_seed == (255, 0)
+    wrong: tuple[Any, ...] = (
+        np.array(3),
+        np.array([[1, 2]]),
+        True,
+        np.True_,
+        [True, 1],
+        [1, [2]],
+        "12",
+        b"12",
+        -1,
+        1.0,
+        np.zeros(2),
+    )
+    for refused in wrong:
+        with pytest.raises(ValueError, match="seed.* must be a whole number"):
+            envs.reset(seed=refused)
+    assert envs.np_random_seed == (255, 0)
+
+
+def test_a_single_environment_takes_the_seeds_that_a_batch_takes():
+    single: Any = gym.make("MaterialLatent-v0")
+    first, _ = single.reset(seed=4)
+    for seed in (np.int64(4), np.uint8(4)):
+        again, _ = single.reset(seed=seed)
+        assert (first == again).all() and single.unwrapped.np_random_seed == 4
+    refused: tuple[Any, ...] = (True, -1, 4.0, np.array(4), "4")
+    for wrong in refused:
+        with pytest.raises(ValueError, match="seed=.* must be a whole number of at least 0"):
+            single.reset(seed=wrong)
+
+
 def test_distinct_formulas_are_counted_in_row_order():
     oracle = matenv.Oracle("train", budget=4)
     envs = make(6, oracle=oracle)

@@ -54,6 +54,12 @@ def test_attributes_and_methods():
     envs = make(3)
     envs.reset()
     assert envs.get_attr("num_envs", indices=[0, 2]) == [3, 3]
+    envs.seed(5)
+    envs.reset()
+    assert envs.get_attr("np_random_seed") == [5, 6, 7] and envs.get_attr("np_random_seed", [2, 0]) == [7, 5]
+    assert [each is envs.envs.unwrapped.np_random[i] for i, each in enumerate(envs.get_attr("np_random"))] == [True] * 3  # type: ignore[index]
+    assert envs.get_attr("action_space") == [envs.action_space] * 3
+    assert envs.get_attr("observation_space", 1) == [envs.observation_space]
     assert len(envs.env_method("formulas")) == 3 and isinstance(envs.env_method("formulas")[0], str)
     assert envs.env_is_wrapped(VecMonitor) == [False] * 3
     with pytest.raises(ValueError, match="all 3 rows"):
