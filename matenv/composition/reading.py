@@ -247,6 +247,8 @@ def _why(text: str, error: Exception) -> str:
     from pymatgen.core import Element
 
     words = str(error)[:200].strip()
+    if words.endswith(rest := " is an invalid formula!"):
+        words = f"{words.removesuffix(rest).strip()!r} is not understood"
     if strange := [symbol for symbol in _SYMBOL.findall(text) if not Element.is_valid_symbol(symbol)]:
         words = f"{strange[0]!r} is no element"
     if text.lstrip()[:1].isdigit():
