@@ -74,9 +74,9 @@ def parts_of(text: str) -> list[tuple[float, str]]:
     for part in parts:
         _check_spaces(part)
     _check_full_stop(parts[-1])
-    for found in _AMOUNT.finditer(plain):
-        if found[2].count(".") > 1 or found[2] == ".":
-            raise ValueError(f"{found[1]} has an amount of {found[2]}, which is no number; write it like 'Fe0.5O'")
+    for symbol, amount in _AMOUNT.findall(plain):
+        if amount.count(".") > 1 or amount == ".":
+            raise ValueError(f"{symbol} has an amount of {amount}, which is no number; write it like 'Fe0.5O'")
     if found := _ISOTOPE.search(plain):
         raise ValueError(f"{found[1]} is an isotope; matenv knows elements only: write H")
     if bad := _ZERO.search(plain):
@@ -123,8 +123,8 @@ def _check_spaces(formula: str) -> None:
             f"the {times} after a space may be an amount or stand behind the dot of a hydrate or adduct; write "
             f"{joined!r} for the latter, or {joined.replace('·', '')!r} for an amount"
         )
-    if found := _TWO.search(formula):
-        raise ValueError(f"two numbers stand beside each other ({found[0]!r}); write one amount")
+    if two := _TWO.search(formula):
+        raise ValueError(f"two numbers stand beside each other ({two[0]!r}); write one amount")
 
 
 def _is_adduct(head: str, guest: str) -> bool:

@@ -90,7 +90,7 @@ def test_networks_on_a_device_agree_with_the_compiled_ones(name, held_out):
 def test_strided_and_read_only_batches_are_fine(model, held_out):
     whole = model.predict_batch(held_out.compositions[:40])
     strided = model.predict_batch(held_out.compositions[:40:3])
-    for values in (fixed := held_out.compositions[:40][np.arange(40)]).__dict__.values():
+    for values in (fixed := held_out.compositions[:40][np.arange(40)]).arrays:
         values.flags.writeable = False
     frozen = model.predict_batch(fixed)
     for name in NAMES:
