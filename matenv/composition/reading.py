@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
+from matenv.checks import check_unmasked
 from matenv.composition.integers import MAX_ELEMENTS, TRACE
 from matenv.composition.pasted import parts_of
 
@@ -61,8 +62,7 @@ def numbers(x: Any, name: str) -> NDArray:
     """Amounts as float64, or as they are where they are no numbers but may be formulas (dtype object or text)."""
     if x is None or isinstance(x, bytes | Mapping | Set | Iterator):
         _refuse(x, name)
-    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
-        raise ValueError(f"{name} has masked entries; fill them (filled(0)) or leave those rows out")
+    check_unmasked(name, x)
     try:
         array = np.asarray(x)
     except (TypeError, ValueError, RuntimeError) as error:  # a ragged list; a tensor with a gradient, or on a GPU
