@@ -75,6 +75,14 @@ def test_one_cap_on_counts():
     assert matenv.formula(np.array([1e232, 1e220, *[0.0] * 87])) == "Ac"
 
 
+def test_counts_that_sum_to_zero_are_refused_as_fractions_are():
+    with pytest.raises(ValueError, match="counts row 1 sums to zero; a composition needs at least one element"):
+        CompositionBatch.from_counts(np.eye(2, 89)[::-1] * [[1], [0]])
+    empty = CompositionBatch.from_counts(np.zeros((1, 89)), allow_empty=True)  # what a decoder names no element in
+    assert empty.formulas() == [""] and not matenv.Oracle().assess(empty).valid.any()
+    assert len(CompositionBatch.from_counts(np.zeros((0, 89)))) == 0
+
+
 def test_what_rounding_loses_is_said():
     with pytest.raises(ValueError, match="row 0 loses an element in Fe, the nearest formula of at most 1000 atoms"):
         matenv.formula(matenv.fractions("Fe10000000O"))

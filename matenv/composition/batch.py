@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.checks import check_made, check_seed, check_share, check_whole
+from matenv.checks import check_flag, check_made, check_seed, check_share, check_whole
 from matenv.composition.integers import MAX_ELEMENTS, MOST_ATOMS, smallest_counts
 from matenv.composition.keys import Packed, fill_slots, find, keys_of, same_rows
 from matenv.composition.packing import restore, scatter
@@ -170,18 +170,19 @@ class CompositionBatch:
         return scatter(self.elements, values, elsewhere)
 
     @classmethod
-    def from_counts(cls, counts: ArrayLike) -> CompositionBatch:
+    def from_counts(cls, counts: ArrayLike, *, allow_empty: bool = False) -> CompositionBatch:
         """Pack and reduce dense integer counts.
 
         Args:
             counts: Array (B, 89) of non-negative integers with at most 10 non-zero entries a row.
+            allow_empty: Keep a row of zeros as an empty composition: how a decoder says that it names no element.
 
         Returns:
             The packed batch.
 
         Raises:
-            ValueError: If the width is not 89, an entry is negative or not an integer, or a row has > 10 elements or,
-                reduced, more than `MOST_ATOMS` atoms.
+            ValueError: If the width is not 89, an entry is negative or not an integer, or a row sums to zero, has > 10
+                elements or, reduced, more than `MOST_ATOMS` atoms.
         """
         dense = np.atleast_2d(numbers(counts, "counts"))
         if dense.dtype.kind != "f":
@@ -191,6 +192,11 @@ class CompositionBatch:
         if not good.all():
             raise ValueError(f"counts row {int(np.argmin(good.all(axis=1)))} must hold non-negative integers")
         size = np.count_nonzero(dense, axis=1)
+        if not check_flag("allow_empty", allow_empty) and not size.all():
+            row = int(size.argmin())
+            raise ValueError(
+                f"counts row {row} sums to zero; a composition needs at least one element (allow_empty=True keeps it)"
+            )
         if size.max(initial=0) > MAX_ELEMENTS:
             row = int(size.argmax())
             raise ValueError(f"counts row {row} has {size[row]} elements; at most {MAX_ELEMENTS} are supported")
