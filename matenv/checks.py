@@ -255,6 +255,24 @@ def check_text(name: str, value: Any, what: str) -> str:
     return value
 
 
+def check_unmasked(name: str, value: Any) -> None:
+    """Refuse masked entries: numpy would take what they hide for values.
+
+    Args:
+        name: Parameter name.
+        value: What was given: anything, a masked array, or a list that holds some.
+
+    Raises:
+        ValueError: A masked entry; its row, or its place in a vector, is named.
+    """
+    listed = isinstance(value, list | tuple)
+    for place, part in enumerate(value if listed else (value,)):
+        if isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part):
+            first = place if listed else int(np.argwhere(np.ma.getmaskarray(part)).ravel()[:1].sum())
+            where = f" row {first}" if listed or part.ndim > 1 else f"[{first}]" if part.ndim else ""
+            raise ValueError(f"{name}{where} is masked; fill it in (filled()), or leave it out")
+
+
 def check_real(name: str, value: Any, what: str) -> NDArray[np.float64]:
     """Real numbers in an array of any shape.
 
@@ -267,18 +285,54 @@ def check_real(name: str, value: Any, what: str) -> NDArray[np.float64]:
         A float64 array; the values may be NaN or infinite.
 
     Raises:
-        ValueError: Text, complex numbers, objects, a ragged list, or a tensor that numpy cannot read.
+        ValueError: Text, truth values, complex numbers, objects, a ragged list, masked entries, or a tensor that numpy
+            cannot read.
     """
+    check_unmasked(name, value)
     try:
         array = np.asarray(value)
-        if array.dtype.kind == "O" and not any(isinstance(each, str | complex) for each in array.flat):
+        if array.dtype.kind == "O" and not any(isinstance(each, str | complex | bool) for each in array.flat):
             array = array.astype(np.float64)
     except (TypeError, ValueError, RuntimeError, OverflowError):
         array = None
-    if array is None or value is None or array.dtype.kind not in "fiub":
+    if array is None or value is None or array.dtype.kind not in "fiu":
         hint = f"; give {name}.detach().cpu()" if hasattr(value, "detach") else ""
         raise ValueError(f"{name}={str(value)[:60]!r} must be {what}{hint}")
     return array.astype(np.float64)
+
+
+def check_column(name: str, value: Any, length: int) -> NDArray[np.float64]:
+    """A column of a table: one number per row, any of which may be missing.
+
+    Args:
+        name: Its name.
+        value: What was given; what is None, pandas' NA or masked is missing.
+        length: Rows of the table.
+
+    Returns:
+        (length,) float64, NaN where missing.
+
+    Raises:
+        ValueError: As `check_real`; another length; a truth value or an infinite one, whose row is named.
+    """
+    cells = value.tolist() if isinstance(value, np.ma.MaskedArray) else value
+    if not isinstance(cells, list | tuple) and getattr(cells, "dtype", None) in (np.dtype(object), np.dtype(bool)):
+        cells = np.asarray(cells).tolist()
+    if isinstance(cells, list | tuple):
+        for row, cell in enumerate(cells):
+            if isinstance(cell, bool | np.bool_):
+                raise ValueError(f"{name}[{row}]={cell!r} is a truth value; write a number, such as {int(cell)}")
+        cells = [np.nan if _is_missing(cell) else cell for cell in cells]
+    column = check_real(name, cells, "one number per formula")
+    if column.shape != (length,):
+        raise ValueError(f"{name} has shape {column.shape}; expected ({length},), one value per formula")
+    if np.isinf(column).any():
+        raise ValueError(f"{name}[{int(np.argmax(np.isinf(column)))}] is infinite; use NaN for an absent value")
+    return column
+
+
+def _is_missing(cell: Any) -> bool:
+    return cell is None or cell is np.ma.masked or type(cell).__name__ == "NAType"
 
 
 def check_rows(name: str, value: Any, length: int) -> NDArray[np.int64]:
@@ -295,6 +349,7 @@ def check_rows(name: str, value: Any, length: int) -> NDArray[np.int64]:
     Raises:
         ValueError: Anything else, or a row that the table lacks.
     """
+    check_unmasked(name, value)
     try:
         chosen = np.asarray(value)
     except (TypeError, ValueError):

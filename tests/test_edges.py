@@ -19,6 +19,9 @@ from matenv.wrappers.sb3 import _together
         ("CuSO4·5H2O", "CuSO4(H2O)5"), ("CuSO4*5H2O", "CuSO4(H2O)5"), ("CaSO4•0.5H2O", "Ca2S2O8H2O"),
         ("3CaO·2SiO2", "Ca3Si2O7"), ("Fe₂O₃", "Fe2O3"), ("Fe$_{2}$O$_3$", "Fe2O3"), ("Fe<sub>2</sub>O3", "Fe2O3"),
         ("CuSO4.500H2O", "Cu2H4S2O11"), ("Rb(VI)2", "RbV2I2"), ("Sr2VO3.5H", "Sr4V2H2O7"), ("Li.5CoO2", "LiCo2O4"),
+        ("Li Fe P O4", "LiFePO4"), ("Fe 2 O 3", "Fe2O3"), ("CoFe 2O4", "CoFe2O4"), ("Mg O 2", "MgO2"),
+        ("Li 3 Fe 2 P 3 O 12", "Li3Fe2(PO4)3"), ("Li3 Fe 2 P3 O12", "Li3Fe2(PO4)3"), ("Al 2 (SO4) 3", "Al2(SO4)3"),
+        ("K Fe 3 (SO4) 2 (OH) 6", "KFe3H6(SO7)2"), ("Na0.5 Li 0.5 CoO2", "NaLiCo2O4"), ("MgO · 2 H2O", "MgO(H2O)2"),
     ],
 )  # fmt: skip
 def test_formulas_as_pasted(written, plain):
@@ -32,6 +35,13 @@ def test_formulas_as_pasted(written, plain):
         ("CoCl2.6NH3", "'CoCl2.600NH3' for an amount"), ("CaO.2Al2O3", "'CaO·2Al2O3' for the latter"),
         ("LaCl3.7OH2", "dot of a hydrate"), ("CuCl2.2HCl", "adduct"), ("CoCl2.6CH3OH", "adduct"),
         ("CaSO4.0.5H2O", "write 'CaSO4·0.5H2O' for the latter$"), ("Na2CO3.10H2O", "write 'Na2CO3·10H2O'"),
+        ("MgO 2 H2O", "write 'MgO·2H2O' for the latter, or 'MgO2H2O' for an amount"), ("MgO 2H2O", "write 'MgO·2H2O'"),
+        ("Ca O 2 Al2O3", "write 'CaO·2Al2O3' for the latter"), ("CaCO 3 MgCO3", "'CaCO3MgCO3' for an amount"),
+        ("FeSO4 7 H2O", "write 'FeSO4·7H2O'$"), ("CuSO4 5H2O", "write 'CuSO4·5H2O'$"), ("Fe2O3 2", "two numbers"),
+        ("CaSO4 0.5H2O", "write 'CaSO4·0.5H2O'$"), ("Al2O3·2 SiO2 2 H2O", "write '2SiO2·2H2O'"),
+        ("Fe2O3(s)", r"\(s\) is a state of matter"), ("H2O (l)", "state of matter"), ("NaCl aq", "aq is a state of"),
+        ("Fe0.5.5O", "Fe has an amount of 0.5.5, which is no number"), ("Fe.O", "Fe has an amount of ., "),
+        ("Fe2O3(xyz)", "'xyz' is not understood"),
         ("Fe(II)O", r"\(II\) may be an oxidation state"), ("Fe(III)2O3", "oxidation state"), ("U(VI)O3", "oxidation"),
         ("Ni0.999999999Fe0.000000001", "amount of Fe that is too small"), ("Fe3+", "charge"), ("SO4^2-", "charge"),
         ("D2O", "isotope"), ("CuSO4·xH2O", "left open"), ("MnO3-δ", "left open"), ("Fe0O", "amount of zero"),
@@ -63,6 +73,14 @@ def test_one_cap_on_counts():
         CompositionBatch.from_counts(np.eye(89)[:1] * 1e300)
     assert matenv.Oracle().assess("Fe999999O").formulas == ["Fe999999O"]
     assert matenv.formula(np.array([1e232, 1e220, *[0.0] * 87])) == "Ac"
+
+
+def test_counts_that_sum_to_zero_are_refused_as_fractions_are():
+    with pytest.raises(ValueError, match="counts row 1 sums to zero; a composition needs at least one element"):
+        CompositionBatch.from_counts(np.eye(2, 89)[::-1] * [[1], [0]])
+    empty = CompositionBatch.from_counts(np.zeros((1, 89)), allow_empty=True)  # what a decoder names no element in
+    assert empty.formulas() == [""] and not matenv.Oracle().assess(empty).valid.any()
+    assert len(CompositionBatch.from_counts(np.zeros((0, 89)))) == 0
 
 
 def test_what_rounding_loses_is_said():

@@ -76,7 +76,7 @@ def test_the_worst_property_counts(oracle):
 def test_a_guard_without_anything_to_measure_is_zero(space, oracle):
     nothing = matenv.Oracle(budget=1)
     nothing.assess("NaCl")
-    batch = CompositionBatch.from_counts(np.zeros((1, 89), int))
+    batch = CompositionBatch.from_counts(np.zeros((1, 89), int), allow_empty=True)
     guards = Guards(GUARDS, space, nothing.predictor)
     assert {float(v[0]) for v in guards.of_formulas(nothing.assess(batch)).values()} == {0.0}
     values = guards.of_formulas(nothing.assess(["KCl"]))

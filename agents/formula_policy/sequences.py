@@ -78,4 +78,4 @@ class Sequences:
         dense = np.zeros((len(self), NUM_ELEMENTS), np.int64)
         rows, slots = np.nonzero(self.counts.numpy())
         dense[rows, ORDER[self.places.numpy()[rows, slots]]] = self.counts.numpy()[rows, slots]
-        return CompositionBatch.from_counts(dense)
+        return CompositionBatch.from_counts(dense, allow_empty=True)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from matenv.benchmark.moves import Moves
 from matenv.benchmark.problem import Problem
 from matenv.benchmark.training import Training
-from matenv.checks import check_flag, check_made, check_seed, check_text, check_whole
+from matenv.checks import check_flag, check_made, check_seed, check_text, check_unmasked, check_whole
 from matenv.envs.registration import plain_id
 
 CALLS_PER_ROW = 100
@@ -176,6 +176,7 @@ class Actor:
         if isinstance(result, tuple):
             result, self._state = result
         space = self._envs.single_action_space
+        check_unmasked("the policy's actions", result)
         actions = np.asarray(result.detach().cpu() if hasattr(result, "detach") else result)
         if self._module and not isinstance(space, Box) and actions.ndim == 2:
             actions = self._draw(actions, masks)

@@ -8,7 +8,7 @@ from typing import Any
 
 from matenv.card.parts import LARGE, Decomposed, Estimate, Gap, KnownFormula, Label, Opinion
 from matenv.card.text import LABEL, interval, line, number, shown_unit, wrapped
-from matenv.chemistry import States, is_ionic, spelled
+from matenv.chemistry import MOST_ATOMS_EXPLAINED, States, is_ionic, spelled
 from matenv.oracle.rivals import Standing
 from matenv.oracle.stability import HitRate
 
@@ -22,6 +22,7 @@ REGIMES = {
     "metallic": "metallic: metals only, for which oxidation states mean little",
     "ionic": "ionic: oxidation states balance, cations less electronegative than anions",
     "neither": "neither metals only nor ionic with one oxidation state per element",
+    "unknown": "unknown: no oxidation states are assigned to so large a formula unit",
 }
 
 LABELS = {
@@ -80,7 +81,8 @@ class Card(Opinion):
         charge_neutral: Whether one state per element can sum to zero (SMACT's rule, rare states count, no exemption for
             alloys).
         electronegativity_balanced: Whether they can with cations less electronegative than anions.
-        oxidation_states: A likely assignment, see `matenv.chemistry.oxidation_states`; None where there is none.
+        oxidation_states: A likely assignment, see `matenv.chemistry.oxidation_states`; None where there is none, and
+            where more than `MOST_ATOMS_EXPLAINED` atoms per formula unit leave it unsought.
         all_metal: Whether it holds metals only, for which oxidation states mean little.
         neighbours: The nearest known formulas, itself included if known.
     """
@@ -115,10 +117,20 @@ class Card(Opinion):
 
     @property
     def regime(self) -> str:
-        """``"metallic"`` (metals only), ``"ionic"`` (see `matenv.chemistry.is_ionic`) or ``"neither"``."""
+        """``"metallic"`` (metals only), ``"ionic"`` (see `matenv.chemistry.is_ionic`) or ``"neither"``.
+
+        ``"unknown"`` where the formula unit is too large to be assigned oxidation states.
+        """
         if self.all_metal:
             return "metallic"
+        if self.too_large_to_assign:
+            return "unknown"
         return "ionic" if is_ionic(self.oxidation_states) else "neither"
+
+    @property
+    def too_large_to_assign(self) -> bool:
+        """Whether the formula unit has more atoms than oxidation states are assigned to."""
+        return self.large.get(self.formula, 0) > MOST_ATOMS_EXPLAINED
 
     def to_dict(self) -> dict[str, Any]:
         """Every field by its name, `dft_stable`, `regime` and the caveats, ready for `json.dumps`."""
@@ -255,7 +267,10 @@ def _states(card: Card) -> list[str]:
     if card.all_metal:
         return text
     rule = {True: "yes", False: "no"}
-    states = "none that sum to zero" if card.oxidation_states is None else spelled(card.oxidation_states)
+    if card.too_large_to_assign:
+        states = f"left out: {card.large[card.formula]:,} atoms per formula unit, more than {MOST_ATOMS_EXPLAINED:,}"
+    else:
+        states = "none that sum to zero" if card.oxidation_states is None else spelled(card.oxidation_states)
     return [
         *text,
         line("a likely assignment", states),

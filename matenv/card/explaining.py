@@ -14,7 +14,13 @@ from matenv import elements as alphabet
 from matenv.card.card import Card
 from matenv.card.parts import LARGE, Decomposed, Estimate, Gap, KnownFormula, Label, Opinion
 from matenv.checks import check_choice, check_listed, check_whole
-from matenv.chemistry import is_all_metal, is_charge_neutral, is_electronegativity_balanced, oxidation_states
+from matenv.chemistry import (
+    MOST_ATOMS_EXPLAINED,
+    is_all_metal,
+    is_charge_neutral,
+    is_electronegativity_balanced,
+    oxidation_states,
+)
 from matenv.composition import CompositionBatch, FormulaIndex, read
 from matenv.data import Dataset, load_dataset
 from matenv.data.dataset import PARTS, UNITS
@@ -59,7 +65,8 @@ def explain(
     """The candidate card of one formula.
 
     Args:
-        formula: An integer formula of at least two elements.
+        formula: An integer formula of at least two elements; one of more than 1,000 atoms per formula unit is assigned
+            no oxidation states, and the card says so.
         reference: Phases of the hull: ``"all"`` (the whole table) or ``"train"``; P(stable) is calibrated for each.
         predictor: Name of the proxy, as `Oracle` takes it; ``"accurate"`` errs least.
         properties: Properties of one's own to predict besides, or paths of their files (`load_property`).
@@ -114,7 +121,7 @@ def explain(
         entries=_entries(batch, phases),
         charge_neutral=bool(is_charge_neutral(batch)[0]),
         electronegativity_balanced=bool(is_electronegativity_balanced(batch)[0]),
-        oxidation_states=oxidation_states(assessment.formulas[0]),
+        oxidation_states=oxidation_states(assessment.formulas[0]) if batch.atoms[0] <= MOST_ATOMS_EXPLAINED else None,
         all_metal=bool(is_all_metal(batch)[0]),
         neighbours=_neighbours(batch),
     )

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.checks import check_made, check_seed, check_share, check_whole
+from matenv.checks import check_flag, check_made, check_seed, check_share, check_whole
 from matenv.composition.integers import MAX_ELEMENTS, MOST_ATOMS, smallest_counts
 from matenv.composition.keys import Packed, fill_slots, find, keys_of, same_rows
 from matenv.composition.packing import restore, scatter
 from matenv.composition.reading import check_fractions, check_width, numbers
+from matenv.composition.soundness import what_is_wrong
 from matenv.composition.spelling import spell
 
 MAX_ATOMS = 60
@@ -47,8 +48,13 @@ def check_rounding(max_atoms: int, tolerance: float) -> None:
 
 
 def check_packed(name: str, value: Any) -> None:
-    """Refuse, by a ValueError that names the parameter, what is no `CompositionBatch`."""
+    """Refuse, by a ValueError that names the parameter, what is no `CompositionBatch`, or one that breaks its promises.
+
+    A batch is looked through once; parts of one that is sound are sound.
+    """
     check_made(name, value, CompositionBatch, "CompositionBatch.from_fractions(matenv.fractions(formulas))")
+    if value.problem:
+        raise ValueError(f"{name}: {value.problem}; CompositionBatch.from_counts packs counts (B, 89)")
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,15 @@ class CompositionBatch:
         return len(self.size)
 
     def __getitem__(self, rows: NDArray | slice) -> CompositionBatch:
-        return CompositionBatch(self.elements[rows], self.counts[rows], self.size[rows])
+        part = CompositionBatch(self.elements[rows], self.counts[rows], self.size[rows])
+        if self.__dict__.get("problem") == "":
+            part.__dict__["problem"] = ""
+        return part
+
+    @cached_property
+    def problem(self) -> str:
+        """In what the arrays break the promises above, worked out once; empty if in nothing."""
+        return what_is_wrong(*self.arrays)
 
     @cached_property
     def atoms(self) -> NDArray[np.int64]:
@@ -90,8 +104,9 @@ class CompositionBatch:
         """A 64-bit number (B,) for each formula, the same in every process; another seed gives other numbers.
 
         Raises:
-            ValueError: A seed that is no whole number from 0 to 2^63 - 1.
+            ValueError: A seed that is no whole number from 0 to 2^63 - 1; arrays that are no packed compositions.
         """
+        check_packed("batch", self)
         number = check_seed("seed", seed)
         if number is None or number > LARGEST_SEED:
             raise ValueError(f"seed={seed!r} must be a whole number from 0 to {LARGEST_SEED:,}")
@@ -110,6 +125,7 @@ class CompositionBatch:
 
     def distinct(self) -> NDArray[np.int64]:
         """Row numbers of the distinct formulas, each where it occurs first, ascending."""
+        check_packed("batch", self)
         slots = fill_slots(self.arrays, len(self), len(self))
         return np.flatnonzero(find(self.arrays, self.arrays, slots) == np.arange(len(self)))
 
@@ -126,7 +142,12 @@ class CompositionBatch:
         return self.scatter(self.amounts)
 
     def formulas(self) -> list[str]:
-        """Reduced formulas, spelled as pymatgen's `reduced_formula`; "" for an empty composition."""
+        """Reduced formulas, spelled as pymatgen's `reduced_formula`; "" for an empty composition.
+
+        Raises:
+            ValueError: Arrays that are no packed compositions.
+        """
+        check_packed("batch", self)
         return spell(self.elements, self.counts, self.size)
 
     @classmethod
@@ -145,21 +166,23 @@ class CompositionBatch:
 
     def scatter(self, values: NDArray, elsewhere: float = 0) -> NDArray:
         """Spread values of the listed elements (B, 10) over the alphabet (B, 89), with one value for all others."""
+        check_packed("batch", self)
         return scatter(self.elements, values, elsewhere)
 
     @classmethod
-    def from_counts(cls, counts: ArrayLike) -> CompositionBatch:
+    def from_counts(cls, counts: ArrayLike, *, allow_empty: bool = False) -> CompositionBatch:
         """Pack and reduce dense integer counts.
 
         Args:
             counts: Array (B, 89) of non-negative integers with at most 10 non-zero entries a row.
+            allow_empty: Keep a row of zeros as an empty composition: how a decoder says that it names no element.
 
         Returns:
             The packed batch.
 
         Raises:
-            ValueError: If the width is not 89, an entry is negative or not an integer, or a row has > 10 elements or,
-                reduced, more than `MOST_ATOMS` atoms.
+            ValueError: If the width is not 89, an entry is negative or not an integer, or a row sums to zero, has > 10
+                elements or, reduced, more than `MOST_ATOMS` atoms.
         """
         dense = np.atleast_2d(numbers(counts, "counts"))
         if dense.dtype.kind != "f":
@@ -169,6 +192,11 @@ class CompositionBatch:
         if not good.all():
             raise ValueError(f"counts row {int(np.argmin(good.all(axis=1)))} must hold non-negative integers")
         size = np.count_nonzero(dense, axis=1)
+        if not check_flag("allow_empty", allow_empty) and not size.all():
+            row = int(size.argmin())
+            raise ValueError(
+                f"counts row {row} sums to zero; a composition needs at least one element (allow_empty=True keeps it)"
+            )
         if size.max(initial=0) > MAX_ELEMENTS:
             row = int(size.argmax())
             raise ValueError(f"counts row {row} has {size[row]} elements; at most {MAX_ELEMENTS} are supported")

@@ -17,6 +17,7 @@ from matenv.composition.batch import (
     MAX_ATOMS,
     TOLERANCE,
     CompositionBatch,
+    check_packed,
     check_rounding,
 )
 from matenv.composition.integers import MOST_ATOMS, TRACE
@@ -120,9 +121,10 @@ def read(
         The packed batch, B = 1 for a single composition; a packed batch is returned as it is.
 
     Raises:
-        ValueError: As `listed`, `parse`, `check_fractions` and, if `whole`, `integer_counts`.
+        ValueError: As `listed`, `parse`, `check_fractions`, `check_packed` and, if `whole`, `integer_counts`.
     """
     if isinstance(X, CompositionBatch):
+        check_packed(name, X)
         return X
     if whole and isinstance(text := listed(X, name), list):
         return CompositionBatch.from_counts(integer_counts(text))
@@ -152,6 +154,7 @@ def read_noisy(X: Compositions, name: str = "X") -> tuple[CompositionBatch, NDAr
         ValueError: As `read`.
     """
     if isinstance(X, CompositionBatch):
+        check_packed(name, X)
         return X, np.zeros(len(X))
     given = listed(X, name)
     if isinstance(given, list):

@@ -16,6 +16,18 @@ _GUEST = re.compile(r"(?:H2O|OH2|H20|NH3|\((?:H2O|NH3)\))$")
 _FULL_STOP = re.compile(r"(?P<head>[^.]*[A-Z)\]}][^.]*)\.(?P<times>[1-9]\d?|\d*\.\d+)\s*(?P<guest>[A-Z(\[{][^.]*)")
 """What may be two parts joined by a full stop: up to 99 of a guest, or a decimal fraction of one."""
 
+_SPACED = re.compile(r"\s(?P<times>\d+\.?\d*|\.\d+)\s*(?=[A-Z(\[{])")
+"""A number after a space: an amount of what stands before it, or how often what follows counts."""
+
+_ENDED = re.compile(r"(?:[)\]}]|As|Br|Cl|Se|Te|[BCFHINOPS])\s*$")
+"""How a compound ends: in a nonmetal or a bracket."""
+
+_GROUP = re.compile(r"[(\[{][^()\[\]{}]*[)\]}][\d.]*")
+_STATE = re.compile(r"\((?:s|l|g|aq|cr|am|vit|ads|sln)\)|(?<=\s)(?:s|l|g|aq)$")
+"""A state of matter, as equations of reactions have it."""
+
+_AMOUNT = re.compile(r"([A-Z][a-z]?|[)\]}])\s*([\d.]*\.[\d.]*)")
+_TWO = re.compile(r"[\d.]+\s+[\d.]+")
 _SYMBOL = re.compile("[A-Z][a-z]?")
 _NUMERAL = re.compile(r"(?<=[A-Za-z])\((?:VI\)(?!\d+$)|(?:I{1,3}|IV|V|VI{2,3}|IX|X)\))")
 """A Roman numeral in brackets; what vanadium and iodine make of one ends with a count."""
@@ -40,8 +52,9 @@ def parts_of(text: str) -> list[tuple[float, str]]:
 
     Raises:
         ValueError: A charge, an isotope, an open amount (x), an amount of zero or with a power of ten, an oxidation
-            state, a full stop that may stand for the dot of a hydrate or for a decimal point, an identifier, or a
-            character that no formula has. The message says what to write, without naming the formula.
+            state, a state of matter, an amount that is no number, a full stop or a space that may stand for the dot of
+            a hydrate, an identifier, or a character that no formula has. The message says what to write, without naming
+            the formula.
     """
     if _IDENTIFIER.fullmatch(text):
         raise ValueError("it is the identifier of a material; give the formula")
@@ -53,10 +66,17 @@ def parts_of(text: str) -> list[tuple[float, str]]:
         raise ValueError("an amount is left open (x, y, δ); write a number")
     if _CHARGE.search(plain):
         raise ValueError("it carries a charge; compositions are neutral, so leave the charge out ('SO4', 'Fe')")
+    if found := _STATE.search(plain):
+        raise ValueError(f"{found[0]} is a state of matter, which is no part of a formula; leave it out")
     parts = _DOT.split(plain)
     if found := _NUMERAL.search(plain):
         raise ValueError(f"{found[0]} may be an oxidation state; leave it out, or write the elements out ('FeI2')")
+    for part in parts:
+        _check_spaces(part)
     _check_full_stop(parts[-1])
+    for symbol, amount in _AMOUNT.findall(plain):
+        if amount.count(".") > 1 or amount == ".":
+            raise ValueError(f"{symbol} has an amount of {amount}, which is no number; write it like 'Fe0.5O'")
     if found := _ISOTOPE.search(plain):
         raise ValueError(f"{found[1]} is an isotope; matenv knows elements only: write H")
     if bad := _ZERO.search(plain):
@@ -86,6 +106,33 @@ def _check_full_stop(formula: str) -> None:
         "its full stop may be a decimal point or the dot of a hydrate or adduct; write "
         f"'{head}·{times}{guest}' for the latter{other}"
     )
+
+
+def _check_spaces(formula: str) -> None:
+    """Refuse a number between spaces that may count what follows, as in an adduct without its dot."""
+    for found in _SPACED.finditer(formula):
+        head, times, guest = formula[: found.start()].rstrip(), found["times"], formula[found.end() :]
+        if not _SYMBOL.search(head):
+            continue
+        joined = f"{''.join(head.split())}·{times}{''.join(guest.split())}"
+        if head[-1].isdigit() or head[-1] == ".":
+            raise ValueError(f"{times} follows another number; if it is how often a part counts, write {joined!r}")
+        if not (_GUEST.match(guest) or _is_adduct(head, guest)):
+            continue
+        raise ValueError(
+            f"the {times} after a space may be an amount or stand behind the dot of a hydrate or adduct; write "
+            f"{joined!r} for the latter, or {joined.replace('·', '')!r} for an amount"
+        )
+    if two := _TWO.search(formula):
+        raise ValueError(f"two numbers stand beside each other ({two[0]!r}); write one amount")
+
+
+def _is_adduct(head: str, guest: str) -> bool:
+    """Whether what stands around a number may be two compounds; not if every element or group stands for itself."""
+    if not (_is_compound(head) and _ENDED.search(head) and _is_compound(guest)):
+        return False
+    beside = head.split()[-1], guest.split()[0]
+    return any(_is_compound(each) and not _GROUP.fullmatch(each) for each in beside)
 
 
 def _is_compound(part: str) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
+from matenv.checks import check_unmasked
 from matenv.composition.integers import MAX_ELEMENTS, TRACE
 from matenv.composition.pasted import parts_of
 
@@ -61,8 +62,7 @@ def numbers(x: Any, name: str) -> NDArray:
     """Amounts as float64, or as they are where they are no numbers but may be formulas (dtype object or text)."""
     if x is None or isinstance(x, bytes | Mapping | Set | Iterator):
         _refuse(x, name)
-    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
-        raise ValueError(f"{name} has masked entries; fill them (filled(0)) or leave those rows out")
+    check_unmasked(name, x)
     try:
         array = np.asarray(x)
     except (TypeError, ValueError, RuntimeError) as error:  # a ragged list; a tensor with a gradient, or on a GPU
@@ -247,6 +247,8 @@ def _why(text: str, error: Exception) -> str:
     from pymatgen.core import Element
 
     words = str(error)[:200].strip()
+    if words.endswith(rest := " is an invalid formula!"):
+        words = f"{words.removesuffix(rest).strip()!r} is not understood"
     if strange := [symbol for symbol in _SYMBOL.findall(text) if not Element.is_valid_symbol(symbol)]:
         words = f"{strange[0]!r} is no element"
     if text.lstrip()[:1].isdigit():

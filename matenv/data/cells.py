@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from decimal import Decimal
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,14 +39,20 @@ def is_absent(cell: Any) -> bool:
     """Whether a cell holds nothing: None, a missing value of pandas, a float NaN, or a word of `ABSENT`."""
     if isinstance(cell, str):
         return cell.strip().lower() in ABSENT
-    return cell is None or (isinstance(cell, float | np.floating) and np.isnan(cell)) or type(cell).__name__ == "NAType"
+    return cell is None or _is_nan(cell) or type(cell).__name__ == "NAType"
+
+
+def _is_nan(cell: Any) -> bool:
+    return (
+        cell.is_nan() if isinstance(cell, Decimal) else isinstance(cell, float | np.floating) and bool(np.isnan(cell))
+    )
 
 
 def read_number(cell: Any, decimal_comma: bool = False) -> Reading:
     """Read one cell.
 
     Args:
-        cell: Text, a number, or a number with uncertainty of the package `uncertainties`.
+        cell: Text, a number (`Decimal` and `Fraction`, too), or one with uncertainty of the package `uncertainties`.
         decimal_comma: Whether 3,5 is a number.
 
     Returns:
@@ -60,8 +68,10 @@ def read_number(cell: Any, decimal_comma: bool = False) -> Reading:
         return Reading(np.nan)
     if hasattr(cell, "nominal_value"):
         return _finite(float(cell.nominal_value), float(cell.std_dev))
-    if isinstance(cell, bool | np.bool_ | int | float | np.integer | np.floating):
-        return _finite(float(cell))
+    if isinstance(cell, bool | np.bool_):
+        return Reading(np.nan, problem="a truth value, not a number")
+    if isinstance(cell, Real | Decimal | np.integer | np.floating):
+        return _real(cell)
     if not isinstance(cell, str):
         return Reading(np.nan, problem=f"a {type(cell).__name__}, not a number")
     text = cell.strip().replace("\u2212", "-").replace("\u00a0", " ")
@@ -74,6 +84,14 @@ def read_number(cell: Any, decimal_comma: bool = False) -> Reading:
     if found := _DIGITS.fullmatch(text):  # the digits in brackets count in the last places
         return _finite(float(found[1]), int(found[3]) * 10.0 ** -len(found[2] or ""))
     return Reading(np.nan, problem=_why(text))
+
+
+def _real(cell: Any) -> Reading:
+    """A number of any type, in floating point."""
+    try:
+        return _finite(float(cell))
+    except OverflowError:
+        return Reading(np.nan, problem="beyond the largest number in floating point")
 
 
 def _finite(value: float, std: float = np.nan) -> Reading:

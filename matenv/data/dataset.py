@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matenv import elements as alphabet
-from matenv.checks import check_choice, check_made, check_real, check_rows, check_text
+from matenv.checks import check_choice, check_column, check_made, check_rows, check_text
 from matenv.composition import CompositionBatch, FormulaIndex, check_packed, integer_counts, listed
 from matenv.data import splits
 from matenv.data.grouping import SideBySide, group_statistics, joined
@@ -323,7 +323,7 @@ class Dataset:
         Args:
             formulas: Formula strings (n,); amounts may be fractional.
             formation_energy: Formation energies (n,) in eV/atom, or None.
-            labels: Further labels (n,) each; NaN where absent.
+            labels: Further labels (n,) each; NaN, None or masked where absent.
             name: Name of the table.
             energy_scheme: Which energies these are, for example ``"my-r2scan"``.
 
@@ -331,7 +331,7 @@ class Dataset:
             A `Dataset` of the distinct reduced formulas, in order of first appearance.
 
         Raises:
-            ValueError: Unreadable formula, or a label of the wrong length or with infinite values.
+            ValueError: Unreadable formula, or a label of the wrong length, with truth values or with infinite ones.
         """
         given = listed(formulas, "formulas")
         if not isinstance(given, list):
@@ -347,14 +347,8 @@ class Dataset:
         everything = {"formation_energy": formation_energy, **(labels or {})}
         columns: dict[str, NDArray[np.float64]] = {}
         for key, values in everything.items():
-            column = (
-                np.full(len(batch), np.nan) if values is None else check_real(key, values, "one number per formula")
-            )
-            if column.shape != (len(batch),):
-                raise ValueError(f"{key} has shape {column.shape}; expected ({len(batch)},), one value per formula")
-            if np.isinf(column).any():
-                raise ValueError(f"{key}[{int(np.argmax(np.isinf(column)))}] is infinite; use NaN for an absent value")
-            columns[key] = column
+            values = np.full(len(batch), np.nan) if values is None else values
+            columns[key] = check_column(key, values, len(batch))
         energies = columns.pop("formation_energy")
         return cls.collapse(batch, energies, columns, name=name, energy_scheme=energy_scheme)
 

@@ -225,6 +225,8 @@ class _Reader:
     ) -> tuple[NDArray, NDArray]:
         """A column of numbers and their stated uncertainties in the label's unit; what is impossible is left out."""
         cells = self.raw.frame[header].tolist()
+        if label in YES_OR_NO:
+            cells = [int(cell) if isinstance(cell, bool | np.bool_) else cell for cell in cells]
         values, std, unread = read_column(cells, self.raw.decimal_comma)
         values, std = values * factor, std * factor
         reasons = dict(unread)

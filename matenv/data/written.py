@@ -48,7 +48,7 @@ def read_formulas(cells: Iterable[Any], tolerance: float = 0.0) -> tuple[Composi
             counts[row] = _rounded(amounts[row], tolerance) if tolerance else whole_counts(amounts[row])
         except ValueError as error:
             problems[row] = str(error).removeprefix(f"formula {cell!r} ")
-    return CompositionBatch.from_counts(counts), amounts.sum(axis=1), problems
+    return CompositionBatch.from_counts(counts, allow_empty=True), amounts.sum(axis=1), problems
 
 
 def _amounts(cell: Any) -> NDArray[np.float64]:

@@ -39,6 +39,7 @@ from matenv.latent import LatentSpace, load_latent
 from matenv.oracle import DEFAULT_PREDICTOR, DEFAULT_REFERENCE, Assessment, Oracle
 from matenv.tasks import RESTRICTIONS, load_task
 from matenv.tasks.as_data import task_told
+from matenv.tasks.element_choices import named
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -330,8 +331,9 @@ class Episodes(Core):
         if len(pool) == 0:
             raise ValueError(
                 f"no {self.arguments.part} formula of {data.name!r} obeys the rules of task {self.task.name!r} "
-                f"(elements={self.task.elements}, exclude={self.task.exclude}, require={self.task.require}, "
-                f"filters={self.task.filters}); widen them or use start={self.arguments.STARTS[1]!r}"
+                f"(elements={named(self.task.elements)}, exclude={named(self.task.exclude)}, "
+                f"require={self.task.require}, filters={self.task.filters}); widen them or use "
+                f"start={self.arguments.STARTS[1]!r}"
             )
         return pool
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.checks import check_number
+from matenv.checks import check_number, check_unmasked
 from matenv.envs.state import State
 from matenv.tasks import PARTS
 
@@ -183,6 +183,7 @@ def _own_term(
 def _checked(name: str, values: ArrayLike, transition: Transition) -> NDArray[np.float64]:
     """What a term of one's own returned (N,) float64."""
     says = f"reward term {name!r} returned"
+    check_unmasked(says, values)
     column = np.asarray(values)
     if column.dtype.kind not in "fiub":
         raise ValueError(f"{says} values of type {column.dtype}; expected numbers")

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from numpy.typing import ArrayLike
 
-from matenv.checks import check_seed
+from matenv.checks import check_seed, check_unmasked
 from matenv.envs.arguments import SpelledOut, check_render_mode
 from matenv.envs.core import Core
 from matenv.envs.frames import draw_frame
@@ -88,9 +88,10 @@ class MaterialEnv(gym.Env[Any, Any]):
             Observation, reward, terminated, truncated, info.
 
         Raises:
-            ValueError: An action of the wrong shape or kind.
+            ValueError: An action of the wrong shape or kind, or with masked entries.
             RuntimeError: `reset` has not been called.
         """
+        check_unmasked("action", action)
         action = np.asarray(action)
         if action.shape != self.action_space.shape:
             raise ValueError(f"action has shape {action.shape}; expected {self.action_space.shape}")

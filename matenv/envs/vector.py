@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
-from matenv.checks import check_whole
+from matenv.checks import check_unmasked, check_whole
 from matenv.envs.arguments import SpelledOut, check_autoreset_mode, check_options, check_render_mode, check_row_seeds
 from matenv.envs.core import Core
 from matenv.envs.frames import draw_frame
@@ -120,6 +120,7 @@ class MaterialVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray]):
         options = dict(options or {})
         rows = np.arange(self.num_envs)
         if (mask := options.pop("reset_mask", None)) is not None:
+            check_unmasked("reset_mask", mask)
             mask = np.asarray(mask)
             if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
                 raise ValueError(f"reset_mask must be {self.num_envs} booleans with at least one True")
@@ -143,9 +144,10 @@ class MaterialVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray]):
             Observations (N, width) float32, rewards (N,) float64, terminated (N,), truncated (N,), info.
 
         Raises:
-            ValueError: Actions of the wrong shape or kind.
+            ValueError: Actions of the wrong shape or kind, or with masked entries.
             RuntimeError: `reset` has not been called, or with ``DISABLED`` a finished row was stepped on.
         """
+        check_unmasked("actions", actions)
         actions = np.asarray(actions)
         if self.autoreset_mode == AutoresetMode.NEXT_STEP and self._done.any():
             finished, going = np.flatnonzero(self._done), np.flatnonzero(~self._done)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from matenv.checks import check_unmasked
 from matenv.composition import CompositionBatch, Compositions
 from matenv.elements import NUM_ELEMENTS
 from matenv.latent.networks.gaussian_process import GaussianProcess
@@ -59,6 +60,7 @@ class PropertySpace(VAESpace):
         """
         if isinstance(X, (str, CompositionBatch)):
             return self.process.predict(self._raw(self.encode(X)))
+        check_unmasked("X", X)
         values = np.asarray(X)
         if values.dtype.kind in "US" or values.shape[-1:] == (NUM_ELEMENTS,):
             return self.process.predict(self._raw(self.encode(X)))

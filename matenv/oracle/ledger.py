@@ -87,6 +87,6 @@ class Ledger:
 
 
 def _blank(rows: int) -> CompositionBatch:
-    """Room for some formulas."""
-    elements, counts = np.empty((rows, MAX_ELEMENTS), np.int16), np.empty((rows, MAX_ELEMENTS), np.int32)
-    return CompositionBatch(elements, counts, np.empty(rows, np.int16))
+    """Room for some formulas: empty compositions."""
+    elements, counts = np.full((rows, MAX_ELEMENTS), -1, np.int16), np.zeros((rows, MAX_ELEMENTS), np.int32)
+    return CompositionBatch(elements, counts, np.zeros(rows, np.int16))

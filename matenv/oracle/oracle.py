@@ -234,7 +234,7 @@ class Oracle:
             x: Atom fractions (B, 89) or (89,), a formula, a list or array of formulas, or packed compositions.
                 Fractions are first brought to canonical integer form (`matenv.composition.read_noisy`), which
                 everything else is computed from; `Assessment.rounding` says what that changed. An empty list is an
-                empty batch.
+                empty batch; an empty composition of a packed batch, such as a decoder gives, is invalid.
 
         Returns:
             The `Assessment`, in the given order.

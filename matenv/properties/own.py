@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
-from matenv.checks import check_number, check_real, check_share
+from matenv.checks import check_number, check_real, check_share, check_unmasked
 from matenv.composition import CompositionBatch, check_packed
 from matenv.data.dataset import UNITS
 
@@ -176,6 +176,7 @@ class Property:
 
     def _column(self, values: Any, what: str, batch: CompositionBatch) -> Array:
         """Means or standard deviations (B,) float64, checked."""
+        check_unmasked(f"{self._says} {what}:", values)
         column = np.asarray(values)
         if column.dtype.kind not in "fiub":
             raise ValueError(f"{self._says} {what} of type {column.dtype}; expected numbers")

@@ -141,12 +141,13 @@ class Predictor:
             predictors and ``"accurate"``, which no step loop uses, hold this to rounding.
 
         Raises:
-            ValueError: A row is empty or holds a noble gas.
+            ValueError: A row is empty, holds a noble gas or is no packed composition.
         """
         if not isinstance(batch, CompositionBatch):
             raise ValueError(
                 f"batch={str(batch)[:60]!r} must be a CompositionBatch; `predict` takes formulas and amounts"
             )
+        check_packed("batch", batch)
         return self._predict(batch.elements, batch.counts, batch.size)
 
     def uncalibrated(self, batch: CompositionBatch) -> tuple[Array, Array, Array, Array]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from matenv import elements as alphabet
@@ -27,3 +29,13 @@ ABUNDANT = tuple(
     if amount >= _SCARCE and not harm and symbol not in alphabet.ABSENT
 )
 """Elements of 10 mg/kg of the Earth's crust or more that no flag of `matenv.elements.SUPPLY` calls harmful."""
+
+NAMED = 8
+"""Elements of a list that an error names."""
+
+
+def named(symbols: Sequence[str] | None) -> str:
+    """Symbols as an error shows them: all of a short list, of a long one the first and how many there are."""
+    if symbols is None or len(symbols) <= NAMED:
+        return str(None if symbols is None else list(symbols))
+    return f"[{', '.join(map(repr, symbols[:NAMED]))}, ...: {len(symbols)} elements]"

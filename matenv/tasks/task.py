@@ -25,6 +25,7 @@ from matenv.oracle.viability import ROOT, viability_of
 from matenv.properties.element_properties import ELEMENT_PROPERTIES, ElementProperty
 from matenv.properties.own import Property
 from matenv.tasks.checked import check_fields
+from matenv.tasks.element_choices import named
 from matenv.tasks.objectives import Objective, Window
 
 Regime = Literal["any", "ionic"]
@@ -170,10 +171,11 @@ class Task:
             absent = [symbol for symbol in symbols if symbol in alphabet.ABSENT]
             if absent and parameter == "elements":
                 raise ValueError(f"elements holds {absent}: the embedded data know no compound of {', '.join(absent)}")
-        if self.elements is not None and int(self.allowed.sum()) < self.min_elements:
+        if (left := int(self.allowed.sum())) < self.min_elements:
+            given = "" if self.elements is None else f"elements={named(self.elements)} without "
             raise ValueError(
-                f"elements={list(self.elements)} without exclude={list(self.exclude)} leaves fewer than "
-                f"min_elements={self.min_elements} elements to use"
+                f"{given}exclude={named(self.exclude)} leaves {left or 'no'} element{'' if left == 1 else 's'} to use, "
+                f"fewer than min_elements={self.min_elements}; exclude fewer{', or widen elements' if given else ''}"
             )
         self._check_required()
         if self.within is not None:

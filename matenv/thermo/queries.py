@@ -15,6 +15,7 @@ from matenv.composition import (
     CompositionBatch,
     Compositions,
     amounts_of,
+    check_packed,
     listed,
     parse,
 )
@@ -54,9 +55,10 @@ class Queries:
             The packed queries, B = 1 for a single composition.
 
         Raises:
-            ValueError: As `composition.check_fractions` and `composition.parse`; the row is named.
+            ValueError: As `composition.check_fractions`, `check_packed` and `parse`; the row is named.
         """
         if isinstance(X, CompositionBatch):
+            check_packed("X", X)
             return cls(X.elements, X.counts.astype(np.float64), X.size, X)
         if isinstance(text := listed(X), list):
             amounts = parse(text)

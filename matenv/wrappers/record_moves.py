@@ -87,4 +87,4 @@ def _replaced(batch: CompositionBatch, rows: NDArray[np.int64], formulas: list[s
     counts[rows] = 0
     if named:
         counts[[row for row, _ in named]] = integer_counts([formula for _, formula in named])
-    return CompositionBatch.from_counts(counts)
+    return CompositionBatch.from_counts(counts, allow_empty=True)

@@ -29,7 +29,7 @@ def main() -> None:
     scaled = np.where(data.fractions >= PAPER_THRESHOLD, data.fractions / PAPER_THRESHOLD, 0.0)
     print("the threshold rule with other roundings:")
     for name, rounded in (("halves up", np.floor(scaled + 0.5)), ("down", np.floor(scaled))):
-        found = CompositionBatch.from_counts(rounded).dense_counts()
+        found = CompositionBatch.from_counts(rounded, allow_empty=True).dense_counts()
         print(f"{name:32s}{(found == counts).all(axis=1).mean():8.1%}")
     noisy = data.fractions + np.where(
         data.fractions > 0, np.random.default_rng(0).normal(0, 0.005, data.fractions.shape), 0

@@ -63,4 +63,6 @@ def test_diversity_by_hand():
     assert diversity(some) == pytest.approx(movers.mean())
     assert diversity(some[:1]) == 0.0
     with pytest.raises(ValueError, match="empty"):
-        pairwise_distances(CompositionBatch.concatenate([some, CompositionBatch.from_counts(np.zeros((1, 89), int))]))
+        pairwise_distances(
+            CompositionBatch.concatenate([some, CompositionBatch.from_counts(np.zeros((1, 89), int), allow_empty=True)])
+        )

@@ -191,3 +191,12 @@ def test_closest_is_the_smallest_distance(data):
         rows, distance = closest(table, table[row : row + 1], 4)
         expected = np.abs(x - x[row]).sum(axis=1)
         assert rows[0] == row and distance == pytest.approx(np.sort(expected)[:4], abs=1e-12)
+
+
+@pytest.mark.parametrize(("formula", "atoms"), [("Ba200Y100Cu300O693", "1,293"), ("Fe999999O", "1,000,000")])
+def test_a_large_formula_unit_leaves_its_oxidation_states_out(formula, atoms):
+    card = matenv.explain(formula)
+    assert card.oxidation_states is None and card.regime == "unknown" and card.too_large_to_assign
+    assert f"left out: {atoms} atoms per formula unit, more than 1,000" in str(card)
+    assert json.loads(json.dumps(card.to_dict()))["regime"] == "unknown"
+    assert all(len(line) <= WIDTH for line in str(card).splitlines())

@@ -17,7 +17,7 @@ def packed(formulas):
     counts = np.zeros((len(formulas), 89), np.int64)
     for row, formula in enumerate(formulas):
         counts[row, list(formula)] = list(formula.values())
-    return CompositionBatch.from_counts(counts)
+    return CompositionBatch.from_counts(counts, allow_empty=True)
 
 
 @settings(max_examples=200, deadline=None)

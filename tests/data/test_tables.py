@@ -1,6 +1,8 @@
 """Tables of one's own: every kind of source by one door, known answers, round trips, and bad input of each kind."""
 
 import json
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -34,9 +36,10 @@ def write(tmp_path):
     [
         ("39 +- 1", 39, 1), ("39±1.5", 39, 1.5), ("12.34(5)", 12.34, 0.05), ("120(3)", 120, 3),
         ("-1.5e-3", -0.0015, None),
-        ("\u22123.2", -3.2, None), (" 7 ", 7, None), (4, 4, None), (True, 1, None), ("n/a", None, None),
+        ("\u22123.2", -3.2, None), (" 7 ", 7, None), (4, 4, None), ("n/a", None, None),
         ("", None, None),
         (None, None, None), (pd.NA, None, None), (float("nan"), None, None),
+        (Decimal("-2.5"), -2.5, None), (Fraction(-5, 2), -2.5, None), (Decimal("NaN"), None, None),
     ],
 )  # fmt: skip
 def test_numbers_as_people_write_them(cell, value, std):
@@ -296,3 +299,25 @@ HARD = '{"data": [{"formula": "MgO", "x": 9}]'
 def test_a_file_that_is_no_table_says_so(write, name, text, said):
     with pytest.raises(ValueError, match=said):
         read_table(write(text, name=name))
+
+
+@pytest.mark.parametrize("energies", [[True, -1.0], np.array([True, False]), pd.Series([True, False])])
+def test_truth_values_are_no_numbers(energies):
+    assert read_number(True).problem == read_number(np.False_).problem == "a truth value, not a number"
+    with pytest.raises(ValueError, match=r"formation_energy\[0\]=True is a truth value"):
+        Dataset.from_formulas(["NaCl", "LiF"], energies)
+    frame = pd.DataFrame({"formula": ["NaCl", "LiF"], "formation_energy": energies, "single_phase": [True, False]})
+    table = read_table(frame)
+    assert np.isnan(table.formation_energy[0]) and table.labels["single_phase"].tolist() == [1.0, 0.0]
+    with pytest.raises(ValueError, match="a truth value, not a number"):
+        read_table(frame, strict=True)
+
+
+def test_numbers_of_every_type_are_read_alike():
+    for values in ([Decimal("-2.5"), None], [Fraction(-5, 2), np.nan], [np.float32(-2.5), pd.NA]):
+        table = read_table(pd.DataFrame({"formula": ["NaCl", "LiF"], "formation_energy": values}))
+        data = Dataset.from_formulas(["NaCl", "LiF"], values)
+        for energies in (table.formation_energy, data.formation_energy):
+            assert energies[0] == -2.5 and np.isnan(energies[1])
+        assert table.report.good
+    assert read_number(10**400).problem == "beyond the largest number in floating point"

@@ -88,7 +88,7 @@ def test_a_larger_p_stable_is_a_larger_p_found(model):
 
 
 def test_pure_elements_and_empty_rows_are_never_found(model):
-    empty = CompositionBatch.from_counts(np.zeros((1, matenv.elements.NUM_ELEMENTS), int))
+    empty = CompositionBatch.from_counts(np.zeros((1, matenv.elements.NUM_ELEMENTS), int), allow_empty=True)
     batch = CompositionBatch.concatenate([batch_of("Fe", "NaCl"), empty])
     p = model.prob(batch, np.full(3, 0.5))
     assert p[0] == 0 and p[2] == 0 and p[1] > 0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import matenv
-from matenv.elements import INDEX, SUPPLY, values
+from matenv.elements import INDEX, SUPPLY, SYMBOLS, values
 from matenv.properties.element_properties import ELEMENT_PROPERTIES
 from matenv.tasks import StableAgainst, Task, load_task
 from matenv.tasks.sampling import random_formulas
@@ -35,6 +35,9 @@ def test_required_elements_in_a_task():
     [
         ({"require": ["Li"], "exclude": ["Li"]}, r"require and exclude both hold \['Li'\]"),
         ({"require": ["Li"], "elements": ["Na", "O"]}, r"require holds \['Li'\], which elements"),
+        ({"exclude": list(SYMBOLS)}, r"'U', \.\.\.: 89 elements\] leaves no elements to use.*; exclude fewer$"),
+        ({"exclude": sorted({*SYMBOLS} - {"Fe"})}, "leaves 1 element to use, fewer than min_elements=2; exclude"),
+        ({"elements": ["Fe"]}, r"elements=\['Fe'\] without exclude=.* leaves 1 element .*, or widen elements$"),
         ({"require": ["Xx"]}, r"require holds \['Xx'\]"), ({"require": ["He"]}, "no compound of He"),
         ({"require": "Li"}, "must be a list"), ({"require": [""]}, r"require holds \[''\]"),
         ({"require": [()]}, "empty entry"),

@@ -97,7 +97,7 @@ def test_elements_without_phases_form_a_tie_line():
 
 
 def test_an_empty_composition_of_a_packed_batch_has_no_answer():
-    batch = CompositionBatch.from_counts(np.eye(89, dtype=int)[:2] * [[0], [1]])
+    batch = CompositionBatch.from_counts(np.eye(89, dtype=int)[:2] * [[0], [1]], allow_empty=True)
     for exclude_self in (False, True):
         dec = embedded_hull().decompose(batch, exclude_self)
         assert dec.status[0] == Decomposition.UNDEFINED and np.isnan(dec.energy[0]) and dec.products(0) == []

@@ -68,7 +68,7 @@ class ElAwadyVAE(Network):
         """Formula of each latent vector (B, n): threshold, scale, round, reduce; at most the 10 largest entries."""
         x = largest(F.softmax(self.decoder(z), dim=1).cpu().numpy().astype(np.float64))
         if self.config["rule"] == "threshold":
-            return CompositionBatch.from_counts(threshold_counts(x))
+            return CompositionBatch.from_counts(threshold_counts(x), allow_empty=True)
         x = np.where(x >= PAPER_THRESHOLD, x, 0.0)
         empty = ~x.any(axis=1)
         x[empty, 0] = 1.0  # stands in for a row without an element, which is emptied again below

@@ -32,7 +32,7 @@ def formulas_at(amounts: NDArray[np.float64], threshold: float) -> CompositionBa
     Returns:
         The compositions; size 0 where nothing reaches T.
     """
-    return CompositionBatch.from_counts(threshold_counts(largest(amounts), threshold))
+    return CompositionBatch.from_counts(threshold_counts(largest(amounts), threshold), allow_empty=True)
 
 
 def decoder_amounts(network: ElAwadyVAE, reading: str, z: Tensor) -> NDArray[np.float64]:
