@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
+import random
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
+from matenv.benchmark.fresh import copied
 from matenv.benchmark.moves import Moves
 from matenv.benchmark.problem import Problem
 from matenv.benchmark.training import Training
@@ -47,7 +50,8 @@ class PolicyMethod:
             Stable-Baselines3; the path of a Stable-Baselines3 zip. None, if `learn` does it all. Load only zips that
             you trust: they hold pickled objects.
         learn: Called first, with the vector environment and the problem, to train the policy within the budget; it
-            should end when ``problem.oracle.exhausted``.
+            should end when ``problem.remaining`` is 0. Every run learns on a copy of its own, in tracks with several
+            problems every problem does; the global generators of torch, numpy and `random` are seeded before.
         train: Called before the test in the amortised track, with the `Training`.
         algorithm: Class in ``stable_baselines3`` or ``sb3_contrib`` that saved the zip.
         deterministic: Passed to a policy that asks; a module's most probable action instead of a draw.
@@ -97,6 +101,16 @@ class PolicyMethod:
         if self.policy is not None:
             _act_of(self.policy)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """One that learns for itself, the variables that its functions name included (`matenv.benchmark.fresh`)."""
+        twin = object.__new__(type(self))
+        memo[id(self)] = twin
+        buffer = getattr(self.policy, "replay_buffer", None)
+        if buffer is not None and self.learn is None and self.train is _nothing:
+            memo[id(buffer)] = buffer  # gigabytes, perhaps, which nothing will be entered in
+        vars(twin).update({name: copied(value, memo) for name, value in vars(self).items()})
+        return twin
+
     def play(self, problem: Problem, seed: int) -> Moves | None:
         """Act until the budget is spent, from starts that the seed determines."""
         check_made("problem", problem, Problem, "matenv.benchmark.Problem")
@@ -109,6 +123,7 @@ class PolicyMethod:
         envs = self.wrap(envs) if self.wrap else envs
         try:
             if self.learn is not None:
+                _seed_global_generators(seed)
                 self.learn(envs, problem)
             if self.policy is not None and not problem.oracle.exhausted:
                 self._act(envs, problem, MOST_ROWS * seed)
@@ -226,6 +241,14 @@ def _through(module: Act, observation: Any, given: Mapping[str, Any]) -> Any:
     )
     with torch.no_grad():
         return module(tensors, **given)
+
+
+def _seed_global_generators(seed: int) -> None:
+    """What a learner draws from them depends on the seed, not on the run before."""
+    random.seed(seed)
+    np.random.seed(seed)
+    if importlib.util.find_spec("torch") is not None:
+        importlib.import_module("torch").manual_seed(seed)
 
 
 def _nothing(*_: object) -> None:
