@@ -13,11 +13,12 @@ from typing import Any, Self
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, MultiDiscrete
 from numpy.typing import NDArray
 
 from matenv.benchmark.fresh import copied
 from matenv.benchmark.moves import Moves
+from matenv.benchmark.policy_envs import make_envs
 from matenv.benchmark.problem import Problem
 from matenv.benchmark.training import Training
 from matenv.checks import check_flag, check_made, check_seed, check_text, check_whole
@@ -32,6 +33,9 @@ LARGEST_SEED = 2**32 - 1
 STEPS_PER_CALL = 20
 """Steps per call of the budget after which a policy that keeps coming back to known formulas is stopped."""
 
+WITHOUT_HINDSIGHT = {"replay_buffer_class": None, "replay_buffer_kwargs": {}}
+"""In place of a zip's replay buffer: one for hindsight, which acting has no use for, wants an environment first."""
+
 Act = Callable[..., Any]
 
 
@@ -39,16 +43,20 @@ class PolicyMethod:
     """A policy in an environment of this package, as a method.
 
     The environment is made with the problem's task and its oracle, so that every distinct formula met, those of the
-    starts included, is a call. Whatever the policy has a parameter for is passed by name: ``action_masks`` (N, A) bool,
-    ``state`` (returned with the actions, None at first; it is the policy's own), ``episode_start`` (N,) bool,
-    ``reward`` (N,) of the last step, ``info`` of it (arrays by name), ``deterministic``.
+    starts included, is a call. In the amortised track an environment that reads wishes, a goal environment or one made
+    with ``wish="draw"``, wishes for what the problem does in every episode. In the systems track the environment is
+    `MaterialSystem-v0` in the problem's system, and every proposal is a call.
+
+    Whatever the policy has a parameter for is passed by name: ``action_masks`` (N, A) bool, ``state`` (returned with
+    the actions, None at first; it is the policy's own), ``episode_start`` (N,) bool, ``reward`` (N,) of the last step,
+    ``info`` of it (arrays by name), ``deterministic``.
 
     Args:
         env_id: Registered environment id.
         policy: One of: a callable, observations (N, width) to actions (N, ...); a ``torch.nn.Module``, whose output is
-            the actions, or for discrete actions logits (N, A), drawn from; an object with ``predict`` as in
-            Stable-Baselines3; the path of a Stable-Baselines3 zip. None, if `learn` does it all. Load only zips that
-            you trust: they hold pickled objects.
+            the actions, or for discrete actions logits (N, A), drawn from (those of several choices side by side); an
+            object with ``predict`` as in Stable-Baselines3; the path of a Stable-Baselines3 zip. None, if `learn` does
+            it all. Load only zips that you trust: they hold pickled objects.
         learn: Called first, with the vector environment and the problem, to train the policy within the budget; it
             should end when ``problem.remaining`` is 0. Every run learns on a copy of its own, in tracks with several
             problems every problem does; the global generators of torch, numpy and `random` are seeded before.
@@ -117,15 +125,13 @@ class PolicyMethod:
         if (number := check_seed("seed", seed)) is None or number > LARGEST_SEED:
             raise ValueError(f"seed={seed!r} must be a whole number from 0 to {LARGEST_SEED:,}")
         rows = self.rows or max(1, min(MOST_ROWS, problem.budget // CALLS_PER_ROW))
-        envs = gym.make_vec(
-            self.env_id, num_envs=rows, task=problem.task, oracle=problem.oracle, **self.env_kwargs
-        )  # fmt: skip
+        envs = make_envs(self.env_id, problem, rows, self.env_kwargs)
         envs = self.wrap(envs) if self.wrap else envs
         try:
             if self.learn is not None:
                 _seed_global_generators(seed)
                 self.learn(envs, problem)
-            if self.policy is not None and not problem.oracle.exhausted:
+            if self.policy is not None and problem.remaining > 0:
                 self._act(envs, problem, MOST_ROWS * seed)
             return envs.moves() if hasattr(envs, "moves") else None
         finally:
@@ -138,7 +144,7 @@ class PolicyMethod:
         observation, info = envs.reset(seed=seed)
         reward, done = np.zeros(envs.num_envs), np.ones(envs.num_envs, np.bool_)
         for _ in range(STEPS_PER_CALL * problem.budget // envs.num_envs + 1):
-            if problem.oracle.exhausted:
+            if problem.remaining <= 0:
                 return
             actions = actor.act(observation, reward, info, done)
             observation, reward, terminated, truncated, info = envs.step(actions)
@@ -188,7 +194,11 @@ class Actor:
             result, self._state = result
         space = self._envs.single_action_space
         actions = np.asarray(result.detach().cpu() if hasattr(result, "detach") else result)
-        if self._module and not isinstance(space, Box) and actions.ndim == 2:
+        if self._module and isinstance(space, MultiDiscrete):
+            if actions.shape[1:] == (space.nvec.sum(),):
+                parts = np.split(actions, np.cumsum(space.nvec)[:-1], axis=1)
+                actions = np.stack([self._draw(part, None) for part in parts], axis=1)
+        elif self._module and not isinstance(space, Box) and actions.ndim == 2:
             actions = self._draw(actions, masks)
         if actions.shape != self._envs.action_space.shape:
             raise ValueError(f"the policy returned actions {actions.shape}; expected {self._envs.action_space.shape}")
@@ -210,7 +220,7 @@ def load_zip(path: str | Path, algorithm: str) -> Any:
         raise ValueError(f"policy={str(path)!r}: there is no such file; give the path of a Stable-Baselines3 zip")
     for package in ("stable_baselines3", "sb3_contrib"):
         if (kind := getattr(importlib.import_module(package), algorithm, None)) is not None:
-            return kind.load(path, device="cpu")
+            return kind.load(path, device="cpu", custom_objects=WITHOUT_HINDSIGHT)
     raise ValueError(f"algorithm={algorithm!r} is no class of stable_baselines3 or sb3_contrib, such as 'PPO'")
 
 

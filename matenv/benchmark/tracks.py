@@ -112,7 +112,7 @@ def problems_of(plan: Plan) -> list[tuple[str, Problem]]:
         return [(plan.task, Problem(task, Oracle("train", plan.budget, properties=task.properties)))]
     if plan.track == "systems":
         return [("-".join(system), SystemProblem(system)) for system in held_out(plan.systems, plan.seed)]
-    return [(str(wish), Problem(wish.task(), Oracle("train", plan.budget))) for wish in test_wishes(plan.seed)]
+    return [(str(wish), Problem(wish.task(), Oracle("train", plan.budget), wish)) for wish in test_wishes(plan.seed)]
 
 
 def test_wishes(seed: int) -> list[Wish]:
