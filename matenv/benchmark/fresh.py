@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import dis
+import gc
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -36,6 +37,10 @@ def fresh(method: T, said: str, why: str = "every run begins from it as it was g
     """
     try:
         return copy.deepcopy(method)
+    except Exception:  # an agent of Stable-Baselines3, which can be copied with some care
+        pass
+    try:
+        return copy.deepcopy(method, _eased(method))
     except Exception as error:  # whatever the objects that it holds say
         raise ValueError(
             f"{said} cannot be copied ({type(error).__name__}: {error}), and {why}; give a class, or a factory "
@@ -77,6 +82,41 @@ def copied(value: Any, memo: dict[int, Any]) -> Any:
         if name in value.__globals__ and not _is_import(value.__globals__[name], value.__globals__):
             space[name] = copied(value.__globals__[name], memo)
     return twin
+
+
+def _eased(method: Any) -> dict[int, Any]:
+    """Copies, for deepcopy's memo, of what agents of Stable-Baselines3 hold and it cannot copy.
+
+    These are results of a network with their graph, such as the last action distribution, and wrappers of environments,
+    which look up every attribute in what they wrap before they have it.
+    """
+    torch, wrapper = sys.modules.get("torch"), sys.modules.get("stable_baselines3.common.vec_env.base_vec_env")
+    memo: dict[int, Any] = {}
+    wrappers: list[Any] = []
+    seen, found = {id(method)}, [method]
+    while found:
+        value = found.pop()
+        if torch is not None and isinstance(value, torch.Tensor):
+            if not value.is_leaf:
+                memo[id(value)] = value.detach().clone()
+            continue
+        if wrapper is not None and isinstance(value, wrapper.VecEnvWrapper):
+            memo[id(value)], memo[id(value.class_attributes)] = object.__new__(type(value)), value.class_attributes
+            wrappers.append(value)
+            seen.add(id(value.class_attributes))
+        if isinstance(value, FunctionType):
+            held = [each.cell_contents for each in value.__closure__ or () if each != CellType()]
+            named = {} if _is_library(value.__module__) else value.__globals__
+            held += [named[name] for name in _names(value.__code__) if name in named]
+        else:
+            held = gc.get_referents(value)
+        for each in held:
+            if id(each) not in seen and not isinstance(each, ModuleType | type):
+                seen.add(id(each))
+                found.append(each)
+    for each in wrappers:
+        vars(memo[id(each)]).update({name: copy.deepcopy(value, memo) for name, value in vars(each).items()})
+    return memo
 
 
 def _space(function: FunctionType, memo: dict[int, Any]) -> dict[str, Any]:

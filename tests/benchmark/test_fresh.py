@@ -4,12 +4,17 @@ import copy
 import threading
 from functools import partial
 
+import gymnasium as gym
 import numpy as np
 import pytest
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import VecMonitor
 
 from matenv import Oracle, load_task
 from matenv.benchmark import AskTell, PolicyMethod, Problem, Result, find, plans, play, run, sweep
-from matenv.benchmark.fresh import copied
+from matenv.benchmark.fresh import copied, fresh
+from matenv.wrappers import SB3VecEnv
 
 HERE = "tests.benchmark.test_fresh"
 LATENT = "MaterialLatent-v0"
@@ -170,6 +175,42 @@ def test_what_a_learner_draws_depends_on_the_seed_alone():
     for seed in (1, 2, 1):
         play(PolicyMethod(LATENT, learn=learn, rows=2), Problem(TASK, Oracle(budget=3)), seed)
     assert drawn[0] == drawn[2] and not {*drawn[0]} & {*drawn[1]}
+
+
+class Trains:
+    """An agent of Stable-Baselines3 in an object of one's own."""
+
+    def __init__(self, seed=0):
+        self.agent = ppo()
+
+    def train(self, training):
+        self.agent.learn(8)
+
+    def play(self, problem, seed):
+        log.note(self.agent.num_timesteps)
+        self.agent.learn(8)
+        return PolicyMethod(LATENT, self.agent, rows=2).play(problem, seed)
+
+
+def ppo():
+    envs = VecMonitor(SB3VecEnv(gym.make_vec(LATENT, num_envs=2)))
+    return PPO("MlpPolicy", envs, n_steps=4, batch_size=4, n_epochs=1, seed=0)
+
+
+def test_an_agent_that_has_learned_is_copied_and_goes_on_by_itself(began):
+    agent = ppo()
+    agent.learn(8)
+    method = PolicyMethod(LATENT, lambda observation: agent.predict(observation)[0], learn=lambda *_: agent.learn(8))
+    before = [weight.clone() for weight in agent.policy.parameters()]
+    twin = fresh(method, "method")
+    play(twin, Problem(TASK, Oracle(budget=3)))
+    learned = next(each.cell_contents for each in twin.learn.__closure__)
+    assert learned is next(each.cell_contents for each in twin.policy.__closure__)
+    assert all(torch.equal(a, b) for a, b in zip(before, agent.policy.parameters(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(before, learned.policy.parameters(), strict=True))
+    (plan,) = plans([f"{HERE}:Trains"], "amortised", seeds=1, budget=3, training=1)
+    run(plan)
+    assert began == [8] * 20
 
 
 def test_a_replay_buffer_that_nothing_enters_is_shared():
