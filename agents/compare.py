@@ -115,7 +115,7 @@ def _run(
     env_id: str,
 ) -> dict[str, float]:
     """One agent and seed, or its stored result."""
-    arguments = {} if task is None else {"task": task}
+    arguments: dict[str, Any] = {} if task is None else {"task": task}
 
     def measure() -> dict[str, float]:
         if agent == "random":

@@ -145,11 +145,11 @@ def tune(
     check_seed(seed)
     env_id = env_id or ENV_IDS[algorithm]
     defaults = defaults_of(env_id)
-    arguments = {"task": task_for_storage(task)} if "task" in defaults else {}
+    arguments: dict[str, Any] = {"task": task_for_storage(task)} if "task" in defaults else {}
     arguments |= env_kwargs or {}
     if arguments.get("part") == "test":
         raise ValueError("env_kwargs: part='test' is held out, no hyperparameter may be chosen on it; leave it out")
-    scored = {"part": "train" if "task" in defaults else "validation", **arguments}
+    scored: dict[str, Any] = {"part": "train" if "task" in defaults else "validation", **arguments}
     by = "return" if "task" not in defaults or arguments.get("campaign") is not None else "final score"
     load_hyperparameters(algorithm, env_id)  # refuses an environment that it has no block for
     folder = Path(out)

@@ -33,7 +33,7 @@ LARGEST_SEED = 2**32 - 1
 STEPS_PER_CALL = 20
 """Steps per call of the budget after which a policy that keeps coming back to known formulas is stopped."""
 
-WITHOUT_HINDSIGHT = {"replay_buffer_class": None, "replay_buffer_kwargs": {}}
+WITHOUT_HINDSIGHT: dict[str, Any] = {"replay_buffer_class": None, "replay_buffer_kwargs": {}}
 """In place of a zip's replay buffer: one for hindsight, which acting has no use for, wants an environment first."""
 
 Act = Callable[..., Any]

@@ -54,7 +54,7 @@ def defaults_of(env_id: str) -> dict[str, Any]:
     if module:
         importlib.import_module(module)
     spec = gym.spec(name)
-    made = spec.vector_entry_point or spec.entry_point
+    made: Any = spec.vector_entry_point or spec.entry_point
     parameters = inspect.signature(load_env_creator(made) if isinstance(made, str) else made).parameters
     empty = inspect.Parameter.empty
     return {key: None if each.default is empty else each.default for key, each in parameters.items()} | spec.kwargs

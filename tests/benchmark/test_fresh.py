@@ -3,6 +3,7 @@
 import copy
 import threading
 from functools import partial
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -202,7 +203,7 @@ def test_an_agent_that_has_learned_is_copied_and_goes_on_by_itself(began):
     agent.learn(8)
     method = PolicyMethod(LATENT, lambda observation: agent.predict(observation)[0], learn=lambda *_: agent.learn(8))
     before = [weight.clone() for weight in agent.policy.parameters()]
-    twin = fresh(method, "method")
+    twin: Any = fresh(method, "method")
     play(twin, Problem(TASK, Oracle(budget=3)))
     learned = next(each.cell_contents for each in twin.learn.__closure__)
     assert learned is next(each.cell_contents for each in twin.policy.__closure__)

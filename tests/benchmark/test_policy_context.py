@@ -141,9 +141,9 @@ def test_wishes_of_the_training_are_told_too():
 
 def test_what_does_not_fit_the_problem_is_refused():
     plain = Problem(load_task("stiff-stable"), Oracle(budget=5))
-    for env_id, more in ((GOALS[0], {}), (LATENT, {"wish": "draw"})):
+    for method in (PolicyMethod(GOALS[0], moves), PolicyMethod(LATENT, moves, wish="draw")):
         with pytest.raises(ValueError, match="reads a wish.*such a policy is for the track 'amortised'"):
-            play(PolicyMethod(env_id, moves, **more), plain)
+            play(method, plain)
     play(PolicyMethod(GOALS[0], moves, wish=WISHES[0]), plain)  # one wish for all, the user's own
     with pytest.raises(ValueError, match="wish=.*the problem brings its own; give wish='draw'"):
         play(PolicyMethod(GOALS[0], moves, wish=WISHES[0]), of(WISHES[1]))
