@@ -21,9 +21,9 @@ import matenv
 from matenv import Oracle, load_task
 from matenv.atomic import write_whole
 from matenv.benchmark import search
+from matenv.benchmark.policy_envs import defaults_of
 from matenv.benchmark.results import stored_with
 from matenv.benchmark.statistics import mean_interval
-from matenv.envs.registration import defaults_of
 from matenv.report.pictures import draw_learning_curves
 from matenv.tasks.registry import task_for_storage
 

@@ -17,7 +17,7 @@ from matenv.agents.hyperparameters import load_hyperparameters
 from matenv.agents.train import ALGORITHMS, ENV_IDS, check_seed, create
 
 from matenv.atomic import write_whole
-from matenv.envs.registration import defaults_of
+from matenv.benchmark.policy_envs import defaults_of
 from matenv.tasks.registry import task_for_storage
 
 if TYPE_CHECKING:

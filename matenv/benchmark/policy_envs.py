@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs.registration import load_env_creator
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from matenv.benchmark.problem import Problem
-from matenv.envs.goals import DEFAULT_TASK
-from matenv.envs.registration import SYSTEM_IDS, defaults_of
 from matenv.tasks import load_task
+
+SYSTEMS_ENV = "MaterialSystem-v0"
+"""The environment of the track systems."""
+
+JOINED = "stable-novel"
+"""Task that goal environments join with a wish if none is given."""
 
 
 def make_envs(env_id: str, problem: Problem, rows: int, given: Mapping[str, Any]) -> gym.vector.VectorEnv:
@@ -33,11 +40,10 @@ def make_envs(env_id: str, problem: Problem, rows: int, given: Mapping[str, Any]
     Raises:
         ValueError: An environment that does not fit the problem, or arguments that the problem brings.
     """
-    in_systems = env_id.rpartition(":")[2] in SYSTEM_IDS
+    in_systems = env_id.rpartition(":")[2] == SYSTEMS_ENV
     if in_systems != (problem.system is not None):
         raise ValueError(
-            f"env_id={env_id!r} does not fit the problem: {', '.join(SYSTEM_IDS)} is for the track 'systems', and "
-            "nothing else is"
+            f"env_id={env_id!r} does not fit the problem: {SYSTEMS_ENV} is for the track 'systems', and nothing else is"
         )
     if in_systems:
         return OneSystem(gym.make_vec(env_id, num_envs=1, **{**given, "autoreset_mode": "DISABLED"}), problem)
@@ -61,8 +67,31 @@ def _of_wish(env_id: str, problem: Problem, given: Mapping[str, Any]) -> dict[st
         return dict(given)
     if not isinstance(asked, str):
         raise ValueError(f"wish={asked!r}: the problem brings its own; give wish='draw', as in training")
-    joined = given.get("task", replace(load_task(DEFAULT_TASK), novel=problem.wish.novel))
+    joined = given.get("task", replace(load_task(JOINED), novel=problem.wish.novel))
     return {**given, "task": joined, "wish": problem.wish}
+
+
+def defaults_of(env_id: str) -> dict[str, Any]:
+    """Arguments of a registered environment, by name, with their defaults; those without one have None.
+
+    Args:
+        env_id: Registered id, or ``"module:Id"``.
+
+    Raises:
+        gymnasium.error.Error: No such id.
+
+    Examples:
+        >>> "task" in defaults_of("MaterialLatent-v0"), "task" in defaults_of("MaterialSystem-v0")
+        (True, False)
+    """
+    module, _, name = env_id.rpartition(":")
+    if module:
+        importlib.import_module(module)
+    spec = gym.spec(name)
+    made: Any = spec.vector_entry_point or spec.entry_point
+    parameters = inspect.signature(load_env_creator(made) if isinstance(made, str) else made).parameters
+    empty = inspect.Parameter.empty
+    return {key: None if each.default is empty else each.default for key, each in parameters.items()} | spec.kwargs
 
 
 class OneSystem(gym.vector.VectorWrapper):

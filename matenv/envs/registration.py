@@ -1,11 +1,6 @@
 """Registered ids. A change in what an id means bumps its version."""
 
-import importlib
-import inspect
-from typing import Any
-
 import gymnasium as gym
-from gymnasium.envs.registration import load_env_creator
 
 IDS = {
     "MaterialLatent-v0": ("matenv.envs.latent:MaterialLatentEnv", "matenv.envs.latent:MaterialLatentVectorEnv"),
@@ -35,29 +30,6 @@ SYSTEM_IDS = {
 
 ALL_IDS = IDS | GOAL_IDS | SYSTEM_IDS
 """Every id that this package registers."""
-
-
-def defaults_of(env_id: str) -> dict[str, Any]:
-    """Arguments of a registered environment, by name, with their defaults; those without one have None.
-
-    Args:
-        env_id: Registered id, or ``"module:Id"``.
-
-    Raises:
-        gymnasium.error.Error: No such id.
-
-    Examples:
-        >>> "task" in defaults_of("MaterialLatent-v0"), "task" in defaults_of("MaterialSystem-v0")
-        (True, False)
-    """
-    module, _, name = env_id.rpartition(":")
-    if module:
-        importlib.import_module(module)
-    spec = gym.spec(name)
-    made: Any = spec.vector_entry_point or spec.entry_point
-    parameters = inspect.signature(load_env_creator(made) if isinstance(made, str) else made).parameters
-    empty = inspect.Parameter.empty
-    return {key: None if each.default is empty else each.default for key, each in parameters.items()} | spec.kwargs
 
 
 def register_envs() -> None:
