@@ -21,6 +21,7 @@ import matenv
 from matenv import Oracle, load_task
 from matenv.atomic import write_whole
 from matenv.benchmark import search
+from matenv.benchmark.policy_envs import defaults_of
 from matenv.benchmark.results import stored_with
 from matenv.benchmark.statistics import mean_interval
 from matenv.envs.registration import plain_id
@@ -29,7 +30,14 @@ from matenv.tasks.registry import task_for_storage
 
 MEASURES = ("return", "final_score", "best_score", "success")
 
-AGENTS = {ENV_ID: ("random", "ppo", "sac"), "MaterialElements-v0": ("random", "maskable_ppo", "dqn")}
+RETURN = ("return",)
+"""Measures where there is no task: the sum of an episode's rewards, hits of `MaterialSystem-v0`."""
+
+AGENTS = {
+    ENV_ID: ("random", "ppo", "sac"),
+    "MaterialElements-v0": ("random", "maskable_ppo", "dqn"),
+    "MaterialSystem-v0": ("random", "ppo"),
+}
 """Agents compared on each environment."""
 
 TaskData = str | dict[str, Any]
@@ -57,16 +65,19 @@ def compare(
         seeds: Number of seeds S; seed s trains with s and is evaluated on starts that no training used.
         timesteps: Training steps by algorithm; the hyperparameter file's own where absent.
         episodes: Evaluation episodes per seed.
-        task: Task name, or path of a task's file.
+        task: Task name, or path of a task's file; `MaterialSystem-v0` has none.
         progress: Show progress bars.
         env_id: Registered environment id.
 
     Returns:
-        The table: mean and half width of the 95 % interval (Student's t over seeds) per agent and measure.
+        The table: mean and half width of the 95 % interval (Student's t over seeds) per agent and measure. Without a
+        task there is no final score, and nothing that a search could find: `MaterialSystem-v0` is compared by return.
     """
     if seeds < 1:
         raise ValueError(f"seeds={seeds} must be at least 1")
-    wanted, env_id = task_for_storage(task), plain_id(env_id)
+    env_id = plain_id(env_id)
+    wanted = task_for_storage(task) if "task" in defaults_of(env_id) else None
+    measures = MEASURES if wanted is not None else RETURN
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     table: dict[str, Any] = {}
@@ -77,11 +88,12 @@ def compare(
             _run(folder, agent, seed, (timesteps or {}).get(agent), episodes, wanted, progress, env_id)
             for seed in range(seeds)
         ]
-        table[agent] = {measure: mean_interval([run[measure] for run in runs]) for measure in MEASURES}
+        table[agent] = {measure: mean_interval([run[measure] for run in runs]) for measure in measures}
         table[agent]["timesteps"] = runs[0]["timesteps"]
-    name = "prior" if env_id == ENV_ID else "random"
-    found = [_search(folder / f"{name}-search-{seed}.json", name, seed, wanted) for seed in range(seeds)]
-    table[f"{name}, {CALLS:,} calls"] = {"top10": mean_interval(found)}
+    if wanted is not None:
+        name = "prior" if env_id == ENV_ID else "random"
+        found = [_search(folder / f"{name}-search-{seed}.json", name, seed, wanted) for seed in range(seeds)]
+        table[f"{name}, {CALLS:,} calls"] = {"top10": mean_interval(found)}
     write_whole(folder / "table.json", json.dumps(table, indent=1) + "\n")
     curves = {
         agent: [folder / f"{agent}-{seed}" / "episodes.csv" for seed in range(seeds)] for agent in table
@@ -89,8 +101,8 @@ def compare(
     }  # fmt: skip
     if curves and "random" in table:
         out_file = folder / "learning_curves.png"
-        draw_learning_curves(curves, table["random"], out_file, f"{env_id}, task {_name(wanted)}")
-    _show(table, seeds, episodes, str(task))
+        draw_learning_curves(curves, table["random"], out_file, _heading(env_id, wanted))
+    _show(table, seeds, episodes, measures, _heading(env_id, None) if wanted is None else f"Task {task}")
     return table
 
 
@@ -100,21 +112,22 @@ def _run(
     seed: int,
     timesteps: int | None,
     episodes: int,
-    task: TaskData,
+    task: TaskData | None,
     progress: bool,
     env_id: str,
 ) -> dict[str, float]:
     """One agent and seed, or its stored result."""
+    arguments: dict[str, Any] = {} if task is None else {"task": task}
 
     def measure() -> dict[str, float]:
         if agent == "random":
-            policy: Any = RandomPolicy(gym.make(env_id, task=task).action_space, seed)
+            policy: Any = RandomPolicy(gym.make(env_id, **arguments).action_space, seed)
         elif agent in ALGORITHMS:
             run = folder / f"{agent}-{seed}"
-            policy = train(agent, run, timesteps, seed, env_id, {"task": task}, progress=progress)
+            policy = train(agent, run, timesteps, seed, env_id, arguments, progress=progress)
         else:
             raise ValueError(f"agents holds {agent!r}; choose from random, {', '.join(ALGORITHMS)}")
-        e = evaluate_policy(policy, env_id, episodes, seed=1_000_000 * (seed + 1), task=task)
+        e = evaluate_policy(policy, env_id, episodes, seed=1_000_000 * (seed + 1), **arguments)
         return {
             "return": float(e.returns.mean()),
             "final_score": float(e.final_scores.mean()),
@@ -142,16 +155,18 @@ def _search(path: Path, name: str, seed: int, task: TaskData) -> float:
     return stored_with(path, settings, measure)["top10"]
 
 
-def _name(task: TaskData) -> str:
-    return task if isinstance(task, str) else str(task["name"])
+def _heading(env_id: str, task: TaskData | None) -> str:
+    if task is None:
+        return f"{env_id}, held-out chemical systems"
+    return f"{env_id}, task {task if isinstance(task, str) else task['name']}"
 
 
-def _show(table: dict[str, Any], seeds: int, episodes: int, task: str) -> None:
-    print(f"Task {task}; {seeds} seeds x {episodes} episodes; mean +- half width of the 95 % interval over seeds")
-    print(f"{'agent':10s}{'steps':>10s}" + "".join(f"{measure:>20s}" for measure in MEASURES))
+def _show(table: dict[str, Any], seeds: int, episodes: int, measures: Sequence[str], heading: str) -> None:
+    print(f"{heading}; {seeds} seeds x {episodes} episodes; mean +- half width of the 95 % interval over seeds")
+    print(f"{'agent':10s}{'steps':>10s}" + "".join(f"{measure:>20s}" for measure in measures))
     for agent, row in table.items():
         if "timesteps" in row:
-            cells = "".join(f"{row[m][0]:12.3f} +-{row[m][1]:6.3f}" for m in MEASURES)
+            cells = "".join(f"{row[m][0]:12.3f} +-{row[m][1]:6.3f}" for m in measures)
             print(f"{agent:10s}{row['timesteps']:10,d}{cells}")
         else:
             print(f"{agent}: top-10 score {row['top10'][0]:.3f} +- {row['top10'][1]:.3f}")

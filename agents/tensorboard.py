@@ -15,7 +15,7 @@ class RewardTerms(BaseCallback):
     """Logs means since the last log.
 
     ``reward/NAME`` is an unweighted reward term over all steps, ``final/NAME`` a part of the score where an episode
-    ended, ``oracle/calls`` the distinct formulas assessed.
+    ended, ``oracle/calls`` the distinct formulas assessed, where there is an oracle.
 
     Args:
         every: As `EVERY`.
@@ -40,16 +40,18 @@ class RewardTerms(BaseCallback):
                 if name not in core.terms:
                     self._ends.setdefault(name, []).append(float(value))
         if self.num_timesteps - self._last >= self.every:
-            self._write(core.oracle.calls)
+            self._write()
         return True
 
     def _on_training_end(self) -> None:
         if self._steps:
-            self._write(self.training_env.get_attr("core")[0].oracle.calls)
+            self._write()
 
-    def _write(self, calls: int) -> None:
+    def _write(self) -> None:
         self._last = self.num_timesteps
-        self.logger.record("oracle/calls", calls)
+        oracle = getattr(self.training_env.get_attr("core")[0], "oracle", None)
+        if oracle is not None:  # MaterialSystem-v0 asks the table, not an oracle
+            self.logger.record("oracle/calls", oracle.calls)
         for group, columns in (("reward", self._steps), ("final", self._ends)):
             for name, values in columns.items():
                 self.logger.record(f"{group}/{name}", float(np.mean(values)))

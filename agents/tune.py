@@ -17,6 +17,7 @@ from matenv.agents.hyperparameters import load_hyperparameters
 from matenv.agents.train import ALGORITHMS, ENV_IDS, check_seed, create
 
 from matenv.atomic import write_whole
+from matenv.benchmark.policy_envs import defaults_of
 from matenv.envs.registration import plain_id
 from matenv.tasks.registry import task_for_storage
 
@@ -28,7 +29,7 @@ REPORTS = 4
 """Evaluations of a trial, after equal parts of its steps; one below the median of earlier trials there is cut short."""
 
 SCORED_ON = 5_000
-"""Seed of the starts that a trial is scored on; other than those of training and of `matenv evaluate`."""
+"""Seed of the episodes that a trial is scored on; other than those of training and of `matenv evaluate`."""
 
 Suggest = Callable[["Trial"], Any]
 
@@ -78,15 +79,18 @@ class Tuned:
 
     Attributes:
         number: Its number among the trials that ended.
-        score: Mean final score over the evaluation's episodes.
+        score: Mean final score over the evaluation's episodes; their mean return where `by` says so.
         path: The hyperparameter file, in rl-zoo's format.
         command: What trains an agent with it.
+        by: ``"final score"``, or ``"return"`` in campaigns and in `MaterialSystem-v0`, where the last formula is one of
+            many that count.
     """
 
     number: int
     score: float
     path: Path
     command: str
+    by: str = "final score"
 
 
 def tune(
@@ -103,13 +107,17 @@ def tune(
 ) -> Tuned:
     """Search hyperparameters; first the shipped ones are tried, then what a tree of Parzen estimators suggests.
 
+    Trials are scored on starts and wishes of the part that training draws from, with seeds of their own, and on
+    validation systems in `MaterialSystem-v0`: nothing is chosen on the held-out part, which `matenv evaluate` and
+    `matenv compare` score on.
+
     A trial that was stopped, in whatever way, is run again by the next call, so that the end is the same. Writes
     ``study.db`` (SQLite, for ``optuna-dashboard``, too) and ``ALGORITHM.yml`` into `out`.
 
     Args:
         algorithm: A name in `matenv.agents.train.ALGORITHMS`.
         out: Folder of the study.
-        task: Name of the task, or path of a task's file.
+        task: Name of the task, or path of a task's file; `MaterialSystem-v0` has none.
         trials: Trials in all, those of earlier calls included.
         timesteps: Environment steps of each trial.
         episodes: Evaluation episodes, after each quarter of a trial.
@@ -123,7 +131,8 @@ def tune(
 
     Raises:
         ImportError: Optuna is not installed.
-        ValueError: An unknown algorithm or task, numbers below 1, a folder that holds another study, or a damaged one.
+        ValueError: An unknown algorithm or task, numbers below 1, ``part="test"``, a folder that holds another study, or
+            a damaged one.
     """
     try:
         import optuna
@@ -137,7 +146,13 @@ def tune(
         raise ValueError(f"{', '.join(wrong)} must be at least 1")
     check_seed(seed)
     env_id = plain_id(env_id or ENV_IDS[algorithm])
-    arguments = {"task": task_for_storage(task), **(env_kwargs or {})}
+    defaults = defaults_of(env_id)
+    arguments: dict[str, Any] = {"task": task_for_storage(task)} if "task" in defaults else {}
+    arguments |= env_kwargs or {}
+    if arguments.get("part") == "test":
+        raise ValueError("env_kwargs: part='test' is held out, no hyperparameter may be chosen on it; leave it out")
+    scored: dict[str, Any] = {"part": "train" if "task" in defaults else "validation", **arguments}
+    by = "return" if "task" not in defaults or arguments.get("campaign") is not None else "final score"
     load_hyperparameters(algorithm, env_id)  # refuses an environment that it has no block for
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
@@ -153,6 +168,7 @@ def tune(
             f"{folder / 'study.db'} cannot be read ({cause}); delete it, or choose another folder"
         ) from None
     settings = {"env_id": env_id, "env_kwargs": arguments, "timesteps": timesteps, "episodes": episodes, "seed": seed}
+    settings |= {"part": scored["part"], "scored by": by}
     _same(study, folder, settings)
     torch.set_num_threads(1)
 
@@ -162,19 +178,20 @@ def tune(
         try:
             for part in range(1, REPORTS + 1):
                 agent.learn(timesteps // REPORTS + 1, reset_num_timesteps=part == 1)
-                result = evaluate_policy(agent, env_id, episodes, SCORED_ON, **arguments)
-                trial.report(float(result.final_scores.mean()), part)
+                result = evaluate_policy(agent, env_id, episodes, SCORED_ON, **scored)
+                mean = float((result.returns if by == "return" else result.final_scores).mean())
+                trial.report(mean, part)
                 if part < REPORTS and trial.should_prune():
                     raise optuna.TrialPruned
         finally:
             envs.close()
-        return float(result.final_scores.mean())
+        return mean
 
     for number in range(len(_ended(study)), trials):
         # A stream for each trial: what it suggests does not depend on where an earlier call stopped.
         study.sampler = optuna.samplers.TPESampler(seed=int(np.random.default_rng([seed, number]).integers(2**32)))
         study.optimize(partial(score, is_first=number == 0), n_trials=1)
-    return _written(study, folder, algorithm, env_id, arguments)
+    return _written(study, folder, algorithm, env_id, arguments, by)
 
 
 def _ended(study: Study) -> list[FrozenTrial]:
@@ -198,7 +215,7 @@ def _same(study: Study, folder: Path, settings: dict[str, Any]) -> None:
         raise ValueError(f"{folder} holds a study with another {', '.join(changed)}; choose another folder")
 
 
-def _written(study: Study, folder: Path, algorithm: str, env_id: str, arguments: dict[str, Any]) -> Tuned:
+def _written(study: Study, folder: Path, algorithm: str, env_id: str, arguments: dict[str, Any], by: str) -> Tuned:
     """The best trial, its hyperparameters in a file that `matenv train` takes."""
     from optuna.trial import FixedTrial
 
@@ -208,9 +225,9 @@ def _written(study: Study, folder: Path, algorithm: str, env_id: str, arguments:
     block = load_hyperparameters(algorithm, env_id) | (_suggested(fixed, algorithm) if best.params else {})
     path = folder / f"{algorithm}.yml"
     text = yaml.safe_dump({env_id: block}, sort_keys=False)
-    write_whole(path, f"# Trial {number} of {len(ended)}: {best.value:.4f}. Format of rl-baselines3-zoo.\n{text}")
+    write_whole(path, f"# Trial {number} of {len(ended)}: {by} {best.value:.4f}. Format of rl-baselines3-zoo.\n{text}")
     command = (
         f"matenv train {algorithm} --env {env_id} --env-kwargs '{json.dumps(arguments)}' --hyperparams {path} --out "
         f"{folder / 'agent'}"
     )
-    return Tuned(number, float(best.value or 0.0), path, command)
+    return Tuned(number, float(best.value or 0.0), path, command, by)

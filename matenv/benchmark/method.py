@@ -20,6 +20,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from matenv.benchmark.fresh import fresh
 from matenv.benchmark.moves import Moves
 from matenv.benchmark.problem import Problem, Proposals
 from matenv.benchmark.result_file import check_label
@@ -155,7 +156,7 @@ def find(name: str) -> Registered:
 
     Args:
         name: Name of a registered method; or ``"module:Name"`` or ``"file.py:Name"``, where Name is a registered name,
-            a class, a function of a seed, or a method that is there already.
+            a class, a function of a seed, or a method that is there already, of which every run gets a copy.
 
     Returns:
         The method's entry; what is not registered has the name given here and is taken to serve every track.
@@ -233,7 +234,7 @@ def _factory(loaded: Any, module: str, own: str) -> Callable[[int], Method]:
         said = f"method='{module}:{own}'"
         _check_takes_seed(found, said)
         return lambda seed: _made(found, seed, said)
-    return lambda _: found
+    return lambda _: fresh(found, f"method='{module}:{own}'")
 
 
 def _made(factory: Callable[[int], Any], seed: int, said: str) -> Method:

@@ -41,7 +41,7 @@ def play(method: Method, problem: Problem, seed: int = 0) -> Found:
         moves = _call(method, "play", problem, seed)
         if moves is not None:
             check_made(f"{type(method).__name__}.play()", moves, Moves, "matenv.benchmark.moves.Moves, or return None")
-        return Found.of(problem.oracle, problem.task, moves)
+        return Found.of(problem.oracle, problem.task, moves) if problem.system is None else problem.found()
     _call(method, "begin", problem)
     patience = PATIENCE * problem.budget + SPARE
     while problem.remaining > 0 and patience > 0:

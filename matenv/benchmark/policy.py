@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
+import random
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, MultiDiscrete
 from numpy.typing import NDArray
 
+from matenv.benchmark.fresh import copied
 from matenv.benchmark.moves import Moves
+from matenv.benchmark.policy_envs import make_envs
 from matenv.benchmark.problem import Problem
 from matenv.benchmark.training import Training
 from matenv.checks import check_flag, check_made, check_seed, check_text, check_unmasked, check_whole
@@ -30,6 +34,9 @@ LARGEST_SEED = 2**32 - 1
 STEPS_PER_CALL = 20
 """Steps per call of the budget after which a policy that keeps coming back to known formulas is stopped."""
 
+WITHOUT_HINDSIGHT: dict[str, Any] = {"replay_buffer_class": None, "replay_buffer_kwargs": {}}
+"""In place of a zip's replay buffer: one for hindsight, which acting has no use for, wants an environment first."""
+
 Act = Callable[..., Any]
 
 
@@ -37,17 +44,23 @@ class PolicyMethod:
     """A policy in an environment of this package, as a method.
 
     The environment is made with the problem's task and its oracle, so that every distinct formula met, those of the
-    starts included, is a call. Whatever the policy has a parameter for is passed by name: ``action_masks`` (N, A) bool,
-    ``state`` (returned with the actions, None at first; it is the policy's own), ``episode_start`` (N,) bool,
-    ``reward`` (N,) of the last step, ``info`` of it (arrays by name), ``deterministic``.
+    starts included, is a call. In the amortised track an environment that reads wishes, a goal environment or one made
+    with ``wish="draw"``, wishes for what the problem does in every episode. In the systems track the environment is
+    `MaterialSystem-v0` in the problem's system, and every proposal is a call.
+
+    Whatever the policy has a parameter for is passed by name: ``action_masks`` (N, A) bool, ``state`` (returned with
+    the actions, None at first; it is the policy's own), ``episode_start`` (N,) bool, ``reward`` (N,) of the last step,
+    ``info`` of it (arrays by name), ``deterministic``.
 
     Args:
         env_id: Registered environment id.
         policy: One of: a callable, observations (N, width) to actions (N, ...); a ``torch.nn.Module``, whose output is
-            the actions, or for discrete actions logits (N, A), drawn from; an object with ``predict`` as in
-            Stable-Baselines3; the path of a Stable-Baselines3 zip. None, if `learn` does it all.
+            the actions, or for discrete actions logits (N, A), drawn from (those of several choices side by side); an
+            object with ``predict`` as in Stable-Baselines3; the path of a Stable-Baselines3 zip. None, if `learn` does
+            it all.
         learn: Called first, with the vector environment and the problem, to train the policy within the budget; it
-            should end when ``problem.oracle.exhausted``.
+            should end when ``problem.remaining`` is 0. Every run learns on a copy of its own, in tracks with several
+            problems every problem does; the global generators of torch, numpy and `random` are seeded before.
         train: Called before the test in the amortised track, with the `Training`.
         algorithm: Class in ``stable_baselines3`` or ``sb3_contrib`` that saved the zip.
         trust: Load a zip of pickled objects, which runs code that its author chose. The ``model.zip`` in a folder of
@@ -101,20 +114,29 @@ class PolicyMethod:
         if self.policy is not None:
             _act_of(self.policy)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """One that learns for itself, the variables that its functions name included (`matenv.benchmark.fresh`)."""
+        twin = object.__new__(type(self))
+        memo[id(self)] = twin
+        buffer = getattr(self.policy, "replay_buffer", None)
+        if buffer is not None and self.learn is None and self.train is _nothing:
+            memo[id(buffer)] = buffer  # gigabytes, perhaps, which nothing will be entered in
+        vars(twin).update({name: copied(value, memo) for name, value in vars(self).items()})
+        return twin
+
     def play(self, problem: Problem, seed: int) -> Moves | None:
         """Act until the budget is spent, from starts that the seed determines."""
         check_made("problem", problem, Problem, "matenv.benchmark.Problem")
         if (number := check_seed("seed", seed)) is None or number > LARGEST_SEED:
             raise ValueError(f"seed={seed!r} must be a whole number from 0 to {LARGEST_SEED:,}")
         rows = self.rows or max(1, min(MOST_ROWS, problem.budget // CALLS_PER_ROW))
-        envs = gym.make_vec(
-            self.env_id, num_envs=rows, task=problem.task, oracle=problem.oracle, **self.env_kwargs
-        )  # fmt: skip
+        envs = make_envs(self.env_id, problem, rows, self.env_kwargs)
         envs = self.wrap(envs) if self.wrap else envs
         try:
             if self.learn is not None:
+                _seed_global_generators(number)
                 self.learn(envs, problem)
-            if self.policy is not None and not problem.oracle.exhausted:
+            if self.policy is not None and problem.remaining > 0:
                 self._act(envs, problem, MOST_ROWS * number)
             return envs.moves() if hasattr(envs, "moves") else None
         finally:
@@ -127,7 +149,7 @@ class PolicyMethod:
         observation, info = envs.reset(seed=seed)
         reward, done = np.zeros(envs.num_envs), np.ones(envs.num_envs, np.bool_)
         for _ in range(STEPS_PER_CALL * problem.budget // envs.num_envs + 1):
-            if problem.oracle.exhausted:
+            if problem.remaining <= 0:
                 return
             actions = actor.act(observation, reward, info, done)
             observation, reward, terminated, truncated, info = envs.step(actions)
@@ -178,7 +200,11 @@ class Actor:
         space = self._envs.single_action_space
         check_unmasked("the policy's actions", result)
         actions = np.asarray(result.detach().cpu() if hasattr(result, "detach") else result)
-        if self._module and not isinstance(space, Box) and actions.ndim == 2:
+        if self._module and isinstance(space, MultiDiscrete):
+            if actions.shape[1:] == (space.nvec.sum(),):
+                parts = np.split(actions, np.cumsum(space.nvec)[:-1], axis=1)
+                actions = np.stack([self._draw(part, None) for part in parts], axis=1)
+        elif self._module and not isinstance(space, Box) and actions.ndim == 2:
             actions = self._draw(actions, masks)
         if actions.shape != self._envs.action_space.shape:
             raise ValueError(f"the policy returned actions {actions.shape}; expected {self._envs.action_space.shape}")
@@ -216,7 +242,7 @@ def load_zip(path: str | Path, algorithm: str, trust: bool = False) -> Any:
         )
     for package in ("stable_baselines3", "sb3_contrib"):
         if (kind := getattr(importlib.import_module(package), algorithm, None)) is not None:
-            return kind.load(path, device="cpu")
+            return kind.load(path, device="cpu", custom_objects=WITHOUT_HINDSIGHT)
     raise ValueError(f"algorithm={algorithm!r} is no class of stable_baselines3 or sb3_contrib, such as 'PPO'")
 
 
@@ -247,6 +273,14 @@ def _through(module: Act, observation: Any, given: Mapping[str, Any]) -> Any:
     )
     with torch.no_grad():
         return module(tensors, **given)
+
+
+def _seed_global_generators(seed: int) -> None:
+    """What a learner draws from them depends on the seed, not on the run before."""
+    random.seed(seed)
+    np.random.seed(seed)
+    if importlib.util.find_spec("torch") is not None:
+        importlib.import_module("torch").manual_seed(seed)
 
 
 def _nothing(*_: object) -> None:

@@ -14,6 +14,7 @@ from matenv.composition import MAX_ATOMS, TOLERANCE, CompositionBatch, read
 from matenv.data import load_dataset
 from matenv.oracle import Oracle
 from matenv.tasks import Task
+from matenv.tasks.wishes import Wish
 
 Proposals = CompositionBatch | Sequence[str]
 """Formulas as a method may hand them over: packed, or as strings."""
@@ -27,12 +28,14 @@ class Problem:
     Args:
         task: What the score is.
         oracle: What pays it, with a budget; several problems of a training may share one.
+        wish: The wish that the task is made of, for policies that read it; None for another task.
 
     Attributes:
         task: What the score is; also says which formulas are allowed.
         budget: Calls in all.
         terms: Named parts of the scores of the last `assess`, (B,) each.
         predicted: Means that the oracle predicted there, by property, and ``p_stable``, (B,) each; NaN if unevaluated.
+        wish: As above; None but in the amortised track.
         system: Elements of the chemical system to search; None but in the systems track.
         revealed: DFT formation energies [eV/atom] by formula of what was proposed and is in the table; empty but in the
             systems track.
@@ -40,12 +43,16 @@ class Problem:
 
     system: tuple[str, ...] | None = None
 
-    def __init__(self, task: Task, oracle: Oracle) -> None:
+    def __init__(self, task: Task, oracle: Oracle, wish: Wish | None = None) -> None:
         check_made("task", task, Task, "load_task")
+        if wish is not None:
+            check_made("wish", wish, Wish, "matenv.tasks.wishes.Wish")
+            if wish.task() != task:
+                raise ValueError(f"wish='{wish}' is not what task={task.name!r} asks for; give task=wish.task()")
         check_made("oracle", oracle, Oracle, "matenv.Oracle(budget=10_000)")
         if oracle.budget is None:
             raise ValueError("oracle has no budget, which is the length of the search; use Oracle(budget=10_000)")
-        self.task, self.oracle, self.budget = task, oracle, oracle.budget
+        self.task, self.oracle, self.budget, self.wish = task, oracle, oracle.budget, wish
         self.terms: Mapping[str, NDArray[np.float64]] = {}
         self.predicted: Mapping[str, NDArray[np.float64]] = {}
         self.revealed: dict[str, float] = {}

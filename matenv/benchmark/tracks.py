@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from matenv.benchmark.found import Found
+from matenv.benchmark.fresh import fresh
 from matenv.benchmark.measures import search_measures, system_measures, wish_measures
-from matenv.benchmark.method import Method, Player, find, source_of
+from matenv.benchmark.method import Method, find, source_of
 from matenv.benchmark.moves import shares, windows
 from matenv.benchmark.play import play
 from matenv.benchmark.problem import Problem
@@ -112,7 +112,7 @@ def problems_of(plan: Plan) -> list[tuple[str, Problem]]:
         return [(plan.task, Problem(task, Oracle("train", plan.budget, properties=task.properties)))]
     if plan.track == "systems":
         return [("-".join(system), SystemProblem(system)) for system in held_out(plan.systems, plan.seed)]
-    return [(str(wish), Problem(wish.task(), Oracle("train", plan.budget))) for wish in test_wishes(plan.seed)]
+    return [(str(wish), Problem(wish.task(), Oracle("train", plan.budget), wish)) for wish in test_wishes(plan.seed)]
 
 
 def test_wishes(seed: int) -> list[Wish]:
@@ -146,7 +146,7 @@ def run(plan: Plan) -> Result:
     searches = []
     problems = problems_of(plan)
     for number, (_, problem) in enumerate(problems):
-        searches.append(play(_untouched(method, len(problems)), problem, plan.seed + number))
+        searches.append(play(_untouched(method, plan, len(problems)), problem, plan.seed + number))
     seconds = time.process_time() - began
     reported: dict[str, Any] = {"cpu_seconds": round(seconds, 2)}
     if (moves := searches[0].moves) is not None and plan.track == "single":
@@ -179,6 +179,9 @@ def measure(plan: Plan, answers: Sequence[Answer]) -> dict[str, dict[str, float]
     return {str(plan.budget): system_measures(found, systems, [len(truth[system]) for system in systems])}
 
 
-def _untouched(method: Method, problems: int) -> Method:
+def _untouched(method: Method, plan: Plan, problems: int) -> Method:
     """What the training left behind: of a test with several problems none may learn from another."""
-    return method if problems == 1 or isinstance(method, Player) else copy.deepcopy(method)
+    if problems == 1:
+        return method
+    why = f"every problem of track={plan.track!r} begins where training ended"
+    return fresh(method, f"method={plan.method!r}", why)

@@ -68,7 +68,7 @@ class Training:
     def problem(self, asked: Wish | System) -> Problem:
         """A wish or a train system as a problem; `Problem.assess` scores proposals and counts their calls."""
         if isinstance(asked, Wish):
-            return Problem(asked.task(), self._oracle)
+            return Problem(asked.task(), self._oracle, asked)
         self._check_system("asked", asked)
         return SystemProblem(asked, "train")
 

@@ -78,11 +78,11 @@ def tune(
     env_kwargs: Annotated[str, typer.Option(help="Arguments of the environment as JSON.")] = "{}",
     progress: Progress = True,
 ) -> None:
-    """Search hyperparameters of an agent on a task; the study is kept and goes on."""
+    """Search hyperparameters of an agent on a task, scored on training starts; the study is kept and goes on."""
     from matenv.agents.tune import tune
 
     found = tune(algorithm, out, task, trials, timesteps, episodes, seed, env, _arguments(env_kwargs), progress)
-    print(f"Best mean final score {found.score:.4f}, trial {found.number}; train with it: {found.command}")
+    print(f"Best mean {found.by} {found.score:.4f}, trial {found.number}; train with it: {found.command}")
 
 
 def _arguments(text: str) -> dict[str, Any]:

@@ -65,17 +65,20 @@ def draw_learning_curves(
 
     Args:
         runs: ``episodes.csv`` of every seed, by agent.
-        random: Mean and half width of the interval of a random policy's ``"return"`` and ``"final_score"``.
+        random: Mean and half width of the interval of a random policy's ``"return"`` and ``"final_score"``; what is
+            missing is not drawn.
         out: PNG to write.
         title: Heading.
     """
     figure = Figure(figsize=(11, 4.2), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(1, 2)
-    for axes, column, measure, label in (
-        (panels[0], "mean_return", "return", "episode return"),
-        (panels[1], "mean_final_score", "final_score", "score of the final material"),
-    ):
+    asked = (
+        ("mean_return", "return", "episode return"),
+        ("mean_final_score", "final_score", "score of the final material"),
+    )
+    shown = [each for each in asked if each[1] in random]
+    panels = figure.subplots(1, len(shown), squeeze=False)[0]
+    for axes, (column, measure, label) in zip(panels, shown, strict=True):
         for agent, paths in runs.items():
             steps, curves = _curves(paths, column)
             mean, half = np.array([mean_interval(values) for values in curves.T]).T
@@ -97,7 +100,7 @@ def draw_learning_curves(
 
 def _curves(paths: Sequence[Path], column: str, points: int = 200) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Steps (points,) that all runs of an agent cover, and a column of each run there, smoothed (runs, points)."""
-    tables = [np.genfromtxt(path, delimiter=",", names=True) for path in paths]
+    tables = [np.atleast_1d(np.genfromtxt(path, delimiter=",", names=True)) for path in paths]
     first = max(table["timestep"][0] for table in tables)
     last = min(table["timestep"][-1] for table in tables)
     steps = np.geomspace(first, last, points)
