@@ -2,8 +2,13 @@
 
 REINVENT's loss (Olivecrona and co-workers, J. Cheminform. 9, 48, 2017) with replay: (log p_prior + sigma score -
 log p)^2 over the new formulas and the best met so far, one per chemical system. As options: no learning, maximum
-likelihood of the best, the trajectory balance of GFlowNets (Malkin and co-workers, NeurIPS 2022; each formula has one
-trajectory here), children of the best formulas beside the policy's own, and a surrogate that picks among many.
+likelihood of the best, the trajectory balance of GFlowNets, children of the best formulas beside the policy's own, and
+a surrogate that picks among many.
+
+Trajectory balance (Malkin and co-workers, NeurIPS 2022): a formula is built by edits, each of which adds an element and
+its count, in one order, so that it has one trajectory and no backward policy is needed. The partition function is
+estimated from each batch (Zhang and co-workers, Robust Scheduling with GFlowNets, ICLR 2023), which makes the loss a
+variance: learned as a parameter it lags behind, and the policy forgets its prior before it has met anything good.
 """
 
 from __future__ import annotations
@@ -11,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -37,6 +42,7 @@ _ENOUGH = 10  # systems with a score, from which on there is something to learn
 _PATIENCE = 12  # draws in search of formulas that pass, after which a batch is as small as it is
 _MOST_DRAWN = 6_000
 _PER_SYSTEM = 4  # formulas of one chemical system in a batch that the surrogate picks
+_SHARPNESS, _FLOOR = 8.0, 0.1  # a GFlowNet's reward is prior x (score + floor)^sharpness
 _EXPLORED = 0.1  # share of such a batch that is taken by chance
 
 
@@ -95,9 +101,7 @@ class Reinvent:
         self.problem, self.rules = problem, FormulaRules.of(problem.task)
         self.rng, self.generator = np.random.default_rng(self.seed), torch.Generator().manual_seed(self.seed)
         self.policy, self.prior = load_prior(), load_prior().requires_grad_(False)
-        self.log_z = nn.Parameter(torch.tensor(0.0))
-        groups: list[dict[str, Any]] = [{"params": self.policy.parameters()}, {"params": [self.log_z], "lr": 0.05}]
-        self.optimizer = torch.optim.Adam(groups, self.options.rate)
+        self.optimizer = torch.optim.Adam(self.policy.parameters(), self.options.rate)
         self.archive = Archive(self.options.kept)
         self.surrogate: Surrogate | None = None
         self.passing = 0.5  # share of samples that pass, estimated as they are drawn
@@ -172,8 +176,7 @@ class Reinvent:
             return -log_p.mean()
         if self.options.update == "reinvent":
             return ((prior + self.options.sigma * score - log_p) ** 2).mean() / 100
-        # Reward prior^0.3 (score + 0.001)^8: sharp enough that the best are most of its mass.
-        return ((self.log_z + log_p - 0.3 * prior - 8.0 * torch.log(score + 1e-3)) ** 2).mean() / 100
+        return (log_p - prior - _SHARPNESS * torch.log(score + _FLOOR)).var(correction=0) / 100
 
     def _teach_surrogate(self, compositions: CompositionBatch, scores: NDArray[np.float64]) -> None:
         """The factors of the score, which are smoother than their product."""

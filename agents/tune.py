@@ -131,8 +131,8 @@ def tune(
 
     Raises:
         ImportError: Optuna is not installed.
-        ValueError: An unknown algorithm or task, numbers below 1, ``part="test"``, a folder that holds another study, or
-            a damaged one.
+        ValueError: An unknown algorithm or task, numbers below 1, ``part="test"``, a folder that holds another study,
+            or a damaged one.
     """
     try:
         import optuna
