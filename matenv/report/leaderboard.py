@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from matenv.atomic import write_whole
 from matenv.benchmark.board import COLUMNS, PROXY, SHARE
 from matenv.benchmark.curve import best_so_far
 from matenv.benchmark.leaderboard import boards
@@ -56,7 +58,7 @@ def draw_leaderboard(results: Sequence[Result], out: Path) -> None:
         axes.set_ylim(-0.6, len(methods) - 0.4)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8, loc="lower right")
-    figure.savefig(out)
+    _write(figure, out)
 
 
 def draw_curves(results: Sequence[Result], out: Path) -> None:
@@ -83,7 +85,7 @@ def draw_curves(results: Sequence[Result], out: Path) -> None:
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("mean of the best 100 scores so far,\none per chemical system (mean over seeds)")
     _legend(figure, panels)
-    figure.savefig(out)
+    _write(figure, out)
 
 
 def draw_moves(results: Sequence[Result], out: Path) -> bool:
@@ -118,7 +120,7 @@ def draw_moves(results: Sequence[Result], out: Path) -> bool:
     for axes in panels[-1]:
         axes.set_xlabel("oracle calls")
     _legend(figure, panels.ravel())
-    figure.savefig(out)
+    _write(figure, out)
     return True
 
 
@@ -145,3 +147,10 @@ def _legend(figure: Figure, panels: Any) -> None:
     for axes in panels:
         entries |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     figure.legend(list(entries.values()), list(entries), loc="outside right center", fontsize=8)
+
+
+def _write(figure: Figure, out: Path) -> None:
+    """The picture's file; it appears when it is complete."""
+    content = BytesIO()
+    figure.savefig(content, format="png")
+    write_whole(out, content.getvalue())
