@@ -23,7 +23,7 @@ from matenv.oracle import Assessment
 from matenv.tasks.task import Task
 
 TOLERANCES: dict[str, float] = {"log10_bulk_modulus": 0.1, "band_gap_pbe": 0.45}
-"""Properties that wishes are about, and their tolerance: about the predictor's error [log10 GPa, eV]."""
+"""Properties that wishes are about, and their tolerance [log10 GPa, eV]: `tests.benchmark.test_windows`."""
 
 SMALLEST_GAP = 0.5
 """eV; a wish about a gap is about something that has one."""
