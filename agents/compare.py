@@ -23,6 +23,7 @@ from matenv.atomic import write_whole
 from matenv.benchmark import search
 from matenv.benchmark.results import stored_with
 from matenv.benchmark.statistics import mean_interval
+from matenv.benchmark.trivial import wheel_line
 from matenv.report.pictures import draw_learning_curves
 from matenv.tasks.registry import task_for_storage
 
@@ -89,6 +90,8 @@ def compare(
     if curves and "random" in table:
         out_file = folder / "learning_curves.png"
         draw_learning_curves(curves, table["random"], out_file, f"{env_id}, task {_name(wanted)}")
+    if (line := wheel_line(load_task(wanted))) is not None:
+        print(line)
     _show(table, seeds, episodes, str(task))
     return table
 
