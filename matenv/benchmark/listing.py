@@ -86,6 +86,7 @@ def _result(path: str) -> str:
 
 def _task(task: Task) -> str:
     free = ["rules on elements and counts"]
+    free += [f"an element mover's distance of at most {task.within:g} from {task.start}"] if task.within else []
     free += ["filters that the composition alone decides"] if task.filters else []
     free += ["electronegativity balance"] if task.regime == "ionic" else []
     free += ["novelty against the whole table"] if task.novel else []

@@ -68,6 +68,7 @@ def test_a_start_is_worth_one_number_and_every_word_about_it_says_the_same():
         assert f"minus what {task.start} is worth, {gold} by gold and {proxy} by proxy" in task.description
         assert f"| {name} | {task.start} | {gold} | {proxy} | {known.best - known.start:.3f} |" in page()
         assert f"the start {task.start} is worth {gold} by gold, {proxy} by proxy" in describe(name)
+        assert f"element mover's distance of at most 8 from {task.start}" in describe(name)
 
 
 @pytest.mark.parametrize("name", ["co-free-cathode", "pb-free-absorber"])
