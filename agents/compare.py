@@ -24,6 +24,7 @@ from matenv.benchmark import search
 from matenv.benchmark.policy_envs import defaults_of
 from matenv.benchmark.results import stored_with
 from matenv.benchmark.statistics import mean_interval
+from matenv.benchmark.trivial import wheel_line
 from matenv.envs.registration import plain_id
 from matenv.report.pictures import draw_learning_curves
 from matenv.tasks.registry import task_for_storage
@@ -102,6 +103,8 @@ def compare(
     if curves and "random" in table:
         out_file = folder / "learning_curves.png"
         draw_learning_curves(curves, table["random"], out_file, _heading(env_id, wanted))
+    if wanted is not None and (line := wheel_line(load_task(wanted))) is not None:
+        print(line)
     _show(table, seeds, episodes, measures, _heading(env_id, None) if wanted is None else f"Task {task}")
     return table
 

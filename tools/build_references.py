@@ -1,64 +1,39 @@
 """Make `matenv/benchmark/references.json` from result files, and the page that shows it.
 
-python -m tools.build_references studies/results/benchmark
+python -m tools.build_references studies/results/benchmark studies/results/benchmark_wheels
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 from scipy.stats import mannwhitneyu
 
+from matenv.atomic import write_whole
 from matenv.benchmark import Result, read_results
+from matenv.benchmark.board import COLUMNS as MEASURES
+from matenv.benchmark.board import REFERENCES, SHARE
 from matenv.benchmark.found import Found
 from matenv.benchmark.measures import search_measures
-from matenv.benchmark.references import References, digest, references
+from matenv.benchmark.references import References, digest
 from matenv.composition import CompositionBatch, read
 from matenv.oracle import Oracle
-from matenv.tasks import BENCHMARK, TASKS
+from matenv.tasks import BENCHMARK, TASKS, TRAINING_WHEELS
 from tools.command import run
+from tools.references_page import PAGE, page
 from tools.search_ceilings import FILE as CEILINGS
 
 CALLS, MANY = 1_000, 10_000
 FILE = Path("matenv/benchmark/references.json")
-PAGE = Path("docs/benchmark_tasks.md")
-
-COLUMNS = (
-    "task", "random", "point", "retrieval", "best", "its method", "ceiling", "GA, 10,000", "retrieval, 10,000",
-    "told apart", "what it asks",
-)  # fmt: skip
-
-HEAD = """# The benchmark's tasks
-
-What each task asks, and what to hold a result against: gold's mean score of the best 100 chemical systems at
-{calls:,} calls, means over seeds.
-
-- *random*: uniform formulas that pass the free checks;
-- *point*: hill climbing to one point of the latent space, all formulas on the way counted (a policy that goes to
-  that point has one of them);
-- *retrieval*: neighbours of the table's formulas, nothing learned from scores;
-- *best*: the best method of the leaderboard, and its name;
-- *ceiling*: the best 100 by proxy of all formulas that any run has met, those of longer searches included (`python -m
-  tools.search_ceilings`: 50,000 calls of the genetic search), or those of one run where gold likes them better: an
-  estimate from below, which a longer search may pass;
-- *GA, 10,000*: what share of the ceiling, by proxy, a genetic search reaches with 10,000 calls;
-- *retrieval, 10,000*: what share of the best method's gain over random retrieval has with 10,000 calls, both by gold;
-- *told apart*: share of pairs of methods of which one is better over seeds (Mann and Whitney's test, two-sided, 5 %).
-
-A test holds retrieval and point to half of the best method's gain over random at 1,000 calls, and the genetic search
-with 10,000 to 95 % of the ceiling.
-
-Made by `python -m tools.build_references studies/results/benchmark`; `matenv.benchmark.references(task)` has the
-numbers.
-"""
 
 
 def main(paths: Annotated[list[str], typer.Argument(help="Result files, or folders of them.")]) -> None:
@@ -67,9 +42,30 @@ def main(paths: Annotated[list[str], typer.Argument(help="Result files, or folde
     by_task: dict[str, list[Result]] = defaultdict(list)
     for result in results:
         by_task[result.plan.task].append(result)
-    made = {name: asdict(of_task(name, by_task[name])) for name in BENCHMARK}
-    FILE.write_text(json.dumps(made, indent=1) + "\n")
-    PAGE.write_text(page())
+    made: dict[str, dict[str, Any]] = {}
+    for name in (*BENCHMARK, *TRAINING_WHEELS):
+        made[name] = {"digest": digest(TASKS[name]), "runs": trivial(by_task[name])}
+        if name in BENCHMARK:
+            values = asdict(of_task(name, by_task[name]))
+            made[name]["values"] = {key: value for key, value in values.items() if key != "digest"}
+    text = json.dumps(made, indent=1)
+    in_a_line = re.sub(r"\[[^\[\]]*\]", lambda found: re.sub(r"\s+", " ", found[0]), text)
+    write_whole(FILE, in_a_line + "\n")
+    write_whole(PAGE, page())
+
+
+def trivial(results: Sequence[Result]) -> dict[str, dict[str, dict[str, list[float]]]]:
+    """What a leaderboard shows of the trivial methods: by method, calls and measure a value for each seed."""
+    found: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for result in sorted(results, key=lambda each: (each.plan.budget, each.plan.seed)):
+        if result.plan.method not in REFERENCES["single"]:
+            continue
+        calls = str(result.plan.budget)
+        kept = found.setdefault(result.plan.method, {}).setdefault(calls, {})
+        for name in MEASURES["single"]:
+            if name != SHARE:
+                kept.setdefault(name, []).append(float(f"{result.measures[calls][name]:.6g}"))
+    return found
 
 
 def of_task(name: str, results: Sequence[Result]) -> References:
@@ -86,6 +82,7 @@ def of_task(name: str, results: Sequence[Result]) -> References:
     ]
     ceiling, met = pooled(name, results)
     best = max(means, key=means.__getitem__)
+    start = TASKS[name].start
     return References(
         calls=CALLS,
         floor=means["random"],
@@ -99,8 +96,19 @@ def of_task(name: str, results: Sequence[Result]) -> References:
         genetic=float(np.mean(genetic)),
         retrieval_many=share_of_retrieval(results),
         separation=told_apart(list(gold.values())),
+        hits=max(each.measures[str(MANY)]["gold_hits"] for each in results if each.plan.budget == MANY),
         digest=digest(TASKS[name]),
+        start=None if start is None else worth(name, start, "gold"),
+        start_proxy=None if start is None else worth(name, start, "default"),
     )
+
+
+def worth(name: str, formula: str, predictor: str) -> float:
+    """Utility x viability of a formula, whatever the task says about its elements and novelty."""
+    task = replace(TASKS[name], novel=False)
+    oracle = Oracle("train", predictor=predictor, judge=predictor == "gold")
+    terms = task.score(oracle.assess(read([formula], whole=True))).terms
+    return float(terms["utility"][0] * terms["viability"][0])
 
 
 def share_of_retrieval(results: Sequence[Result]) -> float:
@@ -133,29 +141,6 @@ def pooled(name: str, results: Sequence[Result]) -> tuple[dict[str, float], int]
     best = distinct[np.argsort(-met.scores[distinct], kind="stable")[:3_000]]
     few = Found(met.compositions[best], met.scores[best])
     return search_measures(few, TASKS[name], len(few.scores)), len(distinct)
-
-
-def page() -> str:
-    """The page in Markdown."""
-    lines = [
-        HEAD.format(calls=CALLS).rstrip(),
-        "",
-        f"| {' | '.join(COLUMNS)} |",
-        "|---" * len(COLUMNS) + "|",
-    ]
-    for name in BENCHMARK:
-        task, known = TASKS[name], references(TASKS[name])
-        assert known is not None
-        values = [known.floor, known.point, known.retrieval, known.best]
-        cells = [name, *(f"{value:.3f}" for value in values), known.best_method, f"{known.ceiling:.3f}"]
-        cells += [
-            f"{known.genetic / known.ceiling_proxy:.2f}",
-            f"{known.retrieval_many:.2f}",
-            f"{known.separation:.2f}",
-            task.description,
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -64,6 +64,11 @@ class Board:
     seconds: Mapping[str, float]
 
     @property
+    def budget(self) -> int:
+        """Calls at which runs are compared."""
+        return int(self.calls.split()[0].replace(",", ""))
+
+    @property
     def said(self) -> str:
         """What the values are."""
         return "Interquartile means over tasks and seeds, intervals by a bootstrap of seeds within tasks"

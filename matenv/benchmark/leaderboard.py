@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from matenv.benchmark.references import references
 from matenv.benchmark.results import PROTOCOL_VERSION, TRACKS, Result
 from matenv.benchmark.statistics import Estimate, estimate, interquartile_mean
 from matenv.benchmark.systems_board import SystemsBoard
-from matenv.tasks import TASKS
+from matenv.benchmark.trivial import trivial_runs, wheel_line
+from matenv.tasks import TASKS, Task, load_task
 
 
 def boards(results: Sequence[Result]) -> list[Board]:
@@ -58,27 +60,44 @@ def leaderboard(results: Sequence[Result]) -> str:
         The text.
     """
     lines = [f"Protocol {PROTOCOL_VERSION}; value [95 % interval]."]
+    asked = {each.plan.task: task for each in results if (task := _task(each)) is not None}
     for board in boards(results):
+        tasks = {name: asked[name] for name in board.tasks if board.track == "single"}
+        wheels = {name: line for name, task in tasks.items() if (line := wheel_line(task)) is not None}
         lines += [
             "",
             f"## {board.track}, {board.calls}",
             "",
             f"{board.said}.",
+            *(f"\n{line}" for line in wheels.values()),
             "",
-            *_ranking(board),
+            *_ranking(board, tasks),
             "",
             *_improvements(board),
         ]
         if len(board.tasks) > 1:
-            lines += ["", f"{COLUMNS[board.track][RANKED_BY[board.track]].capitalize()}, by task:", "", *_tasks(board)]
+            lines += [
+                "",
+                f"{COLUMNS[board.track][RANKED_BY[board.track]].capitalize()}, by task:",
+                "",
+                *_tasks(board, wheels),
+            ]
     return "\n".join(lines)
 
 
 def _with_share(result: Result, measures: dict[str, float]) -> dict[str, float]:
     """The measures and, of a task with reference values, the share of the way from random to the best known."""
-    task = TASKS.get(result.plan.task) if result.plan.track == "single" else None
+    task = _task(result)
     known = references(task) if task is not None else None
     return measures if known is None else measures | {SHARE: known.share(measures["gold100"])}
+
+
+def _task(result: Result) -> Task | None:
+    """The task of a result of the single track."""
+    plan = result.plan
+    if plan.track != "single":
+        return None
+    return TASKS[plan.task] if plan.content is None else load_task(plan.content)
 
 
 def _calls(result: Result, calls: int) -> str:
@@ -89,7 +108,7 @@ def _calls(result: Result, calls: int) -> str:
     return f"{calls:,} calls{trained}"
 
 
-def _ranking(board: Board) -> list[str]:
+def _ranking(board: Board, tasks: Mapping[str, Task]) -> list[str]:
     columns = COLUMNS[board.track]
     ranked = board.complete()
     shown = {name: title for name, title in columns.items() if any(_has(board, method, name) for method in board.runs)}
@@ -103,8 +122,27 @@ def _ranking(board: Board) -> list[str]:
         seconds = board.seconds.get(method)
         cells += [str(seeds), "" if seconds is None else f"{seconds:.0f}"]
         lines.append(f"| {places.get(method, '')} | {label}{partly} | " + " | ".join(cells) + " |")
-    missing = [name for name in board.references if name not in board.runs]
-    return lines + [f"| | *{name}*, not run |" + " |" * (len(shown) + 2) for name in missing]
+    for name in board.references:
+        if (row := _stored(board, name, tasks, list(shown))) is not None:
+            lines.append(row)
+        elif name not in board.runs:
+            lines.append(f"| | *{name}*, not run |" + " |" * (len(shown) + 2))
+    return lines
+
+
+def _stored(board: Board, method: str, tasks: Mapping[str, Task], shown: Sequence[str]) -> str | None:
+    """A trivial method's row from runs that ship, where it was not run; None where there are no such runs."""
+    own = board.runs.get(method, {})
+    beside = {name: trivial_runs(task, board.budget) for name, task in tasks.items() if name not in own}
+    if not beside or not all(method in found for found in beside.values()):
+        return None
+    filled = {name: found[method].runs for name, found in beside.items()}
+    whole = replace(board, runs={method: {**own, **filled}})
+    cells = [_cell(whole.estimate(method, name), name) for name in shown]
+    seeds = min(len(runs) for runs in whole.runs[method].values())
+    more = sorted({found[method].calls for found in beside.values()} - {board.budget})
+    words = "stored" + "".join(f", with {calls:,} calls" for calls in more)
+    return f"| | *{method}*, {words} | " + " | ".join([*cells, str(seeds), ""]) + " |"
 
 
 def _improvements(board: Board) -> list[str]:
@@ -121,7 +159,7 @@ def _improvements(board: Board) -> list[str]:
     return lines
 
 
-def _tasks(board: Board) -> list[str]:
+def _tasks(board: Board, wheels: Collection[str]) -> list[str]:
     lines = ["| task | " + " | ".join(board.runs) + " |", "|---" * (len(board.runs) + 1) + "|"]
     for task in board.tasks:
         cells = []
@@ -132,7 +170,8 @@ def _tasks(board: Board) -> list[str]:
             cells.append(
                 _cell(estimate(interquartile_mean, board.table(method, RANKED_BY[board.track], [task])), "")
             )  # fmt: skip
-        lines.append(f"| {task} | " + " | ".join(cells) + " |")
+        label = f"{task} (training wheel)" if task in wheels else task
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return lines
 
 

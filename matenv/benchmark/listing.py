@@ -11,6 +11,7 @@ from matenv.benchmark.references import references
 from matenv.benchmark.results import PROTOCOL_VERSION, Result
 from matenv.benchmark.systems import PROPOSALS
 from matenv.benchmark.tracks import BUDGETS, TRAINING_CALLS, WISHES
+from matenv.benchmark.trivial import CALLS, trivial_runs
 from matenv.tasks import BENCHMARK, TASKS, TRAINING_WHEELS, Task
 
 TRACK_WORDS = {
@@ -30,7 +31,10 @@ def listing() -> str:
     lines += [f"  {name:12s}{words}" for name, words in TRACK_WORDS.items()]
     lines += ["", "Tasks of the single track"]
     lines += [f"  {name:30s}{TASKS[name].description}" for name in BENCHMARK]
-    lines += ["", "Training wheels: tasks that one point or one formula answers"]
+    lines += [
+        "",
+        "Training wheels: tasks to learn the toolkit with, which rank no method",
+    ]
     lines += [f"  {name:30s}{TASKS[name].description}" for name in TRAINING_WHEELS]
     lines += ["", "Methods"]
     known = [METHODS[name] for name in names()]
@@ -82,19 +86,39 @@ def _result(path: str) -> str:
 
 def _task(task: Task) -> str:
     free = ["rules on elements and counts"]
+    free += [f"an element mover's distance of at most {task.within:g} from {task.start}"] if task.within else []
     free += ["filters that the composition alone decides"] if task.filters else []
     free += ["electronegativity balance"] if task.regime == "ionic" else []
     free += ["novelty against the whole table"] if task.novel else []
     free += ["novelty against the train part"] if task.unseen else []
-    known = references(task)
-    measured = known and (
-        f"\n  best 100 by gold at {known.calls:,} calls: random {known.floor:.3f}, point {known.point:.3f}, retrieval "
-        f"{known.retrieval:.3f}, {known.best_method} {known.best:.3f}; best known {known.ceiling:.3f}"
-    )
     return (
-        f"{task.name}: {task.description}\n\n"
+        f"{task.name}{', a training wheel' if task.name in TRAINING_WHEELS else ''}: {task.description}\n\n"
         f"  objectives: {', '.join(map(str, task.objectives)) or 'none'}; viability {task.viability}\n"
         f"  {task.min_elements}-{task.max_elements} elements, at most {task.max_atoms} atoms, counts of at most "
         f"{task.max_count}\n  success: utility of {task.success_utility:.3g}\n"
-        f"  checks that cost no call: {'; '.join(free)}{measured or ''}"
+        f"  checks that cost no call: {'; '.join(free)}{''.join(_measured(task))}"
     )
+
+
+def _measured(task: Task) -> list[str]:
+    """What was measured on a task, a line each: what to hold a result against."""
+    known, lines = references(task), []
+    if known is not None:
+        lines.append(
+            f"best 100 by gold at {known.calls:,} calls: random {known.floor:.3f}, point {known.point:.3f}, retrieval "
+            f"{known.retrieval:.3f}, {known.best_method} {known.best:.3f}; best known {known.ceiling:.3f}"
+        )
+        if known.start is not None:
+            lines.append(
+                f"the start {task.start} is worth {known.start:.3f} by gold, {known.start_proxy:.3f} by proxy; a gain "
+                "is a level minus that, and ranks are those of levels"
+            )
+    elif found := trivial_runs(task, CALLS):
+        beside = (
+            f"{method} {each.mean('top10'):.3f} / {each.mean('top100'):.3f} / {each.mean('gold100'):.3f}"
+            for method, each in found.items()
+        )
+        lines.append(
+            f"beside any result, best 10 / best 100 / best 100 by gold at {CALLS:,} calls: {', '.join(beside)}"
+        )
+    return [f"\n  {line}" for line in lines]

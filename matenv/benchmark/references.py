@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from typing import Any
 
 from matenv.checks import check_made, check_number
 from matenv.tasks import Task
@@ -36,7 +38,11 @@ class References:
         genetic: What `GA, table starts` reaches with ten times the calls, by proxy.
         retrieval_many: Share of the best method's gain over chance that retrieval has with ten times the calls.
         separation: Share of pairs of methods of which one is better over seeds (Mann and Whitney, two-sided, 5 %).
+        hits: Most chemical systems that one run with ten times the calls has a success of which gold confirms.
         digest: Of the task that was run.
+        start: What the formula is worth that the task asks to improve on: its utility x viability, by gold. A level
+            minus it is a gain; it is one number, and ranks are those of the levels. None without such a formula.
+        start_proxy: The same by proxy, which is what the reward of an environment subtracts.
     """
 
     calls: int
@@ -51,7 +57,10 @@ class References:
     genetic: float
     retrieval_many: float
     separation: float
+    hits: float
     digest: str
+    start: float | None = None
+    start_proxy: float | None = None
 
     def gain(self, value: float) -> float:
         """Share of the best method's gain over chance.
@@ -84,9 +93,24 @@ def references(task: Task) -> References | None:
     Raises:
         ValueError: Not a `Task`.
     """
-    check_made("task", task, Task, "load_task")
-    found = _measured().get(task.name)
-    return found if found is not None and found.digest == digest(task) else None
+    values = _entry(task).get("values")
+    return None if values is None else References(**values, digest=_entry(task)["digest"])
+
+
+def runs_of(task: Task) -> dict[str, dict[int, dict[str, list[float]]]]:
+    """Stored measures of trivial methods by method, calls and name, a value for each seed; see `trivial_runs`.
+
+    Args:
+        task: The task.
+
+    Returns:
+        The measures; empty for a task that was not measured, or has changed since.
+
+    Raises:
+        ValueError: Not a `Task`.
+    """
+    stored = _entry(task).get("runs", {})
+    return {method: {int(calls): each for calls, each in by_calls.items()} for method, by_calls in stored.items()}
 
 
 def digest(task: Task) -> str:
@@ -95,7 +119,13 @@ def digest(task: Task) -> str:
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def _entry(task: Task) -> Mapping[str, Any]:
+    """What is stored of a task as it is now; empty if nothing is."""
+    check_made("task", task, Task, "load_task")
+    found = _measured().get(task.name, {})
+    return found if found.get("digest") == digest(task) else {}
+
+
 @lru_cache
-def _measured() -> dict[str, References]:
-    file = files("matenv.benchmark").joinpath("references.json")
-    return {name: References(**values) for name, values in json.loads(file.read_text()).items()}
+def _measured() -> dict[str, dict[str, Any]]:
+    return json.loads(files("matenv.benchmark").joinpath("references.json").read_text(encoding="utf-8"))

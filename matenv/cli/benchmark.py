@@ -85,21 +85,28 @@ def validate(files: Files) -> None:
 @app.command()
 def leaderboard(
     files: Files,
-    out: Annotated[Path | None, file("Markdown file to write; a picture goes beside it.")] = None,
+    out: Annotated[
+        Path | None,
+        file("Markdown file to write; of a page with prose, what stands below its marker. A picture goes beside it."),
+    ] = None,
 ) -> None:
     """Rank methods from result files, whoever made them."""
     from matenv.benchmark import read_results
+    from matenv.benchmark.board_page import page_with, prose_of
     from matenv.benchmark.leaderboard import leaderboard
 
+    prose = None if out is None else prose_of(out)
     results = read_results(files)
     text = leaderboard(results)
     print(text)
-    if out is not None:
+    if out is not None and prose is not None:
+        from matenv.atomic import write_whole
         from matenv.report.leaderboard import draw_leaderboard
 
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(f"{text}\n\n![Leaderboard]({out.with_suffix('.png').name})\n")
-        draw_leaderboard(results, out.with_suffix(".png"))
+        picture = out.with_suffix(".png")
+        draw_leaderboard(results, picture)
+        write_whole(out, page_with(prose, text, picture.name))
 
 
 def compare(

@@ -26,7 +26,7 @@ BENCHMARK = tuple(task.name for task in BENCHMARK_TASKS)
 """Names of the tasks that methods are compared on."""
 
 TRAINING_WHEELS = tuple(task.name for task in TRAINING_WHEEL_TASKS)
-"""Names of the tasks to learn the toolkit with; one point of the latent space solves them."""
+"""Names of the tasks to learn the toolkit with; they rank no method."""
 
 DEFAULT_TASK = "stiff-stable"
 

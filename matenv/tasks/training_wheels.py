@@ -1,6 +1,8 @@
-"""Tasks to learn the toolkit with: one point, one formula, neighbours of the table or uniform formulas answer them.
+"""Tasks to learn the toolkit with; they rank no method.
 
-A trained policy is not needed for them (docs/benchmark.md has the rows beside it); comparisons use `benchmark_tasks`.
+What a point, neighbours of the table and uniform formulas reach on them, without a trained policy, ships
+(`matenv.benchmark.trivial`) and stands beside every result; docs/benchmark_tasks.md has a table. Comparisons use
+`benchmark_tasks`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Wishes: what somebody asks for in a few words, drawn by chance; the amortised track and goal environments use them.
 
-A wish names one or two properties with a tolerance that is not narrower than the predictor's error, two elements that
-must occur, elements that must not, perhaps a number of elements, and novelty. It is taken from a formula of the train
-part, so that something like it exists: two of its elements, and its labels as targets. The *pair* of required elements
-decides whether a wish is for training or for the test, so the two never ask for the same pair.
+A wish names one or two properties with a tolerance above the predictor's mean absolute error (and twice it above the
+root mean square error), two elements that must occur, elements that must not, perhaps a number of elements, and
+novelty. It is taken from a formula of the train part, so that something like it exists: two of its elements, and its
+labels as targets. The *pair* of required elements decides whether a wish is for training or for the test, so the two
+never ask for the same pair.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from matenv.oracle import Assessment
 from matenv.tasks.task import Task
 
 TOLERANCES: dict[str, float] = {"log10_bulk_modulus": 0.1, "band_gap_pbe": 0.45}
-"""Properties that wishes are about, and their tolerance: about the predictor's error [log10 GPa, eV]."""
+"""Properties that wishes are about, and their tolerance [log10 GPa, eV]: `tests.benchmark.test_windows`."""
 
 SMALLEST_GAP = 0.5
 """eV; a wish about a gap is about something that has one."""

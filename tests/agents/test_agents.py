@@ -20,6 +20,8 @@ from stable_baselines3 import SAC
 from typer.testing import CliRunner
 
 import matenv
+from matenv import load_task
+from matenv.benchmark.trivial import wheel_line
 from matenv.cli import app
 
 TINY = """
@@ -246,7 +248,8 @@ def test_comparison_stores_each_run_and_resumes(tmp_path, monkeypatch, capsys):
     (tmp_path / "learning_curves.png").unlink()
     assert comparison.compare(tmp_path, **arguments) == table
     assert (tmp_path / "learning_curves.png").stat().st_size > 10_000
-    assert "95 % interval" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "95 % interval" in said and wheel_line(load_task("stiff-stable")) in said.splitlines()
 
 
 STIFF = """

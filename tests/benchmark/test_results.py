@@ -226,7 +226,8 @@ def test_the_leaderboard_ranks_whoever_made_the_files(folder, tmp_path):
         "## single, 60 calls",
         "## systems, 10 proposals, 4 of each size",
         "| *random* |",
-        "*retrieval*, not run",
+        "| | *retrieval*, stored, with 1,000 calls |",
+        "| | *memory retrieval*, not run |",
     ):
         assert words in text
     assert f"| {OWN} |" in text and "| 1 | " in text

@@ -109,6 +109,7 @@ def _summary(error: Array, position: Array) -> dict[str, Any]:
     return {
         "rows": len(error),
         "mae": float(error.mean()),
+        "rmse": float(np.sqrt(np.mean(error**2))),
         "median_error": float(np.median(error)),
         "coverage": {f"{level:.2f}": float((np.abs(position - 0.5) <= 0.5 * level).mean()) for level in LEVELS},
     }
