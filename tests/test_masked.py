@@ -1,5 +1,7 @@
 """Masked entries: missing in a column of a table, refused by parameter and row everywhere else."""
 
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 import pandas as pd
@@ -10,12 +12,17 @@ from matenv.data import read_table
 
 
 def test_masked_entries_of_a_column_are_missing():
-    hidden = np.ma.array([-1.0, -999.0], mask=[0, 1])
-    for given in (hidden, [-1.0, np.ma.masked], [-1.0, None], pd.Series([-1.0, None], dtype="Float64")):
+    hidden = np.ma.array([-1.0, -999.0], mask=[False, True])
+    columns: list[Any] = [hidden, [-1.0, np.ma.masked], [-1.0, None], pd.Series([-1.0, None], dtype="Float64")]
+    for given in columns:
         data = matenv.Dataset.from_formulas(["NaCl", "LiF"], given, {"hardness": given})
         assert data.formation_energy.tolist()[0] == -1.0 and np.isnan(data.formation_energy[1])
         assert np.isnan(data.labels["hardness"]).tolist() == [False, True]
-    table = {"formula": ["NaCl", "LiF"], "formation_energy": hidden, "hardness": np.ma.array([3, 4], mask=[1, 0])}
+    table = {
+        "formula": ["NaCl", "LiF"],
+        "formation_energy": hidden,
+        "hardness": np.ma.array([3, 4], mask=[True, False]),
+    }
     read = read_table(table)
     assert np.isnan(read.formation_energy).tolist() == [False, True]
     assert np.isnan(read.labels["hardness"]).tolist() == [True, False] and read.labels["hardness"][1] == 4.0
@@ -54,16 +61,16 @@ def test_masked_actions_are_refused(env_id):
     with pytest.raises(ValueError, match=r"actions(\[1\]| row 1) is masked"):
         envs.step(two)
     with pytest.raises(ValueError, match=r"reset_mask\[0\] is masked"):
-        envs.reset(options={"reset_mask": np.ma.array([True, False], mask=[1, 0])})
+        envs.reset(options={"reset_mask": np.ma.array([True, False], mask=[True, False])})
 
 
 def test_masked_values_elsewhere_are_refused():
     data = matenv.Dataset.from_formulas(["NaCl", "LiF"], [-2.0, -3.0])
-    hull, hidden = matenv.ConvexHull.from_dataset(data), np.ma.array([-1.0, -999.0], mask=[0, 1])
+    hull, hidden = matenv.ConvexHull.from_dataset(data), np.ma.array([-1.0, -999.0], mask=[False, True])
     with pytest.raises(ValueError, match=r"formation_energy\[1\] is masked"):
         hull.window(["LiF", "NaCl"], "Li", hidden)
     with pytest.raises(ValueError, match=r"rows\[0\] is masked"):
-        data.subset(np.ma.array([0, 1], mask=[1, 0]))
+        data.subset(np.ma.array([0, 1], mask=[True, False]))
     with pytest.raises(ValueError, match=r"low\[1\] is masked"):
         matenv.Oracle().assess(["NaCl", "LiF"]).prob("formation_energy", low=hidden)
     own = matenv.Property("mine", "GPa", lambda x: np.ma.array(np.ones(len(x)), mask=True))

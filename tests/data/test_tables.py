@@ -314,7 +314,8 @@ def test_truth_values_are_no_numbers(energies):
 
 
 def test_numbers_of_every_type_are_read_alike():
-    for values in ([Decimal("-2.5"), None], [Fraction(-5, 2), np.nan], [np.float32(-2.5), pd.NA]):
+    columns: list[Any] = [[Decimal("-2.5"), None], [Fraction(-5, 2), np.nan], [np.float32(-2.5), pd.NA]]
+    for values in columns:
         table = read_table(pd.DataFrame({"formula": ["NaCl", "LiF"], "formation_energy": values}))
         data = Dataset.from_formulas(["NaCl", "LiF"], values)
         for energies in (table.formation_energy, data.formation_energy):
