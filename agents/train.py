@@ -277,9 +277,9 @@ def load(folder: str | Path, trust: bool = False) -> BaseAlgorithm:
         return ALGORITHMS[algorithm].load(Path(folder) / MODEL, device="cpu")
     if env_id not in ALL_IDS:
         raise ValueError(
-            f"{folder} was trained on env_id={env_id!r}, which is none of this package ({', '.join(ALL_IDS)}); if you "
-            "trust whoever made the folder, trust=True (--trust) loads it as Stable-Baselines3 does, which runs what "
-            "it contains"
+            f"{Path(folder) / CONFIG}: env_id={env_id!r} is none of this package ({', '.join(ALL_IDS)}); if you trust "
+            "whoever made the folder, trust=True (--trust) loads it as Stable-Baselines3 does, which runs what it "
+            "contains"
         )
     if other := _other_files(config):
         raise ValueError(f"{folder} was trained on other contents of {', '.join(other)}; put back what it learned on")

@@ -22,7 +22,6 @@ from matenv.benchmark.policy_envs import make_envs
 from matenv.benchmark.problem import Problem
 from matenv.benchmark.training import Training
 from matenv.checks import check_flag, check_made, check_seed, check_text, check_unmasked, check_whole
-from matenv.envs.registration import plain_id
 
 CALLS_PER_ROW = 100
 """Calls of the budget for each episode that runs at once, up to `MOST_ROWS`: every one spends a call on its start."""
@@ -107,7 +106,7 @@ class PolicyMethod:
                 raise ValueError(f"{name}={given!r} must be a function, or None")
         if policy is None and learn is None:
             raise ValueError("policy=None and learn=None: give one of them")
-        self.env_id, self.env_kwargs = plain_id(env_id), env_kwargs
+        self.env_id, self.env_kwargs = env_id.removeprefix("matenv:"), env_kwargs
         self.policy = load_zip(policy, algorithm, trust) if isinstance(policy, str | Path) else policy
         self.learn, self.deterministic, self.rows, self.wrap = learn, deterministic, rows, wrap
         self.train = train or _nothing
