@@ -108,7 +108,7 @@ BENCHMARK_TASKS = (
         elements=ABUNDANT,
         min_elements=3,
         max_elements=3,
-        success_utility=0.25,
+        success_utility=0.1,  # with 0.25 nothing known succeeds: what is cheap and hard is seldom found stable
     ),
     Task(
         "beyond-training",

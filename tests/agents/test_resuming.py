@@ -158,7 +158,7 @@ def test_an_untrusted_model_runs_nothing(tmp_path, monkeypatch):
         config.write_text(text.replace(ENV_ID, foreign))
         with monkeypatch.context() as patch:
             patch.setattr(gym, "make_vec", lambda *_, **__: pytest.fail("a foreign environment was made"))
-            with pytest.raises(ValueError, match=f"env_id='{foreign}', which is none of this package.*--trust"):
+            with pytest.raises(ValueError, match=f"env_id='{foreign}' is none of this package.*--trust"):
                 load(tmp_path / "a")
     assert not (tmp_path / "ran").exists()
     for damaged in ("[]", "{", '{"algorithm": "ppo"}'):
