@@ -162,7 +162,7 @@ def design(
     top: Annotated[int, typer.Option(min=1, help="Candidates.")] = 20,
     calls: Annotated[int, typer.Option(min=1, help="Formulas assessed on the way.")] = 2_000,
     seed: Seed = 0,
-    show_cards: Annotated[int, typer.Option("--cards", min=0, help="Candidates whose whole card is printed.")] = 1,
+    show_cards: Annotated[int, typer.Option("--cards", min=0, help="Candidates whose whole card is printed.")] = 3,
     csv: Annotated[Path | None, file("Write the candidates to this file, too.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of candidates with cards.")] = False,
 ) -> None:
