@@ -78,16 +78,19 @@ def defaults_of(env_id: str) -> dict[str, Any]:
         env_id: Registered id, or ``"module:Id"``.
 
     Raises:
-        gymnasium.error.Error: No such id.
+        ValueError: No such id.
 
     Examples:
         >>> "task" in defaults_of("MaterialLatent-v0"), "task" in defaults_of("MaterialSystem-v0")
         (True, False)
     """
     module, _, name = env_id.rpartition(":")
-    if module:
-        importlib.import_module(module)
-    spec = gym.spec(name)
+    try:
+        if module:
+            importlib.import_module(module)
+        spec = gym.spec(name)
+    except (ImportError, gym.error.Error) as error:
+        raise ValueError(f"env_id={env_id!r} is no registered environment: {' '.join(str(error).split())}") from None
     made: Any = spec.vector_entry_point or spec.entry_point
     parameters = inspect.signature(load_env_creator(made) if isinstance(made, str) else made).parameters
     empty = inspect.Parameter.empty
