@@ -1,5 +1,8 @@
 """Stable-Baselines3 on the natively batched environment.
 
+The task is a training wheel: quick to learn, and one formula answers it. Compare methods on the benchmark's tasks
+(docs/benchmark_tasks.md).
+
 Run: python examples/train_ppo.py
 """
 
