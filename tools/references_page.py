@@ -36,7 +36,7 @@ What each task asks, and what to hold a result against: gold's mean score of the
   estimate from below, which a longer search may pass;
 - *GA, 10,000*: what share of the ceiling, by proxy, a genetic search reaches with 10,000 calls;
 - *retrieval, 10,000*: what share of the best method's gain over random retrieval has with 10,000 calls, both by gold;
-- *told apart*: share of pairs of methods of which one is better over seeds (Mann and Whitney's test, two-sided, 5 %);
+- *told apart*: share of pairs of methods with ten seeds, one of which is better (Mann and Whitney, two-sided, 5 %);
 - *hits, 10,000*: most chemical systems that one run of 10,000 calls has a success of which gold confirms.
 
 A test holds retrieval and point to half of the best method's gain over random at 1,000 calls, the genetic search

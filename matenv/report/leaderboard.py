@@ -51,12 +51,15 @@ def draw_leaderboard(results: Sequence[Result], out: Path) -> None:
             if proxy:
                 beside = board.estimate(method, proxy).value
                 axes.plot(beside, place, "|", color=colour, markersize=12, label="_" if place else "by proxy")
-        axes.set_yticks(range(len(methods)), methods, fontsize=9)
+        partly = {each: f"{each}\n{len(board.runs[each])} of {len(board.tasks)} tasks" for each in methods}
+        axes.set_yticks(
+            range(len(methods)), [each if each in ranked else partly[each] for each in methods], fontsize=9
+        )  # fmt: skip
         axes.set_title(f"{board.track}, {board.calls}", fontsize=10)
         axes.set_xlim(left=min(0.0, 1.5 * axes.dataLim.x0))
         axes.set_ylim(-0.6, len(methods) - 0.4)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8, loc="lower right")
+        axes.legend(fontsize=8, loc="best")
     save(figure, out)
 
 
