@@ -27,7 +27,7 @@ def start(folder, home, pause_after="", before=""):
 
 
 def said(home):
-    return max(home.glob("streams-*")).read_text()
+    return max(home.glob("streams-*"), key=lambda path: int(path.name.partition("-")[2])).read_text()
 
 
 def wait_for(home, words, process):
