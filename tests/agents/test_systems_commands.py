@@ -4,9 +4,8 @@ import re
 from typing import Any
 
 import pytest
-from matenv.agents.hyperparameters import load_hyperparameters
 from matenv.agents.train import train
-from matenv.agents.tune import SPACES, tune
+from matenv.agents.tune import tune
 from typer.testing import CliRunner
 
 from matenv.cli import app
@@ -16,18 +15,6 @@ from matenv.agents import tune as tuning  # isort: skip
 
 SYSTEM = "MaterialSystem-v0"
 TINY = "{n_envs: 4, n_timesteps: 80, policy: MlpPolicy, n_steps: 10, batch_size: 20}\n"
-
-
-@pytest.fixture
-def small(monkeypatch):
-    """Rollouts of a few steps."""
-    read = load_hyperparameters
-
-    def little(algorithm, env_id, path=None):
-        return read(algorithm, env_id, path) | {"n_envs": 4, "n_steps": 4, "batch_size": 16, "n_epochs": 1}
-
-    monkeypatch.setattr("matenv.agents.train.load_hyperparameters", little)
-    monkeypatch.setattr(tuning, "SPACES", {"ppo": {"learning_rate": SPACES["ppo"]["learning_rate"]}})
 
 
 @pytest.fixture
