@@ -137,6 +137,7 @@ def train(
         raise ValueError(f"timesteps={timesteps} must be at least 1")
     check_fit(source, settings, ALGORITHMS[algorithm], POLICIES)
     check_seed(seed)
+    seed = int(seed)  # NumPy's own do for neither JSON nor Stable-Baselines3
     if threads < 1:
         raise ValueError(f"threads={threads} must be at least 1")
     torch.set_num_threads(threads)

@@ -2,7 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from matenv.agents.hyperparameters import check_fit, load_hyperparameters
@@ -142,3 +144,10 @@ def test_every_shipped_file_suits_its_algorithm(file):
         block = load_hyperparameters(file.stem, env_id)
         settings = {key: value for key, value in block.items() if key not in ("n_envs", "n_timesteps", "env_kwargs")}
         check_fit(file.name, settings, ALGORITHMS[file.stem.removesuffix("-few-calls")], POLICIES)
+
+
+def test_a_seed_of_numpy_is_a_seed(tmp_path):
+    (tmp_path / "h.yml").write_text(yaml.safe_dump({ENV: BLOCK}))
+    int64: Any = np.int64(3)
+    train("ppo", tmp_path / "run", 16, seed=int64, hyperparameters=tmp_path / "h.yml", progress=False)
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["seed"] == 3
