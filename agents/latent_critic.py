@@ -137,7 +137,7 @@ class LatentCritic:
         """Enter where the rows stand in archive and critic; their scores (N,)."""
         batch: CompositionBatch = self.core.state.compositions
         new = batch.distinct()
-        new = new[~np.isin(batch.keys()[new], self.told)]
+        new = new[~np.isin(batch.keys()[new], self.told) & self.problem.screen(batch[new])]
         if not len(new):
             return scores.copy()
         self.told = np.append(self.told, batch.keys()[new])

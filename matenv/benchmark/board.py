@@ -27,9 +27,9 @@ PROXY = {"single": "top100", "amortised": "top10"}
 COLUMNS: dict[str, dict[str, str]] = {
     "single": {
         SHARE: "share of the best known",
-        "gold100": "best 100 by gold", "top100": "the same by proxy", "auc100": "AUC-100", "gold_hits": "hits, gold",
-        "hits": "hits, proxy", "gap": "hacking gap", "top10": "best 10, proxy", "rediscoveries": "rediscoveries",
-        "valid": "valid", "viable": "viable", "diversity": "diversity",
+        "gold100": "best 100 by gold", "gold_auc100": "its AUC", "gold_hits": "hits, gold",
+        "top100": "the same 100 by proxy", "auc100": "its AUC", "hits": "hits, proxy", "gap": "hacking gap",
+        "top10": "best 10, proxy", "rediscoveries": "rediscoveries", "viable": "viable", "diversity": "diversity",
     },
     "amortised": {
         "gold10": "best 10 by gold", "top10": "the same by proxy", "answered": "wishes answered",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from matenv.benchmark.curve import LARGEST, area_under_curve, sorted_best
+from matenv.benchmark.curve import LARGEST, area_under_curve, best_rows, values_at
 from matenv.benchmark.diversity import diversity
 from matenv.benchmark.found import Found, best_by_system
 from matenv.benchmark.held_out import held_out_and_stable
@@ -37,22 +37,23 @@ def search_measures(found: Found, task: Task, budget: int, reference: str = "tra
     Returns:
         By name. ``calls``: distinct formulas assessed. ``top1``, ``top10``, ``top100``: mean of the best scores, one
         formula per chemical system, missing ones 0; ``auc1``, ``auc10``, ``auc100``: areas under their curves.
-        ``gold100``: mean score by gold of the formulas of ``top100``, missing ones 0; ``gap``: ``top100`` minus
-        ``gold100``. ``hits``: chemical systems with a success; ``gold_hits``: those with one that succeeds by gold,
+        ``gold100``: mean score by gold of the formulas of ``top100``, missing ones 0; ``gold_auc100``: the area under
+        its curve; ``gap``: ``top100`` minus ``gold100``. ``hits``: chemical systems with a success; ``gold_hits``: those with one that succeeds by gold,
         too. ``rediscoveries``: formulas that the task's rules allow and DFT says are stable, of chemical systems that
         the `system` split holds out. ``valid``, ``neutral`` (electronegativity-balanced, metals not exempt),
         ``viable`` (P(stable) of 0.5 or more), ``success``: shares of the calls. ``systems``: distinct chemical systems.
         ``diversity``: of the formulas of ``top100``.
     """
     batch, scores = found.compositions[:budget], found.scores[:budget]
-    calls, best = sorted_best(batch, scores)
-    sums = best.cumsum(axis=1)
+    calls, best = best_rows(batch, scores)
+    sums = values_at(best, scores).cumsum(axis=1)
     measures: dict[str, float] = {"calls": len(batch)}
     for k in TOP:
         measures |= {f"top{k}": sums[-1, k - 1] / k, f"auc{k}": area_under_curve(calls, sums[:, k - 1] / k, budget)}
-    rows = best_by_system(batch, scores, LARGEST)
-    measures["gold100"] = float(_gold(task, batch[rows], reference)[0].sum() / LARGEST)
-    measures["gap"] = measures["top100"] - measures["gold100"]
+    rows = best[-1][best[-1] >= 0]
+    gold = _gold_means(task, batch, best, reference)
+    measures |= {"gold100": gold[-1], "gap": measures["top100"] - gold[-1]}
+    measures["gold_auc100"] = area_under_curve(calls, gold, budget)
     assessment = Oracle(reference, properties=task.properties).assess(batch)
     scored = task.score(assessment)
     measures |= _hits(batch, scored.success, task, reference)
@@ -137,6 +138,16 @@ def _gold(task: Task, batch: CompositionBatch, reference: str) -> tuple[NDArray[
     judge = Oracle(reference, predictor="gold", judge=True, properties=task.properties)
     said = task.score(judge.assess(batch))
     return said.score, said.success
+
+
+def _gold_means(
+    task: Task, batch: CompositionBatch, best: NDArray[np.int64], reference: str
+) -> NDArray[np.float64]:  # fmt: skip
+    """Mean score by gold of the formulas at each row of row numbers (P, 100), missing ones 0 (P,)."""
+    met = np.unique(best[best >= 0])
+    values = np.zeros(len(batch))
+    values[met] = _gold(task, batch[met], reference)[0]
+    return values_at(best, values).sum(axis=1) / LARGEST
 
 
 def _hits(

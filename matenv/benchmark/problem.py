@@ -23,7 +23,8 @@ Proposals = CompositionBatch | Sequence[str]
 class Problem:
     """A task, or a wish as a task, to be searched with so many calls.
 
-    A call is the first assessment of a distinct formula. Repeats are free, and useless.
+    A call is the first assessment of a distinct formula. Repeats are free, and useless. What the task's free checks
+    (`Task.screen`) refuse costs no call, whoever asks for it: it scores 0, and nothing is predicted of it.
 
     Args:
         task: What the score is.
@@ -32,6 +33,7 @@ class Problem:
 
     Attributes:
         task: What the score is; also says which formulas are allowed.
+        oracle: The oracle that was given, behind the task's free checks, for methods that drive themselves.
         budget: Calls in all.
         terms: Named parts of the scores of the last `assess`, (B,) each.
         predicted: Means that the oracle predicted there, by property, and ``p_stable``, (B,) each; NaN if unevaluated.
@@ -52,7 +54,7 @@ class Problem:
         check_made("oracle", oracle, Oracle, "matenv.Oracle(budget=10_000)")
         if oracle.budget is None:
             raise ValueError("oracle has no budget, which is the length of the search; use Oracle(budget=10_000)")
-        self.task, self.oracle, self.budget, self.wish = task, oracle, oracle.budget, wish
+        self.task, self.oracle, self.budget, self.wish = task, oracle.screened(task.screen), oracle.budget, wish
         self.terms: Mapping[str, NDArray[np.float64]] = {}
         self.predicted: Mapping[str, NDArray[np.float64]] = {}
         self.revealed: dict[str, float] = {}

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,12 @@ from matenv.tasks import TASKS, Task, load_task
 TRACKS = ("single", "amortised", "systems")
 """Names of the tracks."""
 
-PROTOCOL_VERSION = 1
-"""Version of tracks, tasks' budgets, metrics and files. Results of different versions are not compared."""
+PROTOCOL_VERSION = 2
+"""Version of tracks, tasks' budgets, metrics and files. Results of different versions are not compared.
+
+In version 1 a formula that a task's free checks refuse cost a call of whoever asked for it: of all policies in
+environments, that is, and of no search, which look first. In version 2 it costs nobody any.
+"""
 
 DIGITS = 6
 """Decimals of a stored score."""
@@ -102,7 +107,7 @@ class Answer:
     formulas: list[str]
     scores: list[float]
 
-    @property
+    @cached_property
     def compositions(self) -> CompositionBatch:
         """The formulas, packed."""
         return read(self.formulas, "formulas", MAX_ATOMS, TOLERANCE, whole=True)

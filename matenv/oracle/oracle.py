@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -40,6 +40,9 @@ REFERENCES = ("train", "all")
 DEFAULT_REFERENCE = "train"
 
 DEFAULT_PREDICTOR = "default"
+
+Screen = Callable[[CompositionBatch], NDArray[np.bool_]]
+"""Checks that cost no call: compositions (B) to which pass (B,) bool, such as `matenv.tasks.Task.screen`."""
 
 
 class Oracle:
@@ -84,6 +87,7 @@ class Oracle:
     """
 
     copied = False
+    _screen: Screen | None = None
 
     def __init__(
         self,
@@ -152,15 +156,40 @@ class Oracle:
         twin = object.__new__(type(self))
         vars(twin).update(vars(self))
         limit = None if budget is None else check_whole("budget", budget, "formulas, or None for no limit")
-        twin._ledger, twin.copied = Ledger(limit), False
+        twin._ledger, twin.copied, twin._screen = Ledger(limit), False, None
         if properties is not None:
             twin.properties = check_properties(_named(properties))
+        return twin
+
+    def screened(self, screen: Screen) -> Oracle:
+        """This oracle behind checks that cost no call: what fails them is not evaluated, not counted, not predicted.
+
+        Args:
+            screen: The checks, in place of any that this oracle is behind; `Task.screen` has those of a task.
+
+        Returns:
+            The oracle, which counts in the same ledger.
+
+        Raises:
+            ValueError: Not a function.
+
+        Examples:
+            >>> from matenv import load_task
+            >>> oracle = Oracle(budget=10).screened(load_task("wide-gap-ionic-novel").screen)
+            >>> oracle.assess(["MgF2", "Li2MgF3", "Cs3Be2F7"]).evaluated.tolist(), oracle.calls
+            ([False, False, True], 1)
+        """
+        if not callable(screen):
+            raise ValueError(f"screen={screen!r} must be a function of compositions, such as load_task(...).screen")
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        twin._screen = screen
         return twin
 
     def __reduce__(self) -> tuple[Any, ...]:
         """What it was made with and what it has counted: tables and shipped predictors are loaded again, not sent."""
         calibrated = None if self.stability is self._shipped_stability() else self.stability
-        return _made_again, (self._given, self.properties, self._ledger, calibrated)
+        return _made_again, (self._given, self.properties, self._ledger, calibrated, self._screen)
 
     def arguments(self) -> dict[str, Any]:
         """The arguments that make such an oracle, names and numbers only, as JSON holds them.
@@ -173,6 +202,7 @@ class Oracle:
         """
         own = [each.name for each in self.properties if ELEMENT_PROPERTIES.get(each.name) != each]
         objects = [name for name, value in self._given.items() if not isinstance(value, str | Path | bool)]
+        objects += ["screen"] if self._screen is not None else []
         if own or objects or self.stability is not self._shipped_stability():
             what = ", ".join((*objects, *(f"property {name!r}" for name in own))) or "stability"
             raise ValueError(
@@ -243,7 +273,16 @@ class Oracle:
             ValueError: As `listed`, `check_fractions` and `parse` of `matenv.composition`.
         """
         batch, rounding = read_noisy(x, "x")
-        return self._assess(batch, self._ledger.register(batch), rounding)
+        return self._assess(batch, self._register(batch), rounding)
+
+    def _register(self, batch: CompositionBatch) -> NDArray[np.bool_]:
+        """Enter what passes the free checks in the ledger; whether each row is evaluated (B,) bool."""
+        if self._screen is None:
+            return self._ledger.register(batch)
+        evaluated = self._screen(batch)
+        rows = np.flatnonzero(evaluated)
+        evaluated[rows] = self._ledger.register(batch[rows])
+        return evaluated
 
     def _assess(
         self, batch: CompositionBatch, evaluated: NDArray[np.bool_], rounding: NDArray[np.float64]
@@ -310,14 +349,18 @@ def _named(properties: Iterable[Property | str | Path]) -> Any:
 
 
 def _made_again(
-    given: dict[str, Any], properties: tuple[Property, ...], ledger: Ledger, stability: StabilityModel | None
+    given: dict[str, Any],
+    properties: tuple[Property, ...],
+    ledger: Ledger,
+    stability: StabilityModel | None,
+    screen: Screen | None,
 ) -> Oracle:
     """The oracle that `Oracle.__reduce__` describes."""
     oracle = Oracle(**given, properties=properties)
     oracle._ledger = ledger
     if stability is not None:
         oracle.stability = stability
-    return oracle
+    return oracle if screen is None else oracle.screened(screen)
 
 
 @njit(cache=True, nogil=True)

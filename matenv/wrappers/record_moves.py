@@ -17,7 +17,7 @@ class RecordMoves(gym.vector.VectorWrapper):
     """Records the moves of a batched matenv environment; `moves()` has them.
 
     Moves beyond the oracle's budget, which are not assessed, are left out; so are the starts of episodes, which are no
-    moves.
+    moves. What an oracle behind free checks refuses is kept, as invalid, while there is a budget.
 
     Args:
         env: A batched environment of this package, in SAME_STEP autoreset mode.
@@ -70,7 +70,7 @@ class RecordMoves(gym.vector.VectorWrapper):
             p_stable=led_to("p_stable"),
             decomposition_energy=np.where(defined, energy, np.nan),
         )
-        self._parts.append(moved[np.flatnonzero(led_to("evaluated"))])
+        self._parts.append(moved[np.flatnonzero(led_to("evaluated") | (not self._core.oracle.exhausted))])
         return result
 
     def moves(self) -> Moves:

@@ -5,8 +5,11 @@ import pytest
 
 import matenv
 from matenv import Oracle, load_task
-from matenv.benchmark import METHODS, AskTell, Found, Problem, Training, find, plans, play, register, run, search
-from matenv.benchmark.curve import area_under_curve, best_so_far, sorted_best
+from matenv.benchmark import (
+    METHODS, AskTell, Found, Problem, Training, best_by_system, find, plans, play, register, run, search,
+)  # fmt: skip
+
+from matenv.benchmark.curve import area_under_curve, best_rows, best_so_far, values_at
 from matenv.benchmark.measures import search_measures, system_measures, wish_measures
 from matenv.benchmark.systems import SystemProblem, held_out, stable_phases
 from matenv.benchmark.tracks import test_wishes as wishes_of_a_test
@@ -44,7 +47,9 @@ def test_best_so_far_and_area_by_hand():
     area = 0.5 * (0 + 0.1) + 0.5 * (0.1 + 0.2) + 0.5 * (0.2 + 0.25) + 0.5 * (0.25 + 0.35) + 6 * 0.35
     assert area_under_curve(calls, means, 10) == pytest.approx(area / 10)
     assert best_so_far(found, scores, k=2, every=3)[0].tolist() == [0, 3, 4]
-    assert sorted_best(found, scores)[1][-1, :4].tolist() == [0.4, 0.3, 0.1, 0.0]
+    rows = best_rows(found, scores)[1][-1]
+    assert values_at(rows, scores)[:4].tolist() == [0.4, 0.3, 0.1, 0.0]
+    assert rows[:4].tolist() == [*best_by_system(found, scores, 100).tolist(), -1]
     assert best_so_far(found[:0], scores[:0])[1].tolist() == [0.0]
 
 
