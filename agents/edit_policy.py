@@ -18,7 +18,6 @@ import torch
 from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
-from stable_baselines3.common.torch_layers import CombinedExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 
@@ -107,13 +106,6 @@ class EditQPolicy(DQNPolicy):
         network = super().make_q_net()
         network.q_net[-1] = EditHead(network.q_net[-1].in_features, int(self.action_space.n), False)  # type: ignore[attr-defined, arg-type]
         return network.to(self.device)
-
-
-class EditGoalQPolicy(EditQPolicy):
-    """`EditQPolicy` for `MaterialElementsGoal-v0`, whose observations are dictionaries."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{"features_extractor_class": CombinedExtractor, **kwargs})
 
 
 class RandomKinds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from matenv.agents.reinvent import FEW_CALLS
 from numpy.typing import NDArray
 
 from matenv.benchmark import Problem, Training, find, register
@@ -13,9 +14,13 @@ from matenv.composition import CompositionBatch
 FLAGSHIPS = {"single": "REINVENT, screened", "amortised": "memory + policy + model", "systems": "revealing ranking"}
 """Name of the method that is shipped for each track; docs/agents.md says what it was measured against."""
 
+BEYOND = "REINVENT"
+"""What is shipped for the single track with more than `FEW_CALLS` calls: what picks among many proposals learns no more
+there than what breeds its best, and takes several times as long."""
+
 
 class Flagship:
-    """The method of `FLAGSHIPS` that serves the track.
+    """The method of `FLAGSHIPS` that serves the track, or that of `BEYOND`.
 
     Args:
         seed: Of everything random.
@@ -24,17 +29,20 @@ class Flagship:
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
         self.method: Any = None
+        self.trained = False
 
     def train(self, training: Training) -> None:
         """Train what serves the training's track."""
-        self._choose(training.track)
+        self._choose(FLAGSHIPS[training.track])
+        self.trained = True
         if hasattr(self.method, "train"):
             self.method.train(training)
 
     def begin(self, problem: Problem) -> None:
         """A new problem; what was not trained is of the single or the systems track."""
-        if self.method is None:
-            self._choose("single" if problem.system is None else "systems")
+        if not self.trained:
+            few = problem.system is not None or problem.budget <= FEW_CALLS
+            self._choose(FLAGSHIPS["single" if problem.system is None else "systems"] if few else BEYOND)
         self.method.begin(problem)
 
     def ask(self, n: int) -> Proposals:
@@ -45,8 +53,8 @@ class Flagship:
         """Hand on what proposals scored."""
         self.method.tell(compositions, scores)
 
-    def _choose(self, track: str) -> None:
-        self.method = find(FLAGSHIPS[track]).factory(self.seed)
+    def _choose(self, name: str) -> None:
+        self.method = find(name).factory(self.seed)
 
 
 register("flagship", Flagship, tuple(FLAGSHIPS))

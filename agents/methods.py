@@ -1,7 +1,7 @@
 """Methods that move in an environment: policies that do not learn, and agents that learn within the budget.
 
-An agent trains from nothing and stops when its oracle's budget is spent; every formula it met counts, those of the
-starts included.
+An agent trains from nothing and stops when its oracle's budget is spent; every formula it met that passes the task's
+free checks counts, those of the starts included.
 """
 
 from __future__ import annotations

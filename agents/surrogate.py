@@ -103,7 +103,7 @@ class Surrogate(nn.Module):
 
 def features_of(batch: CompositionBatch) -> NDArray[np.float32]:
     """Atom fractions, then mean, spread, largest and smallest of each element property, size and atoms (B, F)."""
-    table = _properties()
+    table = element_table()
     fractions = batch.fractions()
     mean = fractions @ table
     spread = np.sqrt(np.maximum(fractions @ table**2 - mean**2, 0.0))
@@ -121,7 +121,7 @@ def alphabet_row() -> CompositionBatch:
 
 
 @lru_cache(maxsize=1)
-def _properties() -> NDArray[np.float64]:
+def element_table() -> NDArray[np.float64]:
     """Element properties in standard units (89, 8); 0 where there is none."""
     table = np.stack([np.asarray(alphabet.values(name), np.float64) for name in _PROPERTIES], axis=1)
     return np.nan_to_num((table - np.nanmean(table, axis=0)) / np.nanstd(table, axis=0))

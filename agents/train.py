@@ -22,8 +22,9 @@ from matenv.agents.checkpoint import (
     save_model,
 )
 from matenv.agents.edit_dqn import EditDQN
-from matenv.agents.edit_policy import EditGoalQPolicy, EditPolicy, EditQPolicy
+from matenv.agents.edit_policy import EditPolicy, EditQPolicy
 from matenv.agents.given_files import digests
+from matenv.agents.goal_q import ElementwiseGoalQPolicy
 from matenv.agents.hindsight import WishReplayBuffer
 from matenv.agents.hyperparameters import check_fit, check_values, load_hyperparameters
 from matenv.agents.seeds import training_seeds
@@ -66,7 +67,7 @@ ENV_IDS = dict.fromkeys(ALGORITHMS, ENV_ID) | {
 """The environment that each is made for."""
 
 POLICIES: dict[str, type[BasePolicy]] = {
-    "EditPolicy": EditPolicy, "EditQPolicy": EditQPolicy, "EditGoalQPolicy": EditGoalQPolicy,
+    "EditPolicy": EditPolicy, "EditQPolicy": EditQPolicy, "ElementwiseGoalQPolicy": ElementwiseGoalQPolicy,
 }  # fmt: skip
 """Policies of this package, by the name a hyperparameter file uses; other names are Stable-Baselines3's."""
 

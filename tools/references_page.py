@@ -32,7 +32,7 @@ What each task asks, and what to hold a result against: gold's mean score of the
 - *retrieval*: neighbours of the table's formulas, nothing learned from scores;
 - *best*: the best method of the leaderboard, and its name;
 - *ceiling*: the best 100 by proxy of all formulas that any run has met, those of longer searches included (`python -m
-  tools.search_ceilings`: 50,000 calls of the genetic search), or those of one run where gold likes them better: an
+  tools.search_ceilings`: 500,000 calls of the genetic search), or those of one run where gold likes them better: an
   estimate from below, which a longer search may pass;
 - *GA, 10,000*: what share of the ceiling, by proxy, a genetic search reaches with 10,000 calls;
 - *retrieval, 10,000*: what share of the best method's gain over random retrieval has with 10,000 calls, both by gold;

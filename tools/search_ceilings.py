@@ -25,7 +25,7 @@ METHODS = ("GA, table starts",)
 
 
 def main(
-    calls: Annotated[int, typer.Option(min=1, help="Calls of each search.")] = 50_000,
+    calls: Annotated[int, typer.Option(min=1, help="Calls of each search.")] = 500_000,
     only: Annotated[list[str] | None, typer.Option(help="Task; repeat.")] = None,
 ) -> None:
     """Search each task with each of `METHODS`, seed 0; what is in the file stays, of a task that is what it was."""

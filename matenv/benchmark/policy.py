@@ -42,8 +42,8 @@ Act = Callable[..., Any]
 class PolicyMethod:
     """A policy in an environment of this package, as a method.
 
-    The environment is made with the problem's task and its oracle, so that every distinct formula met, those of the
-    starts included, is a call. In the amortised track an environment that reads wishes, a goal environment or one made
+    The environment is made with the problem's task and its oracle, so that every distinct formula met that passes the
+    task's free checks, those of the starts included, is a call; what fails them is not predicted. In the amortised track an environment that reads wishes, a goal environment or one made
     with ``wish="draw"``, wishes for what the problem does in every episode. In the systems track the environment is
     `MaterialSystem-v0` in the problem's system, and every proposal is a call.
 

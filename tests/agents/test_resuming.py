@@ -37,7 +37,7 @@ BLOCKS = {
     " train_freq: 1}",
     "her": "{n_envs: 4, n_timesteps: 96, policy: MultiInputPolicy, learning_starts: 32, batch_size: 16,"
     " buffer_size: 1000, replay_buffer_class: WishReplayBuffer}",
-    "her_dqn": "{n_envs: 4, n_timesteps: 96, policy: EditGoalQPolicy, learning_starts: 32, batch_size: 16,"
+    "her_dqn": "{n_envs: 4, n_timesteps: 96, policy: ElementwiseGoalQPolicy, learning_starts: 32, batch_size: 16,"
     " buffer_size: 1000, train_freq: 1, replay_buffer_class: WishReplayBuffer}",
 }
 
