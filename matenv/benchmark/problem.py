@@ -30,10 +30,11 @@ class Problem:
         task: What the score is.
         oracle: What pays it, with a budget; several problems of a training may share one.
         wish: The wish that the task is made of, for policies that read it; None for another task.
+        screened: Refuse what the free checks refuse; in training, what does not answer one wish may answer another.
 
     Attributes:
         task: What the score is; also says which formulas are allowed.
-        oracle: The oracle that was given, behind the task's free checks, for methods that drive themselves.
+        oracle: The oracle that was given, behind the free checks if `screened`, for methods that drive themselves.
         budget: Calls in all.
         terms: Named parts of the scores of the last `assess`, (B,) each.
         predicted: Means that the oracle predicted there, by property, and ``p_stable``, (B,) each; NaN if unevaluated.
@@ -45,7 +46,7 @@ class Problem:
 
     system: tuple[str, ...] | None = None
 
-    def __init__(self, task: Task, oracle: Oracle, wish: Wish | None = None) -> None:
+    def __init__(self, task: Task, oracle: Oracle, wish: Wish | None = None, *, screened: bool = True) -> None:
         check_made("task", task, Task, "load_task")
         if wish is not None:
             check_made("wish", wish, Wish, "matenv.tasks.wishes.Wish")
@@ -54,7 +55,8 @@ class Problem:
         check_made("oracle", oracle, Oracle, "matenv.Oracle(budget=10_000)")
         if oracle.budget is None:
             raise ValueError("oracle has no budget, which is the length of the search; use Oracle(budget=10_000)")
-        self.task, self.oracle, self.budget, self.wish = task, oracle.screened(task.screen), oracle.budget, wish
+        self.task, self.budget, self.wish = task, oracle.budget, wish
+        self.oracle = oracle.screened(task.screen) if screened else oracle
         self.terms: Mapping[str, NDArray[np.float64]] = {}
         self.predicted: Mapping[str, NDArray[np.float64]] = {}
         self.revealed: dict[str, float] = {}

@@ -18,7 +18,7 @@ class Training:
     """What `Search.train` is given.
 
     In the amortised track all wishes of the training share one count of calls; a formula assessed for one wish is free
-    for every other. In the systems track nothing is counted: the labels of the train part are free to learn from.
+    for every other. So all that is assessed is predicted and counts, whether or not it answers the wish at hand. In the systems track nothing is counted: the labels of the train part are free to learn from.
 
     Args:
         track: ``"amortised"`` or ``"systems"``.
@@ -68,7 +68,7 @@ class Training:
     def problem(self, asked: Wish | System) -> Problem:
         """A wish or a train system as a problem; `Problem.assess` scores proposals and counts their calls."""
         if isinstance(asked, Wish):
-            return Problem(asked.task(), self._oracle, asked)
+            return Problem(asked.task(), self._oracle, asked, screened=False)
         self._check_system("asked", asked)
         return SystemProblem(asked, "train")
 
