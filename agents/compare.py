@@ -206,6 +206,7 @@ def _benchmark(
     makers: dict[str, Any] = {}
     wanted = list(trivial)
     for agent, row in table.items():
+        maker: Trained | Untrained
         if agent == "random":
             maker, name = Untrained(env_id), f"random policy, {place}"
         else:
