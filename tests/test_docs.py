@@ -45,7 +45,8 @@ def test_examples_in_docstrings(name):
 @cache
 def spans(path):
     """What stands between backticks, each line of a block by itself, and the commands of JSON files."""
-    text, found = path.read_text(), []
+    text = path.read_text()
+    found: list[str] = []
     for ticks, span in re.findall(r"(?<!`)(`{1,3})(?!`)(.+?)(?<!`)\1(?!`)", text, re.S) if "`" in text else []:
         found += span.splitlines() if len(ticks) == 3 else [" ".join(span.split())]
     return found + (re.findall(r'"command": "([^"]+)"', text) if '"command": ' in text else [])
