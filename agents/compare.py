@@ -1,32 +1,38 @@
-"""Do the learned agents beat chance? Agents beside a random policy and a search that never learns, over several seeds.
+"""Do the learned agents beat chance, and what do they find? Agents beside a random policy, over several seeds.
 
-Learning curves with intervals over seeds are drawn beside the table. Every training run and evaluation is written as it
-ends; the same command resumes.
+Episodes from held-out starts come first, with learning curves. Then the agents, as they are once trained, are run in
+the benchmark beside its trivial methods: a view of the protocol, whose results are files like any others. Every
+training run, evaluation and result is written as it ends; the same command resumes.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.policies import RandomPolicy
 from matenv.agents.train import ALGORITHMS, ENV_ID, train
+from matenv.agents.trained import Trained, Untrained
 
 import matenv
-from matenv import Oracle, load_task
 from matenv.atomic import write_whole
-from matenv.benchmark import search
-from matenv.benchmark.policy_envs import defaults_of
+from matenv.benchmark import Plan, Result, plans, read_results, sweep
+from matenv.benchmark.board import REFERENCES
+from matenv.benchmark.leaderboard import leaderboard
+from matenv.benchmark.policy_envs import SYSTEMS_ENV, defaults_of
 from matenv.benchmark.results import stored_with
 from matenv.benchmark.statistics import mean_interval
-from matenv.benchmark.trivial import wheel_line
+from matenv.benchmark.sweep import in_processes
+from matenv.checks import check_whole
 from matenv.envs.registration import plain_id
+from matenv.report.leaderboard import draw_leaderboard
 from matenv.report.pictures import draw_learning_curves
+from matenv.tasks import TRAINING_WHEELS
 from matenv.tasks.registry import task_for_storage
 
 MEASURES = ("return", "final_score", "best_score", "success")
@@ -37,15 +43,29 @@ RETURN = ("return",)
 AGENTS = {
     ENV_ID: ("random", "ppo", "sac"),
     "MaterialElements-v0": ("random", "maskable_ppo", "dqn"),
-    "MaterialSystem-v0": ("random", "ppo"),
+    SYSTEMS_ENV: ("random", "ppo"),
 }
 """Agents compared on each environment."""
+
+PLACES = {ENV_ID: "latent", "MaterialElements-v0": "edits", SYSTEMS_ENV: "systems"}
+"""Where an agent moves, in the names of methods."""
 
 TaskData = str | dict[str, Any]
 """A registered task's name, or what a task's file said."""
 
-CALLS = 1_000
-"""Distinct formulas that the search which never learns may assess."""
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` found.
+
+    Attributes:
+        episodes: Mean and half width of the 95 % interval (Student's t over seeds) by agent and measure, and the
+            agent's ``"timesteps"``. Without a task there is no final score.
+        results: The benchmark's results; none where episodes have wishes, which belong to the track amortised.
+    """
+
+    episodes: dict[str, Any]
+    results: list[Result]
 
 
 def compare(
@@ -54,59 +74,84 @@ def compare(
     seeds: int = 5,
     timesteps: dict[str, int] | None = None,
     episodes: int = 256,
-    task: str | Path = "stiff-stable",
+    task: str | Path = "superhard",
     progress: bool = True,
     env_id: str = ENV_ID,
-) -> dict[str, Any]:
-    """Train and evaluate each agent over several seeds; print means with 95 % intervals over seeds.
+    budget: int = 1_000,
+    systems: int = 20,
+    processes: int = 1,
+) -> Comparison:
+    """Train each agent over several seeds, evaluate it, and run it in the benchmark; print both tables.
 
     Args:
-        out: Folder for runs and results.
+        out: Folder: a folder per training run, a file per evaluation, ``runs`` with the benchmark's results,
+            ``table.json``, ``summary.md``, ``learning_curves.png``, ``leaderboard.png``.
         agents: ``"random"`` and names of algorithms; None for those of the environment in `AGENTS`.
-        seeds: Number of seeds S; seed s trains with s and is evaluated on starts that no training used.
+        seeds: Number of seeds S; seed s trains with s, is evaluated on starts that no training used, and is the
+            benchmark's seed 1000 + s.
         timesteps: Training steps by algorithm; the hyperparameter file's own where absent.
         episodes: Evaluation episodes per seed.
         task: Task name, or path of a task's file; `MaterialSystem-v0` has none.
-        progress: Show progress bars.
+        progress: Show progress bars, where one agent is trained at a time.
         env_id: Registered environment id.
+        budget: Calls of a run in the single track.
+        systems: Systems of each number of elements in the track systems, in which agents of `MaterialSystem-v0` run.
+        processes: Trainings and runs at once.
 
     Returns:
-        The table: mean and half width of the 95 % interval (Student's t over seeds) per agent and measure. Without a
-        task there is no final score, and nothing that a search could find: `MaterialSystem-v0` is compared by return.
+        The episodes and the results.
     """
-    if seeds < 1:
-        raise ValueError(f"seeds={seeds} must be at least 1")
+    for name, number in {"seeds": seeds, "episodes": episodes, "budget": budget, "systems": systems}.items():
+        check_whole(name, number, "at least 1")
+    check_whole("processes", processes, "processes")
     env_id = plain_id(env_id)
-    wanted = task_for_storage(task) if "task" in defaults_of(env_id) else None
-    measures = MEASURES if wanted is not None else RETURN
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    table: dict[str, Any] = {}
     if agents is None and env_id not in AGENTS:
         raise ValueError(f"env_id={env_id!r} has no agents of its own; name some in agents, or use {', '.join(AGENTS)}")
-    for agent in AGENTS[env_id] if agents is None else agents:
-        runs = [
-            _run(folder, agent, seed, (timesteps or {}).get(agent), episodes, wanted, progress, env_id)
+    agents = AGENTS[env_id] if agents is None else agents
+    if unknown := [agent for agent in agents if agent not in ("random", *ALGORITHMS)]:
+        raise ValueError(f"agents holds {unknown[0]!r}; choose from random, {', '.join(ALGORITHMS)}")
+    wanted = task_for_storage(task) if "task" in defaults_of(env_id) else None
+    templates = _templates(env_id, task, seeds, budget, systems)
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    runs = {
+        agent: [
+            (folder, agent, seed, (timesteps or {}).get(agent), episodes, wanted, progress and processes == 1, env_id)
             for seed in range(seeds)
         ]
-        table[agent] = {measure: mean_interval([run[measure] for run in runs]) for measure in measures}
-        table[agent]["timesteps"] = runs[0]["timesteps"]
-    if wanted is not None:
-        name = "prior" if env_id == ENV_ID else "random"
-        found = [_search(folder / f"{name}-search-{seed}.json", name, seed, wanted) for seed in range(seeds)]
-        table[f"{name}, {CALLS:,} calls"] = {"top10": mean_interval(found)}
+        for agent in agents
+    }
+    todo = [run for each in runs.values() for run in each if not _evaluation(folder, run[1], run[2]).is_file()]
+    for _ in in_processes(_run, todo, processes):
+        pass
+    measures = MEASURES if wanted is not None else RETURN
+    table: dict[str, Any] = {}
+    for agent, each in runs.items():
+        found = [_run(*run) for run in each]
+        table[agent] = {measure: mean_interval([run[measure] for run in found]) for measure in measures}
+        table[agent]["timesteps"] = found[0]["timesteps"]
     write_whole(folder / "table.json", json.dumps(table, indent=1) + "\n")
+    heading = f"{env_id}, {'held-out chemical systems' if wanted is None else _words(wanted)}"
     curves = {
         agent: [folder / f"{agent}-{seed}" / "episodes.csv" for seed in range(seeds)] for agent in table
         if agent in ALGORITHMS
     }  # fmt: skip
     if curves and "random" in table:
-        out_file = folder / "learning_curves.png"
-        draw_learning_curves(curves, table["random"], out_file, _heading(env_id, wanted))
-    if wanted is not None and (line := wheel_line(load_task(wanted))) is not None:
-        print(line)
-    _show(table, seeds, episodes, measures, _heading(env_id, None) if wanted is None else f"Task {task}")
-    return table
+        draw_learning_curves(curves, table["random"], folder / "learning_curves.png", heading)
+    text = _shown(table, seeds, episodes, measures, heading)
+    results: list[Result] = []
+    if templates:
+        results = _benchmark(folder, table, templates, env_id, processes)
+        draw_leaderboard(results, folder / "leaderboard.png")
+        text += f"\n\nThe same agents, once trained, in the benchmark (files: {folder / 'runs'}).\n"
+        text += leaderboard(results)
+    write_whole(folder / "summary.md", text + "\n")
+    print(text)
+    return Comparison(table, results)
+
+
+def _evaluation(folder: Path, agent: str, seed: int) -> Path:
+    return folder / f"{agent}-{seed}.json"
 
 
 def _run(
@@ -125,11 +170,8 @@ def _run(
     def measure() -> dict[str, float]:
         if agent == "random":
             policy: Any = RandomPolicy(gym.make(env_id, **arguments).action_space, seed)
-        elif agent in ALGORITHMS:
-            run = folder / f"{agent}-{seed}"
-            policy = train(agent, run, timesteps, seed, env_id, arguments, progress=progress)
         else:
-            raise ValueError(f"agents holds {agent!r}; choose from random, {', '.join(ALGORITHMS)}")
+            policy = train(agent, folder / f"{agent}-{seed}", timesteps, seed, env_id, arguments, progress=progress)
         e = evaluate_policy(policy, env_id, episodes, seed=1_000_000 * (seed + 1), **arguments)
         return {
             "return": float(e.returns.mean()),
@@ -143,33 +185,51 @@ def _run(
         "agent": agent, "seed": seed, "timesteps": timesteps, "episodes": episodes, "task": task, "env_id": env_id,
         "matenv": matenv.__version__,
     }  # fmt: skip
-    return stored_with(folder / f"{agent}-{seed}.json", settings, measure)
+    return stored_with(_evaluation(folder, agent, seed), settings, measure)
 
 
-def _search(path: Path, name: str, seed: int, task: TaskData) -> float:
-    """Mean of the ten best scores that a search finds with `CALLS` calls, or its stored result."""
-
-    def measure() -> dict[str, float]:
-        wanted = load_task(task)
-        scores = np.sort(search(name, wanted, Oracle("train", CALLS, properties=wanted.properties), seed).scores)[::-1]
-        return {"top10": float(scores[:10].mean())}
-
-    settings = {"search": name, "seed": seed, "task": task, "calls": CALLS, "matenv": matenv.__version__}
-    return stored_with(path, settings, measure)["top10"]
+def _templates(env_id: str, task: str | Path, seeds: int, budget: int, systems: int) -> list[Plan]:
+    """The benchmark's plans for the trivial methods, a seed each; none for an environment that it cannot be run in."""
+    defaults = defaults_of(env_id)
+    if env_id == SYSTEMS_ENV:
+        return plans(REFERENCES["systems"], "systems", (), seeds, systems=systems)
+    if not {"task", "oracle"} <= defaults.keys() or defaults.get("wish") is not None:
+        return []
+    return plans(REFERENCES["single"], "single", [str(task)], seeds, budget)
 
 
-def _heading(env_id: str, task: TaskData | None) -> str:
-    if task is None:
-        return f"{env_id}, held-out chemical systems"
-    return f"{env_id}, task {task if isinstance(task, str) else task['name']}"
-
-
-def _show(table: dict[str, Any], seeds: int, episodes: int, measures: Sequence[str], heading: str) -> None:
-    print(f"{heading}; {seeds} seeds x {episodes} episodes; mean +- half width of the 95 % interval over seeds")
-    print(f"{'agent':10s}{'steps':>10s}" + "".join(f"{measure:>20s}" for measure in measures))
+def _benchmark(
+    folder: Path, table: dict[str, Any], trivial: list[Plan], env_id: str, processes: int
+) -> list[Result]:  # fmt: skip
+    """The benchmark's runs of the trivial methods, and of the agents as they are once trained."""
+    place = PLACES.get(env_id, env_id)
+    makers: dict[str, Any] = {}
+    wanted = list(trivial)
     for agent, row in table.items():
-        if "timesteps" in row:
-            cells = "".join(f"{row[m][0]:12.3f} +-{row[m][1]:6.3f}" for m in measures)
-            print(f"{agent:10s}{row['timesteps']:10,d}{cells}")
+        maker: Trained | Untrained
+        if agent == "random":
+            maker, name = Untrained(env_id), f"random policy, {place}"
         else:
-            print(f"{agent}: top-10 score {row['top10'][0]:.3f} +- {row['top10'][1]:.3f}")
+            maker, name = Trained(f"{folder / agent}-"), f"{agent}, {place}, trained {row['timesteps']:,} steps"
+        makers[name] = maker
+        for plan in (each for each in trivial if each.method == trivial[0].method):
+            plan = replace(plan, method=name)
+            if isinstance(maker, Trained):
+                plan = replace(plan, training=maker.calls(plan.seed), source=maker.digest(plan.seed))
+            wanted.append(plan)
+    return read_results(sorted(sweep(wanted, folder / "runs", processes, makers)))
+
+
+def _words(task: TaskData) -> str:
+    name = task if isinstance(task, str) else task["name"]
+    return f"task {name}" + ", a training wheel" * (name in TRAINING_WHEELS)
+
+
+def _shown(table: dict[str, Any], seeds: int, episodes: int, measures: Sequence[str], heading: str) -> str:
+    lines = [f"{heading}; {seeds} seeds x {episodes} episodes; mean +- half width of the 95 % interval over seeds", ""]
+    lines += ["| agent | steps of training | " + " | ".join(name.replace("_", " ") for name in measures) + " |"]
+    lines += ["|---" * (len(measures) + 2) + "|"]
+    for agent, row in table.items():
+        cells = " | ".join("{:.3f} +- {:.3f}".format(*row[name]) for name in measures)
+        lines.append(f"| {agent} | {row['timesteps']:,} | {cells} |")
+    return "\n".join(lines)

@@ -134,7 +134,7 @@ def equal_budget(
     out: str | Path = "runs/equal-budget",
     budget: int = 10_000,
     seeds: int = 10,
-    tasks: Sequence[str] = ("stiff-stable",),
+    tasks: Sequence[str] = ("superhard",),
     methods: Sequence[str] | None = None,
     processes: int = 1,
 ) -> list[Result]:

@@ -42,11 +42,14 @@ def test_examples_in_docstrings(name):
     assert doctest.testmod(module, optionflags=doctest.ELLIPSIS).failed == 0
 
 
-def spans(text):
+@cache
+def spans(path):
     """What stands between backticks, each line of a block by itself, and the commands of JSON files."""
-    for ticks, span in re.findall(r"(?<!`)(`{1,3})(?!`)(.+?)(?<!`)\1(?!`)", text, re.S):
-        yield from span.splitlines() if len(ticks) == 3 else [" ".join(span.split())]
-    yield from re.findall(r'"command": "([^"]+)"', text)
+    text = path.read_text()
+    found: list[str] = []
+    for ticks, span in re.findall(r"(?<!`)(`{1,3})(?!`)(.+?)(?<!`)\1(?!`)", text, re.S) if "`" in text else []:
+        found += span.splitlines() if len(ticks) == 3 else [" ".join(span.split())]
+    return found + (re.findall(r'"command": "([^"]+)"', text) if '"command": ' in text else [])
 
 
 @cache
@@ -101,7 +104,7 @@ def test_every_command_named_exists():
         wrong += [f"{path.relative_to(ROOT)}: python -m {module}" for module in modules if not runs(module)]
         scripts = re.findall(r"python ([\w/]+\.py)", text)
         wrong += [f"{path.relative_to(ROOT)}: python {name}" for name in scripts if not (ROOT / name).is_file()]
-        for span in spans(text):
+        for span in spans(path):
             if re.match(r"(\$ |\.venv/bin/)?(matenv [a-z]|python -m )", span):
                 words = shlex.split(span.removeprefix("$ ").removeprefix(".venv/bin/"), comments=True)
                 wrong += [f"{path.relative_to(ROOT)}: {span}: {word}" for word in misunderstood(words)]
@@ -130,9 +133,7 @@ def resolves(name):
 def test_every_name_in_backticks_exists():
     wrong = []
     for path in NAMING:
-        named = [
-            re.match(r"((?:matenv|studies|tools|benchmarks)(?:\.\w+)+)(?:\(.*\))?$", s) for s in spans(path.read_text())
-        ]
+        named = [re.match(r"((?:matenv|studies|tools|benchmarks)(?:\.\w+)+)(?:\(.*\))?$", s) for s in spans(path)]
         wrong += [f"{path.relative_to(ROOT)}: {name[1]}" for name in named if name and not resolves(name[1])]
     assert not wrong
 
@@ -140,10 +141,9 @@ def test_every_name_in_backticks_exists():
 def test_every_file_named_exists():
     wrong = []
     for path in NAMING:
-        text = path.read_text()
-        named = [s for s in spans(text) if re.fullmatch(rf"({'|'.join(ROOMS)})/[\w./*-]+", s)]
+        named = [s for s in spans(path) if re.fullmatch(rf"({'|'.join(ROOMS)})/[\w./*-]+", s)]
         wrong += [f"{path.relative_to(ROOT)}: {name}" for name in named if not any(ROOT.glob(name.rstrip("/")))]
         if path.suffix == ".md":
-            links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
+            links = re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text())
             wrong += [f"{path.relative_to(ROOT)}: {link}" for link in links if not (path.parent / link).exists()]
     assert not wrong

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from matenv.benchmark.statistics import Estimate, estimate, interquartile_mean, probability_of_improvement
 
@@ -56,12 +56,15 @@ class Board:
         calls: Calls at which runs are compared, and further settings that must agree, in words.
         runs: By method and task the measures of each seed; of unequally many seeds a method counts the fewest.
         seconds: By method the median CPU seconds of a run.
+        training: By method the median calls that were spent before a run of the single track, whose rule is that
+            nothing was learned before; without those that keep to it.
     """
 
     track: str
     calls: str
     runs: Mapping[str, Mapping[str, Mapping[int, Mapping[str, float]]]]
     seconds: Mapping[str, float]
+    training: Mapping[str, float] = field(default_factory=dict, kw_only=True)
 
     @property
     def budget(self) -> int:

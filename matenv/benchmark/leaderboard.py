@@ -15,6 +15,12 @@ from matenv.benchmark.systems_board import SystemsBoard
 from matenv.benchmark.trivial import trivial_runs, wheel_line
 from matenv.tasks import TASKS, Task, load_task
 
+TRAINED = (
+    "Calls of training were spent before the run, in which the track's rule is to have learned nothing: such methods "
+    "have no place among the others."
+)
+"""What is said below a board of the single track on which a method was trained before."""
+
 
 def boards(results: Sequence[Result]) -> list[Board]:
     """Results that may be compared, together: of one track, number of calls, training and choice of systems.
@@ -24,6 +30,7 @@ def boards(results: Sequence[Result]) -> list[Board]:
     """
     runs: dict[tuple[str, str], dict[str, dict[str, dict[int, dict[str, float]]]]] = {}
     seconds: dict[tuple[str, str], dict[str, list[float]]] = {}
+    training: dict[tuple[str, str], dict[str, list[int]]] = {}
     of_systems: dict[tuple[str, str], list[Result]] = {}
     for result in sorted(results, key=lambda each: each.plan.budget):
         plan = result.plan
@@ -32,6 +39,8 @@ def boards(results: Sequence[Result]) -> list[Board]:
         for calls, measures in result.measures.items():
             key = plan.track, _calls(result, int(calls))
             by_task = runs.setdefault(key, {}).setdefault(plan.method, {}).setdefault(plan.task, {})
+            if plan.track == "single" and plan.training:
+                training.setdefault(key, {}).setdefault(plan.method, []).append(plan.training)
             measures = _with_share(result, measures)
             if int(calls) == plan.budget and by_task.setdefault(plan.seed, measures) != measures:
                 raise ValueError(f"two results of {plan.method!r}, task {plan.task!r}, seed {plan.seed}, differ")
@@ -43,10 +52,11 @@ def boards(results: Sequence[Result]) -> list[Board]:
     found: list[Board] = []
     for key, by_method in sorted(runs.items(), key=lambda item: (TRACKS.index(item[0][0]), len(item[0][1]), item)):
         took = {name: float(np.median(all_)) for name, all_ in seconds.get(key, {}).items()}
+        before = {name: float(np.median(all_)) for name, all_ in training.get(key, {}).items()}
         if key in of_systems:
             found.append(SystemsBoard.of(*key, by_method, took, of_systems[key]))
         else:
-            found.append(Board(*key, by_method, took))
+            found.append(Board(*key, by_method, took, training=before))
     return found
 
 
@@ -72,6 +82,7 @@ def leaderboard(results: Sequence[Result]) -> str:
             *(f"\n{line}" for line in wheels.values()),
             "",
             *_ranking(board, tasks),
+            *(["", TRAINED] if board.training else []),
             "",
             *_improvements(board),
         ]
@@ -112,21 +123,25 @@ def _ranking(board: Board, tasks: Mapping[str, Task]) -> list[str]:
     columns = COLUMNS[board.track]
     ranked = board.complete()
     shown = {name: title for name, title in columns.items() if any(_has(board, method, name) for method in board.runs)}
-    lines = ["| | method | " + " | ".join(shown.values()) + " | seeds | CPU s |", "|---" * (len(shown) + 4) + "|"]
-    places = {method: str(place) for place, method in enumerate([m for m in ranked if m not in board.references], 1)}
+    more = ["calls of training"] if board.training else []
+    titles = ["", "method", *shown.values(), *more, "seeds", "CPU s"]
+    lines = ["| " + " | ".join(titles).lstrip() + " |", "|---" * len(titles) + "|"]
+    competing = [method for method in ranked if method not in board.references and method not in board.training]
+    places = {method: str(place) for place, method in enumerate(competing, 1)}
     for method in [*ranked, *(m for m in board.runs if m not in ranked)]:
         seeds = min(len(runs) for runs in board.runs[method].values())
         partly = "" if method in ranked else f" ({len(board.runs[method])} of {len(board.tasks)} tasks)"
         label = f"*{method}*" if method in board.references else method
         cells = [_cell(board.estimate(method, name), name) if _has(board, method, name) else "" for name in shown]
         seconds = board.seconds.get(method)
+        cells += [f"{board.training.get(method, 0):,.0f}"] if more else []
         cells += [str(seeds), "" if seconds is None else f"{seconds:.0f}"]
         lines.append(f"| {places.get(method, '')} | {label}{partly} | " + " | ".join(cells) + " |")
     for name in board.references:
         if (row := _stored(board, name, tasks, list(shown))) is not None:
             lines.append(row)
         elif name not in board.runs:
-            lines.append(f"| | *{name}*, not run |" + " |" * (len(shown) + 2))
+            lines.append(f"| | *{name}*, not run |" + " |" * (len(titles) - 2))
     return lines
 
 
@@ -138,7 +153,7 @@ def _stored(board: Board, method: str, tasks: Mapping[str, Task], shown: Sequenc
         return None
     filled = {name: found[method].runs for name, found in beside.items()}
     whole = replace(board, runs={method: {**own, **filled}})
-    cells = [_cell(whole.estimate(method, name), name) for name in shown]
+    cells = [_cell(whole.estimate(method, name), name) for name in shown] + (["0"] if board.training else [])
     seeds = min(len(runs) for runs in whole.runs[method].values())
     more = sorted({found[method].calls for found in beside.values()} - {board.budget})
     words = "stored" + "".join(f", with {calls:,} calls" for calls in more)

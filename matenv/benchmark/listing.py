@@ -70,7 +70,8 @@ def _result(path: str) -> str:
     result = Result.read(path)
     plan, reported = result.plan, {k: v for k, v in result.reported.items() if not isinstance(v, list)}
     lines = [
-        f"{plan.method}, track {plan.track}, task {plan.task}, seed {plan.seed}, {plan.budget:,} calls",
+        f"{plan.method}, track {plan.track}, task {plan.task}, seed {plan.seed}, {plan.budget:,} calls"
+        + (f" after {plan.training:,} of training" if plan.training else ""),
         f"protocol {result.protocol}, matenv {result.matenv}, {result.date}; not replayed: {reported}",
     ]
     for calls, measures in result.measures.items():

@@ -43,10 +43,12 @@ class Plan:
         task: Name of the task; ``"wishes"`` and ``"phases"`` in the other two tracks.
         seed: Of everything random.
         budget: Calls per problem; proposals in the systems track.
-        training: Calls of the training in the amortised track.
+        training: Calls of the training in the amortised track; in the single track those that a policy had been
+            trained with before, none by the track's rules.
         systems: Systems of each number of elements in the systems track; None for all that are held out.
         content: What the file of the task said, as plain data, where `task` is the path of one.
-        source: Digest of the file that a method ``"module:Name"`` is from; None for what is registered.
+        source: Digest of the file that a method ``"module:Name"`` is from, or of a trained agent; None for what is
+            registered.
 
     Raises:
         ValueError: A field of the wrong kind.

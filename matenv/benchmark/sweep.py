@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from matenv.benchmark.method import Method
 from matenv.benchmark.results import Plan, Result
 from matenv.benchmark.tracks import run
 from matenv.checks import check_made, check_path, check_whole
 
 
-def sweep(plans: Sequence[Plan], folder: str | Path, processes: int = 1) -> list[Path]:
+def sweep(
+    plans: Sequence[Plan],
+    folder: str | Path,
+    processes: int = 1,
+    makers: Mapping[str, Callable[[int], Method]] | None = None,
+) -> list[Path]:
     """Run plans, or leave those alone whose file is there.
 
     Args:
         plans: The runs.
         folder: Where to, a file per run.
         processes: Runs at once.
+        makers: What makes the methods that no name finds, by their names in the plans.
 
     Returns:
         The files, in the order of the plans.
@@ -50,26 +58,39 @@ def sweep(plans: Sequence[Plan], folder: str | Path, processes: int = 1) -> list
             _check_same(plan, Result.read(file).plan, file)
     if len(todo) < len(plans):
         print(f"{len(plans) - len(todo)} of {len(plans)} runs are there already", file=sys.stderr, flush=True)
-    if processes == 1 or len(todo) < 2:
-        for plan, file in todo:
-            print(run_to_file(plan, file), file=sys.stderr, flush=True)
-        return files
-    # Spawned, not forked: torch and compiled code keep threads that a fork would copy half of.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, len(todo)), mp_context=context) as pool:
-        futures = [pool.submit(run_to_file, plan, file) for plan, file in todo]
-        try:
-            for future in as_completed(futures):
-                print(future.result(), file=sys.stderr, flush=True)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    made = makers or {}
+    for said in in_processes(run_to_file, [(*each, made.get(each[0].method)) for each in todo], processes):
+        print(said, file=sys.stderr, flush=True)
     return files
 
 
-def run_to_file(plan: Plan, file: Path) -> str:
+def in_processes(function: Callable[..., Any], given: Sequence[tuple[Any, ...]], processes: int) -> Iterator[Any]:
+    """What a function returns for each of several lists of arguments, as it ends; in this process if one is enough.
+
+    Args:
+        function: A function of a module.
+        given: Its arguments, call by call.
+        processes: Calls at once.
+    """
+    if processes == 1 or len(given) < 2:
+        for each in given:
+            yield function(*each)
+        return
+    # Spawned, not forked: torch and compiled code keep threads that a fork would copy half of.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(processes, len(given)), mp_context=context) as pool:
+        futures = [pool.submit(function, *each) for each in given]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def run_to_file(plan: Plan, file: Path, maker: Callable[[int], Method] | None = None) -> str:
     """Run a plan, write its file, and say so in a line."""
-    result = run(plan)
+    result = run(plan, maker)
     result.write(file)
     found = result.measures[str(plan.budget)]
     said = ", ".join(f"{name} {found[name]:.3f}" for name in list(found)[-3:])

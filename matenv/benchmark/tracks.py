@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,11 +125,12 @@ def test_wishes(seed: int) -> list[Wish]:
     return list(wishes.values())
 
 
-def run(plan: Plan) -> Result:
+def run(plan: Plan, maker: Callable[[int], Method] | None = None) -> Result:
     """Run a method.
 
     Args:
         plan: What to run.
+        maker: Makes the method from the seed; None for the one that the plan names.
 
     Returns:
         The result.
@@ -139,7 +140,7 @@ def run(plan: Plan) -> Result:
     """
     check_made("plan", plan, Plan, "matenv.benchmark.plans")
     began = time.process_time()
-    method = find(plan.method).factory(plan.seed)
+    method = (maker or find(plan.method).factory)(plan.seed)
     training = Training(plan.track, plan.training)
     if plan.track != "single" and hasattr(method, "train"):
         method.train(training)

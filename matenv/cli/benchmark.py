@@ -113,7 +113,7 @@ def compare(
     out: Out = Path("runs/compare"),
     seeds: Annotated[int, typer.Option(min=1, help="Seeds per agent.")] = 5,
     episodes: Annotated[int, typer.Option(min=1, help="Evaluation episodes per seed.")] = 256,
-    task: TaskName = "stiff-stable",
+    task: TaskName = "superhard",
     env: Annotated[str, typer.Option(help="Registered environment id.")] = "MaterialLatent-v0",
     agent: Annotated[
         list[str] | None,
@@ -122,14 +122,19 @@ def compare(
     timesteps: Annotated[
         int | None, typer.Option(min=1, help="Training steps of each agent; default: its hyperparameter file's.")
     ] = None,
+    budget: Annotated[int, typer.Option(min=1, help="Calls of each run of the benchmark's single track.")] = 1_000,
+    systems: Annotated[
+        int, typer.Option(min=1, help="Systems of each number of elements; agents of MaterialSystem-v0 run in them.")
+    ] = 20,
     progress: Progress = True,
+    processes: Processes = 1,
 ) -> None:
-    """Learning agents beside a random policy and a search that never learns, over several seeds; learning curves."""
+    """Train agents over several seeds: episodes beside chance, learning curves, and what they find in the benchmark."""
     from matenv.agents.compare import compare
     from matenv.agents.train import ALGORITHMS
 
     steps = None if timesteps is None else dict.fromkeys(ALGORITHMS, timesteps)
-    compare(out, agent, seeds, steps, episodes, task, progress, env)
+    compare(out, agent, seeds, steps, episodes, task, progress, env, budget, systems, processes)
 
 
 def equal_budget(
@@ -143,7 +148,7 @@ def equal_budget(
     """The benchmark's single track for all searches and agents, and what their moves were spent on."""
     from matenv.agents.methods import equal_budget
 
-    equal_budget(out, budget, seeds, task or ["stiff-stable"], method, processes)
+    equal_budget(out, budget, seeds, task or ["superhard"], method, processes)
 
 
 def gap(

@@ -6,7 +6,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from matenv.agents import compare as comparison
 from matenv.agents.candidate_files import write_candidates
 from matenv.agents.candidates import rank_candidates, show_table, write_csv
 from matenv.agents.demo import demo
@@ -20,8 +19,6 @@ from stable_baselines3 import SAC
 from typer.testing import CliRunner
 
 import matenv
-from matenv import load_task
-from matenv.benchmark.trivial import wheel_line
 from matenv.cli import app
 
 TINY = """
@@ -108,8 +105,6 @@ def test_training_refusals(tmp_path):
     assert not (tmp_path / "typo" / "config.json").exists()
     with pytest.raises(ValueError, match="seed=True must be a whole number"):
         evaluate_policy(RandomPolicy(gym.make(ENV_IDS["ppo"]).action_space), seed=True)
-    with pytest.raises(ValueError, match="seeds=0"):
-        comparison.compare(tmp_path, seeds=0)
     with pytest.raises(FileNotFoundError, match="no trained agent"):
         load(tmp_path / "nothing")
 
@@ -236,22 +231,6 @@ def test_candidates_rank_by_the_hull_that_they_show(oracle):
     assert large.large_products == "Mg149H (150 atoms)"
 
 
-def test_comparison_stores_each_run_and_resumes(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(comparison, "CALLS", 20)
-    arguments: dict[str, Any] = dict(
-        agents=("random", "ppo"), seeds=2, timesteps={"ppo": 64}, episodes=8, progress=False
-    )
-    table = comparison.compare(tmp_path, **arguments, env_id="matenv:MaterialLatent-v0")
-    assert set(table) == {"random", "ppo", "prior, 20 calls"}
-    assert json.loads((tmp_path / "ppo-1.json").read_text())["result"]["timesteps"] >= 64
-    monkeypatch.setattr(comparison, "train", lambda *a, **k: pytest.fail("a finished run was trained again"))
-    (tmp_path / "learning_curves.png").unlink()
-    assert comparison.compare(tmp_path, **arguments) == table
-    assert (tmp_path / "learning_curves.png").stat().st_size > 10_000
-    said = capsys.readouterr().out
-    assert "95 % interval" in said and wheel_line(load_task("stiff-stable")) in said.splitlines()
-
-
 STIFF = """
 max_elements = 3
 [[objectives]]
@@ -261,20 +240,6 @@ low = 1.5
 high = 2.5
 """
 """A task's file."""
-
-
-@pytest.mark.slow
-def test_a_comparison_on_a_task_of_a_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(comparison, "CALLS", 20)
-    path = tmp_path / "stiff.toml"
-    path.write_text(STIFF)
-    asked = ["compare", "--task", str(path), "--out", str(tmp_path / "runs"), "--seeds", "1", "--episodes", "4"]
-    monkeypatch.setitem(comparison.AGENTS, "MaterialLatent-v0", ("random",))
-    said = CliRunner().invoke(app, asked)
-    assert said.exit_code == 0 and f"Task {path}" in said.output
-    path.write_text(STIFF.replace("1.5", "1.6"))
-    with pytest.raises(ValueError, match="task"):
-        comparison.compare(tmp_path / "runs", seeds=1, episodes=4, task=path, progress=False)
 
 
 @pytest.mark.slow

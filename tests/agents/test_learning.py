@@ -20,8 +20,8 @@ SETTINGS = {
     "sac": (3_000, {**REPLAYED, "tau": 0.05}),
     "td3": (3_000, {**REPLAYED, "tau": 0.05}),
     "tqc": (3_000, {**REPLAYED, "tau": 0.05}),
-    "maskable_ppo": (4_096, FRESH),
-    "dqn": (3_000, {**REPLAYED, "target_update_interval": 200}),
+    "maskable_ppo": (3_072, FRESH),
+    "dqn": (2_000, {**REPLAYED, "target_update_interval": 200}),
     "her_dqn": (3_000, {**REPLAYED, "target_update_interval": 200}),
 }
 

@@ -1,6 +1,5 @@
 """`MaterialSystem-v0` has no task and no oracle: what trains, tunes and compares agents does so all the same."""
 
-import re
 from typing import Any
 
 import pytest
@@ -70,11 +69,17 @@ def test_no_hyperparameter_is_chosen_on_the_held_out_part(tmp_path, small, asked
         tune("ppo", tmp_path / "a", env_kwargs={"horizon": 3}, **arguments)
 
 
-def test_agents_for_systems_are_compared_by_return(tmp_path, small, monkeypatch):
-    options = ["--env", SYSTEM, "--seeds", "2", "--episodes", "8", "--out", str(tmp_path), "--no-progress"]
-    said = CliRunner().invoke(app, ["compare", *options, "--agent", "random"])
+def test_agents_for_systems_are_compared_by_return_and_in_the_track_systems(tmp_path, small):
+    options = ["--env", SYSTEM, "--seeds", "2", "--episodes", "8", "--systems", "1", "--out", str(tmp_path)]
+    said = CliRunner().invoke(app, ["compare", *options, "--agent", "random", "--no-progress"])
     assert said.exit_code == 0, said.output
-    assert f"{SYSTEM}, held-out chemical systems" in said.output and re.search(r"steps +return$", said.output, re.M)
-    table = comparison.compare(tmp_path, ("random", "ppo"), 2, {"ppo": 64}, 8, progress=False, env_id=SYSTEM)
-    assert set(table) == {"random", "ppo"} and table["ppo"].keys() == {"return", "timesteps"}
+    assert f"{SYSTEM}, held-out chemical systems" in said.output and "| return |\n" in said.output
+    assert "## systems, 10 proposals, 1 of each size" in said.output and "| 1 | random policy, systems |" in said.output
+    found = comparison.compare(
+        tmp_path, ("random", "ppo"), 2, {"ppo": 64}, 8, progress=False, env_id=SYSTEM, systems=1
+    )  # fmt: skip
+    assert set(found.episodes) == {"random", "ppo"} and found.episodes["ppo"].keys() == {"return", "timesteps"}
+    learned = [each for each in found.results if each.plan.method.startswith("ppo, systems, trained")]
+    assert len(learned) == 2 and not any(each.plan.training for each in learned)  # nothing is counted in this track
+    assert all(len(answer.formulas) == 10 for each in learned for answer in each.answers)
     assert (tmp_path / "learning_curves.png").stat().st_size > 10_000

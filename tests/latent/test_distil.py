@@ -50,7 +50,7 @@ def test_another_run_is_refused(tmp_path, teacher):
 def test_only_the_decoder_learns(tmp_path, teacher):
     before = {key: tensor.clone() for key, tensor in teacher.network.state_dict().items()}
     start = lean_network(teacher.network).state_dict()
-    network, history = fit_decoder(teacher, SMALL, tmp_path, epochs=40, seed=0, progress=False)
+    network, history = fit_decoder(teacher, SMALL, tmp_path, epochs=20, seed=0, progress=False)
     for key, tensor in network.state_dict().items():
         if key.startswith(DECODER):
             assert tensor.shape != before.get(key, tensor[:0]).shape or not torch.equal(tensor, start[key]), key
@@ -65,7 +65,7 @@ def test_the_former_decoder_is_imitated(tmp_path, teacher, monkeypatch, loss, we
     """Its word prevails where it weighs most: on the data, and off them."""
     heavy: dict[str, Any] = {weight: 100.0}
     monkeypatch.setattr("matenv.latent.training.distil.RECIPE", replace(lean.RECIPE, **heavy))
-    _, history = fit_decoder(teacher, SMALL, tmp_path, epochs=40, seed=0, progress=False)
+    _, history = fit_decoder(teacher, SMALL, tmp_path, epochs=20, seed=0, progress=False)
     assert history[-1][loss] < history[0][loss] - 2
 
 
