@@ -1,6 +1,7 @@
 """What generated formulas are worth: known values of each measure."""
 
 from itertools import combinations
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -39,4 +40,4 @@ def test_what_is_no_compound_passes_no_rule_and_is_not_predicted(oracle):
     with pytest.raises(ValueError, match="none of the 1 formulas has two elements"):
         measure_generated(batch("Fe"), oracle)
     with pytest.raises(ValueError, match="batch"):
-        measure_generated(["MgO"], oracle)
+        measure_generated(cast(Any, ["MgO"]), oracle)

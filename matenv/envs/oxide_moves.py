@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium.spaces import Discrete
@@ -18,6 +19,7 @@ from matenv.envs.edits import REFUSED, Rules, reduced
 from matenv.envs.observations import Block
 from matenv.envs.oxide_steps import ACTIONS, COUNTS, OXYGEN, STEP, allowed_steps, needed_now, take_steps
 from matenv.envs.state import State
+from matenv.tasks import Task
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -32,7 +34,7 @@ class OxideArguments(Arguments):
 
     STARTS = ("empty",)
 
-    task: str = "pan-oxides"
+    task: str | Path | Task | Mapping[str, Any] = "pan-oxides"
     horizon: int = 5
     start: str = "empty"
 

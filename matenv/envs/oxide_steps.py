@@ -26,14 +26,14 @@ class Step(NamedTuple):
 
     Attributes:
         element: Symbol of the element.
-        count: Its atoms; 0 leaves it out.
+        atoms: How many; 0 leaves it out.
     """
 
     element: str
-    count: int
+    atoms: int
 
     def __str__(self) -> str:
-        return f"{self.count} {self.element}" if self.count else f"no {self.element}"
+        return f"{self.atoms} {self.element}" if self.atoms else f"no {self.element}"
 
 
 def step_of(action: int) -> Step:

@@ -116,7 +116,7 @@ class MaterialOxidesEnv(MaterialEnv):
         return self.core.masks()[0]
 
     def step_of(self, action: int) -> Step:
-        """What an action number means, such as ``Step(element="Fe", count=2)``; `str` puts it into words."""
+        """What an action number means, such as ``Step(element="Fe", atoms=2)``; `str` puts it into words."""
         return step_of(action)
 
     def number(self, element: str, count: int) -> int:

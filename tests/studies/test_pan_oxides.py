@@ -1,6 +1,7 @@
 """Oxides in five steps: the paper's rules written anew, and the page."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,7 +43,8 @@ def test_oxidation_states_of_another_file(tmp_path):
 def test_the_best_fifth_is_chosen_among_what_is_allowed():
     agent, envs = create("dqn", rows.ENV_ID, overrides={"n_envs": 4})
     assert isinstance(agent, EditDQN)
-    observation, masks = envs.reset(), np.stack(envs.env_method("action_masks"))
+    observation: Any = envs.reset()
+    masks = np.stack(envs.env_method("action_masks"))
     policy = rows.BestShare(agent, 0)
     values = agent.q_net(agent.policy.obs_to_tensor(observation)[0]).detach().numpy()
     for _ in range(5):
@@ -59,7 +61,7 @@ def test_a_tiny_run_is_kept_and_goes_on(tmp_path, monkeypatch, oracle, capsys):
     monkeypatch.setattr(rows, "judges", lambda: {"proxy": oracle, "gold": oracle})
     study.main(out=tmp_path, quick=True)
     printed = capsys.readouterr().out
-    assert printed.count("MaskablePPO") == 1 and "| *the paper's DQN* | -2.21 |" in printed
+    assert printed.count("MaskablePPO") == 2 and "| *the paper's DQN* | -2.21 |" in printed
     kept = {path.name: path.read_text() for path in tmp_path.glob("*.json")}
     assert len(kept) == len(rows.BASE) + len(rows.AIMED)
     first = json.loads(kept["table-0.json"])

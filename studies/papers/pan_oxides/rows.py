@@ -41,7 +41,7 @@ BEST = 0.2
 BASE = ("random, the paper's rules", "random", "table", "prior")
 """Rows without an objective."""
 
-AIMED = ("table's best", "DQN, best fifth", "DQN", "MaskablePPO")
+AIMED = ("table's best", "DQN, best fifth", "DQN", "MaskablePPO", "MaskablePPO, viable")
 """Rows for each objective."""
 
 
@@ -88,9 +88,10 @@ class BestShare:
         return ranked[np.arange(len(values)), chosen], None
 
 
-def task_of(objective: str) -> Task:
-    """The task ``pan-oxides`` with another objective."""
-    return replace(load_task("pan-oxides"), name=f"pan-{objective}", objectives=(OBJECTIVES[objective],))
+def task_of(objective: str, viable: bool = False) -> Task:
+    """The task ``pan-oxides`` with another objective, and if asked for with viability as a factor of its score."""
+    task = replace(load_task("pan-oxides"), name=f"pan-{objective}", objectives=(OBJECTIVES[objective],))
+    return replace(task, name=f"{task.name}-viable", viability="p_found") if viable else task
 
 
 @cache
@@ -126,14 +127,13 @@ def base_row(name: str, seed: int, plan: Plan) -> dict[str, Any]:
 
 def aimed_row(name: str, objective: str, seed: int, plan: Plan) -> dict[str, Any]:
     """One of `AIMED`."""
-    task = task_of(objective)
     if name == AIMED[0]:
         said = judges()["proxy"].assess(table()).mean[objective]
         order = np.argsort(said if objective == "formation_energy" else -said, kind="stable")
         return measures(table()[order[: plan.formulas]])
-    kind = "maskable_ppo" if name == "MaskablePPO" else "dqn"
-    stored = task_for_storage(task)
-    folder = plan.out / f"{kind}-{objective}-{seed}"
+    kind, viable = "maskable_ppo" if name.startswith("MaskablePPO") else "dqn", name == AIMED[-1]
+    stored = task_for_storage(task_of(objective, viable))
+    folder = plan.out / f"{kind}{'-viable' * viable}-{objective}-{seed}"
     agent: Any = train(kind, folder, plan.steps, seed, ENV_ID, {"task": stored}, progress=False)
     return measures(built(BestShare(agent, seed) if name == AIMED[1] else agent, stored, seed, plan))
 
