@@ -1,4 +1,4 @@
-"""DQN that keeps to the allowed edits, and explores by kind of edit.
+"""DQN that keeps to the allowed actions; of edits of a formula, it explores by kind.
 
 Stable-Baselines3's DQN knows no masks: of the edits it would try at random, most are refused.
 """
@@ -9,21 +9,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from matenv.agents.edit_policy import RandomKinds
+from matenv.agents.edit_policy import EditQPolicy, RandomKinds
+from matenv.agents.policies import RandomPolicy
 from numpy.typing import NDArray
 from stable_baselines3 import DQN
 from stable_baselines3.common.noise import ActionNoise
 
 
 class EditDQN(DQN):
-    """DQN for `MaterialElements-v0` that never chooses an edit its mask forbids.
+    """DQN for `MaterialElements-v0` and `MaterialOxides-v0` that never chooses an action its mask forbids.
 
-    Masks act on the choice of edits, greedy or exploring; the targets of the update are Stable-Baselines3's own.
+    Masks act on the choice of actions, greedy or exploring; the targets of the update are Stable-Baselines3's own.
+    Without an `EditQPolicy` it explores uniformly among the actions allowed.
     """
 
     def _setup_model(self) -> None:
         super()._setup_model()
-        self.explorer = RandomKinds(self.action_space, self.seed)
+        edits = isinstance(self.policy, EditQPolicy)
+        self.explorer = (RandomKinds if edits else RandomPolicy)(self.action_space, self.seed)
 
     def predict(  # type: ignore[override]
         self,

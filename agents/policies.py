@@ -43,7 +43,7 @@ class RandomPolicy:
         if not isinstance(action_space, Box | Discrete | MultiDiscrete):
             raise ValueError(f"action_space={action_space} is neither a Box nor Discrete nor MultiDiscrete")
         self._space = action_space
-        self._random = np.random.default_rng(seed)
+        self.random = np.random.default_rng(seed)
 
     def predict(
         self, observation: Any, *, deterministic: bool = False, action_masks: NDArray[np.bool_] | None = None
@@ -52,9 +52,9 @@ class RandomPolicy:
         rows = len(next(iter(observation.values())) if isinstance(observation, dict) else observation)
         space = self._space
         if isinstance(space, MultiDiscrete):
-            return self._random.integers(space.nvec, size=(rows, len(space.nvec))), None
+            return self.random.integers(space.nvec, size=(rows, len(space.nvec))), None
         if isinstance(space, Box):
-            drawn = self._random.uniform(space.low, space.high, (rows, *space.low.shape))
+            drawn = self.random.uniform(space.low, space.high, (rows, *space.low.shape))
             return drawn.astype(np.float32), None
-        weight = self._random.random((rows, int(space.n)))
+        weight = self.random.random((rows, int(space.n)))
         return (weight if action_masks is None else weight * action_masks).argmax(axis=1), None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from gymnasium.spaces import Discrete
@@ -16,13 +16,12 @@ from matenv.compiled.jit import njit
 from matenv.composition import CompositionBatch
 from matenv.composition.integers import MAX_ELEMENTS
 from matenv.envs.arguments import Arguments
+from matenv.envs.count_moves import CountEpisodes
 from matenv.envs.edits import REFUSED, EditTable, Rules, allowed_edits, apply_edits, places, reduced, slots_of
 from matenv.envs.element_features import FEATURES
-from matenv.envs.episodes import Episodes
-from matenv.envs.frames import Pen, sketch_counts
 from matenv.envs.neutrality import Charges, neutral_edits
 from matenv.envs.observations import Block
-from matenv.envs.state import State, Trail
+from matenv.envs.state import State
 from matenv.tasks.sampling import random_formulas
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class ElementArguments(Arguments):
         self.reachability = check_flag("reachability", self.reachability)
 
 
-class ElementEpisodes(Episodes):
+class ElementEpisodes(CountEpisodes):
     """Episodes that edit a formula.
 
     Attributes:
@@ -54,7 +53,6 @@ class ElementEpisodes(Episodes):
     """
 
     ARGUMENTS = ElementArguments
-    PENALTY = "illegal"
     MAP = "Atoms of each element, as the edits left them"
 
     arguments: ElementArguments
@@ -65,7 +63,6 @@ class ElementEpisodes(Episodes):
         self.rules = Rules.of(self.task)
         self.charges = Charges.load(self.task.valence_share if self.task.regime == "ionic" else 0.0)
         self.action_space = Discrete(len(self.edits.kind))
-        self._masks: tuple[State | None, NDArray[np.bool_]] = (None, np.zeros((0, 0), np.bool_))
 
     def default_blocks(self) -> tuple[str, ...]:
         """What the formula is; and the steps left if masks, and so the state, depend on them."""
@@ -101,51 +98,15 @@ class ElementEpisodes(Episodes):
         self, place: NDArray[np.int32], actions: ArrayLike, step: NDArray[np.int64]
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Places after edits (B, 90), and 1 for each edit that was refused, else 0 (B,)."""
-        action = np.asarray(actions)
-        if action.shape != (len(place),) or action.dtype.kind not in "iu":
-            raise ValueError(
-                f"actions have shape {action.shape} and type {action.dtype}; expected {len(place)} whole numbers"
-            )
-        outside = (action < 0) | (action >= len(self.edits.kind))
-        if outside.any():
-            raise ValueError(
-                f"action row {outside.argmax()} is {action[outside.argmax()]}; expected 0 to {len(self.edits.kind) - 1}"
-            )
-        known, masks = self._masks
-        if known is not self.state or len(masks) != len(place):
-            masks = self._allowed(place, step)
-        return apply_edits(place, action.astype(np.int64), masks, *self.edits)
+        action = self.numbers(actions, len(place))
+        return apply_edits(place, action, self.masks_at(place, step), *self.edits)
 
     def read(self, place: NDArray[np.int32]) -> CompositionBatch:
         """The reduced formulas."""
         return CompositionBatch(*reduced(place))
 
-    def masks(self) -> NDArray[np.bool_]:
-        """Which actions are allowed where the episodes stand (N, A) bool, freshly allocated; no row is empty."""
-        if self.state is None:
-            raise RuntimeError("action_masks() was called before reset(); begin an episode with reset(seed=...)")
-        if self._masks[0] is not self.state:
-            self._masks = self.state, self._allowed(self.state.place, self.state.step)
-        return self._masks[1].copy()
-
-    def details(self, place: NDArray[np.int32]) -> dict[str, Any]:
-        """``counts`` (atoms as the agent left them, by symbol) and ``refused`` (edits refused in this episode)."""
-        present = np.flatnonzero(place[:REFUSED])
-        return {
-            "counts": {alphabet.SYMBOLS[element]: int(place[element]) for element in present},
-            "refused": int(place[REFUSED]),
-        }
-
-    def arrays(self) -> dict[str, NDArray]:
-        """``refused`` (N,)."""
-        assert self.state is not None
-        return {"refused": self.state.place[:, REFUSED].copy()}
-
-    def sketch(self, pen: Pen, trail: Trail) -> None:
-        """The counts of each element, step by step."""
-        sketch_counts(pen, trail)
-
-    def _allowed(self, place: NDArray[np.int32], step: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def allowed(self, place: NDArray[np.int32], step: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which edits are allowed (B, A) bool."""
         masks = allowed_edits(place, len(self.edits.kind), self.rules)
         if self.arguments.reachability:
             masks, _ = neutral_edits(place, masks, self.horizon - step, self.rules, self.charges)

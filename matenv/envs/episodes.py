@@ -1,7 +1,8 @@
 """N episodes as arrays: the core of every environment. Both the single and the vector environment own one.
 
 An environment is only a way of proposing the next composition. `Episodes` holds everything else: oracle, task, reward
-terms, observations, starts. `LatentEpisodes` and `ElementEpisodes` say how a move leads to a composition.
+terms, observations, starts. `LatentEpisodes`, `ElementEpisodes` and `OxideEpisodes` say how a move leads to a
+composition.
 """
 
 from __future__ import annotations
@@ -188,6 +189,10 @@ class Episodes(Core):
     def read(self, place: NDArray) -> CompositionBatch:
         """The compositions at some places."""
 
+    def complete(self, step: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which episodes terminate after so many steps because nothing is left to do, not because time is up (B,)."""
+        return np.zeros(len(step), np.bool_)
+
     def details(self, place: NDArray) -> dict[str, Any]:
         """What one row's info says beside what all environments say; `place` is that row's."""
         return {}
@@ -277,8 +282,10 @@ class Episodes(Core):
         moved = State(
             place, old.step + 1, compositions, facts, old.start, old.round_trip, visits, held.wishes, held.origin, best
         )
-        truncated = moved.step >= self.horizon
-        terminated = (facts.success & self.arguments.terminate_on_success) | beyond(facts, self.arguments.end_beyond)
+        complete = self.complete(moved.step)
+        truncated = (moved.step >= self.horizon) & ~complete
+        terminated = complete | beyond(facts, self.arguments.end_beyond)
+        terminated |= facts.success & self.arguments.terminate_on_success
         transition = Transition(old, moved, changed, outside, truncated | terminated, terminated)
         terms = self.reward(transition, self.arguments.discount)
         reward = self.reward.total(terms)

@@ -28,7 +28,12 @@ SYSTEM_IDS = {
 }
 """The one whose reward is read from the table."""
 
-ALL_IDS = IDS | GOAL_IDS | SYSTEM_IDS
+OXIDE_IDS = {
+    "MaterialOxides-v0": ("matenv.envs.oxides:MaterialOxidesEnv", "matenv.envs.oxides:MaterialOxidesVectorEnv"),
+}
+"""The one that builds a formula from nothing, as Pan et al. do."""
+
+ALL_IDS = IDS | GOAL_IDS | SYSTEM_IDS | OXIDE_IDS
 """Every id that this package registers."""
 
 

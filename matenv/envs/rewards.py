@@ -15,7 +15,7 @@ from matenv.tasks import PARTS
 
 PENALTIES: dict[str, str] = {
     "ood": "minus how far beyond the trained ball the move tried to go, in units of its radius",
-    "illegal": "minus 1 for an edit that the rules forbid, which leaves the formula as it is",
+    "illegal": "minus 1 for a move that the rules forbid, which leaves the formula as it is",
 }
 """The one term that depends on how an environment moves: what a move that leaves its bounds is charged."""
 

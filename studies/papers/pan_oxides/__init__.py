@@ -1,0 +1,1 @@
+"""Oxides in five steps, after Pan, Karpovich and Olivetti (docs/pan.md)."""
