@@ -266,9 +266,9 @@ def draw(rng: np.random.Generator, part: str = "train", windows: float = 0.0) ->
     if windows:
         known = np.array([[values.get(name, np.nan) for name in TOLERANCES]])
         low, high = (np.round(end[0], 3) for end in windows_around(known, windows, rng))
-        for name, *pair_of_ends in zip(TOLERANCES, low.tolist(), high.tolist(), strict=True):
-            if name in values and pair_of_ends[0] < pair_of_ends[1]:
-                drawn[name] = (*(end if np.isfinite(end) else None for end in pair_of_ends),)
+        for name, lowest, highest in zip(TOLERANCES, low.tolist(), high.tolist(), strict=True):
+            if name in values and lowest < highest:
+                drawn[name] = (lowest if lowest > -np.inf else None, highest if highest < np.inf else None)
     targets = {name: (value, TOLERANCES[name]) for name, value in values.items() if name not in drawn}
     return Wish(targets, pair, tuple(sorted(excluded.tolist())), number, windows=drawn)
 
