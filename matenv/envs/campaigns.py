@@ -29,7 +29,6 @@ class Best:
         elements: Elements of the formula that has this score, the first one (N, k, 10) int16, padded with -1.
         counts: Their counts (N, k, 10) int32, padded with 0.
         tried: Proposals so far that held each element, whatever they scored (N, 89) int32.
-        proposals: Proposals so far (N,) int64.
     """
 
     score: NDArray[np.float64]
@@ -37,7 +36,6 @@ class Best:
     elements: NDArray[np.int16]
     counts: NDArray[np.int32]
     tried: NDArray[np.int32]
-    proposals: NDArray[np.int64]
 
     @classmethod
     def none(cls, rows: int, k: int) -> Best:
@@ -45,7 +43,7 @@ class Best:
         places, packed = (rows, k), (rows, k, MAX_ELEMENTS)
         return cls(
             np.zeros(places), np.zeros(places, np.uint64), np.full(packed, -1, np.int16), np.zeros(packed, np.int32),
-            np.zeros((rows, _E), np.int32), np.zeros(rows, np.int64),
+            np.zeros((rows, _E), np.int32),
         )  # fmt: skip
 
     @property
@@ -64,21 +62,21 @@ class Best:
             The best systems then, in new arrays.
         """
         best = Best(
-            self.score.copy(), self.system.copy(), self.elements.copy(), self.counts.copy(), self.tried.copy(),
-            self.proposals + 1,
+            self.score.copy(), self.system.copy(), self.elements.copy(), self.counts.copy(), self.tried.copy()
         )  # fmt: skip
         keys = batch.systems().keys()
         _enter(best.score, best.system, best.elements, best.counts, keys, batch.elements, batch.counts, score)
         _count(best.tried, batch.elements)
         return best
 
-    def write(self, view: NDArray[np.float32]) -> None:
-        """Write what was proposed: `PLACE` values per place, then the share of the proposals with each element.
+    def write(self, horizon: int, view: NDArray[np.float32]) -> None:
+        """Write what was proposed: `PLACE` values per place, then how often each element was tried, over the horizon.
 
         Args:
+            horizon: Proposals per episode.
             view: Zeros (N, 90 k + 89 or more).
         """
-        _write(self.score, self.elements, self.counts, self.tried, self.proposals, view)
+        _write(self.score, self.elements, self.counts, self.tried, horizon, view)
 
 
 @njit(cache=True, nogil=True)
@@ -128,7 +126,7 @@ def _write(
     elements: NDArray[np.int16],
     counts: NDArray[np.int32],
     tried: NDArray[np.int32],
-    proposals: NDArray[np.int64],
+    horizon: int,
     view: NDArray[np.float32],
 ) -> None:
     """As `Best.write`."""
@@ -141,6 +139,5 @@ def _write(
                     break
                 view[row, first + elements[row, place, j]] = counts[row, place, j] / atoms
             view[row, first + PLACE - 1] = score[row, place]
-        if proposals[row] > 0:
-            for element in range(tried.shape[1]):
-                view[row, places * PLACE + element] = tried[row, element] / proposals[row]
+        for element in range(tried.shape[1]):
+            view[row, places * PLACE + element] = min(tried[row, element] / horizon, 1.0)  # also past the end

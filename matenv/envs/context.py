@@ -157,8 +157,8 @@ def start_block(limits: Limits, within: float | None) -> Block:
 def campaign_block(places: int, horizon: int) -> Block:
     """What was proposed: of each of the best systems its best formula and score; then what was tried (90 k + 91).
 
-    Of each place, best first, atom fractions of the formula (89) and its score; zeros where there is none yet. Then the
-    share of all proposals so far, also of those that scored 0, that held each element (89), the mean score of the
+    Of each place, best first, atom fractions of the formula (89) and its score; zeros where there is none yet. Then how
+    many proposals so far, also of those that scored 0, held each element, over the horizon (89), the mean score of the
     places, and the share of the horizon used.
 
     Args:
@@ -168,7 +168,7 @@ def campaign_block(places: int, horizon: int) -> Block:
 
     def write(state: State, view: NDArray[np.float32]) -> None:
         assert state.best is not None  # offered only in campaigns
-        state.best.write(view)
+        state.best.write(horizon, view)
         view[:, -2] = state.best.mean
         view[:, -1] = np.minimum(state.step / horizon, 1.0)
 

@@ -232,15 +232,15 @@ def test_the_best_systems_are_those_of_a_hand_count(proposals, k):
     for place, score in enumerate(top):
         assert by_hand[tuple(best.elements[0, place, :2])] == score
     block = np.zeros((1, 90 * k + 91), np.float32)
-    best.write(block)
+    best.write(40, block)
     for each, score in zip(block[0, : 90 * k].reshape(k, 90), [*top, *[0.0] * (k - len(top))], strict=True):
         assert each[89] == np.float32(score) and (score > 0 or not each.any())
         if score > 0:
             told = matenv.formula(each[:89].astype(np.float64))
             first = next(formulas[which] for which, s in proposals if s == score and formulas[which] == told)
             assert np.array_equal(each[:89], batch_of(first).fractions()[0].astype(np.float32))
-    shares = np.mean([batch_of(formulas[which]).fractions()[0] > 0 for which, _ in proposals], axis=0)
-    assert np.array_equal(block[0, 90 * k : -2], shares.astype(np.float32))  # also of what scored 0
+    held = np.sum([batch_of(formulas[which]).fractions()[0] > 0 for which, _ in proposals], axis=0)
+    assert np.array_equal(block[0, 90 * k : -2], (held / 40).astype(np.float32))  # also of what scored 0
 
 
 @pytest.mark.parametrize("env_id", IDS)
@@ -297,7 +297,7 @@ def test_the_observation_of_a_campaign_tells_what_was_proposed(env_id, seed, ste
             expected = matenv.fractions(formula) if formula else np.zeros(89)
             assert np.array_equal(each[:89], expected.astype(np.float32))
         held = [matenv.fractions(formula) > 0 if formula else np.zeros(89) for formula, _ in told]
-        assert np.array_equal(block[270:359], np.mean(held, axis=0).astype(np.float32))
+        assert np.array_equal(block[270:359], (np.sum(held, axis=0) / 6).astype(np.float32))
         assert block[359] == pytest.approx(sum(score for score, _ in ranked) / 3, abs=1e-6)
         assert block[360] == np.float32(steps / 6)
 
@@ -310,10 +310,12 @@ def test_what_scored_nothing_is_seen_to_have_been_tried_and_a_state_keeps_it():
     observation, reward, *_ = env.step(stay)
     tried, before = observation[where][180:269], env.unwrapped.get_state()
     assert reward == 0.0 and not observation[where][:180].any()
-    assert [matenv.elements.SYMBOLS[k] for k in np.flatnonzero(tried)] == ["Cl", "Cs"] and tried.max() == 1.0
+    assert [matenv.elements.SYMBOLS[k] for k in np.flatnonzero(tried)] == ["Cl", "Cs"] and tried.max() == 1 / 16
     swap = env.unwrapped.number("swap", "Na", 0)
     one = env.step(swap)[0]
-    assert one[where][180:269].sum() == pytest.approx(2.0) and matenv.formula(one[where][:89].astype(float)) == "NaCl"
+    assert (
+        one[where][180:269].sum() == pytest.approx(4 / 16) and matenv.formula(one[where][:89].astype(float)) == "NaCl"
+    )
     env.step(swap)
     env.unwrapped.set_state(before)
     assert np.array_equal(env.step(swap)[0], one)
