@@ -21,7 +21,7 @@ from torch import nn
 from matenv.benchmark import Training, register
 from matenv.composition import CompositionBatch
 from matenv.tasks import Task
-from matenv.tasks.wishes import TOLERANCES
+from matenv.tasks.wishes import TOLERANCES, ends
 
 CONTEXT = 2 * len(PROPERTIES)
 """What the policy is told: of each property its target in standard units, 0 if not asked for, and whether it is."""
@@ -59,11 +59,13 @@ class ConditionedPolicy(MemorySearch):
         return self.policy.sample(number, self.rules, self.generator, context)[0].compositions()
 
     def context(self, task: Task) -> NDArray[np.float64]:
-        """What the policy is told of a wish (`CONTEXT`,)."""
+        """What the policy is told of a wish (`CONTEXT`,): of a window its middle, or one tolerance in from its end."""
         wanted = np.full((1, len(PROPERTIES)), np.nan)
         for objective in task.objectives:
-            near: Any = objective
-            wanted[0, PROPERTIES.index(near.property_name)] = near.target / TOLERANCES[near.property_name]
+            asked: Any = objective
+            low, high = (end / TOLERANCES[asked.property_name] for end in ends(asked))
+            aim = high - 1 if np.isinf(low) else low + 1 if np.isinf(high) else (low + high) / 2
+            wanted[0, PROPERTIES.index(asked.property_name)] = aim
         return self._told(wanted)[0]
 
     def _told(self, wanted: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from matenv.benchmark import Problem, Training
 from matenv.composition import CompositionBatch
 from matenv.elements import NUM_ELEMENTS
 from matenv.tasks import Task
-from matenv.tasks.wishes import TOLERANCES, Wish
+from matenv.tasks.wishes import TOLERANCES, Wish, ends
 
 PROPERTIES = tuple(TOLERANCES)
 """Properties that wishes are about."""
@@ -67,7 +67,9 @@ def worth(told: NDArray, task: Task) -> NDArray[np.float64]:
     for objective in task.objectives:
         wanted: Any = objective
         name = wanted.property_name
-        away = told[..., PROPERTIES.index(name)] - wanted.target / TOLERANCES[name]
+        low, high = (end / TOLERANCES[name] for end in ends(wanted))
+        mean = told[..., PROPERTIES.index(name)]
+        away = mean - np.clip(mean, low, high)
         value = value * np.exp(-0.5 * (away * TOLERANCES[name] / wanted.tolerance) ** 2)
     return np.nan_to_num(value)
 

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
-from matenv.compiled.jit import njit
 from matenv.composition import CompositionBatch
 from matenv.envs.arguments import Arguments
-from matenv.envs.campaigns import Best
+from matenv.envs.campaigns import PLACE, Best
 from matenv.envs.improving import Limits, Origin
 from matenv.envs.observations import Block
 from matenv.envs.rewards import Reward, TermFunction, Transition
@@ -69,7 +68,7 @@ class Context:
             self.blocks[START] = start_block(self.limits, task.within)
             self.terms[GAIN], self.reward = gain, {GAIN: 1.0}
         if self.places is not None:
-            self.blocks[CAMPAIGN] = campaign_block(arguments.horizon)
+            self.blocks[CAMPAIGN] = campaign_block(self.places, arguments.horizon)
             self.terms[RISE], self.reward = rise, {RISE: 1.0}
 
     def wishes(self, generators: Sequence[Generator], asked: Sequence[Wish] | None) -> Wishes | None:
@@ -155,21 +154,25 @@ def start_block(limits: Limits, within: float | None) -> Block:
     return Block(alphabet.NUM_ELEMENTS + 2, 0.0, 1.0, write)
 
 
-def campaign_block(horizon: int) -> Block:
-    """Share of the best systems that hold each element (89), mean of their scores, share of the horizon used.
+def campaign_block(places: int, horizon: int) -> Block:
+    """What was proposed: of each of the best systems its best formula and score; then what was tried (90 k + 91).
+
+    Of each place, best first, atom fractions of the formula (89) and its score; zeros where there is none yet. Then how
+    many proposals so far, also of those that scored 0, held each element, over the horizon (89), the mean score of the
+    places, and the share of the horizon used.
 
     Args:
+        places: Number of systems k.
         horizon: Proposals per episode.
     """
 
     def write(state: State, view: NDArray[np.float32]) -> None:
         assert state.best is not None  # offered only in campaigns
-        _count_elements(state.best.elements, view)
-        view[:, : alphabet.NUM_ELEMENTS] /= state.best.score.shape[1]
+        state.best.write(horizon, view)
         view[:, -2] = state.best.mean
         view[:, -1] = np.minimum(state.step / horizon, 1.0)
 
-    return Block(alphabet.NUM_ELEMENTS + 2, 0.0, 1.0, write)
+    return Block(places * PLACE + alphabet.NUM_ELEMENTS + 2, 0.0, 1.0, write)
 
 
 def gain(transition: Transition) -> NDArray[np.float64]:
@@ -183,14 +186,3 @@ def rise(transition: Transition) -> NDArray[np.float64]:
     before, after = transition.before.best, transition.after.best
     assert before is not None and after is not None  # offered only in campaigns
     return after.mean - before.mean
-
-
-@njit(cache=True, nogil=True)
-def _count_elements(members: NDArray[np.int16], view: NDArray[np.float32]) -> None:
-    """Add 1 to each element's column for each of the systems (N, k, 10) that hold it."""
-    rows, places, width = members.shape
-    for row in range(rows):
-        for k in range(places):
-            for j in range(width):
-                if members[row, k, j] >= 0:
-                    view[row, members[row, k, j]] += 1.0

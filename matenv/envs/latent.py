@@ -112,8 +112,11 @@ class MaterialLatentEnv(MaterialEnv):
             is the term ``gain``: score minus the start's utility x viability; the observation gets the block ``start``
             (fractions of the start, shares used of distance and edits). A task with a `start` of its own does the same.
         campaign: Number k of systems: the reward is the term ``campaign``, the rise of the mean score of the k best
-            chemical systems that the episode's steps proposed, and the observation gets the block ``campaign`` (share
-            of these systems with each element, their mean score, share of the horizon used). 16 to 64 steps suit it.
+            chemical systems that the episode's steps proposed. 16 to 64 steps suit it. The observation gets the block
+            ``campaign``, 90 k + 91 values that tell what was proposed: for each of the k systems, best first, the atom
+            fractions of its best formula (89) and its score, zeros where there is none yet; then how many proposals so
+            far, also of those that scored 0, held each element, over the horizon (89); the mean score of the k systems;
+            the share of the horizon used.
         device: Where decoder and predictor run.
         info: ``"words"`` (everything) or ``"numbers"``: numbers only, flat, of the same keys and shapes at every step,
             for what stacks infos (Minari, Tianshou, TorchRL's batches); `describe()` has the words.

@@ -40,31 +40,35 @@ class MaterialLatentGoalEnv(GoalReward, MaterialEnv):
     """Design a material by moving through a latent space, towards what the episode wishes for.
 
     ## Description
-    Every episode wishes for something else, and a policy must read what: one or two predicted properties near a value,
-    elements that must and must not occur, perhaps a number of elements (`matenv.tasks.wishes`). Wishes are made from
-    formulas of the train part, so that something like them exists. ``part="train"`` and ``part="test"`` never ask for
-    the same pair of required elements. Moves, oracle and episode end are those of `MaterialLatent-v0`.
+    Every episode wishes for something else, and a policy must read what: one or two predicted properties near a target
+    or inside a window (half of them each), elements that must and must not occur, perhaps a number of elements
+    (`matenv.tasks.wishes`). Wishes are made from formulas of the train part, so that something like them exists.
+    ``part="train"`` and ``part="test"`` never ask for the same pair of required elements. Moves, oracle and episode end
+    are those of `MaterialLatent-v0`.
 
     ## Action space
     That of `MaterialLatent-v0`.
 
     ## Observation space
     A `Dict`: ``observation``, the flat `Box` of `MaterialLatent-v0` without the wish; ``achieved_goal`` and
-    ``desired_goal``, `Box(-10, 10, (184,), float32)` each, of one form:
+    ``desired_goal``, `Box(-10, 10, (188,), float32)` each, of one form:
 
     | Values | What is asked for | What is achieved |
     |---|---|---|
-    | 0-1 | log10 bulk modulus and PBE gap, scaled; 0 if not asked for | predicted means, scaled |
-    | 2-3 | whether they are asked for | whether they are predicted |
-    | 4-92 | elements that must occur | elements present |
-    | 93-181 | elements that must not | zeros |
-    | 182 | number of elements / 10; 0 for two to four | number of elements / 10 |
-    | 183 | 1 | the task's score without the wish: novelty x viability x validity |
+    | 0-1 | lowest log10 bulk modulus and PBE gap, scaled; 0 if there is no lower end | predicted means, scaled |
+    | 2-3 | highest, likewise; of a target both are the same | the same predicted means |
+    | 4-5 | whether there is a lower end | whether they are predicted |
+    | 6-7 | whether there is an upper end | whether they are predicted |
+    | 8-96 | elements that must occur | elements present |
+    | 97-185 | elements that must not | zeros |
+    | 186 | number of elements / 10; 0 for two to four | number of elements / 10 |
+    | 187 | 1 | the task's score without the wish: novelty x viability x validity |
 
     ## Reward
-    ``compute_reward(achieved_goal, desired_goal, info)``, bit for bit: the product over the targets of
-    exp(-((predicted mean - target) / tolerance)^2 / 2), tolerance 0.1 (log10 GPa) and 0.45 eV, times 1 if the
-    elements fit, times the last value of what is achieved. It is batched and needs no `info`, so that hindsight
+    ``compute_reward(achieved_goal, desired_goal, info)``, bit for bit: the product over the properties
+    asked about of exp(-(d / tolerance)^2 / 2), d the distance of the predicted mean from the target or the window (0
+    inside), tolerance 0.1 (log10 GPa) and 0.45 eV, times 1 if the elements fit, times the last value of what is
+    achieved. It is batched and needs no `info`, so that hindsight
     experience replay (Andrychowicz et al., NeurIPS 2017; `HerReplayBuffer` of Stable-Baselines3) can ask what a
     formula would have earned had it been the goal: a relabelled goal asks for that formula's properties and elements.
     ``info["score"]`` is the same in double precision.
@@ -77,7 +81,8 @@ class MaterialLatentGoalEnv(GoalReward, MaterialEnv):
 
     ## Reset options
     ``options={"wish": wish}``, a `matenv.tasks.wishes.Wish` or its fields, such as
-    ``{"targets": {"band_gap_pbe": 2.0}, "required": ["Zn", "O"], "excluded": ["Pb"], "elements": 3}``;
+    ``{"targets": {"band_gap_pbe": 2.0}, "required": ["Zn", "O"], "excluded": ["Pb"], "elements": 3}`` or
+    ``{"windows": {"band_gap_pbe": [1.0, 2.5], "log10_bulk_modulus": [2.0, None]}}``, None for an open end;
     ``"formula"`` as in `MaterialLatent-v0`. Vector environments take one for all or a list.
     """
 

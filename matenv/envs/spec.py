@@ -95,7 +95,7 @@ def _as_data(name: str, value: Any) -> Any:
     if isinstance(value, Oracle):
         return value.arguments()
     if isinstance(value, Wish):
-        parts = ("targets", "required", "excluded", "elements")
+        parts = ("targets", "windows", "required", "excluded", "elements")
         return {part: _as_data(f"{name}.{part}", getattr(value, part)) for part in parts}
     if isinstance(value, AutoresetMode):
         return value.name

@@ -16,11 +16,11 @@ from matenv.tasks.objectives import Objective, Ramp, Window
 from matenv.tasks.single_phase import SINGLE_PHASE
 from matenv.tasks.stable_against import StableAgainst
 from matenv.tasks.task import Task
-from matenv.tasks.wishes import Near
+from matenv.tasks.wishes import Inside, Near
 
 KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (Ramp, Window, Near, StableAgainst, Hardness, WaterSplitting, LithiumWindow, LithiumCathode)
+    for kind in (Ramp, Window, Near, Inside, StableAgainst, Hardness, WaterSplitting, LithiumWindow, LithiumCathode)
 }
 """Objectives that can be written, by name."""
 

@@ -25,6 +25,9 @@ def test_a_formula_is_worth_most_where_it_hits_the_wish():
     told[2, -1] = 0.5
     value = worth(told, wish.task())
     assert value == pytest.approx([1.0, np.exp(-0.5), 0.5, 0.0])
+    assert worth(told, Wish(windows={"band_gap_pbe": (None, 2.2)}).task()) == pytest.approx(
+        [1.0, np.exp(-0.5 * (0.25 / 0.45) ** 2), 0.5, 0.0]
+    )
 
 
 def test_memory_answers_with_what_obeys_the_wish():
@@ -69,3 +72,6 @@ def test_a_conditioned_policy_is_told_targets_in_standard_units():
     wanted = np.zeros(CONTEXT)
     wanted[len(names) + place] = 1.0
     assert context == pytest.approx(wanted)
+    for window in ((middle - 0.5, middle + 0.5), (middle - 0.45, None), (None, middle + 0.45)):
+        told = agent.context(Wish(windows={"band_gap_pbe": window}, required=("Zn", "O")).task())
+        assert told == pytest.approx(wanted)

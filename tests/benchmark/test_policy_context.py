@@ -16,7 +16,7 @@ from matenv.benchmark import PolicyMethod, Problem, Training, plans, play, run
 from matenv.benchmark.policy_envs import make_envs
 from matenv.benchmark.systems import PROPOSALS, SystemProblem, stable_phases
 from matenv.benchmark.tracks import test_wishes as wishes_of_a_test
-from matenv.envs.wishes import Wishes
+from matenv.envs.wishes import WIDTH, Wishes
 from matenv.tasks.wishes import Wish
 from matenv.wrappers import SB3VecEnv
 
@@ -109,7 +109,7 @@ class Reads(torch.nn.Module):
 
     def __init__(self, number):
         super().__init__()
-        self.out = torch.nn.Linear(184, number)
+        self.out = torch.nn.Linear(WIDTH, number)
 
     def forward(self, observation):
         return self.out(observation["desired_goal"])

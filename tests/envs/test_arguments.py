@@ -70,6 +70,9 @@ def test_a_wish_is_part_of_the_spec_as_text():
     env = gym.make("MaterialElementsGoal-v0", wish=wish)
     again: Any = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))  # type: ignore[union-attr]
     assert again.reset(seed=0)[1]["wish"] == "band_gap_pbe 2 +- 0.45, with O Zn"
+    env = gym.make("MaterialElementsGoal-v0", wish=Wish(windows={"log10_bulk_modulus": (2.0, None)}))
+    again = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))  # type: ignore[union-attr]
+    assert again.reset(seed=0)[1]["wish"] == "log10_bulk_modulus at least 2"
 
 
 @pytest.mark.parametrize("wrong", [np.full((2, 32), 1j), np.full((2, 32), "0.5"), np.zeros((2, 32), object)])

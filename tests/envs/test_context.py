@@ -73,6 +73,11 @@ def test_both_checkers_are_clean_with_all_contexts_at_once(env_id):
 def test_the_score_for_a_wish_is_that_of_the_wish_as_a_task(oracle):
     rng = np.random.default_rng(0)
     wishes = [Wish({"band_gap_pbe": (2.0, 0.45)}), *(draw(rng, "test") for _ in range(11))]
+    wishes += [
+        Wish(windows={"band_gap_pbe": (1.0, 2.5), "log10_bulk_modulus": (None, 2.2)}),
+        Wish({"log10_bulk_modulus": (1.9, 0.1)}, windows={"band_gap_pbe": (0.6, None)}),
+        *(draw(rng, "test", 1.0) for _ in range(10)),
+    ]
     base, scored = Task("any", "", (), novel=True), 0
     for wish in wishes:
         allowed = wish.task()
@@ -83,6 +88,7 @@ def test_the_score_for_a_wish_is_that_of_the_wish_as_a_task(oracle):
         expected = allowed.score(assessment)
         assert narrowed.score == pytest.approx(expected.score, abs=1e-12)
         assert np.array_equal(narrowed.success, expected.success)
+        assert np.array_equal(narrowed.terms["utility"], expected.terms["utility"])
         scored += int((expected.score > 0).sum())
     assert scored > 100
 
@@ -125,6 +131,24 @@ def test_a_wish_may_be_given():
         ({"wish": {"targets": {"price": 3.0}}}, "wish about 'price'"),
         ({"wish": {"targets": {"band_gap_pbe": (2.0, 0.1)}}}, "environments know 0.45 only"),
         ({"wish": {"required": ["Xx"]}}, "required"),
+        (
+            {"wish": {"windows": {"price": [3.0, None]}}},
+            r"wish: windows\['price'\]=\(3.0, None\): windows know log10_bulk",
+        ),
+        (
+            {"wish": {"windows": {"band_gap_pbe": 2.0}}},
+            r"windows\['band_gap_pbe'\]=2.0 must be \(lowest, highest\), None",
+        ),
+        ({"wish": {"windows": {"band_gap_pbe": [2.0, 1.0]}}}, "the lowest below the highest"),
+        (
+            {"wish": {"windows": {"band_gap_pbe": [2.0, 2.5]}}},
+            "narrower than the predictor's error; give ends at least 0.9",
+        ),
+        ({"wish": {"windows": ["band_gap_pbe"]}}, r"wish: windows=\['band_gap_pbe'\] must be a dictionary such as"),
+        (
+            {"wish": {"targets": {"band_gap_pbe": 2.0}, "windows": {"band_gap_pbe": [1.0, 3.0]}}},
+            r"band_gap_pbe has the target \(2.0, 0.45\); give one",
+        ),
         ({"improve": {}}, "improve={} must be a dictionary"),
         ({"improve": {"distance": -1.0}}, r"improve\['distance'\]=-1.0"),
         ({"improve": {"edits": 0}}, r"improve\['edits'\]=0"),
@@ -207,6 +231,16 @@ def test_the_best_systems_are_those_of_a_hand_count(proposals, k):
     assert best.score[0, : len(top)].tolist() == top and best.mean[0] == pytest.approx(sum(top) / k)
     for place, score in enumerate(top):
         assert by_hand[tuple(best.elements[0, place, :2])] == score
+    block = np.zeros((1, 90 * k + 91), np.float32)
+    best.write(40, block)
+    for each, score in zip(block[0, : 90 * k].reshape(k, 90), [*top, *[0.0] * (k - len(top))], strict=True):
+        assert each[89] == np.float32(score) and (score > 0 or not each.any())
+        if score > 0:
+            told = matenv.formula(each[:89].astype(np.float64))
+            first = next(formulas[which] for which, s in proposals if s == score and formulas[which] == told)
+            assert np.array_equal(each[:89], batch_of(first).fractions()[0].astype(np.float32))
+    held = np.sum([batch_of(formulas[which]).fractions()[0] > 0 for which, _ in proposals], axis=0)
+    assert np.array_equal(block[0, 90 * k : -2], (held / 40).astype(np.float32))  # also of what scored 0
 
 
 @pytest.mark.parametrize("env_id", IDS)
@@ -229,10 +263,70 @@ def test_the_return_of_a_campaign_is_the_mean_of_its_best_systems(env_id):
     assert total == pytest.approx(expected, abs=1e-9) == last["campaign"]
 
 
-@given(st.integers(0, 2**31))
+_CAMPAIGNS: dict[str, Any] = {}
+
+
+@pytest.mark.parametrize("env_id", IDS)
+@given(st.integers(0, 2**31), st.integers(1, 6))
+@settings(max_examples=10, deadline=None)
+def test_the_observation_of_a_campaign_tells_what_was_proposed(env_id, seed, steps):
+    """Every system's best formula with its score, and every element of every proposal, whatever it scored."""
+    if env_id not in _CAMPAIGNS:
+        _CAMPAIGNS[env_id] = gym.make_vec(env_id, num_envs=3, horizon=6, campaign=3, autoreset_mode="DISABLED")
+    envs = _CAMPAIGNS[env_id]
+    observation, _ = envs.reset(seed=seed)
+    core, where = envs.unwrapped.core, envs.unwrapped.observation_blocks["campaign"]
+    assert not observation[:, where].any()
+    envs.action_space.seed(seed)
+    proposed: list[list[tuple[str, float]]] = [[], [], []]
+    for _ in range(steps):
+        observation, _, _, _, info = envs.step(envs.action_space.sample())
+        for row, formula in enumerate(core.state.compositions.formulas()):
+            proposed[row].append((formula, float(info["score"][row])))
+    assert envs.observation_space.contains(observation)
+    for told, block in zip(proposed, observation[:, where], strict=True):
+        best: dict[tuple[int, ...], tuple[float, str]] = {}
+        for formula, score in told:
+            system = tuple(batch_of(formula).elements[0].tolist()) if formula else ()
+            if score > best.get(system, (0.0, ""))[0]:
+                best[system] = (score, formula)
+        ranked = sorted(best.values(), key=lambda each: -each[0])[:3]
+        for place, each in enumerate(block[:270].reshape(3, 90)):
+            score, formula = ranked[place] if place < len(ranked) else (0.0, "")
+            assert each[89] == np.float32(score)
+            expected = matenv.fractions(formula) if formula else np.zeros(89)
+            assert np.array_equal(each[:89], expected.astype(np.float32))
+        held = [matenv.fractions(formula) > 0 if formula else np.zeros(89) for formula, _ in told]
+        assert np.array_equal(block[270:359], (np.sum(held, axis=0) / 6).astype(np.float32))
+        assert block[359] == pytest.approx(sum(score for score, _ in ranked) / 3, abs=1e-6)
+        assert block[360] == np.float32(steps / 6)
+
+
+def test_what_scored_nothing_is_seen_to_have_been_tried_and_a_state_keeps_it():
+    env: Any = gym.make("MaterialElements-v0", campaign=2, exclude=["Cs"])
+    where = env.unwrapped.observation_blocks["campaign"]
+    env.reset(options={"formula": "CsCl"})
+    stay = int(env.action_space.n) - 1
+    observation, reward, *_ = env.step(stay)
+    tried, before = observation[where][180:269], env.unwrapped.get_state()
+    assert reward == 0.0 and not observation[where][:180].any()
+    assert [matenv.elements.SYMBOLS[k] for k in np.flatnonzero(tried)] == ["Cl", "Cs"] and tried.max() == 1 / 16
+    swap = env.unwrapped.number("swap", "Na", 0)
+    one = env.step(swap)[0]
+    assert (
+        one[where][180:269].sum() == pytest.approx(4 / 16) and matenv.formula(one[where][:89].astype(float)) == "NaCl"
+    )
+    env.step(swap)
+    env.unwrapped.set_state(before)
+    assert np.array_equal(env.step(swap)[0], one)
+    assert before.arrays()["state.best.tried"].sum() == 2
+
+
+@given(st.integers(0, 2**31), st.sampled_from([0.0, 1.0]))
 @settings(max_examples=30, deadline=None)
-def test_a_wish_survives_packing(seed):
-    wish = draw(np.random.default_rng(seed), "train")
+def test_a_wish_survives_packing(seed, windows):
+    wish = draw(np.random.default_rng(seed), "train", windows)
     again = Wishes.of([check_wish("wish", wish)]).wish(0)
     assert dict(again.targets) == dict(wish.targets) and again.elements == wish.elements
+    assert dict(again.windows) == dict(wish.windows)
     assert set(again.required) == set(wish.required) and set(again.excluded) == set(wish.excluded)

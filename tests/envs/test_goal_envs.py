@@ -14,8 +14,23 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
 from matenv.envs.registration import GOAL_IDS
-from matenv.envs.wishes import EXCLUDED, FLAGS, NUMBER, PRESENT, WORTH, Wishes, as_wishes, goal_reward
-from matenv.tasks.wishes import draw
+from matenv.envs.wishes import (
+    EXCLUDED,
+    HAS_HIGH,
+    HAS_LOW,
+    HIGH,
+    LOW,
+    NUMBER,
+    PRESENT,
+    WORTH,
+    Wishes,
+    achieved,
+    as_wishes,
+    goal_reward,
+)
+from matenv.tasks import Task
+from matenv.tasks.sampling import random_formulas
+from matenv.tasks.wishes import MOST_ELEMENTS, WINDOWS, draw
 from matenv.wrappers import SB3VecEnv
 
 
@@ -86,17 +101,44 @@ def test_hindsight_asks_as_drawn_wishes_do_for_what_was_reached(seed):
     answers = (reached[:, NUMBER] > 0.15) & (reached[:, NUMBER] < 0.45)  # two to four elements
     paid = goal_reward(reached, goals)
     assert np.allclose(paid[answers], reached[answers, WORTH], rtol=1e-6)
+    ends = (goals[:, LOW], goals[:, HAS_LOW] > 0.5), (goals[:, HIGH], goals[:, HAS_HIGH] > 0.5)
+    assert (ends[0][0] <= reached[:, LOW])[ends[0][1]].all() and (ends[1][0] >= reached[:, HIGH])[ends[1][1]].all()
+    assert not any(value[~given].any() for value, given in ends)
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=20, deadline=None)
+def test_goals_pay_what_the_wish_pays_as_a_task(oracle, seed):
+    """Score of the task, of the environment in double precision, and of two vectors in single precision."""
+    wish = draw(np.random.default_rng(seed), "train", WINDOWS)
+    batch = random_formulas(
+        Task("any", "", (), min_elements=2, max_elements=MOST_ELEMENTS, require=wish.required), 40, seed
+    )
+    assessment, base = oracle.assess(batch), Task("any", "", (), novel=True)
+    scored = base.score(assessment)
+    packed = Wishes.of([wish] * len(batch))
+    expected = wish.task().score(assessment).score
+    assert scored.score * packed.utility(assessment.mean) * packed.fits(batch) == pytest.approx(expected, abs=1e-15)
+    vectors = achieved(batch, assessment.mean, scored.score)
+    assert goal_reward(vectors, packed.vectors()) == pytest.approx(expected, rel=1e-4, abs=1e-7)
 
 
 def test_hindsight_wishes_look_like_drawn_ones():
-    """Share of wishes about each property, with a number of elements, and mean number of excluded elements."""
+    """Properties asked about, targets among them, open ends, a number of elements, excluded and required elements."""
     rng = np.random.default_rng(0)
-    drawn = Wishes.of([draw(rng) for _ in range(400)]).vectors()
-    reached = np.repeat(_elements(6).reset(seed=0)[0]["achieved_goal"], 100, axis=0)
-    hindsight = as_wishes(reached, rng)
-    for columns, expected in ((FLAGS, 4 / 3), (NUMBER, 0.5), (EXCLUDED, 1.5), (PRESENT, 2.0)):
-        shares = [(goals[:, columns] > 0).reshape(len(goals), -1).sum(axis=1).mean() for goals in (drawn, hindsight)]
-        assert shares == pytest.approx([expected, expected], abs=0.15)
+    drawn = Wishes.of([draw(rng, windows=WINDOWS) for _ in range(400)]).vectors()
+    start = _elements(6).reset(seed=0, options={"formula": ["ZnO", "GaN", "NaCl", "CaS", "K2O", "MgF2"]})[0]
+    hindsight = as_wishes(np.repeat(start["achieved_goal"], 100, axis=0), rng)
+    told = [_kinds(goals) for goals in (drawn, hindsight)]
+    assert told[0] == pytest.approx(told[1], abs=0.15)
+    assert told[0] == pytest.approx([4 / 3, 2 / 3, 1 / 3, 0.5, 1.5, 2.0], abs=0.15)
+
+
+def _kinds(goals):
+    low, high = goals[:, HAS_LOW] > 0.5, goals[:, HAS_HIGH] > 0.5
+    targets = low & high & (goals[:, LOW] == goals[:, HIGH])
+    parts = (low | high, targets, low ^ high, goals[:, [NUMBER]] > 0, goals[:, EXCLUDED] > 0, goals[:, PRESENT] > 0)
+    return [part.sum(axis=1).mean() for part in parts]
 
 
 _MADE: dict[int, Any] = {}
@@ -117,6 +159,10 @@ def test_a_wish_that_is_met_pays_and_one_that_is_not_does_not():
     for wish, share in (
         ({"targets": {"band_gap_pbe": gap}}, 1.0),
         ({"targets": {"band_gap_pbe": gap + 0.45}}, np.exp(-0.5)),
+        ({"windows": {"band_gap_pbe": [gap - 0.5, gap + 0.5]}}, 1.0),
+        ({"windows": {"band_gap_pbe": [gap + 0.45, gap + 5]}}, np.exp(-0.5)),
+        ({"windows": {"band_gap_pbe": [None, gap - 0.9]}}, np.exp(-2.0)),
+        ({"windows": {"band_gap_pbe": [gap - 0.9, None], "log10_bulk_modulus": [-1.0, None]}}, 1.0),
         ({"required": ["O"]}, 1.0),
         ({"required": ["S"]}, 0.0),
         ({"excluded": ["Mg"]}, 0.0),

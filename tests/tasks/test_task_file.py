@@ -23,6 +23,7 @@ objectives:
   - {kind: minimise, property: formation_energy, low: -3, high: 0}
   - {kind: target, property: band_gap_pbe, value: 1.4, tolerance: 0.3}
   - {kind: Near, property: band_gap_expt, target: 2, tolerance: 0.5}
+  - {kind: Inside, property: log10_shear_modulus, low: null, high: 1.5, tolerance: 0.1}
   - {kind: Hardness, low: 5, high: 4e1}
   - {kind: WaterSplitting, largest_gap: 2.8}
   - {kind: LithiumWindow, reduction: [1.5, 0.0]}
