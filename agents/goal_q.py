@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium.spaces import Dict
+from matenv.agents.edit_policy import BY_ELEMENT
+from matenv.agents.surrogate import element_table
 from stable_baselines3.common.torch_layers import CombinedExtractor
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import Tensor, nn
 
 from matenv import elements as alphabet
-from matenv.agents.edit_policy import BY_ELEMENT
-from matenv.agents.surrogate import element_table
 from matenv.envs.wishes import EXCLUDED, PRESENT, WIDTH
 
 N = alphabet.NUM_ELEMENTS
@@ -104,5 +104,5 @@ class ElementwiseGoalQPolicy(DQNPolicy):
             "achieved_goal", "desired_goal", "observation",
         ]  # fmt: skip
         network = super().make_q_net()
-        network.q_net = ElementwiseQ(int(self.action_space.n), *self.net_arch[:1])  # type: ignore[attr-defined]
+        network.q_net = ElementwiseQ(int(self.action_space.n), *self.net_arch[:1])  # type: ignore[attr-defined, assignment]
         return network.to(self.device)

@@ -37,12 +37,12 @@ def search_measures(found: Found, task: Task, budget: int, reference: str = "tra
     Returns:
         By name. ``calls``: distinct formulas assessed. ``top1``, ``top10``, ``top100``: mean of the best scores, one
         formula per chemical system, missing ones 0; ``auc1``, ``auc10``, ``auc100``: areas under their curves.
-        ``gold100``: mean score by gold of the formulas of ``top100``, missing ones 0; ``gold_auc100``: the area under
-        its curve; ``gap``: ``top100`` minus ``gold100``. ``hits``: chemical systems with a success; ``gold_hits``: those with one that succeeds by gold,
-        too. ``rediscoveries``: formulas that the task's rules allow and DFT says are stable, of chemical systems that
-        the `system` split holds out. ``valid``, ``neutral`` (electronegativity-balanced, metals not exempt),
-        ``viable`` (P(stable) of 0.5 or more), ``success``: shares of the calls. ``systems``: distinct chemical systems.
-        ``diversity``: of the formulas of ``top100``.
+        ``gold100``: mean score by gold of the formulas of ``top100``, missing ones 0; ``gold_auc100``: area under its
+        curve; ``gap``: ``top100`` minus ``gold100``. ``hits``: chemical systems with a success; ``gold_hits``: those
+        with one that succeeds by gold, too. ``rediscoveries``: formulas that the task's rules allow and DFT says are
+        stable, of chemical systems that the `system` split holds out. ``valid``, ``neutral``
+        (electronegativity-balanced, metals not exempt), ``viable`` (P(stable) of 0.5 or more), ``success``: shares of
+        the calls. ``systems``: distinct chemical systems. ``diversity``: of the formulas of ``top100``.
     """
     batch, scores = found.compositions[:budget], found.scores[:budget]
     calls, best = best_rows(batch, scores)

@@ -18,7 +18,8 @@ class Training:
     """What `Search.train` is given.
 
     In the amortised track all wishes of the training share one count of calls; a formula assessed for one wish is free
-    for every other. So all that is assessed is predicted and counts, whether or not it answers the wish at hand. In the systems track nothing is counted: the labels of the train part are free to learn from.
+    for every other. So all that is assessed is predicted and counts, whether or not it answers the wish at hand. In the
+    systems track nothing is counted: the labels of the train part are free to learn from.
 
     Args:
         track: ``"amortised"`` or ``"systems"``.

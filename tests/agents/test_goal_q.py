@@ -4,7 +4,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from matenv.agents.goal_q import N, ElementwiseQ
+from matenv.agents.goal_q import ElementwiseQ, N
+
 from matenv.elements import INDEX, SYMBOLS
 
 FORMULA = "LiFePO4"

@@ -6,9 +6,19 @@ import pytest
 import matenv
 from matenv import Oracle, load_task
 from matenv.benchmark import (
-    METHODS, AskTell, Found, Problem, Training, best_by_system, find, plans, play, register, run, search,
-)  # fmt: skip
-
+    METHODS,
+    AskTell,
+    Found,
+    Problem,
+    Training,
+    best_by_system,
+    find,
+    plans,
+    play,
+    register,
+    run,
+    search,
+)
 from matenv.benchmark.curve import area_under_curve, best_rows, best_so_far, values_at
 from matenv.benchmark.measures import search_measures, system_measures, wish_measures
 from matenv.benchmark.systems import SystemProblem, held_out, stable_phases
