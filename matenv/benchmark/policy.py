@@ -43,7 +43,7 @@ class PolicyMethod:
     """A policy in an environment of this package, as a method.
 
     The environment is made with the problem's task and its oracle, so that every distinct formula met that passes the
-    task's free checks, those of the starts included, is a call; what fails them is not predicted. In the amortised
+    task's free checks, those of the starts included, is a call; what fails them is not (see `screened`). In the amortised
     track an environment that reads wishes, a goal environment or one made with ``wish="draw"``, wishes for what the
     problem does in every episode. In the systems track the environment is `MaterialSystem-v0` in the problem's system,
     and every proposal is a call.
@@ -67,6 +67,8 @@ class PolicyMethod:
             `matenv train` needs no trust: the agent is made again from ``config.json``, with the zip's weights.
         deterministic: Passed to a policy that asks; a module's most probable action instead of a draw.
         rows: Episodes at once; None for one per `CALLS_PER_ROW` calls of the budget.
+        screened: Refuse what the task's free checks refuse: it costs no call, and nothing is predicted of it. If False,
+            it is predicted, and a call. None for True, but False in goal environments, which observe predictions.
         wrap: Puts a wrapper around the vector environment; one with ``moves()`` is asked for them at the end.
         **env_kwargs: Arguments of the environment.
 
@@ -93,6 +95,7 @@ class PolicyMethod:
         trust: bool = False,
         deterministic: bool = False,
         rows: int | None = None,
+        screened: bool | None = None,
         wrap: Callable[[gym.vector.VectorEnv], gym.vector.VectorEnv] | None = None,
         **env_kwargs: Any,
     ) -> None:
@@ -100,6 +103,8 @@ class PolicyMethod:
         check_text("algorithm", algorithm, "a class of Stable-Baselines3, such as 'PPO'")
         check_flag("trust", trust)
         check_flag("deterministic", deterministic)
+        if screened is not None:
+            check_flag("screened", screened)
         if rows is not None:
             check_whole("rows", rows, "episodes at once, or None")
         for name, given in (("learn", learn), ("train", train), ("wrap", wrap)):
@@ -110,6 +115,7 @@ class PolicyMethod:
         self.env_id, self.env_kwargs = env_id.removeprefix("matenv:"), env_kwargs
         self.policy = load_zip(policy, algorithm, trust) if isinstance(policy, str | Path) else policy
         self.learn, self.deterministic, self.rows, self.wrap = learn, deterministic, rows, wrap
+        self.screened = screened
         self.train = train or _nothing
         if self.policy is not None:
             _act_of(self.policy)
@@ -130,7 +136,7 @@ class PolicyMethod:
         if (number := check_seed("seed", seed)) is None or number > LARGEST_SEED:
             raise ValueError(f"seed={seed!r} must be a whole number from 0 to {LARGEST_SEED:,}")
         rows = self.rows or max(1, min(MOST_ROWS, problem.budget // CALLS_PER_ROW))
-        envs = make_envs(self.env_id, problem, rows, self.env_kwargs)
+        envs = make_envs(self.env_id, problem, rows, self.env_kwargs, self.screened)
         envs = self.wrap(envs) if self.wrap else envs
         try:
             if self.learn is not None:

@@ -20,11 +20,16 @@ from matenv.tasks import load_task
 SYSTEMS_ENV = "MaterialSystem-v0"
 """The environment of the track systems."""
 
+GOAL_ENVS = ("MaterialLatentGoal-v0", "MaterialElementsGoal-v0")
+"""Environments that observe what the formula at hand is predicted to be, whether or not it answers the wish."""
+
 JOINED = "stable-novel"
 """Task that goal environments join with a wish if none is given."""
 
 
-def make_envs(env_id: str, problem: Problem, rows: int, given: Mapping[str, Any]) -> gym.vector.VectorEnv:
+def make_envs(
+    env_id: str, problem: Problem, rows: int, given: Mapping[str, Any], screened: bool | None = None
+) -> gym.vector.VectorEnv:
     """The batched environment of a problem.
 
     Args:
@@ -33,6 +38,7 @@ def make_envs(env_id: str, problem: Problem, rows: int, given: Mapping[str, Any]
         rows: Episodes at once; one in the systems track, where proposals are told one by one.
         given: Arguments of the environment. Where ``wish`` is among them, or is one by default, every episode has the
             problem's wish, and ``task`` is what is joined with it, by default new and stable.
+        screened: As `PolicyMethod`.
 
     Returns:
         The environment.
@@ -52,7 +58,10 @@ def make_envs(env_id: str, problem: Problem, rows: int, given: Mapping[str, Any]
     for name in ("oracle", "task"):
         if name in given and not (reads_wish and name == "task"):
             raise ValueError(f"{name}={given[name]!r}: the problem brings its own; leave it out")
-    return gym.make_vec(env_id, num_envs=rows, oracle=problem.oracle, **arguments)
+    if screened is None:
+        screened = env_id.rpartition(":")[2] not in GOAL_ENVS
+    oracle = problem.oracle if screened else problem.oracle.screened(None)
+    return gym.make_vec(env_id, num_envs=rows, oracle=oracle, **arguments)
 
 
 def _of_wish(env_id: str, problem: Problem, given: Mapping[str, Any]) -> dict[str, Any]:

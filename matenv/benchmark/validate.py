@@ -57,10 +57,6 @@ def validate(path: str | Path) -> list[str]:
             continue
         if not isinstance(problem, SystemProblem) and len(batch.distinct()) < len(batch):
             wrong.append(f"{name}: a formula occurs twice")
-        refused = np.flatnonzero(~problem.screen(batch)) if not isinstance(problem, SystemProblem) else np.zeros(0, int)
-        if len(refused):
-            wrong.append(f"{name}: {len(refused)} formulas fail its free checks; first {answer.formulas[refused[0]]}")
-            continue
         scores = problem.assess(batch) if len(batch) else np.zeros(0)
         differ = np.flatnonzero(np.abs(scores - np.array(answer.scores)) > SCORE_TOLERANCE)
         if len(differ):

@@ -161,11 +161,12 @@ class Oracle:
             twin.properties = check_properties(_named(properties))
         return twin
 
-    def screened(self, screen: Screen) -> Oracle:
+    def screened(self, screen: Screen | None) -> Oracle:
         """This oracle behind checks that cost no call: what fails them is not evaluated, not counted, not predicted.
 
         Args:
-            screen: The checks, in place of any that this oracle is behind; `Task.screen` has those of a task.
+            screen: The checks, in place of any that this oracle is behind; `Task.screen` has those of a task. None for
+                none.
 
         Returns:
             The oracle, which counts in the same ledger.
@@ -179,8 +180,8 @@ class Oracle:
             >>> oracle.assess(["MgF2", "Li2MgF3", "Cs3Be2F7"]).evaluated.tolist(), oracle.calls
             ([False, False, True], 1)
         """
-        if not callable(screen):
-            raise ValueError(f"screen={screen!r} must be a function of compositions, such as load_task(...).screen")
+        if screen is not None and not callable(screen):
+            raise ValueError(f"screen={screen!r} must be a function of compositions, such as Task.screen, or None")
         twin = object.__new__(type(self))
         vars(twin).update(vars(self))
         twin._screen = screen

@@ -21,6 +21,7 @@ from matenv.wrappers import SB3VecEnv
 
 LATENT, ELEMENTS = "MaterialLatent-v0", "MaterialElements-v0"
 TASK = load_task("stiff-stable")
+paying = PolicyMethod(LATENT, lambda observation: np.ones((len(observation), 32)), screened=False)
 outwards = PolicyMethod(LATENT, lambda observation: np.ones((len(observation), 32)))
 
 
@@ -124,6 +125,27 @@ def test_recurrent_state_is_kept_and_reset_where_episodes_begin():
     assert states[0][0].shape[1] == 3 and not np.allclose(states[0][0], states[1][0])
 
 
+@pytest.mark.parametrize("env_id", [LATENT, ELEMENTS])
+def test_a_policy_pays_for_what_passes_the_free_checks_or_for_all(env_id):
+    def wanders(observation, action_masks=None):
+        drawn = np.random.default_rng(int(1e6 * abs(observation).sum()))
+        if action_masks is None:
+            return drawn.uniform(-1, 1, (len(observation), 32))
+        return (drawn.random(action_masks.shape) * action_masks).argmax(axis=1)
+
+    task = load_task("wide-gap-ionic-novel")
+    found = {
+        screened: play(PolicyMethod(env_id, wanders, screened=screened), Problem(task, Oracle(budget=60)))
+        for screened in (None, True, False)
+    }
+    assert (
+        len(found[True].formulas) == len(found[False].formulas) == 60 and found[None].formulas == found[True].formulas
+    )
+    assert task.screen(found[True].compositions).all() and 0 < task.screen(found[False].compositions).mean() < 0.9
+    with pytest.raises(ValueError, match="screened=1"):
+        PolicyMethod(env_id, wanders, screened=1)
+
+
 def test_a_policy_may_learn_within_the_budget():
     def learn(envs, problem):
         envs.reset(seed=0)
@@ -142,6 +164,6 @@ def test_a_policy_may_learn_within_the_budget():
 
 
 def test_a_policy_answers_wishes():
-    (plan,) = plans(["tests.benchmark.test_policies:outwards"], "amortised", seeds=1, budget=10, training=1)
+    (plan,) = plans(["tests.benchmark.test_policies:paying"], "amortised", seeds=1, budget=10, training=1)
     result = run(plan)
     assert len(result.answers) == 20 and all(len(answer.formulas) == 10 for answer in result.answers)

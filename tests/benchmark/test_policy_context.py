@@ -126,7 +126,8 @@ def test_a_module_reads_the_wish():
 def test_the_amortised_track_tells_each_wish(name, seen):
     (plan,) = plans([f"{HERE}:{name}"], "amortised", seeds=1, budget=5, training=1)
     result = run(plan)
-    assert len(result.answers) == 20 and all(len(answer.formulas) == 5 for answer in result.answers)
+    assert len(result.answers) == 20 and all(len(answer.formulas) <= 5 for answer in result.answers)
+    assert name == "flat" or all(len(answer.formulas) == 5 for answer in result.answers)  # screened, few formulas pass
     block = gym.make_vec(LATENT, wish="draw").unwrapped.observation_blocks["goal"]  # type: ignore[attr-defined]
     told = {(each["desired_goal"] if name == "goal" else each[:, block])[0].tobytes() for each in seen}
     assert told == {vector.tobytes() for vector in Wishes.of(wishes_of_a_test(plan.seed)).vectors()}

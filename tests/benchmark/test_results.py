@@ -75,7 +75,7 @@ def test_a_result_may_begin_with_a_byte_order_mark(folder, tmp_path):
 
 def test_another_protocol_and_other_files_are_refused(folder, tmp_path):
     path = altered(folder, tmp_path, SINGLE, lambda c: c.update(protocol=0))
-    with pytest.raises(ValueError, match="protocol=0 is not 1, which this package knows"):
+    with pytest.raises(ValueError, match="protocol=0 is not 2, which this package knows"):
         validate(path)
     path.write_text("[1, 2]")
     with pytest.raises(ValueError, match="is not a result"):
@@ -100,7 +100,7 @@ def test_another_protocol_and_other_files_are_refused(folder, tmp_path):
         (lambda c: c["answers"][0].update(formulas=None), r"answers\[0\]: formulas must be a list of formulas"),
         (lambda c: c.update(answers=[]), "answers must be a list with one entry"),
         (lambda c: c.update(trained_on=[[1]]), "trained_on must be a list of formulas"),
-        (lambda c: c.update(protocol=True), "protocol=True is not 1"),
+        (lambda c: c.update(protocol=True), "protocol=True is not 2"),
         (lambda c: c.update(date=5), "date=5 must be text"),
         (lambda c: c.pop("date"), "date is missing"), (lambda c: c.update(more=1), "more is no field"),
     ],

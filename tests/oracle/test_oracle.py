@@ -1,4 +1,5 @@
 import copy
+import pickle
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import matenv
+from matenv import Oracle
 from matenv.composition import CompositionBatch
 from matenv.data.dataset import UNITS, Dataset
 from matenv.oracle.ledger import Ledger
@@ -153,6 +155,23 @@ def test_a_copy_of_an_oracle_counts_for_itself():
     assert second.hull is first.hull and second.calls == 2 and second.budget == 3
     assert second.assess(["TiN", "KCl"]).evaluated.tolist() == [True, False]
     assert first.calls == 2 and second.history().formulas() == ["MgO", "NaCl", "TiN"]
+
+
+def test_an_oracle_behind_free_checks_counts_what_passes_in_the_same_ledger():
+    oracle, task = Oracle(budget=2), load_task("wide-gap-ionic-novel")
+    screened = oracle.screened(task.screen)
+    said = screened.assess(["MgF2", "Cs3Be2F7", "Li2MgF3"])
+    assert said.evaluated.tolist() == [False, True, False] and screened.calls == oracle.calls == 1
+    assert np.isnan(said.mean["band_gap_pbe"]).tolist() == [True, False, True]
+    assert task.score(said).score[[0, 2]].tolist() == [0.0, 0.0]
+    for twin in (copy.deepcopy(screened), pickle.loads(pickle.dumps(screened))):
+        assert twin.assess(["MgF2", "Rb3Be2F7"]).evaluated.tolist() == [False, True] and twin.calls == 2
+    assert screened.calls == 1 and screened.anew().assess(["MgF2"]).evaluated.all()
+    assert screened.screened(None).assess(["MgF2"]).evaluated.all() and oracle.calls == 2
+    with pytest.raises(ValueError, match="no name stands for .screen."):
+        screened.arguments()
+    with pytest.raises(ValueError, match="screen=3 must be a function"):
+        oracle.screened(3)
 
 
 def test_oracle_refusals():
