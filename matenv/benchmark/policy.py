@@ -43,10 +43,10 @@ class PolicyMethod:
     """A policy in an environment of this package, as a method.
 
     The environment is made with the problem's task and its oracle, so that every distinct formula met that passes the
-    task's free checks, those of the starts included, is a call; what fails them is not (see `screened`). In the amortised
-    track an environment that reads wishes, a goal environment or one made with ``wish="draw"``, wishes for what the
-    problem does in every episode. In the systems track the environment is `MaterialSystem-v0` in the problem's system,
-    and every proposal is a call.
+    task's free checks, those of the starts included, is a call; what fails them is not (see `screened`). In the
+    amortised track an environment that reads wishes, a goal environment or one made with ``wish="draw"``, wishes for
+    what the problem does in every episode. In the systems track the environment is `MaterialSystem-v0` in the problem's
+    system, and every proposal is a call.
 
     Whatever the policy has a parameter for is passed by name: ``action_masks`` (N, A) bool, ``state`` (returned with
     the actions, None at first; it is the policy's own), ``episode_start`` (N,) bool, ``reward`` (N,) of the last step,
