@@ -143,7 +143,7 @@ def test_a_policy_pays_for_what_passes_the_free_checks_or_for_all(env_id):
     )
     assert task.screen(found[True].compositions).all() and 0 < task.screen(found[False].compositions).mean() < 0.9
     with pytest.raises(ValueError, match="screened=1"):
-        PolicyMethod(env_id, wanders, screened=1)
+        PolicyMethod(env_id, wanders, screened=1)  # type: ignore[arg-type]
 
 
 def test_a_policy_may_learn_within_the_budget():
