@@ -54,3 +54,12 @@ def test_agent_learns_a_toy_task(algorithm):
     learnt = evaluate_policy(agent, env_id, 64, deterministic=True, **arguments).final_scores.mean()
     assert learnt > 0.6
     assert learnt > chance + 0.2, (learnt, chance)
+
+
+@pytest.mark.slow
+def test_hindsight_learns_to_answer_wishes_that_it_never_saw():
+    agent, envs = create("her_dqn", "MaterialElementsGoal-v0", 0)
+    agent.learn(15_000)
+    envs.close()
+    said = evaluate_policy(agent, "MaterialElementsGoal-v0", 64, deterministic=True)
+    assert said.returns.mean() > 0.02  # random edits: less than .0001
