@@ -27,11 +27,14 @@ def main(
     pool = pool[task.screen(pool)]
     assessment = oracle.assess(pool)
     vectors = achieved(pool, assessment.mean, task.score(assessment).score)
-    asked = wish_table("test")[np.arange(wishes)].vectors()
-    scores = np.stack([goal_reward(vectors, wish[None]) for wish in asked])
+    scores, trained = (
+        np.stack([goal_reward(vectors, wish[None]) for wish in wish_table(part)[np.arange(wishes)].vectors()])
+        for part in ("test", "train")
+    )
     print(f"{len(pool):,} new formulas, {wishes} test wishes; mean score of")
     print(f"  a random formula       {scores.mean():.4f}")
     print(f"  the best single one    {scores.mean(axis=0).max():.4f}")
+    print(f"  that of training wishes {scores[:, trained.mean(axis=0).argmax()].mean():.4f}")
     print(f"  the best for each wish {scores.max(axis=1).mean():.4f} ({len(set(scores.argmax(axis=1)))} formulas)")
 
 
