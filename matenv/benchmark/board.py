@@ -27,8 +27,8 @@ PROXY = {"single": "top100", "amortised": "top10"}
 COLUMNS: dict[str, dict[str, str]] = {
     "single": {
         SHARE: "share of the best known",
-        "gold100": "best 100 by gold", "gold_auc100": "its AUC", "gold_hits": "hits, gold",
-        "top100": "the same 100 by proxy", "auc100": "its AUC", "hits": "hits, proxy", "gap": "hacking gap",
+        "gold100": "best 100 by gold", "gold_auc100": "AUC, gold", "gold_hits": "hits, gold",
+        "top100": "the same 100 by proxy", "auc100": "AUC, proxy", "hits": "hits, proxy", "gap": "hacking gap",
         "top10": "best 10, proxy", "rediscoveries": "rediscoveries", "viable": "viable", "diversity": "diversity",
     },
     "amortised": {

@@ -170,6 +170,7 @@ def test_random_draws_differ_from_system_to_system(folder):
     assert len(set(first)) > 1, first
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_it_was_killed(tmp_path):
     command = [sys.executable, "-m", "matenv.cli", "benchmark", "run", "--method", "random", "--task", "stiff-stable"]
     command += ["--budget", "50", "--seeds", "3", "--out", str(tmp_path)]
@@ -178,17 +179,40 @@ def test_a_run_goes_on_where_it_was_killed(tmp_path):
         time.sleep(0.02)
     process.kill()
     process.wait()
-    first = sorted(tmp_path.glob("*.json"))[0]
+    goes_on(tmp_path, command[3:])
+
+
+def test_a_run_goes_on_where_it_was_interrupted(tmp_path, monkeypatch):
+    command = ["benchmark", "run", "--method", "random", "--task", "stiff-stable"]
+    command += ["--budget", "50", "--seeds", "3", "--out", str(tmp_path)]
+    write, left = Result.write, [1]
+
+    def write_or_stop(*arguments):
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return write(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Result, "write", write_or_stop)
+        assert invoke(app, command).exit_code != 0
+    assert len(list(tmp_path.glob("*.json"))) == 1
+    goes_on(tmp_path, command)
+
+
+def goes_on(folder, command):
+    """The command again: what is there stands, the rest is run, and a file of other settings is refused."""
+    first = sorted(folder.glob("*.json"))[0]
     written = first.stat().st_mtime_ns
-    result = invoke(app, command[3:])
+    result = invoke(app, command)
     assert result.exit_code == 0, result.output
-    assert first.stat().st_mtime_ns == written and len(list(tmp_path.glob("*.json"))) == 3
-    assert not [path for path in tmp_path.glob("*.json") if validate(path)]
+    assert first.stat().st_mtime_ns == written and len(list(folder.glob("*.json"))) == 3
+    assert not [path for path in folder.glob("*.json") if validate(path)]
     content = json.loads(first.read_text())
     content["plan"]["training"] = 5
     first.write_text(json.dumps(content))
     with pytest.raises(ValueError, match="holds another run"):
-        sweep(plans(["random"], "single", ["stiff-stable"], 3, 50), tmp_path)
+        sweep(plans(["random"], "single", ["stiff-stable"], 3, 50), folder)
 
 
 @pytest.mark.slow
