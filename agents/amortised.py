@@ -15,7 +15,7 @@ from matenv.agents.archive import Archive
 from matenv.agents.formula_policy import FormulaRules, load_prior
 from matenv.agents.memory import OUTPUTS, Memory, problems_of, samples_for, told_of, worth
 from matenv.agents.searches.children import children
-from matenv.agents.searches.genetic_table import GeneticTableSearch, unasked
+from matenv.agents.searches.genetic_table import GeneticTableSearch
 from matenv.agents.searches.substitution import exchanged, within_reach
 from matenv.agents.surrogate import Surrogate
 from numpy.typing import NDArray
@@ -74,7 +74,8 @@ class MemorySearch:
             problems = problems_of(training, wishes)
             batch, own = samples_for(wishes, SAMPLES, self.generator, self.prior)
             for number, problem in enumerate(problems):
-                some = unasked(problem, batch[own == number])
+                some = batch[own == number]
+                some = some[problem.fresh(some)]
                 rows = np.argsort(-self.promise(some, problem.task), kind="stable")[: min(PER_WISH, training.remaining)]
                 if len(rows):
                     problem.assess(some[rows])
@@ -102,11 +103,16 @@ class MemorySearch:
 
     def ask(self, n: int) -> CompositionBatch:
         """The next best."""
-        new = unasked(self.problem, self.queue)
-        return new[:n] if len(new) else unasked(self.problem, self.drawn(DRAWN))[:n]
+        new = self.queue[self.problem.fresh(self.queue)]
+        return new[:n] if len(new) else self.sampled(n)
 
     def tell(self, compositions: CompositionBatch, scores: NDArray[np.float64]) -> None:
         """Nothing is learned from it."""
+
+    def sampled(self, most: int) -> CompositionBatch:
+        """New samples."""
+        drawn = self.drawn(DRAWN)
+        return drawn[self.problem.fresh(drawn)][:most]
 
     def drawn(self, number: int) -> CompositionBatch:
         """Samples of the prior under the wish's rules."""
@@ -125,8 +131,8 @@ class MemoryGenetic(MemorySearch):
     def ask(self, n: int) -> CompositionBatch:
         """The memory's best first."""
         remembered = n - self.problem.budget // 2
-        if remembered > 0 and len(new := unasked(self.problem, self.queue)):
-            return new[:remembered]
+        if remembered > 0 and len(rows := self.problem.fresh(self.queue)):
+            return self.queue[rows[:remembered]]
         return self.genetic.ask(n)
 
     def tell(self, compositions: CompositionBatch, scores: NDArray[np.float64]) -> None:
@@ -157,13 +163,13 @@ class PriorModel(MemorySearch):
             if not len(bred):
                 break
             best = CompositionBatch.concatenate([bred.compositions, self.real.compositions[:20]])
-            parents = best[np.minimum(bred.draw(300, self.rng, lead=5.0), len(best) - 1)]
+            parents = best[bred.draw(300, self.rng, lead=5.0)]
             if len(self.real):
                 parents = CompositionBatch.concatenate([parents, self.real.compositions[self.real.draw(100, self.rng)]])
             self._enter(bred, children(parents, best, self.problem.task, self.rng, most=2))
         if len(bred):
             return bred.compositions[:room]
-        return unasked(self.problem, self.drawn(DRAWN))[:room]
+        return self.sampled(room)
 
     def tell(self, compositions: CompositionBatch, scores: NDArray[np.float64]) -> None:
         """Refine the wish's own model."""
@@ -183,7 +189,7 @@ class PriorModel(MemorySearch):
             self.model = shared
 
     def _enter(self, archive: Archive, batch: CompositionBatch) -> None:
-        new = unasked(self.problem, batch)
+        new = batch[self.problem.fresh(batch)]
         archive.add(new, self.promise(new, self.problem.task))
 
 

@@ -14,7 +14,6 @@ import torch
 from matenv.agents.amortised import MemorySearch, PriorModel
 from matenv.agents.formula_policy import FormulaRules, Unrolled, load_prior
 from matenv.agents.memory import PROPERTIES
-from matenv.agents.searches.genetic_table import unasked
 from numpy.typing import NDArray
 from torch import nn
 
@@ -51,7 +50,8 @@ class ConditionedPolicy(MemorySearch):
 
     def ask(self, n: int) -> CompositionBatch:
         """New samples."""
-        return unasked(self.problem, self.drawn(4 * n + 20))[:n]
+        drawn = self.drawn(4 * n + 20)
+        return drawn[self.problem.fresh(drawn)][:n]
 
     def drawn(self, number: int) -> CompositionBatch:
         """Samples of the policy under the wish's rules."""

@@ -20,6 +20,7 @@ from matenv.agents.surrogate import Surrogate
 from numpy.typing import NDArray
 
 from matenv.benchmark import Problem, register
+from matenv.benchmark.policy import STEPS_PER_CALL
 from matenv.composition import CompositionBatch
 from matenv.envs.latent_moves import moved, project
 
@@ -56,16 +57,14 @@ class LatentCritic:
     """
 
     def __init__(self, seed: int = 0, settings: Settings = Settings()) -> None:
-        self.settings = settings
-        self.rng = np.random.default_rng(seed)
-        self.critic = Surrogate(2, seed=seed)
-        self.archive = Archive(settings.elites)
-        self.told = np.zeros(0, np.uint64)
+        self.seed, self.settings = seed, settings
 
     def play(self, problem: Problem, seed: int) -> None:
         """Act until the budget is spent."""
         torch.set_num_threads(1)  # more gain nothing for networks this small
-        self.problem = problem
+        self.problem, self.rng = problem, np.random.default_rng(self.seed)
+        self.critic, self.archive = Surrogate(2, seed=self.seed), Archive(self.settings.elites)
+        self.told = np.zeros(0, np.uint64)
         rows = min(self.settings.rows, problem.budget)
         envs = gym.make_vec(
             ENV_ID, rows, task=problem.task, oracle=problem.oracle, start="prior", horizon=10 * problem.budget
@@ -74,7 +73,7 @@ class LatentCritic:
             self.envs, self.core = envs, envs.unwrapped.core  # type: ignore[attr-defined]
             _, info = envs.reset(seed=seed)
             self.scores = self._learn(info["score"])
-            for _ in range(20 * problem.budget // rows + 50):
+            for _ in range(STEPS_PER_CALL * problem.budget // rows + 50):
                 if problem.oracle.exhausted:
                     return
                 _, _, _, _, info = envs.step(self._moves())
@@ -101,8 +100,9 @@ class LatentCritic:
         there, _ = project(moved(start, actions, core.step_size, core.cloud, core.pull), core.radius)
         batch = core.latent.decode_batch(there)
         value = np.full(len(batch), -1.0)
-        new = self.problem.fresh(batch)
-        value[new] = self._value(batch[new])
+        distinct = batch.distinct()  # also what was assessed before: a row may pass through it
+        passing = distinct[self.problem.screen(batch[distinct])]
+        value[passing] = self._value(batch[passing])
         chosen, taken = np.zeros(rows, np.int64), set()
         systems = batch.systems().keys()
         table = value.reshape(rows, many)
@@ -121,7 +121,8 @@ class LatentCritic:
         if fresh:
             drawn = self.core.latent.sample(fresh * self.settings.moves, int(self.rng.integers(2**31)))
             batch = self.core.latent.decode_batch(drawn)
-            batch = batch[self.problem.fresh(batch)]
+            batch = batch[batch.distinct()]
+            batch = batch[self.problem.screen(batch)]
             best = np.argsort(-self._value(batch), kind="stable")
             starts = batch[best[batch[best].systems().distinct()[:fresh]]].formulas()
         if len(starts) < number and len(self.archive):
@@ -144,7 +145,7 @@ class LatentCritic:
         batch, own = batch[new], scores[new]
         terms = self.problem.task.score(self.problem.oracle.assess(batch)).terms
         told = np.stack([terms["utility"], terms["viability"]], axis=1)
-        self.critic.tell(batch, np.clip(np.nan_to_num(told), 0.0, 1.0), self.settings.steps)
+        self.critic.tell(batch, told, self.settings.steps)
         self.archive.add(batch, own)
         return scores.copy()
 

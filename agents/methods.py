@@ -24,16 +24,15 @@ from matenv.atomic import write_whole
 from matenv.benchmark import METHODS, PolicyMethod, Problem, Result, plans, register, sweep
 from matenv.benchmark.burden import burden
 from matenv.benchmark.leaderboard import leaderboard
+from matenv.benchmark.method import names
 from matenv.benchmark.moves import Moves
+from matenv.benchmark.policy import STEPS_PER_CALL
 from matenv.report.leaderboard import draw_curves, draw_leaderboard, draw_moves
 from matenv.wrappers import RecordMoves
 
 LATENT, ELEMENTS = "MaterialLatent-v0", "MaterialElements-v0"
 ROWS = 64
 """Seeds of two runs lie so far apart that no row's start is shared."""
-
-STEPS_PER_CALL = 20
-"""Steps after which an agent that keeps coming back to known formulas is stopped, per call of the budget."""
 
 
 class Walk(PolicyMethod):
@@ -154,7 +153,7 @@ def equal_budget(
     Raises:
         ValueError: As `matenv.benchmark.plans`.
     """
-    installed = [name for name, method in METHODS.items() if not method.lacking and "single" in method.tracks]
+    installed = [name for name in names() if not METHODS[name].lacking and "single" in METHODS[name].tracks]
     wanted = plans(methods or installed, "single", tasks, seeds, budget)
     folder = Path(out) / "runs"
     results = [Result.read(path) for path in sweep(wanted, folder, processes)]

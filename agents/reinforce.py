@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical
 
 from matenv.benchmark import PolicyMethod, Problem, register
+from matenv.benchmark.policy import STEPS_PER_CALL
 
 ENV_ID = "MaterialElements-v0"
 
@@ -124,10 +125,6 @@ def reinforce(
         nn.utils.clip_grad_norm_(network.parameters(), settings.max_grad_norm)
         optimizer.step()
     return network
-
-
-STEPS_PER_CALL = 20
-"""Steps per call of the budget after which a policy that keeps coming back to known formulas is stopped."""
 
 
 def _learn(envs: gym.vector.VectorEnv, problem: Problem, seed: int) -> None:

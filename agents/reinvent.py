@@ -23,7 +23,6 @@ import torch
 from matenv.agents.archive import Archive
 from matenv.agents.formula_policy import FormulaRules, Sequences, Unrolled, load_prior
 from matenv.agents.searches.children import children
-from matenv.agents.searches.genetic_table import unasked
 from matenv.agents.surrogate import Surrogate
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -115,6 +114,8 @@ class Reinvent:
         bred = int(wanted * share) if len(self.archive) >= 2 * _ENOUGH else 0
         found = self._gather(bred, self._children)
         found = self._gather(wanted, self._samples, found)
+        if not len(found):  # the policy has narrowed to what was asked: the prior has more
+            found = self._gather(wanted, self._of_prior)
         if self.surrogate is not None and len(found) > room:
             return found[self._picked(found, room)]
         return found[self.rng.permutation(len(found))[:room]]
@@ -137,7 +138,8 @@ class Reinvent:
             if len(found) >= number:
                 break
             drawn = int(min((number - len(found)) / max(self.passing, 0.02) * 1.3 + 20, _MOST_DRAWN))
-            new = unasked(self.problem, draw(drawn))
+            new = draw(drawn)
+            new = new[self.problem.fresh(new)]
             self.passing = 0.7 * self.passing + 0.3 * len(new) / drawn
             found = CompositionBatch.concatenate([found, new])
             found = found[found.distinct()]
@@ -145,6 +147,9 @@ class Reinvent:
 
     def _samples(self, number: int) -> CompositionBatch:
         return self.policy.sample(number, self.rules, self.generator)[0].compositions()
+
+    def _of_prior(self, number: int) -> CompositionBatch:
+        return self.prior.sample(number, self.rules, self.generator)[0].compositions()
 
     def _children(self, number: int) -> CompositionBatch:
         parents = self.archive.compositions[self.archive.draw(number, self.rng)]
@@ -183,7 +188,7 @@ class Reinvent:
         parts = [*self.problem.task.parts[: len(self.problem.task.objectives)], "viability"]
         told = self.problem.terms
         factors = [told[name] for name in parts] if set(parts) <= told.keys() else [scores]
-        labels = np.clip(np.nan_to_num(np.stack(factors, axis=1)), 0.0, 1.0)
+        labels = np.stack(factors, axis=1)
         first = self.surrogate is None
         if self.surrogate is None:
             self.surrogate = Surrogate(labels.shape[1], seed=self.seed)

@@ -51,7 +51,12 @@ class Surrogate(nn.Module):
         return len(self.labels)
 
     def tell(self, batch: CompositionBatch, labels: NDArray, steps: int, size: int = 128) -> None:
-        """Learn what formulas (B) were worth (B, outputs), in so many steps of `size` formulas per network."""
+        """Learn what formulas (B) were worth (B, outputs), in so many steps of `size` formulas per network.
+
+        Bounded outputs learn from 0 to 1, and 0 where nothing is known.
+        """
+        if self.bounded:
+            labels = np.clip(np.nan_to_num(labels), 0.0, 1.0)
         self.features = np.concatenate([self.features, features_of(batch)])
         self.labels = np.concatenate([self.labels, labels.astype(np.float32)])
         self.fit(steps, size, recent=2 * len(batch))

@@ -15,6 +15,7 @@ import yaml
 from matenv.agents.evaluation import evaluate_policy
 from matenv.agents.hyperparameters import load_hyperparameters
 from matenv.agents.train import ALGORITHMS, ENV_IDS, check_seed, create
+from stable_baselines3.common.callbacks import BaseCallback
 
 from matenv.atomic import write_whole
 from matenv.benchmark.policy_envs import defaults_of
@@ -175,23 +176,51 @@ def tune(
     def score(trial: Trial, is_first: bool) -> float:
         overrides = {} if is_first else _suggested(trial, algorithm)
         agent, envs = create(algorithm, env_id, seed, arguments, overrides=overrides)
+
+        def mean() -> float:
+            result = evaluate_policy(agent, env_id, episodes, SCORED_ON, **scored)
+            return float((result.returns if by == "return" else result.final_scores).mean())
+
+        def report(part: int) -> None:
+            trial.report(mean(), part)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+
         try:
-            for part in range(1, REPORTS + 1):
-                agent.learn(timesteps // REPORTS + 1, reset_num_timesteps=part == 1)
-                result = evaluate_policy(agent, env_id, episodes, SCORED_ON, **scored)
-                mean = float((result.returns if by == "return" else result.final_scores).mean())
-                trial.report(mean, part)
-                if part < REPORTS and trial.should_prune():
-                    raise optuna.TrialPruned
+            agent.learn(timesteps, _Parts(timesteps, report))
+            last = mean()
         finally:
             envs.close()
-        return mean
+        trial.report(last, REPORTS)
+        return last
 
     for number in range(len(_ended(study)), trials):
         # A stream for each trial: what it suggests does not depend on where an earlier call stopped.
         study.sampler = optuna.samplers.TPESampler(seed=int(np.random.default_rng([seed, number]).integers(2**32)))
         study.optimize(partial(score, is_first=number == 0), n_trials=1)
     return _written(study, folder, algorithm, env_id, arguments, by)
+
+
+class _Parts(BaseCallback):
+    """Says when a part of the training is over, for all but the last: schedules are those of the whole.
+
+    Args:
+        timesteps: Steps of the training.
+        report: Is given the number of the part, from 1.
+    """
+
+    def __init__(self, timesteps: int, report: Callable[[int], None]) -> None:
+        super().__init__()
+        self._timesteps, self._report, self._part = timesteps, report, 1
+
+    def _on_rollout_start(self) -> None:
+        """Between an update and the next moves."""
+        while self._part < REPORTS and self.num_timesteps * REPORTS >= self._part * self._timesteps:
+            self._report(self._part)
+            self._part += 1
+
+    def _on_step(self) -> bool:
+        return True
 
 
 def _ended(study: Study) -> list[FrozenTrial]:

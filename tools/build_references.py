@@ -19,9 +19,10 @@ import typer
 from scipy.stats import mannwhitneyu
 
 from matenv.atomic import write_whole
-from matenv.benchmark import Result, read_results
+from matenv.benchmark import Result, best_by_system, read_results
 from matenv.benchmark.board import COLUMNS as MEASURES
 from matenv.benchmark.board import REFERENCES, SHARE
+from matenv.benchmark.curve import LARGEST
 from matenv.benchmark.found import Found
 from matenv.benchmark.measures import search_measures
 from matenv.benchmark.references import References, digest
@@ -38,7 +39,7 @@ FILE = Path("matenv/benchmark/references.json")
 
 def main(paths: Annotated[list[str], typer.Argument(help="Result files, or folders of them.")]) -> None:
     """Read, work out, write."""
-    results = [each for each in read_results(paths) if each.plan.track == "single"]
+    results = [each for each in read_results(paths) if each.plan.track == "single" and not each.plan.training]
     by_task: dict[str, list[Result]] = defaultdict(list)
     for result in results:
         by_task[result.plan.task].append(result)
@@ -70,18 +71,16 @@ def trivial(results: Sequence[Result]) -> dict[str, dict[str, dict[str, list[flo
 
 def of_task(name: str, results: Sequence[Result]) -> References:
     """The reference values of one task from all of its runs."""
-    gold: dict[str, list[float]] = defaultdict(list)
-    for result in results:
-        if result.plan.budget == CALLS:
-            gold[result.plan.method].append(result.measures[str(CALLS)]["gold100"])
+    gold = gold_of(results, CALLS)
     means = {method: float(np.mean(values)) for method, values in gold.items()}
+    enough = {method: means[method] for method, values in gold.items() if len(values) >= SEEDS}
     genetic = [
         each.measures[str(MANY)]["top100"]
         for each in results
         if each.plan.budget == MANY and each.plan.method == "GA, table starts"
     ]
     ceiling, met = pooled(name, results)
-    best = max(means, key=means.__getitem__)
+    best = max(enough, key=enough.__getitem__)
     start = TASKS[name].start
     return References(
         calls=CALLS,
@@ -103,6 +102,15 @@ def of_task(name: str, results: Sequence[Result]) -> References:
     )
 
 
+def gold_of(results: Sequence[Result], calls: int) -> dict[str, list[float]]:
+    """By method, of each run with that many calls what its best 100 are worth by gold."""
+    gold: dict[str, list[float]] = defaultdict(list)
+    for result in results:
+        if result.plan.budget == calls:
+            gold[result.plan.method].append(result.measures[str(calls)]["gold100"])
+    return gold
+
+
 def worth(name: str, formula: str, predictor: str) -> float:
     """Utility x viability of a formula, whatever the task says about its elements and novelty."""
     task = replace(TASKS[name], novel=False)
@@ -113,11 +121,7 @@ def worth(name: str, formula: str, predictor: str) -> float:
 
 def share_of_retrieval(results: Sequence[Result]) -> float:
     """Share of the best method's gain over random that retrieval has with `MANY` calls, means over seeds, by gold."""
-    gold: dict[str, list[float]] = defaultdict(list)
-    for result in results:
-        if result.plan.budget == MANY:
-            gold[result.plan.method].append(result.measures[str(MANY)]["gold100"])
-    means = {method: float(np.mean(values)) for method, values in gold.items()}
+    means = {method: float(np.mean(values)) for method, values in gold_of(results, MANY).items()}
     return (means["retrieval"] - means["random"]) / (max(means.values()) - means["random"])
 
 
@@ -137,11 +141,9 @@ def pooled(name: str, results: Sequence[Result]) -> tuple[dict[str, float], int]
         CompositionBatch.concatenate([*(answer.compositions for answer in answers), *batches]),
         np.concatenate([*(answer.scores for answer in answers), *scores]),
     )
-    distinct = met.compositions.distinct()
-    # The best 3,000 hold the best 100 chemical systems.
-    best = distinct[np.argsort(-met.scores[distinct], kind="stable")[:3_000]]
+    best = best_by_system(met.compositions, met.scores, LARGEST)
     few = Found(met.compositions[best], met.scores[best])
-    return search_measures(few, TASKS[name], len(few.scores)), len(distinct)
+    return search_measures(few, TASKS[name], len(few.scores)), len(met.compositions.distinct())
 
 
 if __name__ == "__main__":

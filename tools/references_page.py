@@ -31,7 +31,7 @@ What each task asks, and what to hold a result against: gold's mean score of the
 - *point*: hill climbing to one point of the latent space, all formulas on the way counted (a policy that goes to
   that point has one of them);
 - *retrieval*: neighbours of the table's formulas, nothing learned from scores;
-- *best*: the best method of the leaderboard, and its name;
+- *best*: the best method of the leaderboard with ten seeds, and its name;
 - *ceiling*: the best 100 by proxy of all formulas that any run has met, those of longer searches included (`python -m
   tools.search_ceilings`: {searched}), or those of one
   run where gold likes them better: an estimate from below, which a longer search may pass;

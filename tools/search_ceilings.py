@@ -9,7 +9,6 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from matenv.atomic import write_whole
@@ -41,7 +40,7 @@ def main(
             kept = {"settings": settings, "formulas": won.compositions[best].formulas()}
             found.setdefault(name, {})[method] = kept
             write_whole(FILE, json.dumps(found, indent=1) + "\n")
-            typer.echo(f"{name}, {method}: {np.sort(won.scores[best])[::-1][:100].mean():.4f}")
+            typer.echo(f"{name}, {method}: {won.scores[best][:100].mean():.4f}")
 
 
 if __name__ == "__main__":

@@ -15,8 +15,12 @@ KINDS = {"exchange": 0.35, "count": 0.35, "add": 0.10, "remove": 0.08, "cross": 
 
 MOST_CHANGES = 3
 
-_NEAR = 4  # places on Pettifor's scale between an element and one that may replace it
-_RANK = np.argsort(np.argsort(values("mendeleev")))
+PETTIFOR = np.argsort(np.argsort(values("mendeleev")))
+"""Place of each element on Pettifor's scale (89,): elements in the order of their Mendeleev numbers."""
+
+NEAR = 4
+"""Places on that scale between an element and one that may replace it."""
+
 _MOST_ELEMENTS = 10
 
 
@@ -37,7 +41,7 @@ def children(
     """
     counts, pool = parents.dense_counts().astype(np.int64), mates.dense_counts()
     allowed = task.allowed.astype(np.float64)
-    near = (np.abs(_RANK[:, None] - _RANK) <= _NEAR) * allowed
+    near = (np.abs(PETTIFOR[:, None] - PETTIFOR) <= NEAR) * allowed
     number = rng.integers(1, most + 1, len(counts))
     for change in range(most):
         kind = rng.choice(len(KINDS), len(counts), p=list(KINDS.values()))

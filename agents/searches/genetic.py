@@ -7,6 +7,7 @@ with one in many dilutions.
 from __future__ import annotations
 
 import numpy as np
+from matenv.agents.searches.children import NEAR, PETTIFOR
 from numpy.random import Generator
 from numpy.typing import NDArray
 
@@ -27,7 +28,6 @@ FRESH = 5
 TRIES = 1_000
 """Generations without anything new after which the search gives up."""
 
-_NEAR = 4  # places on Pettifor's scale between an element and one that may replace it
 _LARGEST_START = 6  # atoms of one element in a random formula
 
 Formula = dict[int, int]
@@ -88,9 +88,6 @@ def random_formula(allowed: NDArray[np.int64], task: Task, random: Generator) ->
     return {element: int(random.integers(1, _LARGEST_START + 1)) for element in chosen}
 
 
-_PETTIFOR = np.argsort(np.argsort(alphabet.values("mendeleev"))).astype(np.int64)
-
-
 def child_of(parents: list[Formula], allowed: NDArray[np.int64], random: Generator) -> Formula:
     """A parent after one to three changes: an element exchanged, added or removed, a count changed, or a crossing."""
     child = dict(parents[int(random.integers(len(parents)))])
@@ -100,7 +97,7 @@ def child_of(parents: list[Formula], allowed: NDArray[np.int64], random: Generat
         if change < 0.35:
             pool = allowed
             if random.random() < 0.7:
-                pool = allowed[np.abs(_PETTIFOR[allowed] - _PETTIFOR[element]) <= _NEAR]
+                pool = allowed[np.abs(PETTIFOR[allowed] - PETTIFOR[element]) <= NEAR]
             other = int(random.choice(pool)) if len(pool) else element
             if other not in child:
                 child[other] = child.pop(element)

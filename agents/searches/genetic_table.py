@@ -59,17 +59,11 @@ class GeneticTableSearch:
             drawn = children(parents[rows], parents, self.problem.task, self.rng)
             if not led:
                 drawn = CompositionBatch.concatenate([parents[rows[: number // 2]], drawn])
-            found = CompositionBatch.concatenate([found, unasked(self.problem, drawn)])
+            found = CompositionBatch.concatenate([found, drawn[self.problem.fresh(drawn)]])
             found = found[found.distinct()]
             if len(found) >= number:
                 break
         return found[self.rng.permutation(len(found))[:number]]
-
-
-def unasked(problem: Problem, batch: CompositionBatch) -> CompositionBatch:
-    """The distinct formulas of a batch that pass the free checks and were not assessed before."""
-    batch = batch[batch.distinct()]
-    return batch[np.flatnonzero(problem.screen(batch) & ~problem.asked(batch))]
 
 
 register("GA, table starts", GeneticTableSearch, ("single", "amortised"))

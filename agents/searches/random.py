@@ -9,7 +9,7 @@ from matenv.tasks.sampling import random_formulas
 BATCH = 256
 """Formulas drawn at once."""
 
-TRIES = 20
+TRIES = 1_000
 """Draws in vain after which the search gives up."""
 
 

@@ -36,7 +36,7 @@ class RetrievalSearch(AskTell):
             now = now[self.problem.fresh(now)]
             if len(now):
                 return now
-        tries = 0
+        batch, tries = self.left, 0
         while self.near <= FARTHEST:
             batch = exchanged(self.parents, self.problem.task, self.rng, BATCH, self.near, most=1)
             batch = batch[self.problem.fresh(batch)]

@@ -6,12 +6,12 @@ What is alike stands close on Pettifor's scale (Pettifor, Solid State Commun. 51
 from __future__ import annotations
 
 import numpy as np
+from matenv.agents.searches.children import PETTIFOR
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from matenv.benchmark import AskTell, Problem, register
 from matenv.composition import CompositionBatch
-from matenv.elements import values
 from matenv.tasks import Task
 
 NEAR = 4
@@ -22,8 +22,6 @@ BATCH = 256
 
 TRIES = 1_000
 """Batches in vain after which the search gives up."""
-
-_SCALE = np.argsort(np.argsort(values("mendeleev")))
 
 
 class SubstitutionSearch(AskTell):
@@ -108,11 +106,11 @@ def _pick(weight: NDArray, rng: Generator) -> NDArray[np.int64]:
 
 def _alike(allowed: NDArray[np.bool_], near: int) -> NDArray[np.float64]:
     """Which allowed elements may stand in for each (89, 89): `near` on either side of it among those allowed."""
-    order = np.flatnonzero(allowed)[np.argsort(_SCALE[allowed])]
+    order = np.flatnonzero(allowed)[np.argsort(PETTIFOR[allowed])]
     alike = np.zeros((len(allowed), len(allowed)))
     for element in range(len(allowed)):
-        below = order[_SCALE[order] < _SCALE[element]][-near:]
-        above = order[_SCALE[order] > _SCALE[element]][:near]
+        below = order[PETTIFOR[order] < PETTIFOR[element]][-near:]
+        above = order[PETTIFOR[order] > PETTIFOR[element]][:near]
         alike[element, np.concatenate([below, above])] = 1.0
     return alike
 

@@ -58,6 +58,7 @@ class Board:
         seconds: By method the median CPU seconds of a run.
         training: By method the median calls that were spent before a run of the single track, whose rule is that
             nothing was learned before; without those that keep to it.
+        ended: By method the runs of the single track that ended with calls left; without those that spent all of them.
     """
 
     track: str
@@ -65,6 +66,7 @@ class Board:
     runs: Mapping[str, Mapping[str, Mapping[int, Mapping[str, float]]]]
     seconds: Mapping[str, float]
     training: Mapping[str, float] = field(default_factory=dict, kw_only=True)
+    ended: Mapping[str, int] = field(default_factory=dict, kw_only=True)
 
     @property
     def budget(self) -> int:

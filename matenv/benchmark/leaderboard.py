@@ -31,6 +31,7 @@ def boards(results: Sequence[Result]) -> list[Board]:
     runs: dict[tuple[str, str], dict[str, dict[str, dict[int, dict[str, float]]]]] = {}
     seconds: dict[tuple[str, str], dict[str, list[float]]] = {}
     training: dict[tuple[str, str], dict[str, list[int]]] = {}
+    ended: dict[tuple[str, str], dict[str, int]] = {}
     of_systems: dict[tuple[str, str], list[Result]] = {}
     for result in sorted(results, key=lambda each: each.plan.budget):
         plan = result.plan
@@ -41,6 +42,9 @@ def boards(results: Sequence[Result]) -> list[Board]:
             by_task = runs.setdefault(key, {}).setdefault(plan.method, {}).setdefault(plan.task, {})
             if plan.track == "single" and plan.training:
                 training.setdefault(key, {}).setdefault(plan.method, []).append(plan.training)
+            if plan.track == "single" and len(result.answers[0].formulas) < int(calls) == plan.budget:
+                of_method = ended.setdefault(key, {})
+                of_method[plan.method] = of_method.get(plan.method, 0) + 1
             measures = _with_share(result, measures)
             if int(calls) == plan.budget and by_task.setdefault(plan.seed, measures) != measures:
                 raise ValueError(f"two results of {plan.method!r}, task {plan.task!r}, seed {plan.seed}, differ")
@@ -56,7 +60,7 @@ def boards(results: Sequence[Result]) -> list[Board]:
         if key in of_systems:
             found.append(SystemsBoard.of(*key, by_method, took, of_systems[key]))
         else:
-            found.append(Board(*key, by_method, took, training=before))
+            found.append(Board(*key, by_method, took, training=before, ended=ended.get(key, {})))
     return found
 
 
@@ -83,6 +87,7 @@ def leaderboard(results: Sequence[Result]) -> str:
             "",
             *_ranking(board, tasks),
             *(["", TRAINED] if board.training else []),
+            *(["", _ended(board)] if board.ended else []),
             "",
             *_improvements(board),
         ]
@@ -143,6 +148,13 @@ def _ranking(board: Board, tasks: Mapping[str, Task]) -> list[str]:
         elif name not in board.runs:
             lines.append(f"| | *{name}*, not run |" + " |" * (len(titles) - 2))
     return lines
+
+
+def _ended(board: Board) -> str:
+    """Who left calls unspent, and what that means."""
+    runs = {method: sum(map(len, by_task.values())) for method, by_task in board.runs.items()}
+    said = ", ".join(f"{method} {number} of {runs[method]}" for method, number in sorted(board.ended.items()))
+    return f"Runs that ended with calls left; what they did not ask counts 0 among the best 100: {said}."
 
 
 def _stored(board: Board, method: str, tasks: Mapping[str, Task], shown: Sequence[str]) -> str | None:

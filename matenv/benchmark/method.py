@@ -138,7 +138,8 @@ def register(
     Raises:
         ValueError: A name that is taken or holds a colon, or an unknown track.
     """
-    if check_text("name", name, "the method's name") in METHODS or ":" in name:
+    taken = METHODS.get(check_text("name", name, "the method's name"))
+    if ":" in name or (taken is not None and not _is_again(taken.factory, factory)):
         raise ValueError(f"name={name!r} is taken or holds a colon; give the method another name")
     check_label("name", name)
     if not callable(factory):
@@ -151,15 +152,22 @@ def register(
     METHODS[name] = Registered(name, factory, tuple(tracks), needs)
 
 
+def _is_again(factory: Any, other: Any) -> bool:
+    """Whether a factory is what the same line of a file made when it was run before."""
+    names = [(getattr(each, "__module__", None), getattr(each, "__qualname__", None)) for each in (factory, other)]
+    return names[0] == names[1] and None not in names[0]
+
+
 def find(name: str) -> Registered:
     """A method by name.
 
     Args:
-        name: Name of a registered method; or ``"module:Name"`` or ``"file.py:Name"``, where Name is a registered name,
-            a class, a function of a seed, or a method that is there already, of which every run gets a copy.
+        name: Name of a registered method; or ``"module:Name"`` or ``"file.py:Name"``, where Name is a class there, a
+            function of a seed, or a method that is made already, of which every run gets a copy. What it is does not
+            depend on registered names, which may be the same.
 
     Returns:
-        The method's entry; what is not registered has the name given here and is taken to serve every track.
+        The method's entry; what is from a module has the name given here and is taken to serve every track.
 
     Raises:
         ValueError: No such method.
@@ -168,9 +176,7 @@ def find(name: str) -> Registered:
     check_text("name", name, "a method's name, or module:Name")
     module, _, own = name.rpartition(":")
     if module:
-        loaded = _load(module)
-        if own not in METHODS:
-            return Registered(name, _factory(loaded, module, own), TRACKS)
+        return Registered(name, _factory(_load(module), module, own), TRACKS)
     for shipped in SHIPPED:
         if own not in METHODS:
             importlib.import_module(shipped)
@@ -189,8 +195,8 @@ def source_of(name: str) -> str | None:
     Args:
         name: As `find` takes it, which has found it.
     """
-    module, _, own = name.rpartition(":")
-    if not module or own in METHODS:
+    module = name.rpartition(":")[0]
+    if not module:
         return None
     path = module if module.endswith(".py") else getattr(sys.modules[module], "__file__", None)
     return None if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
@@ -217,9 +223,11 @@ def _load(module: str) -> Any:
     path = Path(module)
     if not path.is_file():
         raise ValueError(f"method={module!r}: there is no such file")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    # Run anew each time, so that no run sees what another left in it; under a name that hides no installed module.
+    name = f"matenv_method_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
-    loaded = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
+    loaded = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)
     return loaded
 

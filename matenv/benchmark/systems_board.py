@@ -67,7 +67,7 @@ class SystemsBoard(Board):
         hits = np.stack([self.named[method][key] for key in keys])
         over = np.array([self.phases[key] for key in keys]) if name in ("recall", "auc") else np.ones(len(keys))
         value = {"first": hits[:, 0], "auc": hits.cumsum(axis=1).mean(axis=1)}.get(name, hits.sum(axis=1))
-        return _mean(value, over, _sizes(keys), [int(size)] if size else SIZES)
+        return _mean(value, over, keys, [int(size)] if size else SIZES)
 
     def improvement(self, method: str, other: str) -> Estimate | None:
         """How likely a method has the larger area under recall on a system; None without one in common."""
@@ -77,17 +77,17 @@ class SystemsBoard(Board):
         mine, theirs = (
             np.stack([self.named[m][key] for key in keys]).cumsum(axis=1).sum(axis=1) for m in (method, other)
         )
-        return _mean((mine > theirs) + 0.5 * (mine == theirs), np.ones(len(keys)), _sizes(keys), SIZES)
+        return _mean((mine > theirs) + 0.5 * (mine == theirs), np.ones(len(keys)), keys, SIZES)
 
 
-def _sizes(keys: Sequence[Key]) -> NDArray[np.int64]:
-    return np.array([name.count("-") + 1 for _, name in keys])
+def _mean(value: NDArray[np.float64], over: NDArray[np.float64], keys: Sequence[Key], shown: Sequence[int]) -> Estimate:
+    """Sum of values over sum of what they are shares of, within each size; then the mean over sizes.
 
-
-def _mean(
-    value: NDArray[np.float64], over: NDArray[np.float64], sizes: NDArray[np.int64], shown: Sequence[int]
-) -> Estimate:
-    """Sum of values over sum of what they are shares of, within each size; then the mean over sizes."""
+    Seeds of a system are no further systems: its mean over them counts once.
+    """
+    systems, of = np.unique([name for _, name in keys], return_inverse=True)
+    value, over = (np.bincount(of, each) / np.bincount(of) for each in (value, over))
+    sizes = np.char.count(systems, "-") + 1
     random = np.random.default_rng(0)
     exact, drawn = [], []
     for size in shown:

@@ -147,7 +147,9 @@ def run(plan: Plan, maker: Callable[[int], Method] | None = None) -> Result:
     searches = []
     problems = problems_of(plan)
     for number, (_, problem) in enumerate(problems):
-        searches.append(play(_untouched(method, plan, len(problems)), problem, plan.seed + number))
+        # Problems of a run have each their own chance, and none that of another run.
+        seed = plan.seed if len(problems) == 1 else int(np.random.default_rng([plan.seed, number]).integers(2**31))
+        searches.append(play(_untouched(method, plan, len(problems)), problem, seed))
     seconds = time.process_time() - began
     reported: dict[str, Any] = {"cpu_seconds": round(seconds, 2)}
     if (moves := searches[0].moves) is not None and plan.track == "single":

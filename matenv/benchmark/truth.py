@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import spearmanr
 
 from matenv.benchmark.found import best_by_system
 from matenv.data import Dataset, load_dataset
@@ -152,7 +153,7 @@ def error_correlations(predictors: Sequence[str]) -> list[Correlation]:
         rows = np.isfinite(truth) if name == "formation_energy" else data.truth(name)
         for first, second in combinations(predictors, 2):
             a, b = (said[predictor][name][rows] - truth[rows] for predictor in (first, second))
-            pearson, spearman = np.corrcoef(a, b)[0, 1], np.corrcoef(_ranks(a), _ranks(b))[0, 1]
+            pearson, spearman = np.corrcoef(a, b)[0, 1], spearmanr(a, b).statistic
             result.append(Correlation(name, first, second, int(rows.sum()), float(pearson), float(spearman)))
     return result
 
@@ -195,7 +196,3 @@ def _held_out(task: Task) -> Dataset:
 
 def _of_one_property(correlations: Sequence[Correlation]) -> list[Correlation]:
     return [c for c in correlations if c.property_name == heads.NAMES[0]]
-
-
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.argsort(np.argsort(values))

@@ -88,14 +88,14 @@ class Context:
         """What new episodes carry.
 
         Args:
-            oracle: Says what start formulas are worth; they count as calls.
+            oracle: Says what start formulas are worth, also those that its checks refuse; nothing is counted.
             asked: Wishes of the episodes.
             start: Formulas they are to improve (B).
             compositions: Where they stand (B).
         """
         origin = None
         if self.limits is not None:
-            worth, none = self._worth(oracle, start, asked), np.zeros(len(start), np.bool_)
+            worth, none = self._worth(oracle.anew(), start, asked), np.zeros(len(start), np.bool_)
             origin = Origin(worth, none.astype(np.int64), none.astype(np.float64)).moved(none, start, compositions)
         best = None if self.places is None else Best.none(len(start), self.places)
         return Held(asked, origin, best)

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -315,6 +316,15 @@ def _range_in_words(low: float | None, high: float | None) -> str:
 def part_of(required: tuple[str, ...]) -> str:
     """The part that wishes which require these elements belong to."""
     return PARTS[uniform(required, "wish") < TEST_SHARE]
+
+
+@lru_cache
+def held_out_pairs() -> NDArray[np.bool_]:
+    """Pairs of elements that wishes of the test part require, (89, 89) by number in `matenv.elements`, symmetric."""
+    held_out = np.zeros((alphabet.NUM_ELEMENTS,) * 2, np.bool_)
+    for pair in combinations(range(alphabet.NUM_ELEMENTS), 2):
+        held_out[pair] = part_of(_pair(np.array(pair))) == "test"
+    return held_out | held_out.T
 
 
 def _pair(positions: NDArray) -> tuple[str, str]:

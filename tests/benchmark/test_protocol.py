@@ -21,6 +21,7 @@ from matenv.benchmark import (
 )
 from matenv.benchmark.curve import area_under_curve, best_rows, best_so_far, values_at
 from matenv.benchmark.measures import search_measures, system_measures, wish_measures
+from matenv.benchmark.method import source_of
 from matenv.benchmark.systems import SystemProblem, held_out, stable_phases
 from matenv.benchmark.tracks import test_wishes as wishes_of_a_test
 from matenv.composition import CompositionBatch
@@ -109,12 +110,22 @@ def test_a_method_of_ones_own_runs_from_module_or_file(tmp_path):
     path.write_text("class Mine:\n    def ask(self, n):\n        return ['HfN']\n")
     with pytest.raises(ValueError, match="mine.py:Mine' must make the method from a seed and nothing else"):
         find(f"{path}:Mine")
+    find("genetic")  # what is there already hides nothing of theirs
+    path.write_text(
+        "from matenv.benchmark import register\nclass genetic:\n    def __init__(self, seed): ...\n"
+        "    def ask(self, n):\n        return []\n"
+    )
+    assert find(f"{path}:genetic").name == f"{path}:genetic" and source_of(f"{path}:genetic") is not None
+    with path.open("a") as file:
+        file.write("register('genetic of mine', genetic)\n")
+    assert [find(f"{path}:genetic").name for _ in range(2)] == [f"{path}:genetic"] * 2
+    assert METHODS.pop("genetic of mine").name == "genetic of mine"
     with pytest.raises(ValueError, match="method='luck' is no name of a method; choose from '"):
         find("luck")
     with pytest.raises(ImportError, match="nowhere"):
         find("nowhere:luck")
     with pytest.raises(ValueError, match="name='random' is taken"):
-        register("random", METHODS["random"].factory)
+        register("random", METHODS["genetic"].factory)
     with pytest.raises(ValueError, match="does not serve track='amortised'"):
         plans(["prior"], "amortised")
 

@@ -215,6 +215,23 @@ def goes_on(folder, command):
         sweep(plans(["random"], "single", ["stiff-stable"], 3, 50), folder)
 
 
+def test_seeds_of_a_system_are_no_further_systems(folder):
+    once = Result.read(folder / SYSTEMS)
+    copies = [replace(once, plan=replace(once.plan, seed=seed)) for seed in range(5)]
+    few, many = (boards(each)[0] for each in ([once], copies))
+    for measure in ("first", "auc", "recall"):
+        assert few.estimate(once.plan.method, measure) == pytest.approx(many.estimate(once.plan.method, measure))
+
+
+def test_runs_that_left_calls_unspent_are_named(folder):
+    whole, *_ = [each for each in read_results([folder]) if each.plan.track == "single"]
+    (answer,) = whole.answers
+    cut = replace(answer, formulas=answer.formulas[:-5], scores=answer.scores[:-5])
+    short = replace(whole, plan=replace(whole.plan, seed=99), answers=[cut])
+    assert "with calls left" not in leaderboard([whole])
+    assert f"counts 0 among the best 100: {whole.plan.method} 1 of 2." in leaderboard([whole, short])
+
+
 @pytest.mark.slow
 def test_processes_change_nothing(tmp_path):
     wanted = plans(["genetic"], "single", ["stiff-stable"], 2, 60)

@@ -330,3 +330,16 @@ def test_a_wish_survives_packing(seed, windows):
     assert dict(again.targets) == dict(wish.targets) and again.elements == wish.elements
     assert dict(again.windows) == dict(wish.windows)
     assert set(again.required) == set(wish.required) and set(again.excluded) == set(wish.excluded)
+
+
+def test_a_start_that_the_free_checks_refuse_is_worth_what_it_is():
+    """Within the benchmark as without: the known start is refused, the gain over it is what is paid."""
+    task = matenv.tasks.TASKS["pb-free-absorber"]
+    worth = []
+    for screen in (None, task.screen):
+        oracle = matenv.Oracle("train").screened(screen)
+        env: Any = gym.make("MaterialElements-v0", task=task, oracle=oracle, improve={"edits": 2})
+        _, info = env.reset(seed=0, options={"formula": "CsPbI3"})
+        worth.append(info["start_worth"])
+        assert oracle.calls == (screen is None)
+    assert worth[0] == worth[1] > 0
