@@ -226,10 +226,14 @@ def _words(task: TaskData) -> str:
 
 
 def _shown(table: dict[str, Any], seeds: int, episodes: int, measures: Sequence[str], heading: str) -> str:
-    lines = [f"{heading}; {seeds} seeds x {episodes} episodes; mean +- half width of the 95 % interval over seeds", ""]
+    lines = [
+        f"{heading}; {seeds} seeds x {episodes} episodes; mean"
+        + " +- half width of the 95 % interval over seeds" * (seeds > 1),
+        "",
+    ]
     lines += ["| agent | steps of training | " + " | ".join(name.replace("_", " ") for name in measures) + " |"]
     lines += ["|---" * (len(measures) + 2) + "|"]
     for agent, row in table.items():
-        cells = " | ".join("{:.3f} +- {:.3f}".format(*row[name]) for name in measures)
+        cells = " | ".join("{:.3f} +- {:.3f}".format(*row[name]).removesuffix(" +- nan") for name in measures)
         lines.append(f"| {agent} | {row['timesteps']:,} | {cells} |")
     return "\n".join(lines)

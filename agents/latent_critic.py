@@ -20,7 +20,7 @@ from matenv.agents.surrogate import Surrogate
 from numpy.typing import NDArray
 
 from matenv.benchmark import Problem, register
-from matenv.benchmark.policy import STEPS_PER_CALL
+from matenv.benchmark.problem import STEPS_PER_CALL
 from matenv.composition import CompositionBatch
 from matenv.envs.latent_moves import moved, project
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical
 
 from matenv.benchmark import PolicyMethod, Problem, register
-from matenv.benchmark.policy import STEPS_PER_CALL
+from matenv.benchmark.problem import STEPS_PER_CALL
 
 ENV_ID = "MaterialElements-v0"
 

@@ -62,12 +62,19 @@ EXPLORING: dict[str, Suggest] = {
 }
 """DQN."""
 
+AVERAGED: dict[str, Suggest] = {"tau": lambda trial: trial.suggest_float("tau", 2e-3, 5e-2, log=True)}
+"""SAC and its kin: how fast the target network follows."""
+
+ENTROPY: dict[str, Suggest] = {
+    "ent_coef": lambda trial: f"auto_{trial.suggest_float('initial ent_coef', 1e-5, 1.0, log=True):.2g}"
+}
+"""SAC and TQC: the weight of entropy that training begins with. Far above the rewards, it hides them until it has
+fallen, for tens of thousands of steps."""
+
 SPACES: dict[str, dict[str, Suggest]] = {
     **{name: BOTH | ON_POLICY for name in ("ppo", "maskable_ppo", "recurrent_ppo")},
-    **{
-        name: BOTH | OFF_POLICY | {"tau": lambda trial: trial.suggest_float("tau", 2e-3, 5e-2, log=True)}
-        for name in ("sac", "tqc", "her")
-    },
+    **{name: BOTH | OFF_POLICY | AVERAGED | ENTROPY for name in ("sac", "tqc")},
+    "her": BOTH | OFF_POLICY | AVERAGED,
     "td3": BOTH | OFF_POLICY | {"noise_std": lambda trial: trial.suggest_float("noise_std", 0.05, 0.5)},
     **{name: BOTH | OFF_POLICY | EXPLORING for name in ("dqn", "her_dqn")},
 }

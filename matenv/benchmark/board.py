@@ -58,7 +58,6 @@ class Board:
         seconds: By method the median CPU seconds of a run.
         training: By method the median calls that were spent before a run of the single track, whose rule is that
             nothing was learned before; without those that keep to it.
-        ended: By method the runs of the single track that ended with calls left; without those that spent all of them.
     """
 
     track: str
@@ -66,7 +65,6 @@ class Board:
     runs: Mapping[str, Mapping[str, Mapping[int, Mapping[str, float]]]]
     seconds: Mapping[str, float]
     training: Mapping[str, float] = field(default_factory=dict, kw_only=True)
-    ended: Mapping[str, int] = field(default_factory=dict, kw_only=True)
 
     @property
     def budget(self) -> int:
@@ -93,6 +91,18 @@ class Board:
     def tasks(self) -> list[str]:
         """All tasks that somebody ran."""
         return list(dict.fromkeys(task for by_task in self.runs.values() for task in by_task))
+
+    @property
+    def ended(self) -> dict[str, tuple[int, int]]:
+        """Of methods in the single track that left calls unspent, in how many of how many runs."""
+        if self.track != "single":
+            return {}
+        spent = {
+            method: [run["calls"] for seeds in by_task.values() for run in seeds.values() if "calls" in run]
+            for method, by_task in self.runs.items()
+        }
+        few = {method: (sum(each < self.budget for each in calls), len(calls)) for method, calls in spent.items()}
+        return {method: (number, runs) for method, (number, runs) in sorted(few.items()) if number}
 
     def table(self, method: str, measure: str, tasks: Sequence[str] | None = None) -> list[list[float]]:
         """One measure of a method (tasks, seeds)."""

@@ -31,7 +31,6 @@ def boards(results: Sequence[Result]) -> list[Board]:
     runs: dict[tuple[str, str], dict[str, dict[str, dict[int, dict[str, float]]]]] = {}
     seconds: dict[tuple[str, str], dict[str, list[float]]] = {}
     training: dict[tuple[str, str], dict[str, list[int]]] = {}
-    ended: dict[tuple[str, str], dict[str, int]] = {}
     of_systems: dict[tuple[str, str], list[Result]] = {}
     for result in sorted(results, key=lambda each: each.plan.budget):
         plan = result.plan
@@ -42,9 +41,6 @@ def boards(results: Sequence[Result]) -> list[Board]:
             by_task = runs.setdefault(key, {}).setdefault(plan.method, {}).setdefault(plan.task, {})
             if plan.track == "single" and plan.training:
                 training.setdefault(key, {}).setdefault(plan.method, []).append(plan.training)
-            if plan.track == "single" and len(result.answers[0].formulas) < int(calls) == plan.budget:
-                of_method = ended.setdefault(key, {})
-                of_method[plan.method] = of_method.get(plan.method, 0) + 1
             measures = _with_share(result, measures)
             if int(calls) == plan.budget and by_task.setdefault(plan.seed, measures) != measures:
                 raise ValueError(f"two results of {plan.method!r}, task {plan.task!r}, seed {plan.seed}, differ")
@@ -60,7 +56,7 @@ def boards(results: Sequence[Result]) -> list[Board]:
         if key in of_systems:
             found.append(SystemsBoard.of(*key, by_method, took, of_systems[key]))
         else:
-            found.append(Board(*key, by_method, took, training=before, ended=ended.get(key, {})))
+            found.append(Board(*key, by_method, took, training=before))
     return found
 
 
@@ -128,11 +124,16 @@ def _ranking(board: Board, tasks: Mapping[str, Task]) -> list[str]:
     columns = COLUMNS[board.track]
     ranked = board.complete()
     shown = {name: title for name, title in columns.items() if any(_has(board, method, name) for method in board.runs)}
+    if not any(board.estimate(m, "rediscoveries").high for m in board.runs if _has(board, m, "rediscoveries")):
+        shown.pop("rediscoveries", None)  # tasks that ask for the new refuse the known
     more = ["calls of training"] if board.training else []
     titles = ["", "method", *shown.values(), *more, "seeds", "CPU s"]
     lines = ["| " + " | ".join(titles).lstrip() + " |", "|---" * len(titles) + "|"]
     competing = [method for method in ranked if method not in board.references and method not in board.training]
-    places = {method: str(place) for place, method in enumerate(competing, 1)}
+    values = [board.estimate(method, board.ranked_by).value for method in competing]
+    places = {
+        method: str(1 + sum(other > value for other in values)) for method, value in zip(competing, values, strict=True)
+    }
     for method in [*ranked, *(m for m in board.runs if m not in ranked)]:
         seeds = min(len(runs) for runs in board.runs[method].values())
         partly = "" if method in ranked else f" ({len(board.runs[method])} of {len(board.tasks)} tasks)"
@@ -152,8 +153,7 @@ def _ranking(board: Board, tasks: Mapping[str, Task]) -> list[str]:
 
 def _ended(board: Board) -> str:
     """Who left calls unspent, and what that means."""
-    runs = {method: sum(map(len, by_task.values())) for method, by_task in board.runs.items()}
-    said = ", ".join(f"{method} {number} of {runs[method]}" for method, number in sorted(board.ended.items()))
+    said = ", ".join(f"{method} {number} of {runs}" for method, (number, runs) in board.ended.items())
     return f"Runs that ended with calls left; what they did not ask counts 0 among the best 100: {said}."
 
 

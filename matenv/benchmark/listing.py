@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from pathlib import Path
 
@@ -58,6 +59,10 @@ def describe(name: str) -> str:
         return _result(name)
     if name in TASKS:
         return _task(TASKS[name])
+    if ":" not in name and name not in names():
+        close = difflib.get_close_matches(name, [*TASKS, *names()], 3)
+        hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+        raise ValueError(f"name={name!r} is no task, method or result file{hint} matenv benchmark list has them all")
     method = find(name)
     made = method.factory(0)
     words = inspect.getdoc(type(made)) or "no description"

@@ -180,6 +180,8 @@ def find(name: str) -> Registered:
     for shipped in SHIPPED:
         if own not in METHODS:
             importlib.import_module(shipped)
+    if own.endswith(".py"):
+        raise ValueError(f"method={name!r} is a file; say what in it is the method: {name}:Name")
     if own not in METHODS:
         raise ValueError(
             f"method={name!r} is no name of a method; choose from {', '.join(map(repr, METHODS))}; or give module:Name"

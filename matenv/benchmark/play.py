@@ -12,11 +12,6 @@ from matenv.checks import check_made, check_seed
 from matenv.oracle import Oracle
 from matenv.tasks import Task
 
-PATIENCE = 20
-"""Proposals per call of the budget, and `SPARE` besides, after which a run that only repeats itself ends."""
-
-SPARE = 1_000
-
 
 def play(method: Method, problem: Problem, seed: int = 0) -> Found:
     """Run a method on a problem.
@@ -43,7 +38,7 @@ def play(method: Method, problem: Problem, seed: int = 0) -> Found:
             check_made(f"{type(method).__name__}.play()", moves, Moves, "matenv.benchmark.moves.Moves, or return None")
         return Found.of(problem.oracle, problem.task, moves) if problem.system is None else problem.found()
     _call(method, "begin", problem)
-    patience = PATIENCE * problem.budget + SPARE
+    patience = problem.patience
     while problem.remaining > 0 and patience > 0:
         most = 1 if problem.system is not None else problem.remaining
         batch = packed(_call(method, "ask", most))

@@ -8,6 +8,7 @@ import inspect
 import random
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,8 +19,8 @@ from numpy.typing import NDArray
 
 from matenv.benchmark.fresh import copied
 from matenv.benchmark.moves import Moves
-from matenv.benchmark.policy_envs import make_envs
-from matenv.benchmark.problem import Problem
+from matenv.benchmark.policy_envs import Limited, OutOfMoves, make_envs
+from matenv.benchmark.problem import STEPS_PER_CALL, Problem
 from matenv.benchmark.training import Training
 from matenv.checks import check_flag, check_made, check_seed, check_text, check_unmasked, check_whole
 
@@ -29,9 +30,6 @@ CALLS_PER_ROW = 100
 MOST_ROWS = 64
 
 LARGEST_SEED = 2**32 - 1
-
-STEPS_PER_CALL = 20
-"""Steps per call of the budget after which a policy that keeps coming back to known formulas is stopped."""
 
 WITHOUT_HINDSIGHT: dict[str, Any] = {"replay_buffer_class": None, "replay_buffer_kwargs": {}}
 """In place of a zip's replay buffer: one for hindsight, which acting has no use for, wants an environment first."""
@@ -59,8 +57,9 @@ class PolicyMethod:
             object with ``predict`` as in Stable-Baselines3; the path of a Stable-Baselines3 zip. None, if `learn` does
             it all.
         learn: Called first, with the vector environment and the problem, to train the policy within the budget; it
-            should end when ``problem.remaining`` is 0. Every run learns on a copy of its own, in tracks with several
-            problems every problem does; the global generators of torch, numpy and `random` are seeded before.
+            should end when ``problem.remaining`` is 0, and is ended after `Problem.patience` moves. Every run learns on
+            a copy of its own, in tracks with several problems every problem does; the global generators of torch, numpy
+            and `random` are seeded before.
         train: Called before the test in the amortised track, with the `Training`.
         algorithm: Class in ``stable_baselines3`` or ``sb3_contrib`` that saved the zip.
         trust: Load a zip of pickled objects, which runs code that its author chose. The ``model.zip`` in a folder of
@@ -136,14 +135,16 @@ class PolicyMethod:
         if (number := check_seed("seed", seed)) is None or number > LARGEST_SEED:
             raise ValueError(f"seed={seed!r} must be a whole number from 0 to {LARGEST_SEED:,}")
         rows = self.rows or max(1, min(MOST_ROWS, problem.budget // CALLS_PER_ROW))
-        envs = make_envs(self.env_id, problem, rows, self.env_kwargs, self.screened)
+        made = make_envs(self.env_id, problem, rows, self.env_kwargs, self.screened)
+        envs: gym.vector.VectorEnv = Limited(made, problem.patience)
         envs = self.wrap(envs) if self.wrap else envs
         try:
-            if self.learn is not None:
-                _seed_global_generators(number)
-                self.learn(envs, problem)
-            if self.policy is not None and problem.remaining > 0:
-                self._act(envs, problem, MOST_ROWS * number)
+            with suppress(OutOfMoves):
+                if self.learn is not None:
+                    _seed_global_generators(number)
+                    self.learn(envs, problem)
+                if self.policy is not None and problem.remaining > 0:
+                    self._act(envs, problem, MOST_ROWS * number)
             return envs.moves() if hasattr(envs, "moves") else None
         finally:
             envs.close()

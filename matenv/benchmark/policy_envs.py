@@ -106,6 +106,40 @@ def defaults_of(env_id: str) -> dict[str, Any]:
     return {key: None if each.default is empty else each.default for key, each in parameters.items()} | spec.kwargs
 
 
+class OutOfMoves(Exception):
+    """A run has made all moves that it may make, whatever calls are left; `PolicyMethod` ends it there."""
+
+
+class Limited(gym.vector.VectorWrapper):
+    """An environment that can be stepped so often and no more: what is refused costs no call, and would never end.
+
+    Args:
+        env: The environment.
+        moves: Moves of all rows together.
+    """
+
+    def __init__(self, env: gym.vector.VectorEnv, moves: int) -> None:
+        super().__init__(env)
+        self._left = moves
+
+    def __getattr__(self, name: str) -> Any:
+        """What the environment has beside Gymnasium's interface, such as ``action_masks``."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.env, name)
+
+    def step(self, actions: Any) -> tuple[Any, NDArray, NDArray, NDArray, dict[str, Any]]:
+        """Step.
+
+        Raises:
+            OutOfMoves: All moves are made.
+        """
+        if self._left <= 0:
+            raise OutOfMoves("all moves of this run are made; end when problem.remaining is 0, or before")
+        self._left -= self.num_envs
+        return self.env.step(actions)
+
+
 class OneSystem(gym.vector.VectorWrapper):
     """`MaterialSystem-v0` in one chemical system, that of a problem, which scores and counts every proposal.
 

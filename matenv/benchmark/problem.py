@@ -20,6 +20,13 @@ Proposals = CompositionBatch | Sequence[str]
 """Formulas as a method may hand them over: packed, or as strings."""
 
 
+STEPS_PER_CALL = 20
+"""Proposals or moves per call of the budget, and `SPARE_STEPS` besides, after which a run that only meets what it has
+met, or what is refused, ends."""
+
+SPARE_STEPS = 1_000
+
+
 class Problem:
     """A task, or a wish as a task, to be searched with so many calls.
 
@@ -73,6 +80,11 @@ class Problem:
         """The formulas of the table's train part, without their labels."""
         return train_formulas()
 
+    @property
+    def patience(self) -> int:
+        """Proposals, or moves in an environment, after which a run ends whatever calls are left."""
+        return STEPS_PER_CALL * self.budget + SPARE_STEPS
+
     def screen(self, compositions: Proposals) -> NDArray[np.bool_]:
         """Which formulas pass every check that costs no call (B,): `Task.screen`."""
         return self.task.screen(packed(compositions))
@@ -101,7 +113,7 @@ class Problem:
         assessment = self.oracle.assess(batch)
         scored = self.task.score(assessment)
         self.terms = scored.terms
-        self.predicted = {**assessment.mean, "p_stable": assessment.p_stable}
+        self.predicted = {**assessment.mean, "p_stable": np.where(assessment.evaluated, assessment.p_stable, np.nan)}
         self._record(batch, scored.score, ~self.asked(batch) & assessment.evaluated)
         return scored.score
 

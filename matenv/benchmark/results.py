@@ -79,6 +79,10 @@ class Plan:
                 raise ValueError(f"systems={self.systems!r} belongs to track 'systems', not to {self.track!r}")
         if self.content is not None and not isinstance(self.content, Mapping):
             raise ValueError(f"content={self.content!r} must be a task as plain data, or None")
+        if self.content is not None and self.task in TASKS:
+            raise ValueError(
+                f"content: task={self.task!r} is a registered task, which is what it is; name yours otherwise"
+            )
         if self.source is not None:
             check_text("source", self.source, "a digest, or None")
 

@@ -78,6 +78,8 @@ def plans(
     check_listed("methods", methods, "methods, such as ['random']")
     if isinstance(tasks, str) or not isinstance(tasks, Sequence):
         raise ValueError(f"tasks={tasks!r} must be a list of tasks, such as ['stiff-stable']")
+    if tasks and track != "single":
+        raise ValueError(f"tasks={list(tasks)!r} belong to track='single'; track={track!r} brings its own problems")
     for name in methods:
         if track not in (entry := find(name)).tracks:
             raise ValueError(f"method={name!r} does not serve track={track!r}, only {', '.join(entry.tracks)}")
@@ -87,7 +89,7 @@ def plans(
     numbers = {"seeds": seeds, "budget": budget, "training": training, "systems": 1 if systems is None else systems}
     for name, number in numbers.items():
         check_whole(name, number, "at least 1")
-    contents = {str(task): _content(task) for task in (tasks if track == "single" else [])}
+    contents = {str(task): _content(task) for task in tasks}
     names = contents if track == "single" else {TASKS_OF[track]: None}
     return [
         Plan(method, track, task, seed, budget, training if track == "amortised" else 0,

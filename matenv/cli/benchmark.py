@@ -41,7 +41,8 @@ def run(
     from matenv.benchmark.leaderboard import leaderboard
     from matenv.tasks import BENCHMARK
 
-    wanted = plans(method or ["random"], track, task or BENCHMARK, seeds, budget, training, systems)
+    asked = task or (BENCHMARK if track == "single" else [])
+    wanted = plans(method or ["random"], track, asked, seeds, budget, training, systems)
     print(leaderboard(read_results(sweep(wanted, out, processes))))
     print(f"\nResults: {out}; more: matenv benchmark leaderboard {out}")
 
@@ -146,7 +147,7 @@ def equal_budget(
     processes: Processes = 1,
 ) -> None:
     """The benchmark's single track for all searches and agents, and what their moves were spent on."""
-    from matenv.agents.methods import equal_budget
+    from matenv.agents.equal_budget import equal_budget
 
     equal_budget(out, budget, seeds, task or ["superhard"], method, processes)
 

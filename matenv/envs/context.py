@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
-from matenv.composition import CompositionBatch
+from matenv.composition import CompositionBatch, read
 from matenv.envs.arguments import Arguments
 from matenv.envs.campaigns import PLACE, Best
 from matenv.envs.improving import Limits, Origin
@@ -59,6 +59,7 @@ class Context:
         if self.limits is None and task.start is not None:
             self.limits = Limits()
         self.task = task
+        self._own = None if task.start is None else read([task.start], whole=True).keys()
         self.blocks: dict[str, Block] = {}
         self.terms: dict[str, TermFunction] = {}
         self.reward: Reward | None = None
@@ -88,14 +89,15 @@ class Context:
         """What new episodes carry.
 
         Args:
-            oracle: Says what start formulas are worth, also those that its checks refuse; nothing is counted.
+            oracle: Says what start formulas are worth, also those that its checks refuse; they count as calls, but for
+                the task's own start, whose worth is no secret.
             asked: Wishes of the episodes.
             start: Formulas they are to improve (B).
             compositions: Where they stand (B).
         """
         origin = None
         if self.limits is not None:
-            worth, none = self._worth(oracle.anew(), start, asked), np.zeros(len(start), np.bool_)
+            worth, none = self._worth_of_starts(oracle, start, asked), np.zeros(len(start), np.bool_)
             origin = Origin(worth, none.astype(np.int64), none.astype(np.float64)).moved(none, start, compositions)
         best = None if self.places is None else Best.none(len(start), self.places)
         return Held(asked, origin, best)
@@ -112,6 +114,12 @@ class Context:
             return None
         inside = None if limits is None or held.origin is None else held.origin.within(limits)
         return Narrowing(held.wishes, inside)
+
+    def _worth_of_starts(self, oracle: Oracle, start: CompositionBatch, asked: Wishes | None) -> NDArray[np.float64]:
+        """What start formulas are worth (B,); only what the task itself starts from is looked up for nothing."""
+        if self._own is None or asked is not None or not np.isin(start.keys(), self._own).all():
+            return self._worth(oracle.screened(None), start, asked)
+        return np.repeat(self._worth(oracle.anew(), start[:1], None), len(start))
 
     def _worth(self, oracle: Oracle, start: CompositionBatch, asked: Wishes | None) -> NDArray[np.float64]:
         """Utility x viability of start formulas (B,), with the wish, without novelty and rules on elements."""

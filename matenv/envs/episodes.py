@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from matenv.bundle import load_bundle
 from matenv.composition import CompositionBatch, integer_counts
 from matenv.data import load_dataset
-from matenv.elements import ABSENT, positions
+from matenv.elements import ABSENT, INDEX, positions
 from matenv.envs import decomposition_terms
 from matenv.envs.arguments import Arguments, read_options
 from matenv.envs.context import Context, Held
@@ -240,6 +240,7 @@ class Episodes(Core):
             formulas = [self.task.start] * len(which)
         if formulas is not None:
             start = _read_starts(formulas)
+            self._check_replaced(start)
             place = self.enter(start)
         elif self._start_pool is not None:
             draws = np.array([self.generators[row].random() for row in which.tolist()])
@@ -328,6 +329,19 @@ class Episodes(Core):
     def _facts(self, place: NDArray, compositions: CompositionBatch, held: Held) -> Facts:
         guards = None if self.guards is None else partial(self.guard_values, self.guards, place)
         return facts_of(self.oracle, self.task, compositions, guards, self.context.narrowing(held))
+
+    def _check_replaced(self, start: CompositionBatch) -> None:
+        """A start must hold the element that is to be replaced in it."""
+        element = None if self.context.limits is None else self.context.limits.replace
+        if element is None:
+            return
+        lacking = start.dense_counts()[:, INDEX[element]] == 0
+        if lacking.any():
+            formula = start[np.flatnonzero(lacking)[:1]].formulas()[0]
+            raise ValueError(
+                f"options['formula']={formula!r} lacks {element}, which improve['replace'] names; give formulas "
+                "that hold it"
+            )
 
     def _allowed_starts(self) -> CompositionBatch:
         data = load_dataset(self.start_table) if self.bundle is None else self.bundle.dataset

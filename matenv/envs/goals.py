@@ -93,13 +93,19 @@ class GoalReward:
             A number, or (B,).
 
         Raises:
-            ValueError: A goal that is no array of numbers of the goal space's width.
+            ValueError: A goal that is no array of numbers of the goal space's width, or batches of unequal length.
         """
         goals = []
         for name, goal in (("achieved_goal", achieved_goal), ("desired_goal", desired_goal)):
             goals.append(check_real(name, goal, f"numbers (D,) or (B, D), D = {WIDTH}"))
             if goals[-1].shape[-1:] != (WIDTH,):
                 raise ValueError(f"{name} has shape {goals[-1].shape}; expected ({WIDTH},) or (B, {WIDTH})")
+        try:
+            np.broadcast_shapes(*(goal.shape for goal in goals))
+        except ValueError:
+            raise ValueError(
+                f"achieved_goal has shape {goals[0].shape} and desired_goal {goals[1].shape}: give equally many"
+            ) from None
         reward = goal_reward(*goals)
         return float(reward) if reward.ndim == 0 else reward
 

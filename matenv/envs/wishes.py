@@ -280,21 +280,22 @@ def check_wish(name: str, wish: Any) -> Wish:
         known = ("targets", "windows", "required", "excluded", "elements")
         if unknown := sorted(set(wish) - set(known)):
             raise ValueError(f"{name}={dict(wish)!r} holds unknown fields {unknown}; known: {', '.join(known)}")
-        targets = {
-            key: (value, TOLERANCES.get(key, np.nan)) if np.isscalar(value) else tuple(value)
-            for key, value in dict(wish.get("targets", {})).items()
-        }
-        required, excluded = tuple(wish.get("required", ())), tuple(wish.get("excluded", ()))
         windows = wish.get("windows", {})
         if isinstance(windows, Mapping):
             windows = {key: tuple(each) if isinstance(each, list) else each for key, each in windows.items()}
         try:
-            wish = Wish(targets, required, excluded, wish.get("elements"), windows=windows)
+            wish = Wish(**{**wish, "windows": windows})
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
     if not isinstance(wish, Wish):
         raise ValueError(f"{name}={wish!r} must be a matenv.tasks.wishes.Wish or a dictionary of its fields")
     Wishes.of([wish])
+    for key, ends in {**{key: (value,) for key, (value, _) in wish.targets.items()}, **wish.windows}.items():
+        middle, unit = SCALES[key]
+        for end in ends:
+            if end is not None and abs(end - middle) > BOUND * unit:
+                low, high = middle - BOUND * unit, middle + BOUND * unit
+                raise ValueError(f"{name}: {key}={end} must lie between {low:.3g} and {high:.3g}, as predictions do")
     if wish.elements is not None and not 1 <= wish.elements <= MAX_ELEMENTS:
         raise ValueError(f"{name}: elements={wish.elements!r} must be a number up to {MAX_ELEMENTS}, or None")
     return wish

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matenv import elements as alphabet
-from matenv.checks import check_number
+from matenv.checks import check_listed, check_number, check_whole
 from matenv.data import load_dataset
 from matenv.data.splits import uniform
 from matenv.oracle import Assessment
@@ -161,12 +161,27 @@ def check_window(where: str, window: Any, narrowest: float) -> tuple[float | Non
     return low, high
 
 
+def _target(name: str, target: Any) -> tuple[float, float]:
+    """A value and its tolerance."""
+    if np.isscalar(target) and not isinstance(target, str) and name in TOLERANCES:
+        target = (target, TOLERANCES[name])
+    if not isinstance(target, list | tuple) or len(target) != 2:
+        raise ValueError(
+            f"targets[{name!r}]={target!r} must be a value and a tolerance, such as (2.0, 0.45); a value alone is "
+            f"enough for {' and '.join(TOLERANCES)}"
+        )
+    value, tolerance = (check_number(f"targets[{name!r}]", each, -np.inf, np.inf, "finite") for each in target)
+    if tolerance <= 0:
+        raise ValueError(f"targets[{name!r}]={target!r} must have a tolerance above 0")
+    return value, tolerance
+
+
 @dataclass(frozen=True)
 class Wish:
     """What is asked for.
 
     Attributes:
-        targets: Value and tolerance by name of the property, in its unit.
+        targets: Value and tolerance by name of the property, in its unit; of `TOLERANCES` a value alone will do.
         required: Elements that must occur.
         excluded: Elements that must not.
         elements: Number of elements, or None for two to `MOST_ELEMENTS`.
@@ -174,8 +189,9 @@ class Wish:
         windows: Lowest and highest value by name of the property, None for an open end; of `TOLERANCES` only.
 
     Raises:
-        ValueError: A window about another property or one that has a target, without ends, or narrower than
-            `NARROWEST` tolerances.
+        ValueError: A target that is no value with a tolerance; a window about another property or one that has a
+            target, without ends, or narrower than `NARROWEST` tolerances; elements that are unknown, both required and
+            excluded, or more than their number.
 
     Examples:
         >>> wish = Wish({"band_gap_pbe": (2.0, 0.45)}, required=("Zn", "O"), excluded=("Pb",), elements=3)
@@ -195,7 +211,23 @@ class Wish:
     windows: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check the windows."""
+        """Check what was given, and fill in tolerances."""
+        if not isinstance(self.targets, Mapping):
+            raise ValueError(f"targets={self.targets!r} must be a dictionary such as {{'band_gap_pbe': 2.0}}")
+        targets = {name: _target(name, target) for name, target in self.targets.items()}
+        object.__setattr__(self, "targets", targets)
+        for name in ("required", "excluded"):
+            check_listed(name, getattr(self, name), "symbols such as 'O'")
+            given = getattr(self, name)
+            object.__setattr__(self, name, tuple(given if isinstance(given, list | tuple) else sorted(given)))
+            alphabet.positions(getattr(self, name), name)
+        if both := sorted(set(self.required) & set(self.excluded)):
+            raise ValueError(f"required and excluded both hold {', '.join(both)}: nothing can answer that")
+        if self.elements is not None:
+            number = check_whole("elements", self.elements, "elements of a formula, or None")
+            if number < len(set(self.required)):
+                raise ValueError(f"elements={number} is less than the {len(set(self.required))} elements in required")
+            object.__setattr__(self, "elements", number)
         if not isinstance(self.windows, Mapping):
             raise ValueError(f"windows={self.windows!r} must be a dictionary such as {{'band_gap_pbe': (1.0, 2.5)}}")
         for name, window in self.windows.items():
@@ -206,6 +238,11 @@ class Wish:
                     f"windows[{name!r}]={window!r}: {name} has the target {self.targets[name]!r}; give one"
                 )
             check_window(f"windows[{name!r}]", window, NARROWEST * TOLERANCES[name])
+
+    def __hash__(self) -> int:
+        """Equal wishes have equal ones."""
+        asked = (frozenset(each.items()) for each in (self.targets, self.windows))
+        return hash((*asked, self.required, self.excluded, self.elements, self.novel))
 
     def __str__(self) -> str:
         parts = [f"{name} {value:.3g} +- {tolerance:g}" for name, (value, tolerance) in self.targets.items()]

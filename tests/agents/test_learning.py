@@ -14,12 +14,13 @@ SHARE = matenv.Property("oxygen_share", "1", lambda x: x[:, OXYGEN])
 SMALL = {"policy_kwargs": {"net_arch": [64, 64]}, "learning_rate": 2e-3, "gamma": 0.8, "batch_size": 128}
 FRESH = {"n_envs": 32, "n_steps": 8, **SMALL}
 REPLAYED = {"n_envs": 16, "learning_starts": 512, "gradient_steps": 4, **SMALL}
+LARGE = {"ent_coef": "auto_0.1"}  # rewards here are a thousand times those of the tasks that the shipped weight is for
 SETTINGS = {
     "ppo": (4_096, FRESH),
     "recurrent_ppo": (8_192, {**FRESH, "policy_kwargs": {"net_arch": [64], "lstm_hidden_size": 32}}),
-    "sac": (3_000, {**REPLAYED, "tau": 0.05}),
+    "sac": (3_000, {**REPLAYED, "tau": 0.05, **LARGE}),
     "td3": (3_000, {**REPLAYED, "tau": 0.05}),
-    "tqc": (3_000, {**REPLAYED, "tau": 0.05}),
+    "tqc": (3_000, {**REPLAYED, "tau": 0.05, **LARGE}),
     "maskable_ppo": (3_072, FRESH),
     "dqn": (2_000, {**REPLAYED, "target_update_interval": 200}),
     "her_dqn": (3_000, {**REPLAYED, "target_update_interval": 200}),

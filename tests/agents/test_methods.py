@@ -3,7 +3,8 @@
 import gymnasium as gym
 import numpy as np
 import pytest
-from matenv.agents.methods import Walk, equal_budget
+from matenv.agents.equal_budget import equal_budget
+from matenv.agents.methods import Walk
 from matenv.agents.policies import RandomPolicy
 
 import matenv

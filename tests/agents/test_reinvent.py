@@ -10,6 +10,7 @@ from matenv.agents.searches.children import children
 from matenv.agents.searches.genetic_table import GeneticTableSearch
 
 from matenv import CompositionBatch, fractions, load_dataset, load_task
+from matenv.benchmark import Problem
 from matenv.elements import INDEX
 
 
@@ -39,6 +40,8 @@ class OxygenProblem:
 
     def asked(self, batch):
         return np.array([key in self.seen for key in batch.keys().tolist()], bool)
+
+    fresh = Problem.fresh
 
     def assess(self, batch):
         score = batch.fractions()[:, INDEX["O"]]
@@ -118,3 +121,11 @@ def test_options_are_checked():
         Options(update="ppo")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"children=2 must lie in \[0, 1\]"):
         Options(children=2)
+
+
+def test_a_policy_that_has_narrowed_draws_from_the_prior():
+    problem, search = OxygenProblem(60), Reinvent(0)
+    search.begin(problem)
+    search._samples = lambda number: train_formulas()[:0]
+    batch = search.ask(25)
+    assert len(batch) == 25 and problem.screen(batch).all()

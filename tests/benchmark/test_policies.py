@@ -167,3 +167,19 @@ def test_a_policy_answers_wishes():
     (plan,) = plans(["tests.benchmark.test_policies:paying"], "amortised", seeds=1, budget=10, training=1)
     result = run(plan)
     assert len(result.answers) == 20 and all(len(answer.formulas) == 10 for answer in result.answers)
+
+
+def test_learning_that_goes_nowhere_is_ended():
+    """What is refused costs no call: a hook that waits for its calls to be spent would wait for ever."""
+    known = ["NaCl", "MgO"]
+
+    def learn(envs, problem):
+        envs.reset(options={"formula": known})
+        masks = envs.action_masks()
+        while problem.remaining > 0:
+            assert masks.shape == (2, envs.single_action_space.n)
+            envs.step(np.full(2, envs.single_action_space.n - 1))  # stay
+
+    problem = Problem(load_task("superhard"), Oracle(budget=10))
+    found = play(PolicyMethod("MaterialElements-v0", learn=learn, rows=2, horizon=5_000), problem)
+    assert problem.remaining == 10 - len(found.formulas) > 0

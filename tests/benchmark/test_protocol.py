@@ -9,6 +9,7 @@ from matenv.benchmark import (
     METHODS,
     AskTell,
     Found,
+    Plan,
     Problem,
     Training,
     best_by_system,
@@ -20,6 +21,7 @@ from matenv.benchmark import (
     search,
 )
 from matenv.benchmark.curve import area_under_curve, best_rows, best_so_far, values_at
+from matenv.benchmark.listing import describe
 from matenv.benchmark.measures import search_measures, system_measures, wish_measures
 from matenv.benchmark.method import source_of
 from matenv.benchmark.systems import SystemProblem, held_out, stable_phases
@@ -269,3 +271,23 @@ def test_held_out_systems_are_none_of_training(data):
     system = tuple(matenv.elements.SYMBOLS[k] for k in binary.elements[0, :2])
     with pytest.raises(ValueError, match="is no system of the train part"):  # nothing of the test is told
         training.problem(system)
+
+
+def test_what_would_be_ignored_or_misread_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"tasks=\['superhard'\] belong to track='single'"):
+        plans(["random"], "amortised", ["superhard"])
+    with pytest.raises(
+        ValueError, match="name='superhrad' is no task, method or result file; did you mean 'superhard'"
+    ):
+        describe("superhrad")
+    with pytest.raises(ValueError, match="method='mine.py' is a file; say what in it is the method: mine.py:Name"):
+        find("mine.py")
+    with pytest.raises(ValueError, match="content: task='superhard' is a registered task"):
+        Plan("random", "single", "superhard", 1000, 50, content={"name": "superhard"})
+
+
+def test_nothing_is_predicted_of_what_is_refused():
+    problem = Problem(load_task("stable-novel"), Oracle(budget=5))
+    problem.assess(["NaCl", "Cs2TiBr5"])
+    for name, said in problem.predicted.items():
+        assert np.isnan(said[0]) and np.isfinite(said[1]), name

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from matenv.agents.methods import equal_budget
+from matenv.agents.equal_budget import equal_budget
 from typer.testing import CliRunner
 
 from matenv import load_task

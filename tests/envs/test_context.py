@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 import matenv
+from matenv.benchmark import references
 from matenv.composition import CompositionBatch
 from matenv.composition.movers import movers_distance
 from matenv.envs.campaigns import Best
@@ -128,7 +129,7 @@ def test_a_wish_may_be_given():
         ({"part": "validation"}, "part='validation' is unknown; choose one of train, test"),
         ({"wish": "anything"}, "wish='anything' must be 'draw'"),
         ({"wish": {"target": {}}}, "unknown fields"),
-        ({"wish": {"targets": {"price": 3.0}}}, "wish about 'price'"),
+        ({"wish": {"targets": {"price": 3.0}}}, r"targets\['price'\]="),
         ({"wish": {"targets": {"band_gap_pbe": (2.0, 0.1)}}}, "environments know 0.45 only"),
         ({"wish": {"required": ["Xx"]}}, "required"),
         (
@@ -343,3 +344,19 @@ def test_a_start_that_the_free_checks_refuse_is_worth_what_it_is():
         worth.append(info["start_worth"])
         assert oracle.calls == (screen is None)
     assert worth[0] == worth[1] > 0
+
+
+def test_what_the_tasks_own_start_is_worth_is_no_secret():
+    task = matenv.tasks.TASKS["pb-free-absorber"]
+    oracle = matenv.Oracle("train", budget=50).screened(task.screen)
+    envs: Any = gym.make_vec("MaterialElements-v0", num_envs=3, task=task, oracle=oracle)
+    _, info = envs.reset(seed=0)
+    assert info["start_worth"] == pytest.approx(references(task).start_proxy, rel=1e-4) and oracle.calls == 0
+    envs.reset(options={"formula": ["CsPbI3", "CsSnI3", "NaCl"]})
+    assert oracle.calls == 3
+
+
+def test_a_start_without_what_is_to_be_replaced_is_named():
+    env = gym.make("MaterialElements-v0", improve={"replace": "Co"})
+    with pytest.raises(ValueError, match=r"options\['formula'\]='NaCl' lacks Co, which improve\['replace'\] names"):
+        env.reset(options={"formula": "NaCl"})

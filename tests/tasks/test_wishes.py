@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from matenv.envs.wishes import check_wish
 from matenv.tasks import load_task
 from matenv.tasks.as_data import task_to_data
 from matenv.tasks.wishes import NARROWEST, PARTS, SMALLEST_GAP, TOLERANCES, Inside, Near, Wish, draw, windows_around
@@ -99,3 +100,36 @@ def test_an_unknown_share_of_windows_is_refused():
         draw(np.random.default_rng(0), windows=2)
     with pytest.raises(ValueError, match="tolerance=0 must be positive"):
         Inside("band_gap_pbe", 1.0, 2.0, 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"targets": {"band_gap_pbe": (2.0,)}}, r"targets\['band_gap_pbe'\]=\(2.0,\) must be a value and a tolerance"),
+        ({"targets": {"band_gap_pbe": "2"}}, r"targets\['band_gap_pbe'\]='2'"),
+        ({"targets": {"band_gap_pbe": (2.0, 0.0)}}, "must have a tolerance above 0"),
+        ({"targets": {"of_my_own": 2.0}}, r"targets\['of_my_own'\]=2.0 must be a value and a tolerance"),
+        ({"targets": [("band_gap_pbe", 2.0)]}, "must be a dictionary such as"),
+        ({"required": "Zn"}, "required='Zn' must be a list of symbols"), ({"excluded": ["Xx"]}, "Xx"),
+        ({"required": ["Zn"], "excluded": ["Zn"]}, "required and excluded both hold Zn"),
+        ({"required": ["Zn", "O", "S"], "elements": 2}, "elements=2 is less than the 3 elements in required"),
+        ({"elements": "3"}, "elements='3'"), ({"elements": 2.5}, "elements=2.5"), ({"elements": 0}, "elements=0"),
+    ],
+)  # fmt: skip
+def test_wishes_that_make_no_sense_are_named(fields, said):
+    with pytest.raises(ValueError, match=said):
+        Wish(**fields)
+    with pytest.raises(ValueError, match=said):
+        check_wish("wish", fields)
+
+
+def test_a_wish_out_of_reach_of_predictions_is_named():
+    for fields in ({"windows": {"band_gap_pbe": (100.0, 200.0)}}, {"targets": {"band_gap_pbe": 100.0}}):
+        with pytest.raises(ValueError, match=r"wish: band_gap_pbe=100.0 must lie between -\d.* and \d"):
+            check_wish("wish", fields)
+
+
+def test_equal_wishes_are_one():
+    first = Wish({"band_gap_pbe": 2.0, "log10_bulk_modulus": 2.0}, ["O"], elements=np.int64(3))
+    other = Wish({"log10_bulk_modulus": (2, 0.1), "band_gap_pbe": (2.0, 0.45)}, ("O",), elements=3)
+    assert first == other and len({first, other}) == 1
