@@ -1,6 +1,7 @@
 """The formula policy as a search, and the genetic search it must beat, on a problem small enough to know the answer."""
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,7 +125,8 @@ def test_options_are_checked():
 
 
 def test_a_policy_that_has_narrowed_draws_from_the_prior():
-    problem, search = OxygenProblem(60), Reinvent(0)
+    problem: Any = OxygenProblem(60)
+    search: Any = Reinvent(0)
     search.begin(problem)
     search._samples = lambda number: train_formulas()[:0]
     batch = search.ask(25)

@@ -351,7 +351,8 @@ def test_what_the_tasks_own_start_is_worth_is_no_secret():
     oracle = matenv.Oracle("train", budget=50).screened(task.screen)
     envs: Any = gym.make_vec("MaterialElements-v0", num_envs=3, task=task, oracle=oracle)
     _, info = envs.reset(seed=0)
-    assert info["start_worth"] == pytest.approx(references(task).start_proxy, rel=1e-4) and oracle.calls == 0
+    known: Any = references(task)
+    assert info["start_worth"] == pytest.approx(known.start_proxy, rel=1e-4) and oracle.calls == 0
     envs.reset(options={"formula": ["CsPbI3", "CsSnI3", "NaCl"]})
     assert oracle.calls == 3
 

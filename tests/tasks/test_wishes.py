@@ -1,6 +1,7 @@
 """Wishes: windows beside targets, what they are worth, and that the benchmark's draws stay what they were."""
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -130,6 +131,7 @@ def test_a_wish_out_of_reach_of_predictions_is_named():
 
 
 def test_equal_wishes_are_one():
-    first = Wish({"band_gap_pbe": 2.0, "log10_bulk_modulus": 2.0}, ["O"], elements=np.int64(3))
+    loosely: Any = {"targets": {"band_gap_pbe": 2.0, "log10_bulk_modulus": 2.0}, "required": ["O"]}
+    first = Wish(**loosely, elements=np.int64(3))  # type: ignore[arg-type]
     other = Wish({"log10_bulk_modulus": (2, 0.1), "band_gap_pbe": (2.0, 0.45)}, ("O",), elements=3)
     assert first == other and len({first, other}) == 1
