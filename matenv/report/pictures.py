@@ -126,9 +126,8 @@ def draw_trajectory(trail: Trail, core: LatentEpisodes, out: Path, title: str) -
 
 
 def _smooth(values: NDArray[np.float64], window: int = 9) -> NDArray[np.float64]:
-    """Centred running mean that shortens at the ends."""
-    half = min(window, len(values)) // 2
+    """Centred running mean, narrower towards the ends: what comes later never shows before."""
+    number = np.arange(len(values))
+    half = np.minimum(np.minimum(number, number[::-1]), window // 2)
     padded = np.concatenate([[0.0], np.cumsum(values)])
-    low = np.maximum(np.arange(len(values)) - half, 0)
-    high = np.minimum(np.arange(len(values)) + half + 1, len(values))
-    return (padded[high] - padded[low]) / (high - low)
+    return (padded[number + half + 1] - padded[number - half]) / (2 * half + 1)
