@@ -104,6 +104,7 @@ class Reinvent:
         self.archive = Archive(self.options.kept)
         self.surrogate: Surrogate | None = None
         self.passing = 0.5  # share of samples that pass, estimated as they are drawn
+        self.narrowed = False  # whether the policy had nothing new once
 
     def ask(self, n: int) -> CompositionBatch:
         """A batch of formulas that pass the free checks and were not assessed before."""
@@ -113,8 +114,9 @@ class Reinvent:
         wanted = room * max(self.options.screen, 1) if self.surrogate is not None else room
         bred = int(wanted * share) if len(self.archive) >= 2 * _ENOUGH else 0
         found = self._gather(bred, self._children)
-        found = self._gather(wanted, self._samples, found)
+        found = self._gather(wanted, self._samples, found, 1 if self.narrowed else _PATIENCE)
         if not len(found):  # the policy has narrowed to what was asked: the prior has more
+            self.narrowed = True
             found = self._gather(wanted, self._of_prior)
         if self.surrogate is not None and len(found) > room:
             return found[self._picked(found, room)]
@@ -129,12 +131,16 @@ class Reinvent:
             self._learn(compositions, scores)
 
     def _gather(
-        self, number: int, draw: Callable[[int], CompositionBatch], found: CompositionBatch | None = None
+        self,
+        number: int,
+        draw: Callable[[int], CompositionBatch],
+        found: CompositionBatch | None = None,
+        patience: int = _PATIENCE,
     ) -> CompositionBatch:
         """Draw until there are that many distinct formulas that pass, or patience ends."""
         if found is None:
             found = CompositionBatch.from_counts(np.zeros((0, NUM_ELEMENTS), np.int64))
-        for _ in range(_PATIENCE):
+        for _ in range(patience):
             if len(found) >= number:
                 break
             drawn = int(min((number - len(found)) / max(self.passing, 0.02) * 1.3 + 20, _MOST_DRAWN))
