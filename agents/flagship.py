@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from matenv.agents.reinvent import FEW_CALLS
 from numpy.typing import NDArray
 
 from matenv.benchmark import Problem, Training, find, register
@@ -14,13 +13,9 @@ from matenv.composition import CompositionBatch
 FLAGSHIPS = {"single": "REINVENT, screened", "amortised": "memory + policy + model", "systems": "revealing ranking"}
 """Name of the method that is shipped for each track; docs/agents.md says what it was measured against."""
 
-BEYOND = "REINVENT"
-"""What is shipped for the single track with more than `FEW_CALLS` calls: what picks among many proposals learns no more
-there than what breeds its best, and takes several times as long."""
-
 
 class Flagship:
-    """The method of `FLAGSHIPS` that serves the track, or that of `BEYOND`.
+    """The method of `FLAGSHIPS` that serves the track.
 
     Args:
         seed: Of everything random.
@@ -41,8 +36,7 @@ class Flagship:
     def begin(self, problem: Problem) -> None:
         """A new problem; what was not trained is of the single or the systems track."""
         if not self.trained:
-            few = problem.system is not None or problem.budget <= FEW_CALLS
-            self._choose(FLAGSHIPS["single" if problem.system is None else "systems"] if few else BEYOND)
+            self._choose(FLAGSHIPS["single" if problem.system is None else "systems"])
         self.method.begin(problem)
 
     def ask(self, n: int) -> Proposals:
