@@ -91,7 +91,13 @@ def latent_space(name: str, folder: Path, seed: int = 7) -> Any:
     return dict(network.state_dict()), history
 
 
-@pytest.mark.parametrize("name", RECIPES)
+LIKE_ANOTHER = ("dkl-vae-gap", "vae-gp", "vae-gp-gap", "wgan-gp-fractions")
+"""Recipes whose loop is that of `dkl-vae` or `wgan-gp`, with another label or input."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LIKE_ANOTHER else name for name in RECIPES]
+)
 def test_latent_space(name, tmp_path):
     assert_resumes(partial(latent_space, name), tmp_path, epochs=3)
 
@@ -142,7 +148,10 @@ def test_fine_tuned_space(tmp_path, small_space, monkeypatch):
     "settings",
     [
         {"epochs": 4, "max_rows": 60, "batch_size": 8, "width": 16, "learning_rate": 0.1, "dropout": 0.1, "seed": 2},
-        {"family": "informed", "keep": "last", "members": 2, "epochs": 2, "optimizer": "muon", "precision": "bfloat16"},
+        pytest.param(
+            {"family": "informed", "keep": "last", "members": 2, "epochs": 2, "optimizer": "muon", "precision": "bfloat16"},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["set", "informed"],
 )
