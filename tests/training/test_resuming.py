@@ -149,7 +149,14 @@ def test_fine_tuned_space(tmp_path, small_space, monkeypatch):
     [
         {"epochs": 4, "max_rows": 60, "batch_size": 8, "width": 16, "learning_rate": 0.1, "dropout": 0.1, "seed": 2},
         pytest.param(
-            {"family": "informed", "keep": "last", "members": 2, "epochs": 2, "optimizer": "muon", "precision": "bfloat16"},
+            {
+                "family": "informed",
+                "keep": "last",
+                "members": 2,
+                "epochs": 2,
+                "optimizer": "muon",
+                "precision": "bfloat16",
+            },
             marks=pytest.mark.slow,
         ),
     ],
