@@ -179,8 +179,7 @@ def test_predictor(settings, tmp_path):
 
 @pytest.mark.slow
 def test_student(tmp_path, monkeypatch):
-    for slow in ("load_predictor", "TransferSource"):
-        monkeypatch.setattr(distil, slow, cache(getattr(distil, slow)))
+    monkeypatch.setattr(distil, "TransferSource", cache(distil.TransferSource))
     config = distil.DistilConfig(epochs=3, renewed=2, transfer=300, width=8, layers=1, batch_size=64, max_rows=200)
 
     def run(folder: Path) -> Any:
