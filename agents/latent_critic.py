@@ -100,8 +100,7 @@ class LatentCritic:
         there, _ = project(moved(start, actions, core.step_size, core.cloud, core.pull), core.radius)
         batch = core.latent.decode_batch(there)
         value = np.full(len(batch), -1.0)
-        distinct = batch.distinct()  # also what was assessed before: a row may pass through it
-        passing = distinct[self.problem.screen(batch[distinct])]
+        passing = self._passing(batch)
         value[passing] = self._value(batch[passing])
         chosen, taken = np.zeros(rows, np.int64), set()
         systems = batch.systems().keys()
@@ -121,8 +120,7 @@ class LatentCritic:
         if fresh:
             drawn = self.core.latent.sample(fresh * self.settings.moves, int(self.rng.integers(2**31)))
             batch = self.core.latent.decode_batch(drawn)
-            batch = batch[batch.distinct()]
-            batch = batch[self.problem.screen(batch)]
+            batch = batch[self._passing(batch)]
             best = np.argsort(-self._value(batch), kind="stable")
             starts = batch[best[batch[best].systems().distinct()[:fresh]]].formulas()
         if len(starts) < number and len(self.archive):
@@ -148,6 +146,11 @@ class LatentCritic:
         self.critic.tell(batch, told, self.settings.steps)
         self.archive.add(batch, own)
         return scores.copy()
+
+    def _passing(self, batch: CompositionBatch) -> NDArray[np.int64]:
+        """Rows of the distinct formulas that the free checks pass, those met before included: ways lead through them."""
+        distinct = batch.distinct()
+        return distinct[self.problem.screen(batch[distinct])]
 
     def _value(self, batch: CompositionBatch) -> NDArray[np.float64]:
         """What the critic hopes for formulas (B,)."""

@@ -62,7 +62,7 @@ def describe(name: str) -> str:
     if ":" not in name and name not in names():
         close = difflib.get_close_matches(name, [*TASKS, *names()], 3)
         hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
-        raise ValueError(f"name={name!r} is no task, method or result file{hint} matenv benchmark list has them all")
+        raise ValueError(f"name={name!r} is no task, method or result file; matenv benchmark list has them all{hint}")
     method = find(name)
     made = method.factory(0)
     words = inspect.getdoc(type(made)) or "no description"

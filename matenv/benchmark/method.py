@@ -177,11 +177,11 @@ def find(name: str) -> Registered:
     module, _, own = name.rpartition(":")
     if module:
         return Registered(name, _factory(_load(module), module, own), TRACKS)
+    if own.endswith(".py"):
+        raise ValueError(f"method={name!r} is a file; say what in it is the method: {name}:Name")
     for shipped in SHIPPED:
         if own not in METHODS:
             importlib.import_module(shipped)
-    if own.endswith(".py"):
-        raise ValueError(f"method={name!r} is a file; say what in it is the method: {name}:Name")
     if own not in METHODS:
         raise ValueError(
             f"method={name!r} is no name of a method; choose from {', '.join(map(repr, METHODS))}; or give module:Name"

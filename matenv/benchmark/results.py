@@ -80,9 +80,7 @@ class Plan:
         if self.content is not None and not isinstance(self.content, Mapping):
             raise ValueError(f"content={self.content!r} must be a task as plain data, or None")
         if self.content is not None and self.task in TASKS:
-            raise ValueError(
-                f"content: task={self.task!r} is a registered task, which is what it is; name yours otherwise"
-            )
+            raise ValueError(f"content: task={self.task!r} is a registered task; give a task of your own another name")
         if self.source is not None:
             check_text("source", self.source, "a digest, or None")
 

@@ -276,9 +276,7 @@ def test_held_out_systems_are_none_of_training(data):
 def test_what_would_be_ignored_or_misread_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"tasks=\['superhard'\] belong to track='single'"):
         plans(["random"], "amortised", ["superhard"])
-    with pytest.raises(
-        ValueError, match="name='superhrad' is no task, method or result file; did you mean 'superhard'"
-    ):
+    with pytest.raises(ValueError, match="'superhrad' is no task, method or result file; .*did you mean 'superhard'"):
         describe("superhrad")
     with pytest.raises(ValueError, match="method='mine.py' is a file; say what in it is the method: mine.py:Name"):
         find("mine.py")
