@@ -148,7 +148,7 @@ class LatentCritic:
         return scores.copy()
 
     def _passing(self, batch: CompositionBatch) -> NDArray[np.int64]:
-        """Rows of the distinct formulas that the free checks pass, those met before included: ways lead through them."""
+        """Rows of the distinct formulas that the free checks pass, those met before included: ways lead there."""
         distinct = batch.distinct()
         return distinct[self.problem.screen(batch[distinct])]
 
