@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from matenv.agents.formula_policy.rules import STOP, FormulaRules, check_rules
+from matenv.agents.formula_policy.rules import STOP, FormulaRules, State, check_rules
 from matenv.agents.formula_policy.sequences import MOST_COUNT, MOST_ELEMENTS, Sequences
 from matenv.agents.formula_policy.unrolled import Unrolled
 from torch import Generator, Tensor, nn
@@ -81,7 +81,7 @@ class FormulaPolicy(nn.Module):
         context: Tensor | None = None,
         rule: Tensor | None = None,
     ) -> tuple[Sequences, Tensor]:
-        """Spell formulas by chance.
+        """Spell formulas by chance; what begins alike is computed once.
 
         Args:
             number: How many, B.
@@ -99,29 +99,30 @@ class FormulaPolicy(nn.Module):
         if number < 1:
             raise ValueError(f"number={number} must be at least 1")
         rules = check_rules(rules)
-        if context is not None:
-            context = context.expand(number, -1)
-        state = rules.begin(torch.zeros(number, dtype=torch.long) if rule is None else rule)
         places, amounts = (torch.zeros(number, MOST_ELEMENTS, dtype=torch.long) for _ in range(2))
         formulas = Sequences(places, amounts, torch.zeros(number, dtype=torch.long))
-        rows, counts, total = torch.arange(number), torch.zeros(number, NUM_ELEMENTS), torch.zeros(number)
+        rows, total = torch.arange(number), torch.zeros(number)
+        state, context, begun = _beginnings(number, rules, context, rule)
+        counts = torch.zeros(len(state.rule), NUM_ELEMENTS)
         for step in range(MOST_ELEMENTS + 1):
-            hidden = self._hidden(counts[rows], None if context is None else context[rows])
+            hidden = self._hidden(counts, context)
             log_p = self._elements(hidden, rules.elements(state))
-            place = torch.multinomial(log_p.exp(), 1, generator=generator)
-            total[rows] += log_p.gather(1, place)[:, 0]
-            on = (place[:, 0] < STOP).nonzero()[:, 0]
+            place = _drawn(log_p, begun, generator)
+            total[rows] += log_p[begun, place]
+            on = (place < STOP).nonzero()[:, 0]
             if not len(on):
                 break
-            rows, place, state = rows[on], place[on, 0], state[on]
-            log_p = self._counts(hidden[on], place, rules.counts(state, place))
-            count = torch.multinomial(log_p.exp(), 1, generator=generator)
-            total[rows] += log_p.gather(1, count)[:, 0]
-            count = count[:, 0] + 1
-            formulas.places[rows, step], formulas.counts[rows, step] = place, count
+            rows, begun, (node, place) = rows[on], *_shared(begun[on], place[on])
+            state = state[node]
+            log_p = self._counts(hidden[node], place, rules.counts(state, place))
+            count = _drawn(log_p, begun, generator)
+            total[rows] += log_p[begun, count]
+            formulas.places[rows, step], formulas.counts[rows, step] = place[begun], count + 1
             formulas.size[rows] += 1
-            counts[rows, place] = count.float()
-            state = rules.add(state, place, count)
+            begun, (on, count) = _shared(begun, count + 1)
+            state, counts = rules.add(state[on], place[on], count), counts[node[on]]
+            counts[torch.arange(len(on)), place[on]] = count.float()
+            context = None if context is None else context[node[on]]
         return formulas, total
 
     def _hidden(self, counts: Tensor, context: Tensor | None) -> Tensor:
@@ -141,3 +142,28 @@ class FormulaPolicy(nn.Module):
 
     def _counts(self, hidden: Tensor, place: Tensor, mask: Tensor) -> Tensor:
         return self.count(torch.cat([hidden, self.chosen(place)], dim=1)).masked_fill(~mask, _CLOSED).log_softmax(dim=1)
+
+
+def _beginnings(
+    number: int, rules: FormulaRules, context: Tensor | None, rule: Tensor | None
+) -> tuple[State, Tensor | None, Tensor]:
+    """Empty formulas that differ in rule or context, their contexts, and which of them each row begins with (B,)."""
+    rule = torch.zeros(number, dtype=torch.long) if rule is None else rule
+    if context is not None and context.ndim > 1:
+        return rules.begin(rule), context.expand(number, -1), torch.arange(number)
+    rule, begun = rule.unique(return_inverse=True)
+    return rules.begin(rule), None if context is None else context.expand(len(rule), -1), begun
+
+
+def _drawn(log_p: Tensor, node: Tensor, generator: Generator) -> Tensor:
+    """A choice by chance for each row (B,), given log-probabilities (N, C) of the choices where its node (B,) is."""
+    steps = log_p.exp().double().cumsum(dim=1)
+    ladder = (steps / steps[:, -1:] + torch.arange(len(steps))[:, None]).ravel()
+    chance = torch.rand(len(node), dtype=torch.float64, generator=generator) * (1 - 1e-9)
+    return torch.searchsorted(ladder, chance + node, right=True) - node * log_p.shape[1]
+
+
+def _shared(node: Tensor, choice: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Which distinct pair of node and choice each row has (B,), and the nodes and choices of those pairs."""
+    pairs, which = torch.unique(node * (NUM_ELEMENTS + 1) + choice, return_inverse=True)
+    return which, (pairs // (NUM_ELEMENTS + 1), pairs % (NUM_ELEMENTS + 1))

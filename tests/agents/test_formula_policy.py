@@ -102,6 +102,17 @@ def test_each_row_keeps_to_its_own_rules():
     assert two[1].allows(found[np.arange(1, 100, 2)]).all()
 
 
+def test_contexts_and_rules_of_rows_that_begin_alike_stay_apart():
+    net, generator = FormulaPolicy(context=2), seeded()
+    torch.nn.init.normal_(net.asked.weight, generator=generator)
+    rules = FormulaRules.of(TINY, Task("pair", "", (), elements=("K", "Cl"), min_elements=2, max_elements=2))
+    which, contexts = torch.arange(400) % 2, 3 * torch.eye(2)[torch.arange(400) // 2 % 2]
+    for context in (contexts, contexts[:1], contexts[0]):
+        sampled, log_p = net.sample(400, rules, generator, context, which)
+        again = net.log_prob(sampled, rules, context.expand(400, -1), which)
+        assert torch.allclose(again, log_p, atol=1e-4)
+
+
 def test_a_system_is_spelled_with_all_its_elements():
     system = ("Ca", "O", "Ti")
     task = Task("system", "", (), min_elements=3, max_elements=3, elements=system, exclude=())
