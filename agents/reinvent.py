@@ -219,8 +219,11 @@ class Reinvent:
         return np.array([*chosen, *others[: room - len(chosen)].tolist()], np.int64)
 
 
+SCREENED = Options(screen=10)
+"""With a surrogate, which learns from the scores and picks one of ten of the policy's proposals."""
+
 register("formula prior", partial(Reinvent, options=Options("none", children=0.0)), ("single", "amortised"))
 register("REINVENT", Reinvent, ("single", "amortised"))
-register("REINVENT, screened", partial(Reinvent, options=Options(screen=10)))
+register("REINVENT, screened", partial(Reinvent, options=SCREENED))
 register("formula MLE", partial(Reinvent, options=Options("likelihood", children=0.0)))
 register("formula GFlowNet", partial(Reinvent, options=Options("balance", children=0.0)))

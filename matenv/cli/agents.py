@@ -160,7 +160,7 @@ def design(
     novel: Annotated[bool, typer.Option(help="Only what the embedded table does not know.")] = True,
     max_elements: Annotated[int | None, typer.Option(help="Most elements.")] = None,
     top: Annotated[int, typer.Option(min=1, help="Candidates.")] = 20,
-    calls: Annotated[int, typer.Option(min=1, help="Formulas assessed on the way.")] = 2_000,
+    calls: Annotated[int, typer.Option(min=1, help="Formulas assessed on the way.")] = 1_500,
     seed: Seed = 0,
     show_cards: Annotated[int, typer.Option("--cards", min=0, help="Candidates whose whole card is printed.")] = 3,
     csv: Annotated[Path | None, file("Write the candidates to this file, too.")] = None,
