@@ -227,7 +227,7 @@ def _words(task: TaskData) -> str:
 
 def _shown(table: dict[str, Any], seeds: int, episodes: int, measures: Sequence[str], heading: str) -> str:
     lines = [
-        f"{heading}; {seeds} seeds x {episodes} episodes; mean"
+        f"{heading}; {seeds} seed{'s' * (seeds > 1)} x {episodes} episodes, agents exploring; mean"
         + " +- half width of the 95 % interval over seeds" * (seeds > 1),
         "",
     ]

@@ -12,6 +12,7 @@ from matenv.agents.reinvent import SCREENED, Reinvent
 from matenv import Oracle, Task, Window, explain, load_task
 from matenv import elements as alphabet
 from matenv.benchmark import Problem, play
+from matenv.properties.element_properties import ELEMENT_PROPERTIES
 from matenv.tasks.task import check_require
 
 CALLS = 1_500
@@ -115,9 +116,19 @@ def design(task: Task, top: int = 20, calls: int = CALLS, seed: int = 0) -> list
         ValueError: `calls` below 1, or a task about what is not predicted.
     """
     oracle = Oracle("all", calls, properties=task.properties)
+    _check_predicted(task, [*oracle.units])
     task.check(oracle.units)
     found = play(Reinvent(seed, SCREENED), Problem(task, oracle), seed)
     return rank_candidates(found.formulas, task, Oracle("all", properties=task.properties), top, ALIKE)
+
+
+def _check_predicted(task: Task, predicted: list[str]) -> None:
+    """Refuse wishes about what nothing predicts, in the words that `parse_want` takes."""
+    in_gpa = {logarithm: name for name, logarithm in LOGARITHMIC.items()}
+    known = sorted({*(in_gpa.get(name, name) for name in predicted), *ELEMENT_PROPERTIES})
+    for objective in task.objectives:
+        if objective.name not in {*predicted, *ELEMENT_PROPERTIES}:
+            raise ValueError(f"want={objective.name!r} is not predicted; choose from {', '.join(known)}")
 
 
 def verdict(candidates: Sequence[Candidate], task: Task) -> str:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
+from matenv.benchmark.listing import rules_on_elements
 from matenv.benchmark.references import References, references
 from matenv.benchmark.trivial import CALLS, trivial_runs
 from matenv.tasks import BENCHMARK, TASKS, TRAINING_WHEELS, Task, Window
@@ -91,6 +92,14 @@ systems by proxy, and of the same 100 by gold (of single-phase-alloy there is no
 """
 
 
+ELEMENTS = """
+## Elements
+
+Which elements a task allows, refuses and requires (`A|B`: one of them); what breaks a rule costs no call. `matenv
+benchmark show TASK` has these and the other checks that cost none.
+"""
+
+
 def page() -> str:
     """The page in Markdown."""
     none = [name for name in BENCHMARK if not _known(name).hits]
@@ -102,6 +111,11 @@ def page() -> str:
         "|---" * len(COLUMNS) + "|",
     ]
     lines += [_row(name, _known(name)) for name in BENCHMARK]
+    lines += [
+        ELEMENTS.rstrip(),
+        "",
+        *(f"- **{name}**: {'; '.join(rules_on_elements(TASKS[name]))}" for name in BENCHMARK),
+    ]
     lines += ["", STARTS.rstrip(), *_starts(), PLACES.rstrip(), "", WINDOWS.rstrip(), *_windows(), "", *_wheels()]
     return "\n".join(lines) + "\n"
 

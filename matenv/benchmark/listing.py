@@ -97,13 +97,24 @@ def _task(task: Task) -> str:
     free += ["electronegativity balance"] if task.regime == "ionic" else []
     free += ["novelty against the whole table"] if task.novel else []
     free += ["novelty against the train part"] if task.unseen else []
+    elements = "".join(f"  {line}\n" for line in rules_on_elements(task))
     return (
         f"{task.name}{', a training wheel' if task.name in TRAINING_WHEELS else ''}: {task.description}\n\n"
         f"  objectives: {', '.join(map(str, task.objectives)) or 'none'}; viability {task.viability}\n"
         f"  {task.min_elements}-{task.max_elements} elements, at most {task.max_atoms} atoms, counts of at most "
-        f"{task.max_count}\n  success: utility of {task.success_utility:.3g}\n"
+        f"{task.max_count}\n{elements}  success: utility of {task.success_utility:.3g}\n"
         f"  checks that cost no call: {'; '.join(free)}{''.join(_measured(task))}"
     )
+
+
+def rules_on_elements(task: Task) -> list[str]:
+    """Which elements a task allows, refuses and requires, a line each."""
+    rules = {
+        "only": ", ".join(sorted(task.elements)) if task.elements else "",
+        "never": ", ".join(sorted(task.exclude)),
+        "must hold": ", ".join(one if isinstance(one, str) else "|".join(one) for one in task.require),
+    }
+    return [f"{rule}: {symbols}" for rule, symbols in rules.items() if symbols]
 
 
 def _measured(task: Task) -> list[str]:

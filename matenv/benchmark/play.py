@@ -9,6 +9,7 @@ from matenv.benchmark.method import Method, Player, Search, find
 from matenv.benchmark.moves import Moves
 from matenv.benchmark.problem import Problem, packed
 from matenv.checks import check_made, check_seed
+from matenv.composition import CompositionBatch
 from matenv.oracle import Oracle
 from matenv.tasks import Task
 
@@ -41,7 +42,7 @@ def play(method: Method, problem: Problem, seed: int = 0) -> Found:
     patience = problem.patience
     while problem.remaining > 0 and patience > 0:
         most = 1 if problem.system is not None else problem.remaining
-        batch = packed(_call(method, "ask", most))
+        batch = _proposed(method, most)
         if not len(batch):
             break
         if len(batch) > most:
@@ -49,6 +50,15 @@ def play(method: Method, problem: Problem, seed: int = 0) -> Found:
         patience -= len(batch)
         _call(method, "tell", batch, problem.assess(batch))
     return problem.found()
+
+
+def _proposed(method: Method, most: int) -> CompositionBatch:
+    """What a method asks for."""
+    proposals = _call(method, "ask", most)
+    try:
+        return packed(proposals)
+    except ValueError as error:
+        raise ValueError(f"{type(method).__name__}.ask({most}): {error}") from error
 
 
 def _call(method: Method, name: str, *given: Any) -> Any:

@@ -55,7 +55,7 @@ def sweep(
         if not file.is_file():
             todo.append((plan, file))
         else:
-            _check_same(plan, Result.read(file).plan, file)
+            _check_same(plan, _plan_in(file), file)
     if len(todo) < len(plans):
         print(f"{len(plans) - len(todo)} of {len(plans)} runs are there already", file=sys.stderr, flush=True)
     made = makers or {}
@@ -99,6 +99,14 @@ def run_to_file(plan: Plan, file: Path, maker: Callable[[int], Method] | None = 
     elif plan.track == "amortised":
         said = f"gold10 {found['gold10']:.3f}, top10 {found['top10']:.3f}"
     return f"{plan.method}, {plan.task}, seed {plan.seed}: {said}, {result.reported['cpu_seconds']:.0f} s"
+
+
+def _plan_in(file: Path) -> Plan:
+    """The plan of the run that a file holds."""
+    try:
+        return Result.read(file).plan
+    except ValueError as error:
+        raise ValueError(f"{error}; remove the file, and its run is made again") from error
 
 
 def _check_same(plan: Plan, there: Plan, file: Path) -> None:

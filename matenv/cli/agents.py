@@ -118,6 +118,7 @@ def evaluate(
     from matenv.agents.candidates import rank_candidates, show_table
     from matenv.agents.evaluation import evaluate_both
     from matenv.agents.train import load, read_config
+    from matenv.benchmark.trivial import wheel_line
 
     config, agent = read_config(run_folder), load(run_folder, trust)
     arguments = config["env_kwargs"]
@@ -135,6 +136,8 @@ def evaluate(
         named = sorted(name for name, score in visited.items() if score == 1)
         print(f"Stable phases named: {len(named)}, such as {', '.join(named[:top])}")
         return
+    if line := wheel_line(task):
+        print(line)
     if "bundle" in arguments:
         oracle = load_bundle(arguments["bundle"]).oracle(properties=task.properties)
     else:

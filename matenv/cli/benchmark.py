@@ -13,9 +13,14 @@ app = typer.Typer(no_args_is_help=True, help="The protocol: run methods, check a
 
 Method = Annotated[
     list[str] | None,
-    typer.Option(help="Method; several: --method A --method B; one of your own: module:Name or file.py:Name."),
+    typer.Option(
+        help="Method; several: --method A --method B; one of your own: module:Name or file.py:Name. Default: random."
+    ),
 ]
-TaskNames = Annotated[list[str] | None, typer.Option(help="Task name, or a task's file; several: --task A --task B.")]
+TaskNames = Annotated[
+    list[str] | None,
+    typer.Option(help="Task name, or a task's file; several: --task A --task B. Default: all of the benchmark."),
+]
 Files = Annotated[list[Path], typer.Argument(help="Result files, or folders of them.")]
 Processes = Annotated[int, typer.Option(help="Runs at once, each in a process of its own.")]
 
@@ -100,6 +105,7 @@ def leaderboard(
     results = read_results(files)
     text = leaderboard(results)
     print(text)
+    print("\nRanked as the files say; matenv benchmark validate replays them.")
     if out is not None and prose is not None:
         from matenv.atomic import write_whole
         from matenv.report.leaderboard import draw_leaderboard

@@ -87,7 +87,8 @@ class Task:
             make it any better. ``Window("price", high=50)``, for example.
         exclude: Elements never allowed; by default the radioactive ones whose sparse hulls flatter a candidate.
         success_utility: Utility (the product over the objectives) from which the target counts as met; P(stable) must
-            be at least 0.5 besides. Two objectives met half each make 0.25.
+            be at least 0.5 besides, and p_found at least 0.1 with the default `viability`. Two objectives met half each
+            make 0.25.
         min_fraction: Smallest atom fraction of an element present.
         max_fraction: Largest; below 1 it keeps an agent from near-pure elements.
         properties: Properties of one's own that the objectives are about; an environment's own oracle predicts them.
