@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from matenv.agents.reinvent import FEW_CALLS
 from numpy.typing import NDArray
 
 from matenv.benchmark import Problem, Training, find, register
@@ -13,9 +12,6 @@ from matenv.composition import CompositionBatch
 
 FLAGSHIPS = {"single": "REINVENT, screened", "amortised": "memory + policy + model", "systems": "revealing ranking"}
 """Name of the method that is shipped for each track; docs/agents.md says what it was measured against."""
-
-MANY_CALLS = "pooled screening"
-"""What is shipped for the single track beyond `FEW_CALLS` calls, where the policy alone proposes too little."""
 
 
 class Flagship:
@@ -40,9 +36,7 @@ class Flagship:
     def begin(self, problem: Problem) -> None:
         """A new problem; what was not trained is of the single or the systems track."""
         if not self.trained:
-            few = problem.budget <= FEW_CALLS
-            single = FLAGSHIPS["single"] if few else MANY_CALLS
-            self._choose(single if problem.system is None else FLAGSHIPS["systems"])
+            self._choose(FLAGSHIPS["single" if problem.system is None else "systems"])
         self.method.begin(problem)
 
     def ask(self, n: int) -> Proposals:

@@ -130,10 +130,6 @@ class Reinvent:
         if self.options.update != "none" and len(self.archive) >= _ENOUGH and len(compositions):
             self._learn(compositions, scores)
 
-    def drawn(self, number: int) -> list[CompositionBatch]:
-        """Formulas worth a call for others to pick from: of the policy and of its prior, at most `number` each."""
-        return [self._gather(number, self._samples, patience=1), self._gather(number, self._of_prior, patience=2)]
-
     def _gather(
         self,
         number: int,

@@ -33,7 +33,6 @@ SHIPPED = (
     "matenv.agents.flagship",
     "matenv.agents.searches",
     "matenv.agents.reinvent",
-    "matenv.agents.pooled",
     "matenv.agents.amortised",
     "matenv.agents.conditioned",
     "matenv.agents.systems_rankings",

@@ -3,7 +3,6 @@
 import pytest
 from matenv.agents.amortised import PriorModel
 from matenv.agents.flagship import FLAGSHIPS, Flagship
-from matenv.agents.pooled import PooledScreening
 from matenv.agents.reinvent import Reinvent
 
 from matenv import Oracle, load_task
@@ -26,13 +25,6 @@ def test_on_a_system_it_is_what_won_there(train):
         agent.train(Training("systems", 0))
     found, winner = play(agent, SystemProblem(system)), find(FLAGSHIPS["systems"]).factory(0)
     assert found.formulas == play(winner, SystemProblem(system)).formulas
-
-
-@pytest.mark.parametrize(("calls", "kind"), [(1_000, Reinvent), (10_000, PooledScreening)])
-def test_few_and_many_calls_of_a_task_have_their_own(calls, kind):
-    agent = Flagship()
-    agent.begin(Problem(load_task("stable-novel"), Oracle("train", calls)))
-    assert isinstance(agent.method, kind)
 
 
 @pytest.mark.slow

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from matenv.agents import searches
 from matenv.agents.evaluation import evaluate_policy
-from matenv.agents.pooled import LEAST, PooledScreening
 from matenv.agents.searches.cma_es import CMAESSearch
 from matenv.agents.searches.map_elites import MapElitesSearch
 from matenv.agents.searches.point import PointSearch, ToPoint
@@ -154,19 +153,6 @@ def test_the_ensemble_learns_what_it_is_told():
     method = ScreeningSearch(0)
     play(method, fresh(RICH, 60))
     assert len(method.model) == 60
-
-
-def test_a_pool_holds_formulas_of_policy_and_prior_beside_substitutes():
-    method, problem = PooledScreening(0), fresh(RICH, 40)
-    method.begin(problem)
-    parts = method.proposals()
-    most = max(sum(map(len, parts[:-2])), LEAST) // 2
-    assert all(len(part) and problem.screen(part).all() for part in parts)
-    assert all(len(part) <= most for part in parts[-2:])
-    for _ in range(3):
-        asked = method.ask(problem.remaining)
-        method.tell(asked, problem.assess(asked))
-    assert len(method.model) == len(problem.found().compositions) and len(method.policy.archive)
 
 
 def test_a_point_is_held_in_the_environment_whatever_it_starts_from():
