@@ -104,6 +104,7 @@ def test_each_row_keeps_to_its_own_rules():
 
 def test_contexts_and_rules_of_rows_that_begin_alike_stay_apart():
     net, generator = FormulaPolicy(context=2), seeded()
+    assert net.asked is not None
     torch.nn.init.normal_(net.asked.weight, generator=generator)
     rules = FormulaRules.of(TINY, Task("pair", "", (), elements=("K", "Cl"), min_elements=2, max_elements=2))
     which, contexts = torch.arange(400) % 2, 3 * torch.eye(2)[torch.arange(400) // 2 % 2]
