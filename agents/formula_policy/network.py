@@ -159,6 +159,7 @@ def _drawn(log_p: Tensor, node: Tensor, generator: Generator) -> Tensor:
     """A choice by chance for each row (B,), given log-probabilities (N, C) of the choices where its node (B,) is."""
     steps = log_p.exp().double().cumsum(dim=1)
     ladder = (steps / steps[:, -1:] + torch.arange(len(steps))[:, None]).ravel()
+    # Just below 1, so that no sum of chance and node rounds up to the next node's part of the ladder.
     chance = torch.rand(len(node), dtype=torch.float64, generator=generator) * (1 - 1e-9)
     return torch.searchsorted(ladder, chance + node, right=True) - node * log_p.shape[1]
 
