@@ -99,8 +99,7 @@ def design_task(
 def design(task: Task, top: int = 20, calls: int = CALLS, seed: int = 0) -> list[Candidate]:
     """Search with the formula policy, and rank what it found.
 
-    A surrogate picks among its proposals, as in `REINVENT, screened`. Over four wishes and two seeds each the twenty
-    best scored .34 on average; without it, with 2,000 calls, .29 (better on six of eight, worse on two).
+    A surrogate picks among its proposals, as in `REINVENT, screened`; docs/agents.md sets other searches beside it.
 
     Args:
         task: What is wanted, as `design_task` makes it.

@@ -22,7 +22,7 @@ WISHES = {
     "a solar absorber with copper": design_task(["band_gap_expt=1.1..1.6"], ["Cu"], ["Pb", "Cd"]),
     "stiff and cheap": design_task(["bulk_modulus=250..", "price=..20"]),
     "a wide gap with lithium": design_task(["band_gap_expt=5.."], ["Li"], ionic=True),
-    "a nitride semiconductor": design_task(["band_gap_expt=1.5..2.5"], ["N"]),
+    "a semiconductor with nitrogen": design_task(["band_gap_expt=1.5..2.5"], ["N"]),
 }
 SEARCHES = {"retrieval": CALLS, "screening": CALLS, "REINVENT": 2_000, "REINVENT, screened": CALLS}
 
