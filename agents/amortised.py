@@ -141,7 +141,10 @@ class MemoryGenetic(MemorySearch):
 
 
 class PriorModel(MemorySearch):
-    """Memory, prior and model: the model picks among what is remembered, drawn, like a known formula, and bred."""
+    """Memory, prior and model: the model picks among what is remembered, drawn, like a known formula, and bred.
+
+    The model, of properties and viability, is what training leaves; each wish refines a copy of it.
+    """
 
     remembered = 150
     """Formulas of the memory that the model picks among."""

@@ -93,7 +93,10 @@ class ConditionedPolicy(MemorySearch):
 
 
 class ConditionedModel(ConditionedPolicy, PriorModel):
-    """Memory, conditioned policy and model: as `PriorModel`, with the policy's samples in place of the prior's."""
+    """Memory, conditioned policy and model: the model picks among what is remembered, drawn, substituted, and bred.
+
+    As `PriorModel`, with samples of the policy that was told the wish in place of the prior's.
+    """
 
     def ask(self, n: int) -> CompositionBatch:
         """As `PriorModel`."""

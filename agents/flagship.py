@@ -15,7 +15,7 @@ FLAGSHIPS = {"single": "REINVENT, screened", "amortised": "memory + policy + mod
 
 
 class Flagship:
-    """The method of `FLAGSHIPS` that serves the track.
+    """What is shipped for each track, under one name; `FLAGSHIPS` says what that is.
 
     Args:
         seed: Of everything random.
@@ -51,4 +51,6 @@ class Flagship:
         self.method = find(name).factory(self.seed)
 
 
-register("flagship", Flagship, tuple(FLAGSHIPS))
+_CHOICE = "; ".join(f"{track}: {name}" for track, name in FLAGSHIPS.items())
+
+register("flagship", Flagship, tuple(FLAGSHIPS), about=f"What is shipped for each track. {_CHOICE}.")

@@ -49,7 +49,10 @@ class Settings:
 
 
 class LatentCritic:
-    """The agent, which learns within the budget.
+    """An agent of `MaterialLatent-v0` that learns within the budget, with restarts from an archive.
+
+    A critic, an ensemble trained on all that was met, weighs many moves of each row by the formulas they lead to, and
+    the best is made. Rows that do not rise begin again at the best of some chemical system.
 
     Args:
         seed: Of everything random.

@@ -97,13 +97,25 @@ class _UntilSpent(BaseCallback):
         return not self.oracle.exhausted
 
 
-def _register(name: str, make: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-    learns = make is Learner
-    register(name, (lambda _: make(*args, **kwargs)) if learns else partial(_walk, *args, **kwargs))
-
-
 def _walk(make: Callable[[gym.Space, int], Policy], env_id: str, seed: int, **kwargs: Any) -> Walk:
     return Walk(make, env_id, seed, **kwargs)
+
+
+def _learner(algorithm: str, env_id: str, seed: int, **kwargs: Any) -> Learner:
+    return Learner(algorithm, env_id, **kwargs)
+
+
+_HOW = {
+    Walk: "Moves in {env_id}{where} that nothing is learned from, those of {what}.",
+    Learner: "{what} in {env_id}{where}, from nothing until the budget is spent, with agents/hyperparams/"
+    "{what}-few-calls.yml.",
+}
+
+
+def _register(name: str, kind: type, what: Any, env_id: str, **kwargs: Any) -> None:
+    where = f" ({', '.join(f'{key}={value}' for key, value in kwargs.items())})" if kwargs else ""
+    about = _HOW[kind].format(what=getattr(what, "__name__", what), env_id=env_id, where=where)
+    register(name, partial(_learner if kind is Learner else _walk, what, env_id, **kwargs), about=about)
 
 
 _register("random, latent", Walk, RandomPolicy, LATENT)

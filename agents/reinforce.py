@@ -137,4 +137,4 @@ def method(seed: int) -> PolicyMethod:
     return PolicyMethod(ENV_ID, learn=partial(_learn, seed=seed), rows=16)
 
 
-register("REINFORCE, edits", method)
+register("REINFORCE, edits", method, about=f"REINFORCE, which learns in {ENV_ID} until the budget is spent.")

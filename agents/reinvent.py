@@ -222,8 +222,25 @@ class Reinvent:
 SCREENED = Options(screen=10)
 """With a surrogate, which learns from the scores and picks one of ten of the policy's proposals."""
 
-register("formula prior", partial(Reinvent, options=Options("none", children=0.0)), ("single", "amortised"))
-register("REINVENT", Reinvent, ("single", "amortised"))
-register("REINVENT, screened", partial(Reinvent, options=SCREENED))
-register("formula MLE", partial(Reinvent, options=Options("likelihood", children=0.0)))
-register("formula GFlowNet", partial(Reinvent, options=Options("balance", children=0.0)))
+_ABOUT = "The formula policy, which spells formulas element by element, pre-trained on train formulas; "
+
+
+def _register(name: str, options: Options, does: str, tracks: tuple[str, ...] = ("single",)) -> None:
+    register(name, partial(Reinvent, options=options), tracks, about=_ABOUT + does)
+
+
+_register("formula prior", Options("none", children=0.0), "its samples, nothing is learned.", ("single", "amortised"))
+_register(
+    "REINVENT", Options(), "moved by REINVENT's loss with replay of the best of each chemical system. Beyond "
+    f"{FEW_CALLS:,} calls {_CHILDREN:.0%} of a batch are children of the best.", ("single", "amortised")
+)  # fmt: skip
+_register(
+    "REINVENT, screened", SCREENED, "moved as in REINVENT, and an ensemble, which learns the factors of the score from "
+    f"what was asked, picks one of {SCREENED.screen} of its proposals."
+)  # fmt: skip
+_register("formula MLE", Options("likelihood", children=0.0), "moved to make the best it met likely.")
+_register(
+    "formula GFlowNet", Options("balance", children=0.0), "moved by the trajectory balance of GFlowNets, the partition "
+    "function estimated from each batch, so that a formula becomes as likely as prior x (score + "
+    f"{_FLOOR})^{_SHARPNESS:g} has it."
+)  # fmt: skip

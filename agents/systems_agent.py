@@ -35,7 +35,7 @@ _MOST_ENERGY = 0.4
 
 
 class RevealingRanking(StaticRanking):
-    """The ranking that what proposals revealed moves.
+    """By p_found and the energies of two predictors, away from what was proposed in vain.
 
     Args:
         seed: Not used: nothing is random.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import textwrap
 from pathlib import Path
 
 from matenv.benchmark.board import COLUMNS
@@ -64,9 +65,10 @@ def describe(name: str) -> str:
         hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
         raise ValueError(f"name={name!r} is no task, method or result file; matenv benchmark list has them all{hint}")
     method = find(name)
-    made = method.factory(0)
-    words = inspect.getdoc(type(made)) or "no description"
-    return f"{method.name}: tracks {', '.join(method.tracks)}\n\n{words}"
+    made = type(method.factory(0))
+    told = (inspect.getdoc(made) or "no description").partition("\nArgs:")[0].rstrip()
+    words = textwrap.fill(method.about, 100) or told
+    return f"{method.name}: tracks {', '.join(method.tracks)}; {made.__module__}:{made.__name__}\n\n{words}"
 
 
 def _result(path: str) -> str:

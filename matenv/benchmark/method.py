@@ -102,12 +102,14 @@ class Registered:
         factory: Makes it from a seed.
         tracks: Tracks it can run in.
         needs: A module that it imports and the extra that installs it; None for what is always there.
+        about: What it does, in words; empty where the docstring of what `factory` makes says so.
     """
 
     name: str
     factory: Callable[[int], Method]
     tracks: tuple[str, ...]
     needs: tuple[str, str] | None = None
+    about: str = ""
 
     @property
     def lacking(self) -> str:
@@ -126,6 +128,7 @@ def register(
     factory: Callable[[int], Method],
     tracks: Sequence[str] = ("single",),
     needs: tuple[str, str] | None = None,
+    about: str = "",
 ) -> None:
     """Enter a method among those that can be run.
 
@@ -134,6 +137,7 @@ def register(
         factory: Makes the method from a seed: a class, or a function.
         tracks: Tracks it can run in.
         needs: As `Registered`: ``("botorch", "bo")``.
+        about: What it does, which `matenv benchmark show` prints; empty for the docstring of what `factory` makes.
 
     Raises:
         ValueError: A name that is taken or holds a colon, or an unknown track.
@@ -149,7 +153,9 @@ def register(
         raise ValueError(f"needs={needs!r} must be a module and an extra, such as ('botorch', 'bo')")
     if unknown := set(tracks) - set(TRACKS):
         raise ValueError(f"tracks={tracks!r} holds {sorted(unknown)}; choose from {', '.join(TRACKS)}")
-    METHODS[name] = Registered(name, factory, tuple(tracks), needs)
+    if not isinstance(about, str):
+        raise ValueError(f"about={about!r} must be text that says what the method does")
+    METHODS[name] = Registered(name, factory, tuple(tracks), needs, about)
 
 
 def _is_again(factory: Any, other: Any) -> bool:

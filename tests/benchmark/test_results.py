@@ -287,6 +287,8 @@ def test_what_there_is_can_be_listed_and_shown(folder):
     assert "best 100 by gold" in invoke(app, ["benchmark", "show", str(folder / SINGLE)]).output
     assert "electronegativity balance; novelty" in invoke(app, ["benchmark", "show", "wide-gap-ionic-novel"]).output
     assert "tracks single, amortised" in invoke(app, ["benchmark", "show", "genetic"]).output
+    assert "REINVENT's loss" in invoke(app, ["benchmark", "show", "REINVENT"]).output
+    assert "Args:" not in invoke(app, ["benchmark", "show", "screening"]).output
 
 
 def test_a_task_from_a_file_is_kept_as_the_file_said(tmp_path):
